@@ -1,0 +1,234 @@
+"""What a request, a model or the machine can do wrong.
+
+* VitrineError
+  x AddressNotFound       404
+  x MethodNotAllowed      405
+  x InvalidParameter      422  a query parameter, or a limit it ran into
+  x ModelNotFound         404
+  x UploadError           422  a file that cannot be used
+    - MalformedUpload     400  the request body is not what its headers say
+    - UploadTooLarge      413
+    - UnsupportedUpload   415
+  x UnsupportedFormat     406  a picture format that is not offered
+  x Overloaded            503  more work than the machine takes on
+  x NotReady              503  no model is warm
+  x ModelError            500  a model that does not do what its manifest says
+  x StoreError            no status: the model store cannot be served at all
+
+Each error carries its HTTP status as a plain integer; nothing here knows HTTP otherwise.
+"""
+
+import dataclasses
+from typing import Any
+
+MAX_ECHO = 80
+
+
+def echo(value: object) -> str:
+    """Return what was received, escaped and cut so that it is safe in a log line, a header or a page."""
+    text = str(value) or "(empty)"
+    escaped = text[: MAX_ECHO + 1].encode("unicode_escape").decode("ascii")
+    return escaped if len(escaped) <= MAX_ECHO else f"{escaped[: MAX_ECHO - 3]}..."
+
+
+@dataclasses.dataclass(frozen=True)
+class Fault:
+    """One thing that is wrong with a request.
+
+    Args:
+        parameter: its name as the client wrote it, or the multipart field, or ``body``.
+        expected: what would have been right.
+        received: what came, escaped and cut.
+        remedy: what to do about it.
+        code: a stable word for programs.
+    """
+
+    parameter: str
+    expected: str
+    received: str
+    remedy: str
+    code: str = "invalid"
+
+    def as_dict(self) -> dict[str, str]:
+        """Return the fault as it stands in a problem's ``errors``."""
+        return dataclasses.asdict(self)
+
+
+class VitrineError(Exception):
+    """Base of the errors that become an ``application/problem+json`` answer."""
+
+    status = 500
+    kind = "internal-error"  # the last part of the problem's type
+    title = "Something went wrong inside the service"
+
+    def __init__(self, detail: str, *faults: Fault, headers: dict[str, str] | None = None) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.faults = faults
+        self.headers = headers or {}
+
+
+class AddressNotFound(VitrineError):
+    """No such path."""
+
+    status = 404
+    kind = "not-found"
+    title = "There is nothing at this address"
+
+
+class MethodNotAllowed(VitrineError):
+    """The path exists, but does not take this method."""
+
+    status = 405
+    kind = "method-not-allowed"
+    title = "This address does not take this method"
+
+    def __init__(self, allowed: str) -> None:
+        super().__init__(f"Use one of: {allowed}.", headers={"Allow": allowed})
+
+
+class InvalidParameter(VitrineError):
+    """A query parameter is malformed, unknown, given twice or out of range."""
+
+    status = 422
+    kind = "invalid-parameter"
+    title = "A parameter cannot be used"
+
+    def __init__(self, *faults: Fault) -> None:
+        names = ", ".join(fault.parameter for fault in faults)
+        first = faults[0]
+        super().__init__(
+            f"{names}: expected {first.expected}. Received: {first.received}. {first.remedy}", *faults
+        )
+
+    @classmethod
+    def of(
+        cls, parameter: str, expected: str, received: object, remedy: str, code: str = "invalid"
+    ) -> "InvalidParameter":
+        """Build the error for one parameter, escaping what was received."""
+        return cls(Fault(parameter, expected, echo(received), remedy, code))
+
+
+class ModelNotFound(VitrineError):
+    """No such model or version in the store."""
+
+    status = 404
+    kind = "model-not-found"
+    title = "There is no such model"
+
+    def __init__(self, received: object, known: list[str]) -> None:
+        fault = Fault(
+            "model",
+            f"one of {', '.join(known)}" if known else "a model, but the store has none",
+            echo(received),
+            "Name one of these, or leave model out for the default.",
+            "model_not_found",
+        )
+        super().__init__(f"model: expected {fault.expected}. Received: {fault.received}.", fault)
+
+
+class UploadError(VitrineError):
+    """A file that is a picture by its first bytes but cannot be decoded, or breaks a limit."""
+
+    status = 422
+    kind = "unusable-upload"
+    title = "An uploaded image cannot be used"
+
+    def __init__(self, parameter: str, expected: str, received: object, remedy: str, code: str) -> None:
+        fault = Fault(parameter, expected, echo(received), remedy, code)
+        super().__init__(f"{parameter}: expected {expected}. Received: {fault.received}. {remedy}", fault)
+
+
+class MalformedUpload(UploadError):
+    """The request body does not parse."""
+
+    status = 400
+    kind = "malformed-upload"
+    title = "The request body cannot be read"
+
+
+class UploadTooLarge(UploadError):
+    """The request body is over the limit."""
+
+    status = 413
+    kind = "upload-too-large"
+    title = "The request body is too large"
+
+
+class UnsupportedUpload(UploadError):
+    """Not a kind of file, or of request body, that is understood."""
+
+    status = 415
+    kind = "unsupported-upload"
+    title = "This kind of upload is not understood"
+
+
+class UnsupportedFormat(VitrineError):
+    """A picture was asked for in a format that is not offered."""
+
+    status = 406
+    kind = "unsupported-format"
+    title = "This picture format is not offered"
+
+    def __init__(self, parameter: str, received: object, offered: tuple[str, ...]) -> None:
+        formats = ", ".join(offered)
+        fault = Fault(parameter, formats, echo(received), f"Ask for one of: {formats}.", "unsupported_format")
+        super().__init__(f"{parameter}: expected {formats}. Received: {fault.received}.", fault)
+
+
+class Overloaded(VitrineError):
+    """All places in the queue are taken."""
+
+    status = 503
+    kind = "overloaded"
+    title = "The service has more work than it can take"
+
+    def __init__(self, waiting: int, retry_after_seconds: int) -> None:
+        super().__init__(
+            f"{waiting} requests are waiting already. Try again in {retry_after_seconds} s.",
+            headers={"Retry-After": str(retry_after_seconds)},
+        )
+
+
+class NotReady(VitrineError):
+    """No model has been opened."""
+
+    status = 503
+    kind = "not-ready"
+    title = "The service is not ready"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason, headers={"Retry-After": "2"})
+
+
+class ModelError(VitrineError):
+    """A model gave something that its manifest rules out."""
+
+    kind = "model-error"
+    title = "The model does not do what its manifest says"
+
+
+class StoreError(VitrineError):
+    """The model store has nothing to serve. Says where it looked and the command that makes a model."""
+
+    kind = "no-model"
+    title = "There is no model to serve"
+
+
+def problem(error: VitrineError, instance: str, request_id: str) -> dict[str, Any]:
+    """Return the body of an RFC 9457 problem.
+
+    Args:
+        error: what went wrong.
+        instance: the path that was asked for, escaped and cut.
+        request_id: the id that the log knows this request by.
+    """
+    return {
+        "type": f"/problems/{error.kind}",
+        "title": error.title,
+        "status": error.status,
+        "detail": error.detail,
+        "instance": instance,
+        "request_id": request_id,
+        "errors": [fault.as_dict() for fault in error.faults],
+    }

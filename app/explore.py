@@ -1,0 +1,279 @@
+"""The use cases: what a sample grid, a reconstruction and an interpolation *are*.
+
+Pure functions of a model and plain values; every number that a client may choose is checked here against
+the model and the limits.
+"""
+
+import dataclasses
+import math
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from app import latent
+from app.errors import InvalidParameter
+from app.models import Model
+from app.pictures import grids, uploads
+from app.pictures.grids import Ink
+from app.pictures.uploads import Invert
+from app.settings import Settings, variable
+
+Render = Literal["mean", "draw"]
+
+MAX_TEMPERATURE = 4.0
+MAX_CODE = 8.0  # further out a decoder has never been trained; N(0, 1) goes there once in 10^15 draws
+
+
+@dataclasses.dataclass(frozen=True)
+class Picture:
+    """One answer."""
+
+    png: bytes
+    columns: int
+    rows: int
+    notes: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Look:
+    """How a grid is drawn."""
+
+    columns: int | None = None  # None: everything in one row
+    zoom: int = 1
+    ink: Ink = "dark"
+
+
+def samples(
+    model: Model, limits: Settings, look: Look, *, n: int, seed: int, temperature: float, render: Render
+) -> Picture:
+    """Draw `n` images by ancestral sampling: z ~ N(0, temperature^2 I), then p(x given z).
+
+    Args:
+        model: what generates.
+        limits: what a request may ask for.
+        look: how the grid is drawn.
+        n: number of images.
+        seed: where the codes come from; image k depends on (model version, seed, k) and nothing else.
+        temperature: 0 to 4; 1 samples the prior, 0 gives its centre n times.
+        render: ``mean`` shows E[x given z], ``draw`` a draw from p(x given z).
+
+    Raises:
+        InvalidParameter: a value is out of range.
+    """
+    check_count("n", n, 1, limits.max_images, "max_images")
+    check_seed(seed)
+    check_range("temperature", temperature, 0.0, MAX_TEMPERATURE)
+    check_look(look, n, model, limits)
+    manifest = model.manifest
+    z = latent.standard_normal(seed, 0, n, manifest.latent_dim) * np.float32(temperature)
+    if render == "draw":
+        images = model.draw(z, latent.uniform_noise(seed, 0, n, manifest.likelihood.noise_shape))
+    else:
+        images = model.decode(z)
+    return _picture(grids.to_pixels(images), look)
+
+
+def interpolate(
+    model: Model,
+    limits: Settings,
+    look: Look,
+    *,
+    axis: int | None,
+    low: float | None,
+    high: float | None,
+    steps: int | None,
+    seed: int | None,
+    z: tuple[float, ...] | None,
+) -> Picture:
+    """Walk along one latent axis from low to high in equal steps, every other axis held.
+
+    Args:
+        model: what decodes.
+        limits: what a request may ask for.
+        look: how the row is drawn.
+        axis: 0 to latent_dim - 1; None: the model's own choice, as for every value below.
+        low: where the walk begins.
+        high: where it ends; equal to low, a constant strip.
+        steps: number of images.
+        seed: holds the other axes at the first code of this seed, the one that ``samples`` draws first.
+        z: holds the other axes at this code. Neither seed nor z: at zero, the centre of the prior.
+
+    Raises:
+        InvalidParameter: a value is out of range, or seed and z are both given.
+    """
+    walk = resolve_walk(model, axis=axis, low=low, high=high, steps=steps)
+    check_count("steps", walk.steps, 2, limits.max_steps, "max_steps")
+    check_look(look, walk.steps, model, limits)
+    latent_dim = model.manifest.latent_dim
+    if seed is not None and z is not None:
+        raise InvalidParameter.of(
+            "z", "seed or z, not both", "both", "Leave one of them out.", "contradictory"
+        )
+    if seed is not None:
+        check_seed(seed)
+        base = latent.standard_normal(seed, 0, 1, latent_dim)[0]
+    elif z is not None:
+        base = check_code(z, latent_dim)
+    else:
+        base = np.zeros(latent_dim, np.float32)
+    codes = latent.walk(base, walk.axis, walk.low, walk.high, walk.steps)
+    return _picture(grids.to_pixels(model.decode(codes)), look)
+
+
+@dataclasses.dataclass(frozen=True)
+class ResolvedWalk:
+    """A walk with every default filled in from the model's manifest."""
+
+    axis: int
+    low: float
+    high: float
+    steps: int
+
+
+def resolve_walk(
+    model: Model, *, axis: int | None, low: float | None, high: float | None, steps: int | None
+) -> ResolvedWalk:
+    """Fill in what a request left out and check the ends of the walk.
+
+    Raises:
+        InvalidParameter: no such axis, an end beyond +-8, or low above high.
+    """
+    manifest = model.manifest
+    axis = manifest.walk.axis if axis is None else axis
+    if not 0 <= axis < manifest.latent_dim:
+        expected = f"axes 0..{manifest.latent_dim - 1}"
+        raise InvalidParameter.of("axis", expected, axis, "Name one latent axis.", "out_of_range")
+    default_low, default_high = manifest.walk_range(axis)
+    low = default_low if low is None else low
+    high = default_high if high is None else high
+    for name, value in (("low", low), ("high", high)):
+        check_range(name, value, -MAX_CODE, MAX_CODE)
+    if low > high:
+        raise InvalidParameter.of(
+            "low", f"at most high ({high:g})", f"{low:g}", "Swap low and high.", "out_of_order"
+        )
+    return ResolvedWalk(axis, low, high, manifest.walk.steps if steps is None else steps)
+
+
+def reconstruct(
+    model: Model, limits: Settings, look: Look, files: list[tuple[str, bytes]], invert: Invert
+) -> Picture:
+    """Encode images and decode their posterior means: originals above, reconstructions below.
+
+    Args:
+        model: what encodes and decodes.
+        limits: what an upload may be.
+        look: how the grid is drawn; more images than columns give further pairs of rows.
+        files: what errors call each file, and its bytes.
+        invert: whether files are turned from dark on light to light on dark.
+
+    Raises:
+        UploadError: a file cannot be used.
+        InvalidParameter: the answer would be too large.
+    """
+    check_look(look, 2 * len(files), model, limits)
+    shape = model.manifest.image.shape
+    read = [uploads.read_upload(data, shape, invert, limits, name) for name, data in files]
+    notes = tuple(
+        f"{name}: {note}" for (name, _), upload in zip(files, read, strict=True) for note in upload.notes
+    )
+    return _reconstructions(model, np.stack([upload.pixels for upload in read]), look, notes)
+
+
+def reconstruct_examples(model: Model, limits: Settings, look: Look) -> Picture:
+    """Reconstruct the images that the model's version ships: held-out data it was never trained on.
+
+    Raises:
+        InvalidParameter: the answer would be too large, or the version ships none.
+    """
+    version = model.version
+    if not version.manifest.examples:
+        raise InvalidParameter.of(
+            "model",
+            "a model that ships examples",
+            version.reference,
+            "Send an image of your own by POST.",
+            "no_examples",
+        )
+    check_look(look, 2 * len(version.manifest.examples), model, limits)
+    images = [grids.decode_png(str(version.folder / path)) for path in version.manifest.examples]
+    return _reconstructions(model, np.stack(images), look, ())
+
+
+def _reconstructions(
+    model: Model, originals: npt.NDArray[np.uint8], look: Look, notes: tuple[str, ...]
+) -> Picture:
+    decoded = grids.to_pixels(model.decode(model.encode(originals.astype(np.float32) / np.float32(255))))
+    columns = min(look.columns or len(originals), len(originals))
+    rows = []
+    for start in range(0, len(originals), columns):
+        for images in (originals, decoded):
+            row = np.zeros((columns, *originals.shape[1:]), np.uint8)
+            part = images[start : start + columns]
+            row[: len(part)] = part
+            rows.append(row)
+    return _picture(np.concatenate(rows), dataclasses.replace(look, columns=columns), notes)
+
+
+def _picture(images: npt.NDArray[np.uint8], look: Look, notes: tuple[str, ...] = ()) -> Picture:
+    columns = min(look.columns or len(images), len(images))
+    png = grids.encode_png(grids.grid(images, columns, look.zoom, look.ink))
+    return Picture(png, columns, math.ceil(len(images) / columns), notes)
+
+
+def check_look(look: Look, count: int, model: Model, limits: Settings) -> None:
+    """Refuse a grid that is malformed or has more pixels than one answer may have."""
+    if look.columns is not None:
+        check_count("columns", look.columns, 1, limits.max_images, "max_images")
+    check_count("zoom", look.zoom, 1, limits.max_zoom, "max_zoom")
+    image = model.manifest.image
+    columns = min(look.columns or count, count)
+    pixels = math.ceil(count / columns) * columns * image.height * image.width * look.zoom**2
+    if pixels > limits.max_pixels:
+        raise InvalidParameter.of(
+            "zoom",
+            f"at most {limits.max_pixels} pixels in all ({variable('max_pixels')})",
+            f"{pixels} pixels",
+            "Ask for fewer images or a smaller zoom.",
+            "too_many_pixels",
+        )
+
+
+def check_count(name: str, value: int, least: int, most: int, setting: str) -> None:
+    """Refuse a count outside `least` to `most`, naming the setting that holds the limit."""
+    if not least <= value <= most:
+        expected = f"{least}..{most} (the limit is {variable(setting)})"
+        raise InvalidParameter.of(name, expected, value, f"Use {least} to {most}.", "out_of_range")
+
+
+def check_range(name: str, value: float, least: float, most: float) -> None:
+    """Refuse a number outside `least` to `most`."""
+    if not least <= value <= most:  # also refuses what is not a number
+        expected = f"{least:g}..{most:g}"
+        raise InvalidParameter.of(name, expected, f"{value:g}", f"Use {least:g} to {most:g}.", "out_of_range")
+
+
+def check_seed(seed: int) -> None:
+    """Refuse a seed that does not fit in 63 bits."""
+    if not 0 <= seed <= latent.MAX_SEED:
+        raise InvalidParameter.of("seed", "0..2^63-1", seed, "Use a number in this range.", "out_of_range")
+
+
+def check_code(z: tuple[float, ...], latent_dim: int) -> npt.NDArray[np.float32]:
+    """Return z as (D,) float32, or refuse it.
+
+    Raises:
+        InvalidParameter: the wrong number of values, or one beyond +-8.
+    """
+    if len(z) != latent_dim:
+        raise InvalidParameter.of(
+            "z",
+            f"{latent_dim} numbers, one a latent axis",
+            f"{len(z)} numbers",
+            f"Give {latent_dim} numbers with commas between them.",
+            "wrong_length",
+        )
+    for index, value in enumerate(z):
+        check_range(f"z[{index}]", value, -MAX_CODE, MAX_CODE)
+    return np.array(z, np.float32)

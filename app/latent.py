@@ -1,0 +1,86 @@
+"""Latent codes: seeded draws and walks. NumPy only.
+
+A seed stands for an endless sequence of codes. Code k is a pure function of (seed, k): it does not depend on
+how many are asked for, so a picture of five images is the beginning of a picture of twenty-one, and any
+stretch of the sequence can be computed alone. The numbers come from the counter-based generator Philox 4x64
+(Salmon et al. 2011), whose raw output NumPy keeps stable, and are turned into normals here by the transform
+of Box & Muller (1958), because NumPy does not promise that its own normals stay the same.
+"""
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+MAX_SEED = 2**63 - 1
+
+# Each kind of draw has a stream of its own, so that the noise in a picture is independent of its codes.
+STREAM_LATENTS = 0
+STREAM_NOISE = 1
+
+WORDS_PER_BLOCK = 4  # one step of Philox' counter gives four 64-bit words
+
+Latents = npt.NDArray[np.float32]
+
+
+def standard_normal(seed: int, start: int, count: int, latent_dim: int) -> Latents:
+    """Return codes `start` to `start + count - 1` of a seed's sequence, each z ~ N(0, I).
+
+    Args:
+        seed: 0 to 2**63 - 1.
+        start: index of the first code.
+        count: number of codes.
+        latent_dim: number of latent axes, D.
+
+    Returns:
+        (count, D) float32.
+    """
+    pairs = (latent_dim + 1) // 2
+    uniform = _uniform(seed, STREAM_LATENTS, start, count, 2 * pairs)
+    radius = np.sqrt(-2.0 * np.log(uniform[:, :pairs]))
+    angle = 2.0 * np.pi * uniform[:, pairs:]
+    normal = np.concatenate([radius * np.cos(angle), radius * np.sin(angle)], axis=1)
+    return normal[:, :latent_dim].astype(np.float32)
+
+
+def uniform_noise(seed: int, start: int, count: int, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
+    """Return the noise that turns images `start` to `start + count - 1` into draws from p(x given z).
+
+    Returns:
+        (count, *shape) float32, uniform on the open interval (0, 1).
+    """
+    uniform = _uniform(seed, STREAM_NOISE, start, count, math.prod(shape)).astype(np.float32)
+    # Rounding to float32 can reach 1, where the inverse of a distribution function is infinite.
+    np.clip(uniform, np.finfo(np.float32).tiny, np.float32(1 - 2**-24), out=uniform)
+    return uniform.reshape(count, *shape)
+
+
+def walk(base: Latents, axis: int, low: float, high: float, steps: int) -> Latents:
+    """Return `steps` codes equal to `base` but for one axis, which runs from low to high in equal steps.
+
+    Args:
+        base: (D,) float32.
+        axis: 0 to D - 1.
+        low: value of the axis in the first code.
+        high: value of the axis in the last code.
+        steps: at least 2.
+
+    Returns:
+        (steps, D) float32.
+    """
+    codes = np.tile(base.astype(np.float32), (steps, 1))
+    codes[:, axis] = np.linspace(low, high, steps, dtype=np.float32)
+    return codes
+
+
+def _uniform(seed: int, stream: int, start: int, count: int, width: int) -> npt.NDArray[np.float64]:
+    """Return rows `start` to `start + count - 1` of a table of uniform numbers in (0, 1), (count, width).
+
+    Every row takes the same number of counter steps, so a row is reached without computing those before it.
+    """
+    blocks = -(-width // WORDS_PER_BLOCK)
+    philox = np.random.Philox(key=np.array([seed, stream], dtype=np.uint64))
+    philox.advance(start * blocks)
+    words = philox.random_raw(count * blocks * WORDS_PER_BLOCK).reshape(count, blocks * WORDS_PER_BLOCK)
+    # The upper 53 bits, centred in their cells: never 0, whose logarithm is infinite, and never 1.
+    return ((words[:, :width] >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53

@@ -1,0 +1,37 @@
+"""Counters for Prometheus, for one process or several."""
+
+import prometheus_client
+from prometheus_client import CollectorRegistry, Counter, Histogram, multiprocess
+
+# The buckets of OpenTelemetry's http.server.request.duration.
+SECONDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
+
+
+class Metrics:
+    """What one service counts.
+
+    Args:
+        shared: several processes count together; ``vitrine serve`` then names the folder they share.
+    """
+
+    def __init__(self, shared: bool) -> None:
+        self._shared = shared
+        self._registry = CollectorRegistry()
+        self.request_seconds = Histogram(
+            "http_server_request_duration_seconds",
+            "Time from the request's head to the end of the answer.",
+            ("http_request_method", "http_route", "http_response_status_code"),
+            buckets=SECONDS,
+            registry=self._registry,
+        )
+        self.problems = Counter(
+            "vitrine_problems_total", "Requests answered with a problem.", ("kind",), registry=self._registry
+        )
+
+    def render(self) -> tuple[bytes, str]:
+        """Return the text that Prometheus reads, and its media type."""
+        registry = self._registry
+        if self._shared:
+            registry = CollectorRegistry()
+            multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        return prometheus_client.generate_latest(registry), prometheus_client.CONTENT_TYPE_LATEST

@@ -1,0 +1,91 @@
+"""What every request passes through. Plain ASGI: one wrapper around ``send``, no task of its own."""
+
+import re
+import secrets
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from app.metrics import Metrics
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
+
+SECURITY_HEADERS = [
+    (
+        b"content-security-policy",
+        b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+        b"connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    ),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+]
+
+
+class Envelope:
+    """Gives every request an id, every answer the security headers, HEAD what GET has, and counts it all.
+
+    Args:
+        app: what answers.
+        metrics: where requests are counted.
+        answer_unforeseen: makes the answer to an error that got past everything else.
+    """
+
+    def __init__(
+        self, app: App, metrics: Metrics, answer_unforeseen: Callable[[Scope, Exception], App]
+    ) -> None:
+        self._app = app
+        self._metrics = metrics
+        self._answer_unforeseen = answer_unforeseen
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        method = scope["method"]
+        head = method == "HEAD"
+        if head:
+            scope["method"] = "GET"
+        request_id = _request_id(scope)
+        scope.setdefault("state", {})["request_id"] = request_id
+        status = 0  # until the answer has begun
+
+        async def send_on(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = list(message.get("headers", ()))
+                own = {name for name, _ in headers}
+                headers += [header for header in SECURITY_HEADERS if header[0] not in own]
+                message["headers"] = [*headers, (b"x-request-id", request_id.encode())]
+            elif head and message["type"] == "http.response.body":
+                message = {**message, "body": b""}
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_on)
+        except Exception as error:
+            if status:  # too late for another answer: let the server cut the connection
+                raise
+            await self._answer_unforeseen(scope, error)(scope, receive, send_on)
+        finally:
+            # The route's template, never the path itself: labels must stay few.
+            route = getattr(scope.get("route"), "path", "none")
+            self._metrics.request_seconds.labels(
+                method if method in _METHODS else "_OTHER", route, str(status or 499)
+            ).observe(time.perf_counter() - started)
+
+
+def _request_id(scope: Scope) -> str:
+    """Return the client's request id if it is harmless, else a new one."""
+    given = dict(scope["headers"]).get(b"x-request-id", b"")
+    return given.decode() if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)

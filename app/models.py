@@ -1,0 +1,123 @@
+"""The models of a running service: opened once, looked up by name.
+
+The newest version of each name is opened at start-up; an older one when a permanent URL first asks for it.
+"""
+
+import threading
+from collections.abc import Callable
+
+import numpy as np
+
+from app.errors import ModelError
+from app.runtimes import Array, OpenRuntime, Runtime
+from app.store import Manifest, Store, Version
+
+# Every computation has this many rows, filled up if need be. A matrix product may round differently for
+# another number of rows, so a picture's bytes can only be permanent if the number never changes; and image k
+# of a request always sits in row k modulo TILE.
+TILE = 32
+
+
+class Model:
+    """One opened version.
+
+    Args:
+        version: what the store knows of it.
+        runtime: what computes.
+    """
+
+    def __init__(self, version: Version, runtime: Runtime) -> None:
+        self.version = version
+        self._runtime = runtime
+
+    @property
+    def manifest(self) -> Manifest:
+        """The version's manifest."""
+        return self.version.manifest
+
+    def encode(self, images: Array) -> Array:
+        """Return z_mean, (N, D), of `images`, (N, H, W) in [0, 1]."""
+        return _tiled(lambda images: self._runtime.encode(images)[0], images)
+
+    def decode(self, z: Array) -> Array:
+        """Return the mean of p(x given z), (N, H, W), of `z`, (N, D)."""
+        return self._images(_tiled(self._runtime.decode, z))
+
+    def draw(self, z: Array, noise: Array) -> Array:
+        """Return a draw from p(x given z), (N, H, W), made from uniform `noise` in (0, 1)."""
+        return self._images(_tiled(self._runtime.draw, z, noise))
+
+    def warm_up(self) -> None:
+        """Run every signature once: the first call of each is slow, and an unfit model is found out here.
+
+        Raises:
+            ModelError: the model's shapes are not those of its manifest, or its numbers are not finite.
+        """
+        manifest = self.manifest
+        z = np.zeros((1, manifest.latent_dim), np.float32)
+        images = self.decode(z)
+        self.draw(z, np.full((1, *manifest.likelihood.noise_shape), 0.5, np.float32))
+        z_mean = self.encode(np.clip(images, 0, 1))
+        if z_mean.shape != z.shape or not np.isfinite(z_mean).all():
+            raise ModelError(
+                f"{self.version.reference}: encode gave {z_mean.shape}, expected {z.shape}, finite"
+            )
+
+    def _images(self, images: Array) -> Array:
+        if images.shape[1:] != self.manifest.image.shape:
+            raise ModelError(
+                f"{self.version.reference}: images of shape {images.shape[1:]}, "
+                f"expected {self.manifest.image.shape}"
+            )
+        if not np.isfinite(images).all():
+            raise ModelError(f"{self.version.reference}: the model's output is not finite")
+        return images
+
+
+class Models:
+    """Every model of the store, each version opened at most once. Safe to use from several threads.
+
+    Args:
+        store: what there is.
+        open_runtime: how a version is opened.
+        threads: threads that one computation may use.
+    """
+
+    def __init__(self, store: Store, open_runtime: OpenRuntime, threads: int) -> None:
+        self.store = store
+        self._open_runtime = open_runtime
+        self._threads = threads
+        self._opened: dict[str, Model] = {}
+        self._opening = threading.Lock()
+
+    def get(self, version: Version) -> Model:
+        """Return the opened model of a version, opening and warming it if nobody has yet."""
+        with self._opening:
+            if version.reference not in self._opened:
+                model = Model(version, self._open_runtime(version.folder, self._threads))
+                model.warm_up()
+                self._opened[version.reference] = model
+            return self._opened[version.reference]
+
+    def get_opened(self, version: Version) -> Model | None:
+        """Return the model of a version if it is open; never waits."""
+        return self._opened.get(version.reference)
+
+    @property
+    def opened(self) -> list[str]:
+        """References of the versions opened so far."""
+        return sorted(self._opened)
+
+
+def _tiled(function: Callable[..., Array], *arrays: Array) -> Array:
+    """Apply `function` to TILE rows at a time and return the rows that were asked for."""
+    count = len(arrays[0])
+    results = []
+    for start in range(0, count, TILE):
+        rows = [array[start : start + TILE] for array in arrays]
+        missing = TILE - len(rows[0])
+        if missing:
+            # One half is a valid code, pixel and noise alike.
+            rows = [np.concatenate([r, np.full((missing, *r.shape[1:]), 0.5, r.dtype)]) for r in rows]
+        results.append(function(*rows)[: count - start])
+    return np.concatenate(results) if len(results) > 1 else results[0]

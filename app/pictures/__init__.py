@@ -1,0 +1,1 @@
+"""Pictures in and out: the only room that knows Pillow."""

@@ -1,0 +1,59 @@
+"""Arrays -> one grid -> PNG.
+
+One mapping for every image: clip to [0, 1], times 255, round. Nothing is rescaled per image, so the cells of
+a grid stay comparable.
+"""
+
+import io
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+Ink = Literal["dark", "light"]
+Pixels = npt.NDArray[np.uint8]
+
+
+def to_pixels(images: npt.NDArray[np.floating[Any]]) -> Pixels:
+    """Return `images` as 8-bit levels: clipped to [0, 1], scaled to 0..255, rounded."""
+    levels: Pixels = np.rint(np.clip(images, 0.0, 1.0) * 255.0).astype(np.uint8)
+    return levels
+
+
+def grid(images: Pixels, columns: int, zoom: int = 1, ink: Ink = "dark") -> Pixels:
+    """Tile images row by row, without gaps.
+
+    Args:
+        images: (N, H, W) grey or (N, H, W, 3) colour, in the data's own polarity.
+        columns: cells in a row; with fewer images than that, the row is as long as there are images.
+        zoom: every pixel becomes a square of zoom x zoom.
+        ink: ``dark`` draws 0 as white and 255 as black, like ink on paper; ``light`` draws the levels as
+            they are. Cells left over in the last row hold level 0: paper, or black.
+
+    Returns:
+        (rows * H * zoom, columns * W * zoom) uint8, with a last axis of 3 for colour.
+    """
+    count, height, width = images.shape[:3]
+    columns = min(columns, count)
+    rows = -(-count // columns)
+    cells = np.zeros((rows * columns, *images.shape[1:]), np.uint8)
+    cells[:count] = images
+    cells = cells.reshape(rows, columns, *images.shape[1:]).swapaxes(1, 2)
+    pixels = cells.reshape(rows * height, columns * width, *images.shape[3:])
+    if ink == "dark":
+        pixels = 255 - pixels
+    return pixels if zoom == 1 else pixels.repeat(zoom, axis=0).repeat(zoom, axis=1)
+
+
+def encode_png(pixels: Pixels) -> bytes:
+    """Return a PNG of (H, W) grey or (H, W, 3) colour levels, free of metadata."""
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
+def decode_png(path: str) -> Pixels:
+    """Return the levels of a PNG of ours, as it is: (H, W) grey or (H, W, 3) colour."""
+    with Image.open(path, formats=["PNG"]) as image:
+        return np.asarray(image)

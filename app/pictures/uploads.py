@@ -1,0 +1,252 @@
+"""An uploaded file -> the array that an encoder sees.
+
+The fit, one rule for every file:
+
+1. Only the first frame is used. EXIF orientation is applied; colour profiles and gamma are ignored.
+2. Transparent pixels show white, as on a page. 16-bit greys are scaled to 8 bits, not clipped.
+3. Colours become grey by ITU-R 601 luma, for a model of grey images.
+4. The picture is scaled, never stretched, until its longer side fills the model's image (Lanczos), centred,
+   and padded with the median of its own border.
+5. ``invert=yes`` turns dark on light into light on dark; ``auto`` does so if the border's median is light.
+
+A grey 8-bit picture of exactly the model's size passes through untouched.
+"""
+
+import contextlib
+import dataclasses
+import io
+import re
+from collections.abc import Iterator
+from typing import Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageOps
+
+from app.errors import UnsupportedUpload, UploadError
+
+Invert = Literal["auto", "yes", "no"]
+Pixels = npt.NDArray[np.uint8]
+
+# Nothing else is ever opened: Pillow knows sixty formats, and some start other programs.
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
+_SIGNATURES = {
+    "PNG": re.compile(rb"\x89PNG\r\n\x1a\n"),
+    "JPEG": re.compile(rb"\xff\xd8\xff"),
+    "WEBP": re.compile(rb"RIFF....WEBP", re.DOTALL),
+    "GIF": re.compile(rb"GIF8[79]a"),
+    "BMP": re.compile(rb"BM.{4}\x00\x00", re.DOTALL),
+}
+MAX_ASPECT = 50
+# A progressive JPEG is decoded once a scan. Encoders write about ten; thousands are an attack.
+MAX_JPEG_SCANS = 100
+# JPEGs are decoded at a fraction of their size, but at least this many times the model's, before the fit.
+DRAFT_MARGIN = 4
+
+# Pillow's own guard warns at 89 megapixels and lets 81 through; the limit here is checked before decoding.
+Image.MAX_IMAGE_PIXELS = None
+
+
+class UploadLimits(Protocol):
+    """The settings that bound one uploaded image."""
+
+    @property
+    def max_upload_pixels(self) -> int: ...  # noqa: D102
+
+    @property
+    def max_upload_side(self) -> int: ...  # noqa: D102
+
+
+@dataclasses.dataclass(frozen=True)
+class Upload:
+    """What the encoder will see of one file."""
+
+    pixels: Pixels  # (H, W) grey or (H, W, 3) colour, in the data's polarity
+    notes: tuple[str, ...]  # what was done or left out that the sender may not expect
+
+
+def read_upload(
+    data: bytes, shape: tuple[int, ...], invert: Invert, limits: UploadLimits, parameter: str = "file"
+) -> Upload:
+    """Decode a file and fit it to a model's image.
+
+    Args:
+        data: the file's bytes; neither its name nor its declared type matters.
+        shape: (H, W) for grey or (H, W, 3) for colour.
+        invert: ``yes``, ``no`` or ``auto``.
+        limits: the most pixels an image may have, in all and along a side.
+        parameter: what errors call the file.
+
+    Raises:
+        UnsupportedUpload: not a PNG, JPEG, WebP, GIF or BMP.
+        UploadError: empty, broken, truncated or beyond a limit.
+    """
+    image = _open(data, parameter)
+    _check_size(image, limits, parameter)
+    notes = []
+    if image.format == "JPEG":
+        _check_scans(data, parameter)
+        image.draft(image.mode, (shape[1] * DRAFT_MARGIN, shape[0] * DRAFT_MARGIN))
+    with _decoding(data, image.format, parameter):
+        image.load()
+    if _has_more_frames(image):
+        notes.append("only the first frame is used, the other frames are ignored")
+    levels = _levels(_upright(image), "RGB" if len(shape) == 3 else "L")
+    fitted, paper = _fit(levels, shape)
+    light = paper > 127
+    if invert == "yes" or (invert == "auto" and light):
+        fitted = 255 - fitted
+        notes.append("inverted")
+    elif invert == "no" and light:
+        notes.append("the border is light, the model expects dark: inverted? use invert=auto")
+    return Upload(fitted, tuple(notes))
+
+
+def sniff(data: bytes) -> str | None:
+    """Return the format that a file's first bytes announce, or None."""
+    return next((name for name, signature in _SIGNATURES.items() if signature.match(data)), None)
+
+
+def _open(data: bytes, parameter: str) -> Image.Image:
+    if not data:
+        raise UploadError(parameter, "an image", "an empty file", "Send the file's content.", "empty_file")
+    kind = sniff(data)
+    if kind is None:
+        raise UnsupportedUpload(
+            parameter,
+            "a PNG, JPEG, WebP, GIF or BMP image",
+            f"{len(data)} bytes that begin with {data[:8]!r}",
+            "Convert the file to one of these formats.",
+            "not_an_image",
+        )
+    with _decoding(data, kind, parameter):
+        return Image.open(io.BytesIO(data), formats=[kind])
+
+
+@contextlib.contextmanager
+def _decoding(data: bytes, kind: str | None, parameter: str) -> Iterator[None]:
+    """Turn whatever a decoder raises into one error: Pillow's plugins raise a dozen kinds of exception."""
+    try:
+        yield
+    except MemoryError:
+        raise
+    except Exception as error:
+        truncated = _is_truncated(data, kind)
+        raise UploadError(
+            parameter,
+            f"a complete {kind} image",
+            f"{len(data)} bytes that end too early" if truncated else f"{len(data)} bytes, broken inside",
+            "The file is cut off: send it again in full." if truncated else "Open it and save it again.",
+            "image_truncated" if truncated else "image_corrupt",
+        ) from error
+
+
+def _is_truncated(data: bytes, kind: str | None) -> bool:
+    """Say whether a file stops before the end that its format marks."""
+    if kind == "PNG":
+        return b"IEND" not in data[-4096:]
+    if kind == "JPEG":
+        return b"\xff\xd9" not in data[-4096:]
+    if kind == "WEBP":
+        return len(data) < int.from_bytes(data[4:8], "little") + 8
+    if kind == "GIF":
+        return not data.rstrip(b"\x00").endswith(b";")
+    return kind == "BMP" and len(data) < int.from_bytes(data[2:6], "little")
+
+
+def _check_size(image: Image.Image, limits: UploadLimits, parameter: str) -> None:
+    width, height = image.size
+    received = f"{width} x {height}"
+    if width < 1 or height < 1:
+        raise UploadError(parameter, "at least 1 x 1 pixels", received, "Send a picture.", "no_pixels")
+    if width * height > limits.max_upload_pixels:
+        raise UploadError(
+            parameter,
+            f"at most {limits.max_upload_pixels} pixels (VITRINE_MAX_UPLOAD_PIXELS)",
+            received,
+            "Make the picture smaller.",
+            "too_many_pixels",
+        )
+    if max(width, height) > limits.max_upload_side:
+        raise UploadError(
+            parameter,
+            f"at most {limits.max_upload_side} pixels along a side (VITRINE_MAX_UPLOAD_SIDE)",
+            received,
+            "Make the picture smaller.",
+            "side_too_long",
+        )
+    if max(width, height) > MAX_ASPECT * min(width, height):
+        raise UploadError(
+            parameter,
+            f"sides in a ratio of at most {MAX_ASPECT} to 1",
+            received,
+            "Cut the picture to a part that is less narrow.",
+            "too_narrow",
+        )
+
+
+def _check_scans(data: bytes, parameter: str) -> None:
+    scans = data.count(b"\xff\xda")  # inside compressed data FF is always followed by 00 or a restart mark
+    if scans > MAX_JPEG_SCANS:
+        raise UploadError(
+            parameter,
+            f"a JPEG of at most {MAX_JPEG_SCANS} scans",
+            f"{scans} scans",
+            "Save the picture as a baseline JPEG or a PNG.",
+            "too_many_scans",
+        )
+
+
+def _has_more_frames(image: Image.Image) -> bool:
+    with contextlib.suppress(Exception):  # a broken second frame is no reason to refuse the first
+        return bool(getattr(image, "is_animated", False))
+    return False
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    with contextlib.suppress(Exception):  # a camera's broken EXIF block says nothing about the pixels
+        return ImageOps.exif_transpose(image)
+    return image
+
+
+def _levels(image: Image.Image, mode: Literal["L", "RGB"]) -> Image.Image:
+    """Return the picture in 8-bit grey or RGB, transparency composited on white."""
+    if image.mode.startswith(("I", "F")):
+        levels = np.asarray(image, dtype=np.float64)
+        if "transparency" in image.info:
+            levels = np.where(levels == image.info["transparency"], 65535.0, levels)
+        image = Image.fromarray(np.rint(np.clip(levels / 257.0, 0, 255)).astype(np.uint8))
+    elif image.has_transparency_data:
+        colours = image.convert("RGBA")
+        paper = Image.new("RGBA", colours.size, "white")
+        image = Image.alpha_composite(paper, colours).convert("RGB")
+    elif image.mode not in ("L", "RGB", "1"):
+        image = image.convert("RGB")  # palettes, CMYK and YCbCr have a way to RGB, not all have one to grey
+    return image.convert(mode)
+
+
+def _fit(image: Image.Image, shape: tuple[int, ...]) -> tuple[Pixels, int]:
+    """Scale without stretching, centre, pad.
+
+    Returns:
+        The fitted levels, (H, W) or (H, W, 3), and the luma of the border's median.
+    """
+    height, width = shape[:2]
+    scale = min(width / image.width, height / image.height)
+    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    if size != image.size:
+        image = image.resize(size, Image.Resampling.LANCZOS)
+    levels = np.asarray(image)
+    paper = _border_median(levels)
+    fitted = np.empty(shape, np.uint8)
+    fitted[:] = paper
+    top, left = (height - size[1]) // 2, (width - size[0]) // 2
+    fitted[top : top + size[1], left : left + size[0]] = levels
+    return fitted, int(np.mean(paper))
+
+
+def _border_median(levels: Pixels) -> npt.NDArray[np.uint8]:
+    """Return the median level along the four edges, one for each channel."""
+    edges = [levels[0], levels[-1], levels[1:-1, 0], levels[1:-1, -1]]
+    median: npt.NDArray[np.uint8] = np.median(np.concatenate(edges), axis=0).astype(np.uint8)
+    return median

@@ -1,0 +1,63 @@
+"""For people: the page, the API documentation, the catalogue of problems. Nothing is fetched from elsewhere."""
+
+import importlib.util
+from pathlib import Path
+
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.responses import HTMLResponse
+from fastapi.staticfiles import StaticFiles
+from fastapi.templating import Jinja2Templates
+
+from app import errors
+from app.deps import ModelsDep, SettingsDep
+
+HERE = Path(__file__).resolve().parent.parent
+TEMPLATES = Jinja2Templates(HERE / "templates")
+
+# Swagger UI styles its elements in place and draws its icons from data: addresses.
+DOCS_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
+    "connect-src 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/", response_class=HTMLResponse)
+async def home(request: Request, models: ModelsDep, settings: SettingsDep) -> HTMLResponse:
+    """Show the three pictures."""
+    version = models.store.find(settings.default_model)
+    return TEMPLATES.TemplateResponse(
+        request, "home.html", {"version": version, "manifest": version.manifest, "settings": settings}
+    )
+
+
+@router.get("/docs", response_class=HTMLResponse)
+async def docs(request: Request) -> HTMLResponse:
+    """Show the API documentation, a Swagger UI whose files come with the installation."""
+    return TEMPLATES.TemplateResponse(request, "docs.html", headers={"Content-Security-Policy": DOCS_POLICY})
+
+
+@router.get("/problems", response_class=HTMLResponse)
+@router.get("/problems/{kind}", response_class=HTMLResponse)
+async def problems(request: Request, kind: str | None = None) -> HTMLResponse:
+    """Say what each `type` of a problem means."""
+    kinds = sorted(_kinds(errors.VitrineError), key=lambda error: (error.status, error.kind))
+    return TEMPLATES.TemplateResponse(request, "problems.html", {"problems": kinds, "chosen": kind})
+
+
+def _kinds(error: type[errors.VitrineError]) -> list[type[errors.VitrineError]]:
+    return [error, *(found for child in error.__subclasses__() for found in _kinds(child))]
+
+
+def mount_assets(app: FastAPI) -> None:
+    """Serve our own static files, and Swagger UI's out of the package that carries them.
+
+    Raises:
+        RuntimeError: the package is not installed as it should be.
+    """
+    package = importlib.util.find_spec("fastapi_offline")
+    if package is None or package.origin is None:
+        raise RuntimeError("fastapi-offline is missing: install the requirements again")
+    app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
+    app.mount("/swagger", StaticFiles(directory=Path(package.origin).parent / "static"), name="swagger")

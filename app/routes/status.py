@@ -1,0 +1,55 @@
+"""For operators: is the process alive, is it ready, what is it, how is it doing."""
+
+from importlib import metadata
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+
+from app.deps import ModelsDep, SettingsDep
+
+router = APIRouter(tags=["status"])
+
+NO_CACHE = {"Cache-Control": "no-cache"}
+
+
+@router.get("/livez", summary="Is the process alive?")
+async def livez(response: Response) -> dict[str, str]:
+    """Answer 200 as long as the process can answer at all."""
+    response.headers.update(NO_CACHE)
+    return {"status": "alive"}
+
+
+@router.get("/readyz", summary="Can it draw pictures?")
+async def readyz(response: Response, models: ModelsDep) -> dict[str, Any]:
+    """Answer 200 when the default model is warm, else 503 with the reason; list versions not served."""
+    response.headers.update(NO_CACHE)
+    return {"status": "ready", "models": models.opened, "rejected": models.store.rejected}
+
+
+@router.get("/version", summary="What is running")
+async def version(models: ModelsDep, settings: SettingsDep) -> dict[str, Any]:
+    """Return the build, every model with its digest, and every limit."""
+    store = models.store
+    return {
+        "version": metadata.version("vitrine"),
+        "default_model": store.find(settings.default_model).reference,
+        "models": [
+            {
+                "model": found.reference,
+                "digest": found.manifest.digest,
+                "image_shape": found.manifest.image.shape,
+                "latent_dim": found.manifest.latent_dim,
+                "likelihood": {"name": found.manifest.likelihood.name} | found.manifest.likelihood.parameters,
+            }
+            for name in sorted(store.versions)
+            for found in store.versions[name]
+        ],
+        "limits": settings.limits(),
+    }
+
+
+@router.get("/metrics", response_class=Response, summary="Counters for Prometheus")
+async def metrics(request: Request) -> Response:
+    """Return the counters in Prometheus' text format."""
+    body, media_type = request.app.state.metrics.render()
+    return Response(body, media_type=media_type, headers=NO_CACHE)

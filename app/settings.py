@@ -1,0 +1,79 @@
+"""The one place that reads the environment. Every limit has its unit and a help text."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PREFIX = "VITRINE_"
+PROJECT = Path(__file__).resolve().parent.parent
+
+
+class Settings(BaseSettings):
+    """Everything that an operator can set, each by the environment variable ``VITRINE_`` + its name."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True)
+
+    host: str = Field("127.0.0.1", description="Address to listen on; 0.0.0.0 for every interface.")
+    port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 for any free one.")
+    workers: int = Field(
+        1, ge=1, le=64, description="Server processes; each holds its own copy of the models."
+    )
+    model_store: Path = Field(PROJECT / "model_store", description="Folder with the models to serve.")
+    default_model: str = Field(
+        "fashion-dense", description="Model that answers when a request names none: NAME or NAME@VERSION."
+    )
+    lanes: int = Field(
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1),
+        ge=1,
+        le=256,
+        description="Requests computed at the same time in one process; the cores it may run on if not set.",
+    )
+    inference_threads: int = Field(
+        1, ge=1, le=256, description="Threads that TensorFlow may use within one computation."
+    )
+    max_waiting: int = Field(
+        256, ge=0, description="Requests that may wait in one process; beyond it 503 with Retry-After."
+    )
+    max_images: int = Field(400, ge=1, description="Images in one picture.")
+    max_steps: int = Field(64, ge=2, description="Steps in one interpolation.")
+    max_zoom: int = Field(16, ge=1, description="Integer scale of the pixels.")
+    max_pixels: int = Field(16_000_000, ge=1, description="Pixels in one answer.")
+    max_upload_bytes: int = Field(10_485_760, ge=1, description="Bytes in one request body.")
+    max_upload_images: int = Field(32, ge=1, description="Images in one upload.")
+    max_upload_pixels: int = Field(25_000_000, ge=1, description="Pixels in one uploaded image.")
+    max_upload_side: int = Field(12_000, ge=1, description="Pixels along one side of an uploaded image.")
+    graceful_seconds: int = Field(
+        20, ge=0, description="Seconds that requests under way get to finish when the server stops."
+    )
+
+    def limits(self) -> dict[str, int]:
+        """Return every limit by name, as shown at ``/version``."""
+        return {name: value for name, value in self.model_dump().items() if name.startswith("max_")}
+
+
+class SettingsError(Exception):
+    """An environment variable has a value that cannot be used; one line a variable."""
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Read the settings from the environment; `overrides` win.
+
+    Raises:
+        SettingsError: names each variable, what was found and what was expected.
+    """
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        lines = [
+            f"{variable(str(fault['loc'][0]))}={str(fault['input'])[:80]!r}: {fault['msg']}"
+            for fault in error.errors()
+        ]
+        raise SettingsError("; ".join(lines)) from None
+
+
+def variable(name: str) -> str:
+    """Return the environment variable of a setting."""
+    return f"{PREFIX}{name.upper()}"

@@ -1,0 +1,258 @@
+"""Reads the model store: ``<name>/<version>/manifest.json`` and the files it lists.
+
+The format is defined in ``model_store/README.md``. A version without a valid manifest, with a file missing,
+changed or added, or with a link that leads out of it, is not served; the reason is kept.
+"""
+
+import dataclasses
+import hashlib
+import json
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from app.errors import ModelNotFound, StoreError
+
+NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+VERSION = re.compile(r"[1-9][0-9]{0,8}")
+MAX_MANIFEST_BYTES = 4_194_304
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
+
+
+class Image(_Part):
+    """What one image is: (H, W) grey or (H, W, 3) colour, float32 within `value_range`."""
+
+    shape: tuple[int, int] | tuple[int, int, Literal[3]]
+    value_range: tuple[Literal[0], Literal[1]] = (0, 1)
+
+    @property
+    def height(self) -> int:
+        """Rows."""
+        return self.shape[0]
+
+    @property
+    def width(self) -> int:
+        """Columns."""
+        return self.shape[1]
+
+
+class Likelihood(_Part):
+    """The observation model that the decoder's ``log_prob`` and ``draw`` belong to."""
+
+    name: str
+    parameters: dict[str, float] = {}
+    noise_shape: tuple[int, ...]
+
+
+class Walk(_Part):
+    """How an interpolation goes unless a request says otherwise; no low and high: the axis' own range."""
+
+    axis: int = Field(0, ge=0)
+    low: float | None = None
+    high: float | None = None
+    steps: int = Field(7, ge=2)
+
+
+class Axis(_Part):
+    """One latent axis under the aggregate posterior."""
+
+    kl: float  # nats
+    mean: float
+    std: float
+    quantiles: dict[str, float]
+
+
+class File(_Part):
+    """A file of the version, with what it must be."""
+
+    path: str
+    size: int
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+
+class Manifest(_Part):
+    """What ``manifest.json`` says. Keys that this reader does not know are left alone."""
+
+    format_version: Literal[1]
+    name: str
+    image: Image
+    latent_dim: int = Field(ge=1)
+    likelihood: Likelihood
+    walk: Walk = Walk()
+    axes: tuple[Axis, ...]
+    examples: tuple[str, ...] = ()
+    files: tuple[File, ...]
+    digest: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+    @model_validator(mode="after")
+    def _agrees_with_itself(self) -> "Manifest":
+        if len(self.axes) != self.latent_dim:
+            raise ValueError(f"axes: expected {self.latent_dim}, one a latent axis; found {len(self.axes)}")
+        if self.walk.axis >= self.latent_dim:
+            raise ValueError(f"walk.axis: expected 0 to {self.latent_dim - 1}; found {self.walk.axis}")
+        listed = {file.path for file in self.files}
+        for example in self.examples:
+            if example not in listed:
+                raise ValueError(f"examples: {example} is not among the files")
+        return self
+
+    def walk_range(self, axis: int) -> tuple[float, float]:
+        """Return where a walk along `axis` begins and ends unless a request says otherwise."""
+        if self.walk.low is not None and self.walk.high is not None:
+            return self.walk.low, self.walk.high
+        quantiles = self.axes[axis].quantiles
+        return quantiles["0.025"], quantiles["0.975"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Version:
+    """One version that may be served."""
+
+    name: str
+    number: int
+    folder: Path
+    manifest: Manifest
+
+    @property
+    def reference(self) -> str:
+        """``name@version``, as requests write it."""
+        return f"{self.name}@{self.number}"
+
+
+class InvalidVersion(Exception):
+    """A version's folder is not what its manifest says, or has none."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Store:
+    """What a scan of the store found.
+
+    Args:
+        versions: by name, in rising order; no name without a version.
+        rejected: ``name/version`` -> why it is not served.
+    """
+
+    versions: dict[str, tuple[Version, ...]]
+    rejected: dict[str, str]
+
+    @property
+    def references(self) -> list[str]:
+        """Every version there is, as ``name@version``."""
+        return [version.reference for name in sorted(self.versions) for version in self.versions[name]]
+
+    def find(self, reference: str) -> Version:
+        """Return the version that ``name`` (its newest) or ``name@version`` means.
+
+        Raises:
+            ModelNotFound: there is none; names those there are.
+        """
+        name, _, number = reference.partition("@")
+        for version in reversed(self.versions.get(name, ())):
+            if not number or version.number == int(number):
+                return version
+        raise ModelNotFound(reference, self.references)
+
+
+def scan(folder: Path) -> Store:
+    """Read every version in the store and check every file of it against the manifest's checksums.
+
+    Raises:
+        StoreError: there is no such folder, or no version in it can be served.
+    """
+    if not folder.is_dir():
+        raise StoreError(f"{folder}: no such folder. {_REMEDY}")
+    versions: dict[str, tuple[Version, ...]] = {}
+    rejected: dict[str, str] = {}
+    for model in sorted(path for path in folder.iterdir() if path.is_dir() and NAME.fullmatch(path.name)):
+        found = []
+        for path in sorted(model.iterdir(), key=lambda path: (len(path.name), path.name)):
+            if not VERSION.fullmatch(path.name):
+                continue
+            try:
+                found.append(Version(model.name, int(path.name), path, check(path, model.name)))
+            except InvalidVersion as error:
+                rejected[f"{model.name}/{path.name}"] = str(error)
+        if found:
+            versions[model.name] = tuple(found)
+    if not versions:
+        reasons = "".join(f" {version}: {reason}." for version, reason in rejected.items())
+        raise StoreError(f"{folder}: no model that can be served.{reasons} {_REMEDY}")
+    return Store(versions, rejected)
+
+
+_REMEDY = "Make one with vitrine-train (fit, then export), or name another store by VITRINE_MODEL_STORE."
+
+
+def check(folder: Path, name: str) -> Manifest:
+    """Return the manifest of a version whose every file is as the manifest says.
+
+    Raises:
+        InvalidVersion: says what is wrong.
+    """
+    try:
+        content = _read_manifest(folder)
+        manifest = Manifest.model_validate(content)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        where = ".".join(map(str, fault["loc"]))
+        raise InvalidVersion(f"manifest.json: {where + ': ' if where else ''}{fault['msg']}") from None
+    if manifest.name != name:
+        raise InvalidVersion(f"manifest.json: name: expected {name}; found {manifest.name}")
+    if manifest.digest != digest(content):
+        raise InvalidVersion("manifest.json: changed since it was published (digest differs)")
+    _check_files(folder, manifest)
+    return manifest
+
+
+def digest(manifest: dict[str, Any]) -> str:
+    """Return the SHA-256 of the manifest without its ``digest``, as JSON with sorted keys and no spaces."""
+    content = {key: value for key, value in manifest.items() if key != "digest"}
+    return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def _read_manifest(folder: Path) -> dict[str, Any]:
+    path = folder / "manifest.json"
+    if folder.is_symlink() or path.is_symlink():
+        raise InvalidVersion("a symbolic link; a version must lie in the store itself")
+    try:
+        if path.stat().st_size > MAX_MANIFEST_BYTES:
+            raise InvalidVersion(f"manifest.json: over {MAX_MANIFEST_BYTES} bytes")
+        content = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise InvalidVersion("no manifest.json") from None
+    except OSError as error:
+        raise InvalidVersion(f"manifest.json: cannot be read ({error.strerror or error})") from None
+    except (ValueError, RecursionError):
+        raise InvalidVersion("manifest.json: not valid JSON") from None
+    if not isinstance(content, dict):
+        raise InvalidVersion("manifest.json: not a JSON object")
+    return content
+
+
+def _check_files(folder: Path, manifest: Manifest) -> None:
+    listed = {file.path: file for file in manifest.files}
+    present: set[str] = set()
+    for path in folder.rglob("*"):
+        relative = path.relative_to(folder).as_posix()
+        if path.is_symlink():
+            raise InvalidVersion(f"{relative}: a symbolic link; a version must lie in the store itself")
+        if path.is_file() and relative != "manifest.json":
+            present.add(relative)
+    for missing in sorted(listed.keys() - present):
+        raise InvalidVersion(f"{missing}: missing")
+    for added in sorted(present - listed.keys()):
+        raise InvalidVersion(f"{added}: not listed in the manifest")
+    for relative, file in listed.items():
+        try:
+            content = (folder / relative).read_bytes()
+        except OSError as error:
+            raise InvalidVersion(f"{relative}: cannot be read ({error.strerror or error})") from None
+        if len(content) != file.size:
+            raise InvalidVersion(f"{relative}: {len(content)} bytes, expected {file.size}")
+        if hashlib.sha256(content).hexdigest() != file.sha256:
+            raise InvalidVersion(f"{relative}: changed since it was published (SHA-256 differs)")

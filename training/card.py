@@ -1,0 +1,118 @@
+"""The model card: what a version is, how good it is, what it must not be used for, how to make it again."""
+
+from typing import Any
+
+from training.config import Config
+
+TEMPLATE = """# {name}
+
+A variational autoencoder with {latent_dim} latent axes for {height} x {width} grey images, trained on {data}.
+
+## What it is
+
+- Encoder: {pixels} pixels -> {encoder} (dense, ReLU) -> z_mean and z_log_var, {latent_dim} each (linear).
+- Decoder: {latent_dim} -> {decoder} (dense, ReLU) -> {pixels} (linear), the mean of p(x given z).
+- Prior p(z): N(0, I). Observation model p(x given z): {likelihood}.
+- Objective: {objective}
+
+## How good it is
+
+Test reconstruction from the posterior mean: MSE **{mse:.4f}** a pixel, all {num_test} test images
+(PCA with {latent_dim} components: {pca:.4f}).
+
+Bounds on log p(x), {bounds_protocol}:
+
+| k | L_k, nats an image | standard error | bits per dim |
+|---|---|---|---|
+{bounds}
+
+Bits per dim count a pixel as one of 256 levels.{width_warning}
+
+Latent axes, over the {num_train} training images (an axis is active if its posterior mean varies by more
+than 0.01): {active} of {latent_dim} active, KL {kl:.2f} nats in all.
+
+| axis | KL, nats | mean | standard deviation | 2.5 % | 97.5 % | active |
+|---|---|---|---|---|---|---|
+{axes}
+
+The order of the axes is an accident of the run: it carries no meaning and changes with the seed.
+
+## Use and limits
+
+For teaching and for trying the service. It knows {data} and nothing else: any other picture is
+reconstructed as the nearest piece of clothing. Its bounds are no detector of unusual images: a likelihood
+can be higher for images of another kind (Nalisnick et al. 2019).
+
+## Make it again
+
+    vitrine-train fit training/configs/{name}.toml --out runs/{name}
+    vitrine-train evaluate runs/{name}
+    vitrine-train export runs/{name}
+
+{epochs} epochs, batch {batch_size}, seed {seed}. Trained with {libraries} on {machine}. Weights SHA-256
+`{weights}`. The same machine and libraries give the same weights, bit for bit; others round differently.
+"""
+
+OBJECTIVES = {
+    "textbook": (
+        "mean squared error over the {pixels} pixels + KL / {pixels}, which is (SSE + KL) / {pixels}: exactly "
+        "the negative ELBO, up to a constant, of a Gaussian with variance 1/2."
+    ),
+    "elbo": "the negative ELBO, in nats an image.",
+}
+
+WIDTH_WARNING = (
+    "\nA Gaussian of variance {variance:g} is absurdly wide for pixels in [0, 1]: storing the raw bytes costs\n"
+    "8 bits a pixel. The figure says what the loss really claims, and that it can hardly tell a good model\n"
+    "from a dead one."
+)
+
+
+def model_card(config: Config, recorded: dict[str, Any], metrics: dict[str, Any]) -> str:
+    """Write the card in Markdown from the run's own numbers.
+
+    Args:
+        config: the experiment.
+        recorded: what ``environment.json`` of the run says.
+        metrics: what ``evaluate`` measured.
+    """
+    height, width = recorded["image_shape"][:2]
+    bounds, axes, test = metrics["bounds"], metrics["axes"], metrics["test"]
+    libraries, machine = recorded["libraries"], recorded["machine"]
+    too_wide = bounds["log_p_x"][0]["bits_per_dim"] > 8
+    return TEMPLATE.format(
+        name=config.name,
+        data={"fashion-mnist": "Fashion-MNIST"}.get(config.data, config.data),
+        latent_dim=config.latent_dim,
+        height=height,
+        width=width,
+        pixels=height * width,
+        encoder=" -> ".join(map(str, config.encoder_units)),
+        decoder=" -> ".join(map(str, config.decoder_units)),
+        likelihood=f"a Gaussian with variance {config.likelihood_variance:g}, independent per pixel",
+        objective=OBJECTIVES[config.objective].format(pixels=height * width),
+        mse=test["reconstruction_mse"],
+        pca=test["pca_reconstruction_mse"],
+        num_test=test["num_images"],
+        bounds_protocol=bounds["protocol"],
+        bounds="\n".join(
+            f"| {row['k']} | {row['nats']:.2f} | {row['standard_error']:.2f} | {row['bits_per_dim']:.3f} |"
+            for row in bounds["log_p_x"]
+        ),
+        width_warning=WIDTH_WARNING.format(variance=config.likelihood_variance) if too_wide else "",
+        num_train=recorded["splits"]["train"],
+        active=sum(axis["active"] for axis in axes),
+        kl=sum(axis["kl"] for axis in axes),
+        axes="\n".join(
+            f"| {number} | {axis['kl']:.2f} | {axis['mean']:+.2f} | {axis['std']:.2f} "
+            f"| {axis['quantiles']['0.025']:+.2f} | {axis['quantiles']['0.975']:+.2f} "
+            f"| {'yes' if axis['active'] else 'no'} |"
+            for number, axis in enumerate(axes)
+        ),
+        epochs=config.epochs,
+        batch_size=config.batch_size,
+        seed=config.seed,
+        libraries=", ".join(f"{name} {version}" for name, version in libraries.items()),
+        machine=f"{machine['cores']} cores of {machine['processor']}",
+        weights=recorded["weights_sha256"],
+    )

@@ -1,0 +1,139 @@
+"""The ``vitrine-train`` command. TensorFlow is imported only when a command needs it."""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from training import config as configs
+from training.errors import ConfigError, DataError, TrainingError
+
+EXIT_FAILURE = 1
+EXIT_USAGE = 2
+
+DATA_OPTION = click.option(
+    "--data",
+    "data_folder",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    envvar="VITRINE_DATA",
+    help="Folder with the data set's files. Otherwise: the environment's VITRINE_DATA, Keras' cache, "
+    "Debian's package folder, Keras' download.",
+)
+RUN_ARGUMENT = click.argument("run", type=click.Path(path_type=Path))
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="vitrine", prog_name="vitrine-train")
+def cli() -> None:
+    """Train variational autoencoders and publish them to a model store.
+
+    \b
+    vitrine-train fit training/configs/fashion-dense.toml
+    vitrine-train evaluate runs/fashion-dense
+    vitrine-train export runs/fashion-dense
+    """  # noqa: D301  \b is click's mark for "keep these lines"
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # read by TensorFlow when it is imported
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+
+
+@cli.command()
+@click.argument("config", type=click.Path(path_type=Path))
+@DATA_OPTION
+@click.option("--out", type=click.Path(path_type=Path), help="Run folder to create; runs/NAME if not given.")
+def fit(config: Path, data_folder: Path | None, out: Path | None) -> None:
+    """Train the model that CONFIG, a TOML file, describes."""
+    experiment = configs.load(config)
+    from training import data
+    from training.fit import fit as run_fit
+
+    dataset = data.load(experiment.data, data_folder)
+    out = out or Path("runs") / experiment.name
+    click.echo(
+        f"{experiment.name}: {len(dataset.train)} training and {len(dataset.validation)} validation images "
+        f"from {dataset.source}"
+    )
+    result = run_fit(experiment, dataset, out)
+    click.echo(f"loss {result['loss']:.4f}, val_loss {result['val_loss']:.4f}, KL {result['kl']:.2f} nats")
+    click.echo(f"weights {result['weights_sha256']}")
+    click.echo(f"written to {out}; next: vitrine-train evaluate {out}")
+
+
+@cli.command()
+@RUN_ARGUMENT
+@DATA_OPTION
+@click.option("--json", "as_json", is_flag=True, help="Print the whole report as JSON.")
+def evaluate(run: Path, data_folder: Path | None, as_json: bool) -> None:
+    """Measure the model of RUN on the test split."""
+    from training import data
+    from training.evaluate import evaluate as run_evaluate
+    from training.fit import load_run
+
+    experiment, vae, _ = load_run(run)
+    metrics = run_evaluate(experiment, vae, data.load(experiment.data, data_folder), run)
+    if as_json:
+        click.echo(json.dumps(metrics, indent=2))
+        return
+    test = metrics["test"]
+    click.echo(
+        f"reconstruction MSE {test['reconstruction_mse']:.4f}, PCA {test['pca_reconstruction_mse']:.4f}"
+    )
+    for row in metrics["bounds"]["log_p_x"]:
+        click.echo(f"L_{row['k']}: {row['nats']:.2f} nats an image, {row['bits_per_dim']:.3f} bits per dim")
+    kl = ", ".join(f"{axis['kl']:.2f}" for axis in metrics["axes"])
+    click.echo(f"KL by axis, nats: {kl}")
+    click.echo(f"written to {run}; next: vitrine-train export {run}")
+
+
+@cli.command()
+@RUN_ARGUMENT
+@DATA_OPTION
+@click.option(
+    "--store",
+    type=click.Path(path_type=Path),
+    envvar="VITRINE_MODEL_STORE",
+    default=Path("model_store"),
+    show_default=True,
+    help="Model store to publish to.",
+)
+def export(run: Path, data_folder: Path | None, store: Path) -> None:
+    """Publish the model of RUN as the next version in a model store."""
+    from training import data
+    from training.evaluate import METRICS
+    from training.evaluate import evaluate as run_evaluate
+    from training.export import example_images
+    from training.export import export as run_export
+    from training.fit import load_run
+
+    experiment, vae, recorded = load_run(run)
+    dataset = data.load(experiment.data, data_folder)
+    if (run / METRICS).exists():
+        metrics = json.loads((run / METRICS).read_text())
+    else:
+        click.echo("not evaluated yet: measuring on the test split first")
+        metrics = run_evaluate(experiment, vae, dataset, run)
+    version = run_export(experiment, vae, recorded, metrics, example_images(dataset), store)
+    click.echo(f"published {version}; serve it: vitrine serve --model-store {store}")
+
+
+@cli.command()
+@click.argument("config", type=click.Path(path_type=Path))
+def describe(config: Path) -> None:
+    """Say what CONFIG will train and what its loss means, without training."""
+    experiment = configs.load(config)
+    for key, value in experiment.as_dict().items():
+        click.echo(f"{key:20} {value}")
+    sigma = experiment.likelihood_variance**0.5
+    click.echo(f"\np(x given z) is a Gaussian with standard deviation {sigma:.3f} per pixel, beta is 1.")
+    if experiment.objective == "textbook":
+        click.echo("The loss is (SSE + KL) / pixels: the negative ELBO, up to a constant, of variance 1/2.")
+
+
+def main() -> None:
+    """Run the command line; a foreseen failure is one line on standard error, never a traceback."""
+    try:
+        cli()
+    except TrainingError as error:
+        click.echo(f"vitrine-train: {error}", err=True)
+        sys.exit(EXIT_USAGE if isinstance(error, ConfigError | DataError) else EXIT_FAILURE)

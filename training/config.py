@@ -1,0 +1,147 @@
+"""An experiment: one TOML file, one frozen dataclass.
+
+The resolved configuration is written beside the result, so a run can be repeated from its own folder.
+"""
+
+import dataclasses
+import difflib
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from training.errors import ConfigError
+
+OPTIMIZERS = ("adam", "nadam")
+OBJECTIVES = ("textbook", "elbo")
+LIKELIHOODS = ("gaussian",)
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """One experiment.
+
+    Args:
+        name: name of the model in the store: lower-case letters, digits, ``-``, ``_`` and ``.``.
+        data: name of the data set; ``fashion-mnist`` is the one known.
+        latent_dim: number of latent axes, D.
+        encoder_units: widths of the encoder's hidden layers, from the image inwards.
+        decoder_units: widths of the decoder's hidden layers, from z outwards.
+        likelihood: the observation model p(x given z) that the exported decoder declares.
+        likelihood_variance: variance of the Gaussian, per pixel, for pixels in [0, 1].
+        objective: ``textbook`` is the squared error averaged over pixels plus KL over pixels;
+            ``elbo`` is the negative ELBO in nats per image.
+        optimizer: ``adam`` or ``nadam``.
+        learning_rate: step size of the optimizer.
+        epochs: passes over the training split.
+        batch_size: images in one step.
+        seed: the one source of randomness: initial weights, order of images, posterior draws.
+        walk_axis: axis that an interpolation walks along unless asked otherwise.
+        walk_low: where the walk begins; not given, the axis' own 2.5 % quantile.
+        walk_high: where the walk ends; not given, the axis' own 97.5 % quantile.
+        walk_steps: images in the walk.
+    """
+
+    name: str
+    data: str
+    latent_dim: int
+    encoder_units: tuple[int, ...]
+    decoder_units: tuple[int, ...]
+    likelihood: str
+    likelihood_variance: float
+    objective: str
+    optimizer: str
+    learning_rate: float
+    epochs: int
+    batch_size: int
+    seed: int
+    walk_axis: int = 0
+    walk_low: float | None = None
+    walk_high: float | None = None
+    walk_steps: int = 7
+
+    def __post_init__(self) -> None:
+        _require(self.objective in OBJECTIVES, "objective", f"one of {OBJECTIVES}", self.objective)
+        _require(self.optimizer in OPTIMIZERS, "optimizer", f"one of {OPTIMIZERS}", self.optimizer)
+        _require(self.likelihood in LIKELIHOODS, "likelihood", f"one of {LIKELIHOODS}", self.likelihood)
+        _require(
+            all(c.islower() or c.isdigit() or c in "-_." for c in self.name) and self.name[:1].isalnum(),
+            "name",
+            "lower-case letters, digits, '-', '_' and '.', beginning with a letter or digit",
+            self.name,
+        )
+        for field in ("latent_dim", "epochs", "batch_size", "likelihood_variance", "learning_rate"):
+            _require(getattr(self, field) > 0, field, "greater than zero", getattr(self, field))
+        for field in ("encoder_units", "decoder_units"):
+            units = getattr(self, field)
+            _require(all(n > 0 for n in units), field, "widths greater than zero", units)
+        _require(0 <= self.walk_axis < self.latent_dim, "walk_axis", "0 to latent_dim - 1", self.walk_axis)
+        _require(self.walk_steps >= 2, "walk_steps", "at least 2", self.walk_steps)
+        _require(
+            (self.walk_low is None) == (self.walk_high is None),
+            "walk_low",
+            "given together with walk_high, or neither",
+            self.walk_low,
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the configuration as plain values, ready for JSON."""
+        return dataclasses.asdict(self)
+
+
+def load(path: Path) -> Config:
+    """Read an experiment from a TOML file.
+
+    Raises:
+        ConfigError: the file cannot be read or parsed, or a key is unknown, missing, of the wrong type
+            or out of range. The message names the file, the key, what was expected and what was found.
+    """
+    try:
+        with path.open("rb") as file:
+            table = tomllib.load(file)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror or error}); name a .toml file") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: not valid TOML: {error}") from error
+    try:
+        return from_dict(table)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from None
+
+
+def from_dict(table: dict[str, Any]) -> Config:
+    """Build a Config from plain values; the inverse of ``Config.as_dict``.
+
+    Raises:
+        ConfigError: as ``load``.
+    """
+    fields = {field.name: field for field in dataclasses.fields(Config)}
+    for key in table:
+        if key not in fields:
+            near = difflib.get_close_matches(key, fields, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else f"; known keys: {', '.join(fields)}"
+            raise ConfigError(f"unknown key {key!r}{hint}")
+    missing = [n for n, f in fields.items() if f.default is dataclasses.MISSING and n not in table]
+    if missing:
+        raise ConfigError(f"missing {'key' if len(missing) == 1 else 'keys'}: {', '.join(missing)}")
+    return Config(**{key: _typed(key, value, fields[key].type) for key, value in table.items()})
+
+
+def _typed(key: str, value: Any, kind: Any) -> Any:
+    """Return `value` as the field's type; a whole number may stand for a float, nothing else is converted."""
+    if kind is str:
+        _require(isinstance(value, str), key, "text", value)
+    elif kind is int:
+        _require(isinstance(value, int) and not isinstance(value, bool), key, "a whole number", value)
+    elif kind == tuple[int, ...]:
+        whole = isinstance(value, list | tuple) and all(type(item) is int for item in value)
+        _require(whole, key, "a list of whole numbers", value)
+        return tuple(value)
+    elif value is not None or kind is float:
+        _require(isinstance(value, int | float) and not isinstance(value, bool), key, "a number", value)
+        return float(value)
+    return value
+
+
+def _require(holds: bool, key: str, expectation: str, received: Any) -> None:
+    if not holds:
+        raise ConfigError(f"{key}: expected {expectation}. Received: {received!r}")

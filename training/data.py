@@ -1,0 +1,156 @@
+"""Images for training, validation and test, never mixed.
+
+Fashion-MNIST (H. Xiao, K. Rasul, R. Vollgraf, 2017, MIT licence): 28 x 28 grey images of clothes, 60,000
+to train with and 10,000 to test. The last 5,000 of the 60,000 are the validation split.
+"""
+
+import dataclasses
+import gzip
+import hashlib
+import os
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from training.errors import DataError
+
+NUM_VALIDATION = 5_000
+DEBIAN_FOLDER = Path("/usr/share/datasets/fashion-mnist")
+
+# SHA-256 of each file's content after decompression: packagers compress the same idx files differently.
+FASHION_MNIST_SHA256 = {
+    "train-images-idx3-ubyte": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
+    "train-labels-idx1-ubyte": "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
+    "t10k-images-idx3-ubyte": "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
+    "t10k-labels-idx1-ubyte": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
+}
+
+Images = npt.NDArray[np.float32]
+
+
+@dataclasses.dataclass(frozen=True)
+class Dataset:
+    """Images split once and for all; pixels are float32 in [0, 1]."""
+
+    name: str
+    train: Images  # (N, H, W)
+    validation: Images  # (N, H, W)
+    test: Images  # (N, H, W)
+    sha256: dict[str, str]  # file name -> SHA-256 of its decompressed content
+    source: str  # where the files were read
+
+    @property
+    def image_shape(self) -> tuple[int, ...]:
+        """Shape of one image, (H, W)."""
+        return self.train.shape[1:]
+
+
+def load_fashion_mnist(folder: Path | None = None) -> Dataset:
+    """Load Fashion-MNIST from `folder`, or from the first place that has it.
+
+    The places, in order: Keras' cache, the folder of Debian's package ``dataset-fashion-mnist``, and
+    Keras' own download.
+
+    Args:
+        folder: a folder with the four idx files, compressed (``.gz``) or not; no other place is tried.
+
+    Raises:
+        DataError: a file is missing, truncated or not the published one. One line: where, what, remedy.
+    """
+    source = folder or _find_fashion_mnist()
+    contents = {name: _read_checked(source, name, sha) for name, sha in FASHION_MNIST_SHA256.items()}
+    train = _images(contents["train-images-idx3-ubyte"])
+    return Dataset(
+        name="fashion-mnist",
+        train=train[:-NUM_VALIDATION],
+        validation=train[-NUM_VALIDATION:],
+        test=_images(contents["t10k-images-idx3-ubyte"]),
+        sha256=dict(FASHION_MNIST_SHA256),
+        source=str(source),
+    )
+
+
+LOADERS: dict[str, Callable[[Path | None], Dataset]] = {"fashion-mnist": load_fashion_mnist}
+
+
+def load(name: str, folder: Path | None = None) -> Dataset:
+    """Load the data set called `name`.
+
+    Raises:
+        DataError: the name is unknown, or as ``load_fashion_mnist``.
+    """
+    if name not in LOADERS:
+        raise DataError(f"unknown data set {name!r}; known: {', '.join(LOADERS)}")
+    return LOADERS[name](folder)
+
+
+def keras_cache_folder() -> Path:
+    """Return the folder where ``keras.datasets.fashion_mnist`` keeps its downloads."""
+    home = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")  # Keras has no public name for it
+    return home / "datasets" / "fashion-mnist"
+
+
+def _find_fashion_mnist() -> Path:
+    cache = keras_cache_folder()
+    for folder in (cache, DEBIAN_FOLDER):
+        if all(_path_of(folder, name) is not None for name in FASHION_MNIST_SHA256):
+            return folder
+    _download_with_keras(cache)
+    return cache
+
+
+def _download_with_keras(cache: Path) -> None:
+    import keras  # heavy, and not needed when the files are here
+
+    try:
+        keras.datasets.fashion_mnist.load_data()
+    except Exception as error:  # Keras lets every error of its URL opener through
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise DataError(
+            f"Fashion-MNIST: not in {cache}, not in {DEBIAN_FOLDER}, and Keras' download failed ({reason}); "
+            "name a folder with the four idx files by --data, or install Debian's dataset-fashion-mnist"
+        ) from error
+
+
+def _path_of(folder: Path, name: str) -> Path | None:
+    return next((p for p in (folder / f"{name}.gz", folder / name) if p.is_file()), None)
+
+
+def _read_checked(folder: Path, name: str, sha256: str) -> bytes:
+    path = _path_of(folder, name)
+    if path is None:
+        raise DataError(
+            f"{folder}: has no {name}.gz (nor {name}); the folder must hold the four idx files of "
+            "Fashion-MNIST: name another by --data"
+        )
+    try:
+        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise DataError(f"{path}: truncated or not gzip ({error}); delete it and fetch it again") from error
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
+    found = hashlib.sha256(content).hexdigest()
+    if found != sha256:
+        raise DataError(
+            f"{path}: not the published {name} (SHA-256 of the content {found[:12]}..., expected "
+            f"{sha256[:12]}...); delete it and fetch it again"
+        )
+    return content
+
+
+def _images(idx: bytes) -> Images:
+    """Parse an idx3 file, whose header is four big-endian int32: magic 2051, count, rows, columns."""
+    magic, count, rows, columns = np.frombuffer(idx, ">i4", 4)
+    if magic != 2051:
+        raise DataError(f"not an idx file of images: magic number {magic}, expected 2051")
+    pixels = np.frombuffer(idx, np.uint8, offset=16).reshape(count, rows, columns)
+    return pixels.astype(np.float32) / np.float32(255)
+
+
+def batches(images: Images, batch_size: int) -> Iterator[Images]:
+    """Yield `images` in order, `batch_size` at a time; the last batch may be smaller."""
+    for start in range(0, len(images), batch_size):
+        yield images[start : start + batch_size]

@@ -1,0 +1,23 @@
+"""What can go wrong in training through no fault of the program.
+
+* TrainingError
+  - ConfigError: the experiment file
+  - DataError: the images
+  - RunError: the folder of a run, or the place an export goes to
+"""
+
+
+class TrainingError(Exception):
+    """Base of the errors that the command line reports in one line, without a traceback."""
+
+
+class ConfigError(TrainingError):
+    """A configuration file has an unknown key, a wrong type or an impossible value."""
+
+
+class DataError(TrainingError):
+    """A data set is missing, truncated or not the one it should be."""
+
+
+class RunError(TrainingError):
+    """A run folder is missing or incomplete, or a destination cannot be written."""

@@ -1,0 +1,141 @@
+"""Every number on a model's card, each with its protocol.
+
+The test split is read here and nowhere else. Results go to ``metrics.json`` in the run folder.
+"""
+
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from training import data, objectives
+from training.config import Config
+from training.fit import make_deterministic
+from training.vae import VariationalAutoencoder
+
+METRICS = "metrics.json"
+QUANTILES = (0.01, 0.025, 0.05, 0.25, 0.5, 0.75, 0.95, 0.975, 0.99)
+BOUND_DRAWS = (1, 10, 100)
+BOUND_IMAGES = 1_000
+ACTIVE_VARIANCE = 0.01  # Burda et al. 2016: an axis is active if Var_x(E_q[z]) exceeds this
+BATCH = 1_000
+DRAWS_AT_ONCE = 20_000  # decoded images held in memory while a bound is computed
+
+Array = npt.NDArray[np.float32]
+
+
+def evaluate(config: Config, vae: VariationalAutoencoder, dataset: data.Dataset, run: Path) -> dict[str, Any]:
+    """Measure a trained model and write ``metrics.json``.
+
+    Returns:
+        What was written: ``test``, ``bounds`` and ``axes``, with the protocol of each in words.
+    """
+    make_deterministic(config.seed)
+    metrics = {
+        "test": reconstruction_metrics(vae, dataset, config.latent_dim),
+        "bounds": bounds(vae, dataset.test[:BOUND_IMAGES]),
+        "axes": aggregate_posterior(vae, dataset.train, config.seed),
+    }
+    (run / METRICS).write_text(json.dumps(metrics, indent=2) + "\n")
+    return metrics
+
+
+def reconstruction_metrics(
+    vae: VariationalAutoencoder, dataset: data.Dataset, latent_dim: int
+) -> dict[str, Any]:
+    """Return the mean squared error per pixel from the posterior mean, beside PCA's of the same dimension."""
+    squared_error = 0.0
+    for images in data.batches(dataset.test, BATCH):
+        z_mean, _ = vae.encoder(images, training=False)
+        decoded = vae.likelihood.mean(vae.decoder(z_mean, training=False))
+        squared_error += float(np.sum((images - decoded.numpy()) ** 2, dtype=np.float64))
+    return {
+        "reconstruction_mse": squared_error / dataset.test.size,
+        "pca_reconstruction_mse": pca_reconstruction_mse(dataset.train, dataset.test, latent_dim),
+        "num_images": len(dataset.test),
+        "protocol": "all test images; decoded from z_mean, not clipped; PCA fitted on the training split",
+    }
+
+
+def pca_reconstruction_mse(train: Array, test: Array, components: int) -> float:
+    """Return PCA's squared error per pixel on `test`, with mean and components of `train`."""
+    flat = train.reshape(len(train), -1).astype(np.float64)
+    mean = flat.mean(axis=0)
+    _, vectors = np.linalg.eigh((flat - mean).T @ (flat - mean))
+    basis = vectors[:, -components:]
+    centred = test.reshape(len(test), -1) - mean
+    return float(np.mean((centred - centred @ basis @ basis.T) ** 2))
+
+
+def bounds(vae: VariationalAutoencoder, images: Array, draws: Sequence[int] = BOUND_DRAWS) -> dict[str, Any]:
+    """Return the ELBO (L_1) and the importance-weighted bounds L_k, under the declared likelihood.
+
+    Each L_k is a mean over images of log (1/k) sum_i p(x, z_i) / q(z_i given x), k fresh draws an image.
+    ``bits_per_dim`` counts a pixel as one of 256 levels: the density over [0, 1] times the width 1/255.
+    """
+    pixels = math.prod(images.shape[1:])
+    rows = []
+    for k in draws:
+        values = importance_weighted_bounds(vae, images, k)
+        nats = float(values.mean())
+        rows.append(
+            {
+                "k": k,
+                "nats": nats,
+                "standard_error": float(values.std(ddof=1) / math.sqrt(len(values))),
+                "bits_per_dim": (math.log(255) - nats / pixels) / math.log(2),
+            }
+        )
+    return {
+        "log_p_x": rows,
+        "likelihood": {"name": vae.likelihood.name} | vae.likelihood.parameters,
+        "prior": "standard_normal",
+        "num_images": len(images),
+        "protocol": f"the first {len(images)} test images, fresh draws for every k",
+    }
+
+
+def importance_weighted_bounds(vae: VariationalAutoencoder, images: Array, k: int) -> Array:
+    """Return an estimate of L_k for each image, (B,), in nats."""
+    values = []
+    for batch in data.batches(images, max(1, DRAWS_AT_ONCE // k)):
+        z_mean, z_log_var = vae.encoder(batch, training=False)
+        z = z_mean + tf.exp(z_log_var / 2) * tf.random.normal((k, *z_mean.shape))  # (k, B, D)
+        decoded = vae.decoder(tf.reshape(z, (-1, z.shape[-1])), training=False)
+        decoded = tf.reshape(decoded, (k, *batch.shape))
+        log_prob = vae.likelihood.log_prob(batch[None], decoded)
+        log_prob = tf.reduce_sum(log_prob, axis=tuple(range(2, len(log_prob.shape))))  # (k, B)
+        log_weights = objectives.log_weights(log_prob, z, z_mean, z_log_var)
+        values.append(objectives.importance_weighted_bound(log_weights).numpy())
+    return np.concatenate(values)
+
+
+def aggregate_posterior(vae: VariationalAutoencoder, images: Array, seed: int) -> list[dict[str, Any]]:
+    """Describe q(z), the posterior averaged over the training split, one latent axis after another.
+
+    Returns:
+        For each axis: mean ``kl`` in nats; ``mean``, ``std`` and ``quantiles`` of one draw of q(z given x)
+        an image; ``active``, whether the variance of E_q[z] over images exceeds 0.01.
+    """
+    encoded = [vae.encoder(batch, training=False) for batch in data.batches(images, BATCH)]
+    z_mean = np.concatenate([mean.numpy() for mean, _ in encoded])
+    z_log_var = np.concatenate([log_var.numpy() for _, log_var in encoded])
+    kl = objectives.kl_per_axis(z_mean, z_log_var).numpy().mean(axis=0, dtype=np.float64)
+    noise = np.random.default_rng(seed).standard_normal(z_mean.shape, dtype=np.float32)
+    z = z_mean + np.exp(z_log_var / 2) * noise
+    quantiles = np.quantile(z.astype(np.float64), QUANTILES, axis=0)
+    return [
+        {
+            "kl": float(kl[axis]),
+            "mean": float(z[:, axis].mean(dtype=np.float64)),
+            "std": float(z[:, axis].std(dtype=np.float64)),
+            "active": bool(z_mean[:, axis].var(dtype=np.float64) > ACTIVE_VARIANCE),
+            "quantiles": {str(q): float(quantiles[i, axis]) for i, q in enumerate(QUANTILES)},
+        }
+        for axis in range(z.shape[1])
+    ]

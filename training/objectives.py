@@ -1,0 +1,93 @@
+"""What training maximises and evaluation reports.
+
+Conventions: sums over features (pixels, latent axes), means over the batch, nats per image. D is the
+number of latent axes, q(z given x) = N(z_mean, diag(exp(z_log_var))), p(z) = N(0, I).
+"""
+
+import math
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+Tensor = Any  # tf.Tensor; TensorFlow publishes no types
+
+
+class Objective(NamedTuple):
+    """A loss and the parts it is made of, each averaged over the batch."""
+
+    loss: Tensor  # scalar: what the optimizer minimises
+    reconstruction: Tensor  # scalar: squared error per pixel (textbook) or nats per image (elbo)
+    kl: Tensor  # scalar: KL(q(z given x) || p(z)) in nats per image
+
+
+def kl_per_axis(z_mean: Tensor, z_log_var: Tensor) -> Tensor:
+    """Return KL(q(z given x) || N(0, I)) of each latent axis in nats, (B, D).
+
+    1/2 (exp(z_log_var) + z_mean^2 - 1 - z_log_var); Kingma & Welling 2014, appendix B.
+    """
+    return 0.5 * (tf.exp(z_log_var) + tf.square(z_mean) - 1.0 - z_log_var)
+
+
+def textbook(images: Tensor, reconstruction: Tensor, z_mean: Tensor, z_log_var: Tensor) -> Objective:
+    """Return mean squared error over pixels + mean over the batch of KL / pixels.
+
+    That is (SSE + KL) / pixels, so pixels * loss + pixels / 2 * log(pi) is the negative ELBO, in nats per
+    image, of a Gaussian p(x given z) with variance 1/2.
+
+    Args:
+        images: (B, H, W).
+        reconstruction: (B, H, W), decoded from one draw of q(z given x) per image.
+        z_mean: (B, D).
+        z_log_var: (B, D).
+    """
+    pixels = math.prod(images.shape[1:])
+    squared_error = tf.reduce_mean(tf.math.squared_difference(images, reconstruction))
+    kl = tf.reduce_mean(tf.reduce_sum(kl_per_axis(z_mean, z_log_var), axis=1))
+    return Objective(squared_error + kl / pixels, squared_error, kl)
+
+
+def negative_elbo(log_prob: Tensor, z_mean: Tensor, z_log_var: Tensor) -> Objective:
+    """Return -ELBO = -E_q[log p(x given z)] + KL(q(z given x) || p(z)) in nats per image.
+
+    Args:
+        log_prob: (B, H, W), log p(x given z) per pixel at one draw of q(z given x) per image.
+        z_mean: (B, D).
+        z_log_var: (B, D).
+    """
+    reconstruction = -tf.reduce_mean(tf.reduce_sum(log_prob, axis=tuple(range(1, len(log_prob.shape)))))
+    kl = tf.reduce_mean(tf.reduce_sum(kl_per_axis(z_mean, z_log_var), axis=1))
+    return Objective(reconstruction + kl, reconstruction, kl)
+
+
+def log_normal(z: Tensor, mean: Tensor, log_var: Tensor) -> Tensor:
+    """Return log N(z; mean, diag(exp(log_var))) in nats, summed over the last axis."""
+    quadratic = tf.math.squared_difference(z, mean) * tf.exp(-log_var)
+    return -0.5 * tf.reduce_sum(quadratic + log_var + math.log(2 * math.pi), axis=-1)
+
+
+def log_weights(log_prob: Tensor, z: Tensor, z_mean: Tensor, z_log_var: Tensor) -> Tensor:
+    """Return log p(x, z_i) / q(z_i given x) in nats, one number for each draw.
+
+    Args:
+        log_prob: log p(x given z_i), summed over pixels, shape S.
+        z: the draws, shape S + (D,).
+        z_mean: (D,) or broadcastable to z.
+        z_log_var: as z_mean.
+    """
+    zeros = tf.zeros_like(z)
+    return log_prob + log_normal(z, zeros, zeros) - log_normal(z, z_mean, z_log_var)
+
+
+def importance_weighted_bound(log_weights: Tensor) -> Tensor:
+    """Return an estimate of L_k = E[log (1/k) sum_i p(x, z_i) / q(z_i given x)] for each image.
+
+    L_1 is the ELBO; in expectation L_k never decreases with k and stays below log p(x). Burda, Grosse &
+    Salakhutdinov 2016.
+
+    Args:
+        log_weights: (k, B), nats.
+
+    Returns:
+        (B,), nats per image.
+    """
+    return tf.reduce_logsumexp(log_weights, axis=0) - math.log(log_weights.shape[0])
