@@ -3,21 +3,17 @@
 import difflib
 import math
 import re
-from collections.abc import AsyncGenerator
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
-from starlette.datastructures import FormData, UploadFile
-from starlette.formparsers import MultiPartException, MultiPartParser
 
 from app.engine import Engine
 from app.errors import (
     Fault,
     InvalidParameter,
-    MalformedUpload,
     NotReady,
     UnsupportedUpload,
     UploadError,
@@ -25,6 +21,7 @@ from app.errors import (
     echo,
 )
 from app.explore import Look, Render
+from app.forms import Part, parse_form
 from app.models import Model, Models
 from app.pictures.grids import Ink
 from app.pictures.uploads import Invert
@@ -32,8 +29,6 @@ from app.settings import Settings, variable
 
 FORMATS = ("png",)
 
-MAX_FORM_FIELDS = 16
-MAX_FORM_FIELD_BYTES = 1024
 MAX_CODE_CHARACTERS = 8192
 
 _WHOLE = re.compile(r"-?[0-9]{1,19}", re.ASCII)
@@ -201,8 +196,8 @@ def to_invalid_parameter(error: RequestValidationError, known: list[str]) -> Inv
         context = found.get("ctx", {})
         received = echo(found.get("input"))
         if found["type"] == "extra_forbidden":
-            near = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.5)
-            near = near or [other for other in known if name and other.startswith(name[0].lower())][:1]
+            near = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.6)
+            near = near or [other for other in known if name.lower().startswith(other)][:1]
             hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}."
             faults.append(
                 Fault(name, "a known parameter", name, f"Unknown parameter; {hint}", "unknown_parameter")
@@ -234,10 +229,10 @@ async def read_files(request: Request) -> list[tuple[str, bytes]]:
             "compressed_body",
         )
     if kind == "multipart/form-data":
-        return await _read_form(request, settings)
+        body = await _read_body(request, settings)
+        return _files_of(parse_form(body, request.headers["content-type"], settings.max_upload_images))
     if kind.startswith("image/"):
-        body = b"".join([chunk async for chunk in _limited(request, settings)])
-        return [("body", body)]
+        return [("body", await _read_body(request, settings))]
     raise UnsupportedUpload(
         "Content-Type",
         "multipart/form-data with a field file, or image/*",
@@ -248,72 +243,37 @@ async def read_files(request: Request) -> list[tuple[str, bytes]]:
     )
 
 
-class _Parser(MultiPartParser):
-    """Starlette's parser, which keeps quiet about a body that stops before its closing boundary."""
-
-    spool_max_size = 2**31 - 1  # the body is bounded already; nothing is to touch the disk
-    ended = False
-
-    def on_end(self) -> None:
-        self.ended = True
-
-
-async def _read_form(request: Request, settings: Settings) -> list[tuple[str, bytes]]:
-    parser = _Parser(
-        request.headers,
-        _limited(request, settings),
-        max_files=settings.max_upload_images,
-        max_fields=MAX_FORM_FIELDS,
-        max_part_size=MAX_FORM_FIELD_BYTES,
-    )
-    try:
-        form = await parser.parse()
-    except UploadError:
-        raise
-    except (MultiPartException, KeyError, ValueError, LookupError) as error:
-        reason = getattr(error, "message", None) or "no usable boundary"
-        raise _malformed(reason) from error
-    if not parser.ended:
-        raise _malformed("the closing boundary is missing")
-    return await _files_of(form)
-
-
-async def _files_of(form: FormData) -> list[tuple[str, bytes]]:
-    values = form.getlist("file")
-    if not values:
-        names = ", ".join(dict.fromkeys(form)) or "no fields"
+def _files_of(parts: list[Part]) -> list[tuple[str, bytes]]:
+    """Return the fields called ``file``, each with the name that errors give it."""
+    found = [part for part in parts if part.name == "file"]
+    if not found:
+        names = ", ".join(dict.fromkeys(part.name for part in parts)) or "no fields"
         raise UploadError(
             "file", "at least one image in the field file", names, "Name the field file.", "no_file"
         )
     files = []
-    for index, value in enumerate(values):
-        name = "file" if len(values) == 1 else f"file[{index}]"
-        if not isinstance(value, UploadFile):
-            raise UploadError(
-                name, "a file", "text", "Attach a file (curl -F file=@shirt.png).", "not_a_file"
-            )
-        files.append((name, await value.read()))
+    for index, part in enumerate(found):
+        name = "file" if len(found) == 1 else f"file[{index}]"
+        if not part.is_file:
+            remedy = "Attach a file (curl -F file=@shirt.png)."
+            raise UploadError(name, "a file", "text", remedy, "not_a_file")
+        files.append((name, part.content))
     return files
 
 
-def _malformed(reason: str) -> MalformedUpload:
-    return MalformedUpload(
-        "body", "a well-formed multipart/form-data body", reason, "Let a library write the form.", "malformed"
-    )
-
-
-async def _limited(request: Request, settings: Settings) -> AsyncGenerator[bytes, None]:
-    """Yield the request body, and stop it at the limit."""
+async def _read_body(request: Request, settings: Settings) -> bytes:
+    """Return the request body, or give up as soon as it is over the limit."""
     limit = settings.max_upload_bytes
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and int(announced) > limit:
         raise _too_large(limit, f"{announced} bytes")
-    received = 0
-    async for chunk in request.stream():
-        received += len(chunk)
+    pieces, received = [], 0
+    async for piece in request.stream():
+        received += len(piece)
         if received > limit:
             raise _too_large(limit, f"over {limit} bytes")
-        yield chunk
+        pieces.append(piece)
+    return b"".join(pieces)
 
 
 def _too_large(limit: int, received: str) -> UploadTooLarge:

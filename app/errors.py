@@ -1,6 +1,6 @@
 """What a request, a model or the machine can do wrong.
 
-* VitrineError
+* VitrineError            500, unless a kind below says otherwise
   x AddressNotFound       404
   x MethodNotAllowed      405
   x InvalidParameter      422  a query parameter, or a limit it ran into

@@ -55,16 +55,16 @@ can be higher for images of another kind (Nalisnick et al. 2019).
 
 OBJECTIVES = {
     "textbook": (
-        "mean squared error over the {pixels} pixels + KL / {pixels}, which is (SSE + KL) / {pixels}: exactly "
-        "the negative ELBO, up to a constant, of a Gaussian with variance 1/2."
+        "mean squared error over the {pixels} pixels + KL / {pixels}, which is (SSE + KL) / {pixels}: "
+        "exactly the negative ELBO, up to a constant, of a Gaussian with variance 1/2."
     ),
     "elbo": "the negative ELBO, in nats an image.",
 }
 
 WIDTH_WARNING = (
-    "\nA Gaussian of variance {variance:g} is absurdly wide for pixels in [0, 1]: storing the raw bytes costs\n"
-    "8 bits a pixel. The figure says what the loss really claims, and that it can hardly tell a good model\n"
-    "from a dead one."
+    "\nA Gaussian of variance {variance:g} is absurdly wide for pixels in [0, 1]: storing the raw bytes\n"
+    "costs 8 bits a pixel. The figure says what the loss really claims, and that it can hardly tell a good\n"
+    "model from a dead one."
 )
 
 

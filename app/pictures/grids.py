@@ -1,7 +1,8 @@
 """Arrays -> one grid -> PNG.
 
-One mapping for every image: clip to [0, 1], times 255, round. Nothing is rescaled per image, so the cells of
-a grid stay comparable.
+One mapping for every image: clip to [0, 1] and cut into 256 equal bins. Nothing is rescaled per image, so the
+cells of a grid stay comparable. A value k/255 becomes level k, so 8-bit pictures pass through unchanged, and
+every value lands within one level of matplotlib's 256-colour maps, which cut into the same bins.
 """
 
 import io
@@ -16,8 +17,8 @@ Pixels = npt.NDArray[np.uint8]
 
 
 def to_pixels(images: npt.NDArray[np.floating[Any]]) -> Pixels:
-    """Return `images` as 8-bit levels: clipped to [0, 1], scaled to 0..255, rounded."""
-    levels: Pixels = np.rint(np.clip(images, 0.0, 1.0) * 255.0).astype(np.uint8)
+    """Return `images` as 8-bit levels: min(255, floor(256 x)) of x clipped to [0, 1]."""
+    levels: Pixels = np.minimum(np.clip(images, 0.0, 1.0) * 256.0, 255.0).astype(np.uint8)
     return levels
 
 

@@ -16,6 +16,7 @@ import contextlib
 import dataclasses
 import io
 import re
+import warnings
 from collections.abc import Iterator
 from typing import Literal, Protocol
 
@@ -45,6 +46,8 @@ DRAFT_MARGIN = 4
 
 # Pillow's own guard warns at 89 megapixels and lets 81 through; the limit here is checked before decoding.
 Image.MAX_IMAGE_PIXELS = None
+# A camera's odd EXIF block or a picture's odd palette is nothing that the operator's log should fill with.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
 
 class UploadLimits(Protocol):
@@ -85,7 +88,6 @@ def read_upload(
     _check_size(image, limits, parameter)
     notes = []
     if image.format == "JPEG":
-        _check_scans(data, parameter)
         image.draft(image.mode, (shape[1] * DRAFT_MARGIN, shape[0] * DRAFT_MARGIN))
     with _decoding(data, image.format, parameter):
         image.load()
@@ -119,6 +121,8 @@ def _open(data: bytes, parameter: str) -> Image.Image:
             "Convert the file to one of these formats.",
             "not_an_image",
         )
+    if kind == "JPEG":
+        _check_scans(data, parameter)
     with _decoding(data, kind, parameter):
         return Image.open(io.BytesIO(data), formats=[kind])
 

@@ -1,4 +1,4 @@
-"""For people: the page, the API documentation, the catalogue of problems. Nothing is fetched from elsewhere."""
+"""For people: the page, the API documentation, the catalogue of problems. All of it works offline."""
 
 import importlib.util
 from pathlib import Path

@@ -134,8 +134,8 @@ async def reconstruct(
 ) -> Response:
     """Encode and decode images: above, what the encoder saw of each; below, its reconstruction.
 
-    Send a form with one or more fields `file`, or one image as the raw body with its `image/*` type. A file of
-    any size is scaled to fit and padded, never stretched.
+    Send a form with one or more fields `file`, or one image as the raw body with its `image/*` type. A file
+    of any size is scaled to fit and padded, never stretched.
     """
     check_format("format", query.format)
     model = await finder.find(query.model)

@@ -1,0 +1,117 @@
+"""A multipart/form-data body in memory -> its parts.
+
+A thin layer over python-multipart's parser: it keeps the bytes where they are instead of copying them into
+temporary files, counts what may be counted, and notices a body that stops early or goes on after its end.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
+
+from app.errors import MalformedUpload
+
+if TYPE_CHECKING:
+    from python_multipart.multipart import MultipartCallbacks
+
+MAX_FIELDS = 16  # parts that are no files
+MAX_FIELD_BYTES = 1024
+MAX_HEADER_BYTES = 16_384  # a line of a part's header: room for any file name, which nobody reads
+
+
+@dataclasses.dataclass
+class Part:
+    """One part of a form."""
+
+    name: str = ""
+    is_file: bool = False
+    content: bytes = b""
+
+
+def parse_form(body: bytes, content_type: str, max_files: int) -> list[Part]:
+    """Return the parts of a form in their order.
+
+    Args:
+        body: the whole request body.
+        content_type: the request's header, which names the boundary.
+        max_files: parts with a file name that are allowed.
+
+    Raises:
+        MalformedUpload: not a form, cut off, or with too many parts or too long ones.
+    """
+    boundary = parse_options_header(content_type)[1].get(b"boundary", b"")
+    if not boundary:
+        raise _malformed("no boundary in the Content-Type")
+    if not body.rstrip(b" \t\r\n").endswith(b"--" + boundary + b"--"):
+        raise _malformed("no closing boundary at the end")
+    collector = _Collector(max_files)
+    try:
+        parser = MultipartParser(boundary, collector.callbacks, max_header_size=MAX_HEADER_BYTES)
+        parser.write(body)
+        parser.finalize()
+    except FormParserError as error:
+        raise _malformed(str(error)) from error
+    return collector.parts
+
+
+class _Collector:
+    """Gathers what the parser reports; its methods are named for the parser's events."""
+
+    def __init__(self, max_files: int) -> None:
+        self.parts: list[Part] = []
+        self._max_files = max_files
+        self._pieces: list[bytes] = []
+        self._header: dict[bytes, bytes] = {}
+        self._name = b""
+        self._value = b""
+        self.callbacks: MultipartCallbacks = {
+            "on_part_begin": self.part_begin,
+            "on_header_field": self.header_field,
+            "on_header_value": self.header_value,
+            "on_header_end": self.header_end,
+            "on_headers_finished": self.headers_finished,
+            "on_part_data": self.part_data,
+            "on_part_end": self.part_end,
+        }
+
+    def part_begin(self) -> None:
+        self._pieces, self._header = [], {}
+
+    def header_field(self, data: bytes, start: int, end: int) -> None:
+        self._name += data[start:end]
+
+    def header_value(self, data: bytes, start: int, end: int) -> None:
+        self._value += data[start:end]
+
+    def header_end(self) -> None:
+        self._header[self._name.lower()] = self._value
+        self._name = self._value = b""
+
+    def headers_finished(self) -> None:
+        kind, options = parse_options_header(self._header.get(b"content-disposition", b""))
+        if kind != b"form-data" or b"name" not in options:
+            raise _malformed("a part without a name")
+        self.parts.append(Part(options[b"name"].decode("utf-8", "replace"), b"filename" in options))
+        files = sum(part.is_file for part in self.parts)
+        if files > self._max_files:
+            raise _malformed(f"more than {self._max_files} files (VITRINE_MAX_UPLOAD_IMAGES)")
+        if len(self.parts) - files > MAX_FIELDS:
+            raise _malformed(f"more than {MAX_FIELDS} fields")
+
+    def part_data(self, data: bytes, start: int, end: int) -> None:
+        self._pieces.append(data[start:end])
+
+    def part_end(self) -> None:
+        part = self.parts[-1]
+        part.content = b"".join(self._pieces)
+        if not part.is_file and len(part.content) > MAX_FIELD_BYTES:
+            raise _malformed(f"a field of more than {MAX_FIELD_BYTES} bytes")
+
+
+def _malformed(reason: str) -> MalformedUpload:
+    return MalformedUpload(
+        "body", "a well-formed multipart/form-data body", reason, "Let a library write the form.", "malformed"
+    )

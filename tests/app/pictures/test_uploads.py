@@ -1,0 +1,336 @@
+import io
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from app.errors import UnsupportedUpload, UploadError
+from app.pictures.uploads import read_upload, sniff
+from app.settings import Settings
+from tests.fakes import png_bytes
+
+LIMITS = Settings()
+SHAPE = (28, 28)
+
+
+def read(data, shape=SHAPE, invert="no"):
+    return read_upload(data, shape, invert, LIMITS)
+
+
+def encoded(image, kind="PNG", **options):
+    buffer = io.BytesIO()
+    image.save(buffer, format=kind, **options)
+    return buffer.getvalue()
+
+
+def refusal(data, kind=UploadError):
+    with pytest.raises(kind) as caught:
+        read(data)
+    return caught.value.faults[0]
+
+
+def png_of_size(width, height):
+    """A PNG whose header claims a size, with next to nothing behind it."""
+
+    def chunk(name, content):
+        return (
+            struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+        )
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 100)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + body
+
+
+@given(st.integers(0, 2**32))
+def test_a_grey_png_of_the_models_size_passes_through_untouched(seed):
+    pixels = np.random.default_rng(seed).integers(0, 256, SHAPE, dtype=np.uint8)
+    assert np.array_equal(read(png_bytes(pixels)).pixels, pixels)
+
+
+def test_a_colour_png_passes_through_to_a_model_of_colour_images():
+    pixels = np.random.default_rng(1).integers(0, 256, (28, 28, 3), dtype=np.uint8)
+    assert np.array_equal(read(png_bytes(pixels), shape=(28, 28, 3)).pixels, pixels)
+
+
+def test_colours_become_grey_by_luma():
+    pixels = np.zeros((28, 28, 3), np.uint8)
+    pixels[:, :14, 0] = 255  # red: 0.299 of 255
+    pixels[:, 14:, 1] = 255  # green: 0.587 of 255
+    grey = read(png_bytes(pixels)).pixels
+    assert (grey[0, 0], grey[0, -1]) == (76, 150)
+
+
+@pytest.mark.parametrize(
+    ("size", "rows", "columns"), [((56, 28), (7, 21), (0, 28)), ((10, 30), (0, 28), (9, 18))]
+)
+def test_a_picture_that_is_not_square_is_padded_not_stretched(size, rows, columns):
+    image = Image.new("L", size, 0)
+    image.paste(200, (size[0] // 4, size[1] // 4, size[0] * 3 // 4, size[1] * 3 // 4))
+    pixels = read(encoded(image)).pixels
+    bright = np.argwhere(pixels > 100)
+    height, width = np.ptp(bright, axis=0) + 1
+    # The bright part keeps the picture's own proportions, to a pixel on either side.
+    assert abs(width / height - size[0] / size[1]) < 0.35 * size[0] / size[1]
+    outside = np.ones(SHAPE, bool)
+    outside[slice(*rows), slice(*columns)] = False
+    assert (pixels[outside] == 0).all()
+
+
+def test_the_padding_is_the_median_of_the_border():
+    image = Image.new("L", (40, 20), 90)
+    image.paste(255, (15, 5, 25, 15))
+    assert set(read(encoded(image)).pixels[:6].ravel().tolist()) == {90}
+
+
+def test_a_single_pixel_fills_the_image():
+    assert set(read(encoded(Image.new("L", (1, 1), 77))).pixels.ravel().tolist()) == {77}
+
+
+def test_16_bit_greys_are_scaled_not_clipped():
+    levels = np.linspace(0, 65535, 28 * 28).astype(np.uint16).reshape(SHAPE)
+    pixels = read(png_bytes(levels)).pixels
+    assert np.array_equal(pixels, np.rint(levels / 257).astype(np.uint8))
+
+
+def test_16_bit_colours_are_scaled_not_clipped():
+    data = struct.pack(">HHH", 65535, 32768, 0) * 28
+    raw = b"".join(b"\0" + data for _ in range(28))
+
+    def chunk(name, content):
+        return (
+            struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+        )
+
+    header = struct.pack(">IIBBBBB", 28, 28, 16, 2, 0, 0, 0)
+    png = (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(raw))
+        + chunk(b"IEND", b"")
+    )
+    assert read(png, shape=(28, 28, 3)).pixels[0, 0].tolist() == [255, 128, 0]
+
+
+def test_one_bit_pictures_become_black_and_white():
+    image = Image.new("1", SHAPE, 0)
+    image.paste(1, (0, 0, 14, 28))
+    pixels = read(encoded(image)).pixels
+    assert (pixels[0, 0], pixels[0, -1]) == (255, 0)
+
+
+def test_palette_pictures_take_their_palettes_colours():
+    image = Image.new("P", SHAPE, 1)
+    image.putpalette([0, 0, 0, 40, 40, 40])
+    assert set(read(encoded(image)).pixels.ravel().tolist()) == {40}
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        pytest.param(Image.new("RGBA", SHAPE, (0, 0, 0, 0)), id="transparent black"),
+        pytest.param(Image.new("RGBA", SHAPE, (255, 255, 255, 0)), id="transparent white"),
+        pytest.param(Image.new("LA", SHAPE, (30, 0)), id="transparent grey"),
+    ],
+)
+def test_transparent_pixels_show_white(image):
+    assert set(read(encoded(image)).pixels.ravel().tolist()) == {255}
+
+
+def test_a_palettes_transparent_colour_shows_white():
+    image = Image.new("P", SHAPE, 1)
+    image.putpalette([0, 0, 0, 40, 40, 40])
+    assert set(read(encoded(image, transparency=1)).pixels.ravel().tolist()) == {255}
+
+
+def test_half_transparent_black_over_white_is_middle_grey():
+    pixels = read(encoded(Image.new("RGBA", SHAPE, (0, 0, 0, 128)))).pixels
+    assert set(pixels.ravel().tolist()) == {127}
+
+
+def test_a_transparent_level_of_a_16_bit_grey_shows_white():
+    levels = np.full(SHAPE, 5140, np.uint16)  # 20 of 255
+    levels[:14] = 7
+    png = png_bytes(levels)
+    chunk = b"tRNS" + struct.pack(">H", 7)
+    end_of_header = 8 + 25
+    trns = struct.pack(">I", 2) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    pixels = read(png[:end_of_header] + trns + png[end_of_header:]).pixels
+    assert (pixels[0, 0], pixels[-1, 0]) == (255, 20)
+
+
+@pytest.mark.parametrize("level", [0, 255])
+def test_cmyk_jpegs_keep_their_polarity(level):
+    image = Image.new("RGB", SHAPE, (level, level, level)).convert("CMYK")
+    pixels = read(encoded(image, "JPEG", quality=95)).pixels
+    assert np.abs(pixels.astype(int) - level).max() <= 2  # JPEG rounds
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation_is_applied(orientation):
+    upright = Image.new("L", SHAPE, 0)
+    upright.paste(255, (0, 0, 14, 7))  # upper left, wider than high
+    stored = {
+        1: upright,
+        2: upright.transpose(Image.Transpose.FLIP_LEFT_RIGHT),
+        3: upright.transpose(Image.Transpose.ROTATE_180),
+        4: upright.transpose(Image.Transpose.FLIP_TOP_BOTTOM),
+        5: upright.transpose(Image.Transpose.TRANSPOSE),
+        6: upright.transpose(Image.Transpose.ROTATE_90),
+        7: upright.transpose(Image.Transpose.TRANSVERSE),
+        8: upright.transpose(Image.Transpose.ROTATE_270),
+    }[orientation]
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    assert np.array_equal(read(encoded(stored, exif=exif)).pixels, np.asarray(upright))
+
+
+def test_a_broken_exif_block_is_ignored():
+    jpeg = encoded(
+        Image.new("L", SHAPE, 60), "JPEG", exif=b"Exif\0\0MM\0*\xff\xff\xff\xff" + b"\xff" * 60_000
+    )
+    assert np.abs(read(jpeg).pixels.astype(int) - 60).max() <= 2
+
+
+def test_a_large_jpeg_is_fitted_like_the_same_picture_as_png():
+    gradient = Image.linear_gradient("L").resize((2048, 2048))
+    from_jpeg = read(encoded(gradient, "JPEG", quality=95)).pixels.astype(int)
+    assert np.abs(from_jpeg - read(encoded(gradient)).pixels).max() <= 3  # JPEG's own loss
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF", "BMP"])
+def test_every_offered_format_is_read(kind):
+    options = {"lossless": True} if kind == "WEBP" else {}
+    pixels = read(encoded(Image.new("RGB", SHAPE, (120, 120, 120)), kind, **options)).pixels
+    assert np.abs(pixels.astype(int) - 120).max() <= 2  # JPEG rounds
+
+
+@pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP"])
+def test_only_the_first_frame_is_used_and_a_note_says_so(kind):
+    frames = [Image.new("RGB", SHAPE, (level, level, level)) for level in (10, 200, 90)]
+    options = {"lossless": True} if kind == "WEBP" else {}
+    upload = read(encoded(frames[0], kind, save_all=True, append_images=frames[1:], **options))
+    assert set(upload.pixels.ravel().tolist()) == {10}
+    assert any("frames are ignored" in note for note in upload.notes)
+
+
+def white_page(ink=0):
+    image = Image.new("L", SHAPE, 255)
+    image.paste(ink, (10, 10, 18, 18))
+    return encoded(image)
+
+
+def test_invert_yes_turns_dark_on_light_into_light_on_dark():
+    pixels = read(white_page(), invert="yes").pixels
+    assert (pixels[0, 0], pixels[14, 14]) == (0, 255)
+
+
+def test_invert_auto_looks_at_the_border():
+    assert read(white_page(), invert="auto").pixels[0, 0] == 0
+    dark = read(white_page(), invert="yes").pixels
+    assert np.array_equal(read(png_bytes(dark), invert="auto").pixels, dark)
+
+
+def test_a_light_border_left_as_it_is_earns_a_hint():
+    upload = read(white_page())
+    assert upload.pixels[0, 0] == 255
+    assert "invert=auto" in upload.notes[0]
+
+
+def test_a_dark_border_earns_no_note():
+    assert read(png_bytes(np.zeros(SHAPE, np.uint8))).notes == ()
+
+
+def test_an_empty_file_is_named_as_such():
+    assert refusal(b"").code == "empty_file"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"x",
+        b"hello",
+        b"<!doctype html><p>",
+        b"<svg xmlns='http://www.w3.org/2000/svg'/>",
+        b"%PDF-1.7",
+        b"PK\x03\x04",
+        b"%!PS-Adobe-3.0 EPSF-3.0",
+        b"II*\0\x08\0\0\0",
+        b"8BPS\0\x01",
+        b"SIMPLE  =                    T",
+        b"\0\0\0\x0cjP  \r\n\x87\n",
+        b"\0\0\x01\0\x01\0",
+        b"\0\0\0\x1cftypavif",
+        b"DDS |\0\0\0",
+    ],
+)
+def test_what_is_not_one_of_the_five_formats_is_refused_with_their_names(data):
+    fault = refusal(data, UnsupportedUpload)
+    assert fault.code == "not_an_image"
+    assert "PNG, JPEG, WebP, GIF or BMP" in fault.expected
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "BMP"])
+@pytest.mark.parametrize("share", [0.2, 0.5, 0.9])
+def test_a_truncated_file_is_named_as_such(kind, share):
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    data = encoded(Image.fromarray(noise), kind)
+    assert refusal(data[: int(len(data) * share)]).code == "image_truncated"
+
+
+def test_a_flipped_byte_inside_a_png_is_named_as_corrupt():
+    data = bytearray(png_bytes(np.random.default_rng(0).integers(0, 256, (64, 64), dtype=np.uint8)))
+    data[200] ^= 0xFF
+    assert refusal(bytes(data)).code == "image_corrupt"
+
+
+@pytest.mark.parametrize("size", [(9000, 9000), (14_000, 14_000), (2**31 - 1, 2**31 - 1)])
+def test_a_decompression_bomb_is_refused_by_its_header(size):
+    fault = refusal(png_of_size(*size))
+    assert fault.code == "too_many_pixels"
+    assert "VITRINE_MAX_UPLOAD_PIXELS" in fault.expected
+
+
+@pytest.mark.parametrize("size", [(100_000, 1), (1, 100_000)])
+def test_a_side_beyond_the_limit_is_refused(size):
+    assert refusal(png_of_size(*size)).code == "side_too_long"
+
+
+def test_a_picture_narrower_than_one_to_fifty_is_refused():
+    assert refusal(png_of_size(510, 10)).code == "too_narrow"
+
+
+@pytest.mark.parametrize("size", [(0, 0), (0, 5)])
+def test_a_picture_without_pixels_is_refused(size):
+    assert refusal(png_of_size(*size)).code in ("no_pixels", "image_corrupt")
+
+
+def test_a_compressed_text_bomb_in_a_png_is_refused():
+    data = png_of_size(8, 8)
+    text = b"Comment\0\0" + zlib.compress(b"a" * 50_000_000)
+    chunk = struct.pack(">I", len(text)) + b"zTXt" + text + struct.pack(">I", zlib.crc32(b"zTXt" + text))
+    assert refusal(data[:33] + chunk + data[33:]).code == "image_corrupt"
+
+
+def test_a_jpeg_with_thousands_of_scans_is_refused_before_it_is_decoded():
+    data = encoded(Image.new("L", (64, 64)), "JPEG", progressive=True)
+    scan = data.index(b"\xff\xda")
+    assert refusal(data[:scan] + b"\xff\xda" * 3000 + data[scan:]).code == "too_many_scans"
+
+
+def test_a_progressive_jpeg_is_read():
+    data = encoded(Image.new("RGB", (64, 64), (50, 50, 50)), "JPEG", progressive=True)
+    assert np.abs(read(data).pixels.astype(int) - 50).max() <= 2
+
+
+@given(st.binary(max_size=300), st.sampled_from(["PNG", "JPEG", "WEBP", "GIF", "BMP"]))
+def test_any_bytes_behind_a_formats_beginning_give_an_image_or_a_refusal(rest, kind):
+    data = encoded(Image.new("L", (9, 9), 3), kind)[:40] + rest
+    try:
+        assert read(data).pixels.shape == SHAPE
+    except UploadError:
+        assert sniff(data) == kind

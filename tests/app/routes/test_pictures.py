@@ -1,0 +1,504 @@
+"""The three pictures over HTTP, and every bad request that a person or a program would send."""
+
+import io
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from app.pictures import grids
+from tests.fakes import pixels_of, png_bytes
+
+SQUARE = png_bytes(np.full((8, 8), 204, np.uint8))
+
+
+def assert_problem(response, status, parameter=None, *words):
+    """One shape for every error: RFC 9457, no cache, and for a parameter what was expected and the remedy."""
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    assert response.headers["cache-control"] == "no-store"
+    body = response.json()
+    assert set(body) == {"type", "title", "status", "detail", "instance", "request_id", "errors"}
+    assert body["status"] == status
+    assert body["request_id"] == response.headers["x-request-id"]
+    assert "Traceback" not in response.text
+    if parameter is not None:
+        fault = body["errors"][0]
+        assert fault["parameter"] == parameter
+        assert fault["expected"]
+        assert fault["remedy"]
+        assert len(fault["received"]) <= 80
+    for word in words:
+        assert word in response.text
+    return body
+
+
+def assert_still_answers(client):
+    assert client.get("/samples?n=1&seed=1").status_code == 200
+
+
+def test_samples_are_a_png_grid_of_seven_columns(client):
+    response = client.get("/samples?n=21")
+    assert response.headers["content-type"] == "image/png"
+    assert pixels_of(response.content).shape == (3 * 8, 7 * 8)
+    assert response.headers["x-grid"] == "7x3"
+
+
+def test_samples_without_parameters_are_21(client):
+    assert pixels_of(client.get("/samples").content).shape == (24, 56)
+
+
+def test_a_seeded_address_gives_the_same_bytes_every_time(client):
+    responses = client.gather(["/samples?n=21&seed=42"] * 50)
+    assert len({response.content for response in responses}) == 1
+
+
+def test_without_a_seed_the_server_draws_one_and_names_the_permanent_address(client):
+    first, second = client.get("/samples?n=3"), client.get("/samples?n=3")
+    assert first.headers["x-seed"] != second.headers["x-seed"]
+    assert first.headers["cache-control"] == "no-store"
+    location = first.headers["content-location"]
+    assert "model=fake@1" in location
+    assert f"seed={first.headers['x-seed']}" in location
+    again = client.get(location)
+    assert again.content == first.content
+    assert again.headers["cache-control"] == "public, max-age=31536000, immutable"
+    assert again.headers["content-location"] == location
+
+
+def test_a_seed_without_a_version_may_be_kept_but_must_be_asked_about(client):
+    assert client.get("/samples?seed=1").headers["cache-control"] == "no-cache"
+    assert client.get("/samples?seed=1&model=fake").headers["cache-control"] == "no-cache"
+
+
+def test_five_images_are_the_first_five_of_twenty_one(client):
+    few = pixels_of(client.get("/samples?n=5&seed=9").content)
+    many = pixels_of(client.get("/samples?n=21&seed=9").content)
+    assert np.array_equal(few, many[:8, : 5 * 8])
+
+
+def test_columns_zoom_and_ink_draw_the_same_images_in_another_way(client):
+    plain = pixels_of(client.get("/samples?n=4&seed=9").content)
+    changed = pixels_of(client.get("/samples?n=4&seed=9&columns=2&zoom=3&ink=light").content)
+    assert changed.shape == (2 * 8 * 3, 2 * 8 * 3)
+    assert np.array_equal(changed[:24:3, :24:3], 255 - plain[:, :8])
+    assert np.array_equal(changed[24::3, :24:3], 255 - plain[:, 16:24])
+
+
+def test_more_columns_than_images_give_a_row_of_images(client):
+    assert pixels_of(client.get("/samples?n=3&columns=9").content).shape == (8, 24)
+
+
+def test_an_interpolation_walks_the_axis(client):
+    response = client.get("/interpolate?axis=0&low=-2&high=2&steps=5&ink=light")
+    assert pixels_of(response.content)[0, ::8].tolist() == [76, 102, 128, 153, 179]
+    again = client.get(response.headers["content-location"])
+    assert again.content == response.content
+    assert "immutable" in again.headers["cache-control"]
+
+
+def test_an_interpolation_without_parameters_takes_the_models_own(client):
+    response = client.get("/interpolate")
+    assert pixels_of(response.content).shape == (8, 3 * 8)
+    assert "axis=1&high=2.5&ink=dark&low=-1.5&steps=3" in response.headers["content-location"]
+
+
+def test_an_interpolation_passes_by_the_first_sample_of_its_seed(client):
+    sample = pixels_of(client.get("/samples?n=1&seed=5").content)
+    location = client.get("/interpolate?axis=0&seed=5").headers["content-location"]
+    strip = pixels_of(client.get(location).content)
+    assert np.array_equal(strip[4:, :8], sample[4:])
+
+
+def test_an_interpolation_from_a_code_has_a_permanent_address(client):
+    response = client.get("/interpolate?axis=0&z=0,-3")
+    assert client.get(response.headers["content-location"]).content == response.content
+
+
+@pytest.mark.parametrize("kind", ["form", "raw"])
+def test_a_reconstruction_shows_what_the_encoder_saw_above_what_it_decodes_to(client, kind):
+    body = (
+        {"files": {"file": ("shirt.png", SQUARE)}}
+        if kind == "form"
+        else {"content": SQUARE, "headers": {"Content-Type": "image/png"}}
+    )
+    response = client.post("/reconstruct?ink=light&invert=no", **body)
+    pixels = pixels_of(response.content)
+    assert pixels.shape == (16, 8)
+    assert (pixels == 204).all()
+    assert response.headers["x-model"] == "fake@1"
+    assert response.headers["cache-control"] == "no-store"
+
+
+def test_several_images_are_reconstructed_at_once_in_their_order(client):
+    files = [
+        ("file", (f"{level}.png", png_bytes(np.full((8, 8), level, np.uint8)))) for level in (51, 102, 0)
+    ]
+    pixels = pixels_of(client.post("/reconstruct?ink=light", files=files).content)
+    assert pixels[::8, ::8].tolist() == [[51, 102, 0], [51, 102, 0]]
+
+
+def test_without_an_upload_the_models_own_examples_are_reconstructed(client):
+    pixels = pixels_of(client.get("/reconstruct?ink=light").content)
+    assert pixels[::8, ::8].tolist() == [[51, 204], [51, 204]]
+
+
+def test_what_was_done_to_an_upload_is_told_in_a_header(client):
+    response = client.post("/reconstruct?invert=auto", files={"file": ("a.png", SQUARE)})
+    assert response.headers["x-notes"] == "file: inverted"
+    hint = client.post("/reconstruct", files={"file": ("a.png", SQUARE)}).headers["x-notes"]
+    assert "invert=auto" in hint
+
+
+def test_the_address_may_end_in_png_and_the_end_wins_over_the_accept_header(client):
+    for path in ("/samples", "/interpolate", "/reconstruct"):
+        response = client.get(f"{path}.png?seed=1" if path == "/samples" else f"{path}.png")
+        assert response.status_code == 200
+        assert (
+            client.get(f"{path}.png", headers={"Accept": "text/html"}).headers["content-type"] == "image/png"
+        )
+
+
+# Numbers follow the project's list of bad inputs.
+@pytest.mark.parametrize(
+    ("query", "parameter", "word"),
+    [
+        ("n=0", "n", "1..400"),  # 1
+        ("n=-1", "n", "1..400"),
+        ("n=401", "n", "VITRINE_MAX_IMAGES"),  # 2
+        ("n=21.5", "n", "whole number"),  # 3
+        ("n=1e2", "n", "whole number"),
+        ("n=0x15", "n", "whole number"),
+        ("n=true", "n", "whole number"),
+        ("n=null", "n", "whole number"),
+        ("n=21.0", "n", "whole number"),  # 4
+        ("n=%2B21", "n", "whole number"),
+        ("n=+21", "n", "whole number"),
+        ("n=%2021%20", "n", "whole number"),
+        ("n=1_00", "n", "whole number"),
+        ("n=", "n", "(empty)"),  # 5
+        ("n", "n", "(empty)"),
+        ("n=%00", "n", r"\\x00"),
+        ("n=%ff", "n", r"\\ufffd"),
+        ("n=%EF%BC%92%EF%BC%91", "n", r"\\uff12"),
+        ("n=%D9%A2%D9%A1", "n", r"\\u0662"),
+        ("n=" + "9" * 5000, "n", "999..."),  # 6
+        ("n=1&n=2", "n", "given twice"),  # 7
+        ("n=1&n=1", "n", "given twice"),
+        ("nn=3", "nn", "did you mean n?"),  # 8
+        ("N=3", "N", "did you mean n?"),
+        ("seed=-1", "seed", "2^63"),  # 9
+        ("seed=18446744073709551616", "seed", "whole number"),
+        ("seed=9223372036854775808", "seed", "2^63"),
+        ("seed=1.5", "seed", "whole number"),
+        ("temperature=nan", "temperature", "finite_number"),  # 10
+        ("temperature=inf", "temperature", "finite_number"),
+        ("temperature=1e400", "temperature", "finite_number"),
+        ("temperature=1e30", "temperature", "0..4"),  # 12
+        ("temperature=1,5", "temperature", "Use a point"),  # 13
+        ("width=0", "width", "Unknown parameter"),  # 21
+        ("zoom=0", "zoom", "1..16"),
+        ("zoom=4097", "zoom", "VITRINE_MAX_ZOOM"),
+        ("columns=0", "columns", "1..400"),  # 22
+        ("cols=3", "cols", "did you mean columns?"),
+        ("pad=-1", "pad", "Unknown parameter"),
+        ("ink=javascript:alert(1)", "ink", "'dark' or 'light'"),  # 25
+        ("ink=%2312345", "ink", "'dark' or 'light'"),
+        ("background=%2312345", "background", "Unknown parameter"),
+        ("render=sharp", "render", "'mean' or 'draw'"),
+        ("model=../x", "model", "NAME@VERSION"),  # 27
+        ("model=%2e%2e%2f", "model", "NAME@VERSION"),
+        ("model=a%00b", "model", "NAME@VERSION"),
+        ("model=CON", "model", "NAME@VERSION"),
+        ("model=" + "a" * 300, "model", "NAME@VERSION"),
+        ("model=/etc/passwd", "model", "NAME@VERSION"),
+        ("model=fake@0", "model", "NAME@VERSION"),
+    ],
+)
+def test_a_bad_parameter_of_samples_is_refused_by_name(client, query, parameter, word):
+    assert_problem(client.get(f"/samples?{query}"), 422, parameter, word)
+    assert_still_answers(client)
+
+
+@pytest.mark.parametrize(
+    ("query", "parameter", "word"),
+    [
+        ("axis=-1", "axis", "axes 0..1"),  # 14
+        ("axis=2", "axis", "axes 0..1"),
+        ("axis=3.5", "axis", "whole number"),  # 15
+        ("axis=all", "axis", "whole number"),
+        ("steps=1", "steps", "2..64"),  # 16
+        ("steps=0", "steps", "2..64"),
+        ("steps=65", "steps", "VITRINE_MAX_STEPS"),
+        ("low=1&high=0.5", "low", "high"),  # 17
+        ("low=1e308", "low", "-8..8"),  # 18
+        ("high=8.01", "high", "-8..8"),
+        ("range=1e308", "range", "Unknown parameter"),
+        ("z=1", "z", "2 numbers"),  # 19
+        ("z=1,2,3", "z", "2 numbers"),
+        ("z=1,", "z", "z[1]"),
+        ("z=", "z", "z[0]"),
+        ("z=" + "0," * 4999 + "0", "z", "8192 characters"),
+        ("z=0,nan", "z", "z[1]"),  # 20
+        ("z=inf,0", "z", "z[0]"),
+        ("z=0,9", "z[1]", "-8..8"),
+        ("z=0,0&seed=1", "z", "not both"),
+    ],
+)
+def test_a_bad_parameter_of_interpolate_is_refused_by_name(client, query, parameter, word):
+    assert_problem(client.get(f"/interpolate?{query}"), 422, parameter, word)
+    assert client.get("/interpolate").status_code == 200
+
+
+@pytest.mark.parametrize("value", ["-0.0", "1e-400", "0"])  # 11
+def test_a_temperature_of_nothing_gives_the_centre_of_the_prior(client, value):
+    pixels = pixels_of(client.get(f"/samples?n=4&ink=light&temperature={value}").content)
+    assert set(pixels.ravel().tolist()) == {128}
+
+
+def test_a_walk_between_equal_ends_is_allowed(client):  # 17
+    assert client.get("/interpolate?low=1&high=1").status_code == 200
+
+
+def test_an_answer_of_too_many_pixels_is_refused(client):  # 21
+    client.app.state.settings = client.app.state.settings.model_copy(update={"max_pixels": 64 * 8})
+    assert client.get("/samples?n=8&columns=4").status_code == 200
+    assert_problem(client.get("/samples?n=9&columns=3"), 422, "zoom", "VITRINE_MAX_PIXELS")
+
+
+@pytest.mark.parametrize(
+    "url", ["/samples?format=bmp", "/samples.tiff", "/interpolate.gif", "/reconstruct.jpg"]
+)
+def test_another_format_is_refused_with_those_offered(client, url):  # 23
+    assert_problem(client.get(url), 406, "format", "png")
+
+
+def test_an_unknown_model_or_version_is_not_found_and_the_known_ones_are_named(client):  # 26
+    for reference in ("other", "fake@2", "con"):
+        assert_problem(client.get(f"/samples?model={reference}"), 404, "model", "fake@1")
+
+
+@pytest.mark.parametrize(
+    "url", ["/samples?seed=1", "/interpolate", "/reconstruct", "/livez", "/readyz", "/", "/docs"]
+)
+def test_head_has_the_headers_of_get_and_no_body(client, url):  # 29
+    head, get = client.request("HEAD", url), client.get(url)
+    assert head.status_code == 200
+    assert head.content == b""
+    changing = {"x-request-id"}
+    assert {k: v for k, v in head.headers.items() if k not in changing} == {
+        k: v for k, v in get.headers.items() if k not in changing
+    }
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"])
+def test_other_methods_are_refused_with_those_allowed(client, method):  # 30, 31
+    response = client.request(method, "/samples")
+    assert_problem(response, 405)
+    assert response.headers["allow"] == "GET, HEAD"
+    if method != "POST":
+        assert client.request(method, "/reconstruct").headers["allow"] == "GET, HEAD, POST"
+
+
+@pytest.mark.parametrize(
+    "path", ["//samples", "/samples/", "/SAMPLES", "/samples;x", "/sample", "/static/../app"]
+)
+def test_an_address_next_to_a_real_one_is_not_found(client, path):  # 32
+    assert_problem(client.get(f"http://vitrine{path}"), 404)
+
+
+def test_a_second_request_to_a_broken_address_is_as_good_as_the_first(client):
+    first = client.get("/samples?n=0").json()
+    second = client.get("/samples?n=0").json()
+    assert first | {"request_id": ""} == second | {"request_id": ""}
+
+
+def form(*parts, boundary="b", end=True):
+    body = b"".join(
+        f"--{boundary}\r\nContent-Disposition: form-data; {name}\r\n\r\n".encode() + content + b"\r\n"
+        for name, content in parts
+    )
+    return {
+        "content": body + (f"--{boundary}--\r\n".encode() if end else b""),
+        "headers": {"Content-Type": f"multipart/form-data; boundary={boundary}"},
+    }
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Content-Type": "application/json"},
+        {"Content-Type": "application/octet-stream"},
+        {"Content-Type": "application/x-www-form-urlencoded"},
+        {},
+    ],
+)
+def test_a_body_of_another_kind_is_refused_with_the_way_to_send_it(client, headers):  # 45
+    response = client.post("/reconstruct", content=SQUARE, headers=headers)
+    assert_problem(response, 415, "Content-Type", "curl -F file=@")
+    assert_still_answers(client)
+
+
+def test_a_compressed_body_is_refused(client):  # 42
+    headers = {"Content-Type": "image/png", "Content-Encoding": "gzip"}
+    assert_problem(client.post("/reconstruct", content=SQUARE, headers=headers), 415, "Content-Encoding")
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        pytest.param({"content": b"x", "headers": {"Content-Type": "multipart/form-data"}}, id="no boundary"),
+        pytest.param(form(('name="file"; filename="a"', SQUARE), boundary="b" * 300), id="long boundary"),
+        pytest.param(form(('name="file"; filename="a"', SQUARE), end=False), id="no closing boundary"),
+        pytest.param(form(*[('name="x"', b"1")] * 1001), id="1001 fields"),
+        pytest.param(form(('name="x"', b"y" * 2048)), id="long text field"),
+        pytest.param(
+            {
+                "content": b"--b\r\n" + b"X-H: 1\r\n" * 100 + b"\r\nx\r\n--b--\r\n",
+                "headers": {"Content-Type": "multipart/form-data; boundary=b"},
+            },
+            id="100 part headers",
+        ),
+        pytest.param(
+            {
+                "content": b"x" * 1_000_000 + form(('name="file"; filename="a"', SQUARE))["content"],
+                "headers": {"Content-Type": "multipart/form-data; boundary=b"},
+            },
+            id="a megabyte before the first part",
+        ),
+        pytest.param(
+            {
+                "content": form(('name="file"; filename="a"', SQUARE))["content"] + b"x" * 1_000_000,
+                "headers": {"Content-Type": "multipart/form-data; boundary=b"},
+            },
+            id="a megabyte after the last part",
+        ),
+        pytest.param(
+            form(*[(f'name="file"; filename="{i}"', SQUARE) for i in range(33)]), id="too many files"
+        ),
+    ],
+)
+def test_a_malformed_form_is_refused_quickly(client, request_):  # 46, 48, 49
+    started = time.perf_counter()
+    assert_problem(client.post("/reconstruct", **request_), 400, "body")
+    assert time.perf_counter() - started < 5  # a guard against quadratic parsing, not a measurement
+    assert_still_answers(client)
+
+
+def test_a_form_without_the_field_names_the_fields_it_has(client):  # 47
+    response = client.post("/reconstruct", files={"image": ("a.png", SQUARE)})
+    assert_problem(response, 422, "file", "image")
+    assert_problem(client.post("/reconstruct", **form()), 422, "file", "no fields")
+
+
+def test_text_in_the_field_is_refused(client):  # 47
+    assert_problem(
+        client.post("/reconstruct", **form(('name="file"', b"hello"))), 422, "file", "Attach a file"
+    )
+
+
+@pytest.mark.parametrize(
+    "filename", ["../../etc/passwd", "a%00b", "\u202egnp.exe", "x" * 10_000, "shirt.jpg", "a\tb"]
+)
+def test_a_files_name_does_not_matter(client, filename):  # 50, 53
+    response = client.post("/reconstruct", files={"file": (filename, SQUARE, "text/plain")})
+    assert response.status_code == 200
+    assert filename not in str(response.headers)
+
+
+@pytest.mark.parametrize(
+    ("data", "status", "code"),
+    [
+        (b"", 422, "empty_file"),  # 51
+        (b"x", 415, "not_an_image"),
+        (b"<svg/>", 415, "not_an_image"),
+        (SQUARE[:40], 422, "image_truncated"),  # 55
+    ],
+)
+def test_a_file_that_cannot_be_used_is_refused_by_its_place(client, data, status, code):
+    files = [("file", ("good.png", SQUARE)), ("file", ("bad.png", data))]
+    assert_problem(client.post("/reconstruct", files=files), status, "file[1]", code)
+    assert_problem(
+        client.post("/reconstruct", content=data, headers={"Content-Type": "image/png"}), status, "body", code
+    )
+    assert_still_answers(client)
+
+
+def test_a_picture_with_a_program_behind_it_comes_back_as_our_own_picture(client):  # 54
+    response = client.post("/reconstruct", files={"file": ("a.gif", SQUARE + b"PK\x03\x04<script>")})
+    assert response.status_code == 200
+    assert b"script" not in response.content
+    assert response.headers["x-content-type-options"] == "nosniff"
+
+
+def test_a_large_bomb_is_refused_by_its_header_and_costs_nothing(client):  # 57
+    buffer = io.BytesIO()
+    Image.new("1", (12_000, 12_000)).save(buffer, "PNG")
+    started = time.perf_counter()
+    response = client.post("/reconstruct", files={"file": ("a.png", buffer.getvalue())})
+    assert_problem(response, 422, "file", "too_many_pixels")
+    assert time.perf_counter() - started < 2  # decoding it would take longer
+
+
+@pytest.mark.parametrize("announced", [True, False])
+def test_a_body_over_the_limit_is_refused_whether_announced_or_not(client, announced):  # 40, 41
+    limit = client.app.state.settings.max_upload_bytes
+
+    async def stream():
+        for _ in range(limit // 65_536 + 1):
+            yield b"x" * 65_536
+
+    content = b"x" * (limit + 1) if announced else stream()
+    response = client.post("/reconstruct", content=content, headers={"Content-Type": "image/png"})
+    assert_problem(response, 413, "body", "VITRINE_MAX_UPLOAD_BYTES")
+    assert response.headers["connection"] == "close"
+    assert_still_answers(client)
+
+
+def test_unknown_parameters_are_refused_beside_an_upload_too(client):
+    response = client.post("/reconstruct?n=3", files={"file": ("a.png", SQUARE)})
+    assert_problem(response, 422, "n", "known: model, zoom, ink, format, columns, invert")
+
+
+def test_colour_models_are_served_in_colour(tmp_path):
+    from app.main import create_app
+    from app.settings import Settings
+    from tests.conftest import Client
+    from tests.fakes import open_fake, write_version
+
+    write_version(tmp_path, shape=(8, 8, 3))
+    client = Client(create_app(Settings(model_store=tmp_path, default_model="fake"), open_fake))
+    orange = np.full((8, 8, 3), (255, 128, 0), np.uint8)
+    upper = pixels_of(client.post("/reconstruct?ink=light", files={"file": png_bytes(orange)}).content)[:8]
+    assert np.array_equal(upper, orange)
+    assert pixels_of(client.get("/samples?n=2").content).shape == (8, 16, 3)
+    client.close()
+
+
+def test_a_saturated_service_answers_503_with_a_time(client, monkeypatch):
+    engine = client.app.state.engine
+    monkeypatch.setattr(engine, "_admitted", 10**6)
+    response = client.get("/samples")
+    assert_problem(response, 503)
+    assert int(response.headers["retry-after"]) >= 1
+    monkeypatch.undo()
+    assert_still_answers(client)
+
+
+def test_a_model_that_gives_what_is_not_a_number_is_an_error_without_its_insides(client, monkeypatch):
+    model = client.app.state.models.get(client.app.state.models.store.find("fake"))
+    monkeypatch.setattr(model._runtime, "decode", lambda z: np.full((len(z), 8, 8), np.nan, np.float32))
+    body = assert_problem(client.get("/samples"), 500)
+    assert body["type"] == "/problems/model-error"
+
+
+def test_an_unforeseen_error_is_answered_without_its_insides(client, monkeypatch):
+    def fail(*arguments):
+        raise RuntimeError("secret path /root")
+
+    monkeypatch.setattr(grids, "encode_png", fail)
+    response = client.get("/samples")
+    body = assert_problem(response, 500)
+    assert "secret" not in response.text
+    assert body["request_id"] in body["detail"]

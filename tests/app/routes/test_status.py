@@ -1,0 +1,72 @@
+import httpx
+
+from app.main import create_app
+from app.settings import Settings
+from tests.conftest import Client
+from tests.fakes import open_fake, write_version
+
+
+def test_a_living_process_says_so(client):
+    response = client.get("/livez")
+    assert response.json() == {"status": "alive"}
+    assert response.headers["cache-control"] == "no-cache"
+
+
+def test_a_warm_service_is_ready(client):
+    assert client.get("/readyz").json() == {"status": "ready", "models": ["fake@1"], "rejected": {}}
+
+
+def test_a_service_that_has_not_started_is_alive_but_not_ready(settings):
+    import asyncio
+
+    async def ask():
+        transport = httpx.ASGITransport(create_app(settings, open_fake))  # whose lifespan nobody has begun
+        async with httpx.AsyncClient(transport=transport, base_url="http://vitrine") as client:
+            return [await client.get(path) for path in ("/livez", "/readyz", "/samples")]
+
+    alive, ready, samples = asyncio.run(ask())
+    assert alive.status_code == 200
+    assert ready.status_code == samples.status_code == 503
+    assert "loaded" in ready.json()["detail"]
+    assert ready.headers["retry-after"] == "2"
+
+
+def test_readiness_names_versions_that_are_not_served(tmp_path):
+    write_version(tmp_path)
+    (write_version(tmp_path, number=2) / "encoder" / "weights").write_bytes(b"swapped")
+    client = Client(create_app(Settings(model_store=tmp_path, default_model="fake"), open_fake))
+    assert "encoder/weights" in client.get("/readyz").json()["rejected"]["fake/2"]
+    assert client.get("/samples").headers["x-model"] == "fake@1"
+    client.close()
+
+
+def test_an_older_version_is_opened_when_its_address_is_asked_for(tmp_path):
+    for number in (1, 2):
+        write_version(tmp_path, number=number)
+    client = Client(create_app(Settings(model_store=tmp_path, default_model="fake"), open_fake))
+    assert client.get("/readyz").json()["models"] == ["fake@2"]
+    assert client.get("/samples?model=fake@1").headers["x-model"] == "fake@1"
+    assert client.get("/readyz").json()["models"] == ["fake@1", "fake@2"]
+    client.close()
+
+
+def test_version_shows_the_build_the_models_and_every_limit(client):
+    body = client.get("/version").json()
+    assert body["version"] == "0.1.0"
+    assert body["default_model"] == "fake@1"
+    assert len(body["models"][0]["digest"]) == 64
+    assert body["limits"] == Settings().limits()
+
+
+def test_metrics_count_requests_by_route_and_status(client):
+    for _ in range(3):
+        client.get("/samples?n=1")
+    client.get("/samples?n=0")
+    client.get("/nowhere/at/all")
+    text = client.get("/metrics").text
+    name = "http_server_request_duration_seconds_count"
+    labels = 'http_request_method="GET",http_response_status_code="{}",http_route="{}"'
+    assert f"{name}{{{labels.format(200, '/samples')}}} 3.0" in text
+    assert f"{name}{{{labels.format(422, '/samples')}}} 1.0" in text
+    assert "nowhere" not in text
+    assert 'vitrine_problems_total{kind="invalid-parameter"} 1.0' in text

@@ -1,0 +1,57 @@
+import pytest
+
+from app import errors
+
+
+def every_kind(error=errors.VitrineError):
+    return [error, *(kind for child in error.__subclasses__() for kind in every_kind(child))]
+
+
+@pytest.mark.parametrize("error", every_kind())
+def test_every_error_stands_in_the_tree_at_the_top_with_its_status(error):
+    lines = [line for line in errors.__doc__.splitlines() if error.__name__ in line.split()]
+    assert len(lines) == 1
+    own_status = "status" in vars(error)
+    assert not own_status or str(error.status) in lines[0]
+
+
+def test_no_two_errors_share_a_type():
+    kinds = [error.kind for error in every_kind() if "kind" in vars(error)]
+    assert len(kinds) == len(set(kinds))
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("21", "21"),
+        ("", "(empty)"),
+        ("a\0b", r"a\x00b"),
+        ("a\r\nb", r"a\r\nb"),
+        ("\u202e١٢", r"\u202e\u0661\u0662"),
+        ("é", r"\xe9"),
+        ("9" * 5000, "9" * 77 + "..."),
+    ],
+)
+def test_what_was_received_is_echoed_escaped_and_cut(value, expected):
+    assert errors.echo(value) == expected
+
+
+def test_a_problem_has_the_members_of_rfc_9457_and_ours():
+    error = errors.InvalidParameter.of("n", "1..400", 0, "Use 1 to 400.", "out_of_range")
+    assert errors.problem(error, "/samples", "abc") == {
+        "type": "/problems/invalid-parameter",
+        "title": "A parameter cannot be used",
+        "status": 422,
+        "detail": "n: expected 1..400. Received: 0. Use 1 to 400.",
+        "instance": "/samples",
+        "request_id": "abc",
+        "errors": [
+            {
+                "parameter": "n",
+                "expected": "1..400",
+                "received": "0",
+                "remedy": "Use 1 to 400.",
+                "code": "out_of_range",
+            }
+        ],
+    }

@@ -1,0 +1,163 @@
+import json
+import shutil
+
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from app import store
+from app.errors import ModelNotFound, StoreError
+from tests.fakes import list_files, seal, write_version
+
+
+def reason(folder, name="fake"):
+    with pytest.raises(store.InvalidVersion) as caught:
+        store.check(folder, name)
+    return str(caught.value)
+
+
+@pytest.fixture
+def version(tmp_path):
+    return write_version(tmp_path / "store")
+
+
+def rewrite(folder, **changes):
+    manifest = json.loads((folder / "manifest.json").read_text())
+    seal(folder, manifest | changes)
+
+
+def test_a_version_as_published_is_accepted(version):
+    manifest = store.check(version, "fake")
+    assert (manifest.latent_dim, manifest.image.shape) == (2, (8, 8))
+
+
+def test_a_store_offers_every_version_and_the_newest_for_a_bare_name(tmp_path):
+    for number in (1, 2, 10):
+        write_version(tmp_path, number=number)
+    found = store.scan(tmp_path)
+    assert found.references == ["fake@1", "fake@2", "fake@10"]
+    assert found.find("fake").number == 10
+    assert found.find("fake@2").number == 2
+
+
+def test_an_unknown_model_is_answered_with_the_known_ones(tmp_path):
+    write_version(tmp_path)
+    with pytest.raises(ModelNotFound, match="fake@1"):
+        store.scan(tmp_path).find("fake@3")
+
+
+@pytest.mark.parametrize("content", ["nothing here", None])
+def test_a_store_without_a_model_says_how_to_make_one(tmp_path, content):
+    folder = tmp_path / "store"
+    if content:
+        folder.mkdir()
+    with pytest.raises(StoreError, match="vitrine-train"):
+        store.scan(folder)
+
+
+def test_a_flipped_byte_in_any_file_rejects_the_version_and_the_previous_one_serves(tmp_path):
+    write_version(tmp_path, number=1)
+    newest = write_version(tmp_path, number=2)
+    for path in [path for path in newest.rglob("*") if path.is_file()]:
+        original = path.read_bytes()
+        path.write_bytes(bytes([original[0] ^ 1]) + original[1:])
+        found = store.scan(tmp_path)
+        assert found.find("fake").number == 1
+        assert "fake/2" in found.rejected
+        path.write_bytes(original)
+    assert store.scan(tmp_path).find("fake").number == 2
+
+
+@hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
+@given(data=st.data())
+def test_a_half_copied_version_does_not_exist(tmp_path, data):
+    shutil.rmtree(tmp_path / "whole", ignore_errors=True)
+    shutil.rmtree(tmp_path / "copy", ignore_errors=True)
+    whole = write_version(tmp_path / "whole")
+    files = sorted(path for path in whole.rglob("*") if path.is_file())
+    for path in data.draw(st.permutations(files))[: data.draw(st.integers(0, len(files) - 1))]:
+        target = tmp_path / "copy" / "1" / path.relative_to(whole)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, target)
+    (tmp_path / "copy" / "1").mkdir(parents=True, exist_ok=True)
+    assert reason(tmp_path / "copy" / "1")
+
+
+def test_a_missing_file_is_named(version):
+    (version / "decoder" / "weights").unlink()
+    assert reason(version) == "decoder/weights: missing"
+
+
+def test_an_added_file_is_named(version):
+    (version / "decoder" / "extra").write_text("x")
+    assert reason(version) == "decoder/extra: not listed in the manifest"
+
+
+def test_a_link_out_of_the_store_is_refused(version, tmp_path):
+    secret = tmp_path / "secret"
+    secret.write_bytes((version / "decoder" / "weights").read_bytes())
+    (version / "decoder" / "weights").unlink()
+    (version / "decoder" / "weights").symlink_to(secret)
+    assert "symbolic link" in reason(version)
+
+
+def test_a_version_that_is_itself_a_link_is_refused(tmp_path):
+    real = write_version(tmp_path / "elsewhere")
+    (tmp_path / "store" / "fake").mkdir(parents=True)
+    (tmp_path / "store" / "fake" / "1").symlink_to(real)
+    assert "symbolic link" in reason(tmp_path / "store" / "fake" / "1")
+
+
+def test_a_path_that_leaves_the_version_is_never_read(version):
+    files = list_files(version)
+    files[0] |= {"path": "../../../etc/passwd"}
+    rewrite(version, files=files)
+    assert "missing" in reason(version)
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        ({"format_version": 2}, "format_version"),
+        ({"latent_dim": 3}, "axes"),
+        ({"latent_dim": 0}, "latent_dim"),
+        ({"image": {"shape": [8]}}, "image.shape"),
+        ({"name": "other"}, "name"),
+        ({"walk": {"axis": 2}}, "walk.axis"),
+        ({"examples": ["examples/9.png"]}, "examples"),
+    ],
+)
+def test_a_manifest_that_contradicts_itself_or_the_format_is_refused(version, changes, word):
+    rewrite(version, **changes)
+    assert word in reason(version)
+
+
+def test_a_manifest_edited_after_publishing_is_refused(version):
+    path = version / "manifest.json"
+    path.write_text(path.read_text().replace('"kl": 1.0', '"kl": 2.0'))
+    assert "digest" in reason(version)
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{", "nan", "[" * 100_000])
+def test_a_manifest_that_is_not_a_json_object_is_refused(version, content):
+    (version / "manifest.json").write_text(content)
+    assert "JSON" in reason(version)
+
+
+@pytest.mark.parametrize("name", [".publishing-x", "0", "01", "v1", "1.0"])
+def test_a_folder_whose_name_is_no_version_number_is_left_alone(tmp_path, name):
+    write_version(tmp_path)
+    shutil.copytree(tmp_path / "fake" / "1", tmp_path / "fake" / name)
+    found = store.scan(tmp_path)
+    assert found.references == ["fake@1"]
+    assert found.rejected == {}
+
+
+def test_a_walk_without_ends_uses_the_axis_own_range(version):
+    assert store.check(version, "fake").walk_range(0) == (-1.5, 2.5)
+
+
+def test_a_walk_with_ends_uses_them(version):
+    rewrite(version, walk={"axis": 0, "low": -0.8, "high": 0.8, "steps": 7})
+    assert store.check(version, "fake").walk_range(1) == (-0.8, 0.8)

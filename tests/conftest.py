@@ -1,0 +1,85 @@
+import asyncio
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from app.main import create_app
+from app.settings import Settings
+from tests.fakes import open_fake, write_version
+
+pytest_plugins = ["tests.tiny"]
+
+PROJECT = Path(__file__).resolve().parent.parent
+SHIPPED_STORE = PROJECT / "model_store"
+
+
+class Client:
+    """A started service, asked without a socket through httpx's own ASGI transport."""
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+        self._runner = asyncio.Runner()
+        self._exits = contextlib.AsyncExitStack()
+        self._runner.run(self._start())
+
+    async def _start(self) -> None:
+        await self._exits.enter_async_context(self.app.router.lifespan_context(self.app))
+        transport = httpx.ASGITransport(self.app)
+        client = httpx.AsyncClient(transport=transport, base_url="http://vitrine")
+        self._client = await self._exits.enter_async_context(client)
+
+    def request(self, method: str, url: str, **options: Any) -> httpx.Response:
+        return self._runner.run(self._client.request(method, url, **options))
+
+    def get(self, url: str, **options: Any) -> httpx.Response:
+        return self.request("GET", url, **options)
+
+    def post(self, url: str, **options: Any) -> httpx.Response:
+        return self.request("POST", url, **options)
+
+    def gather(self, urls: list[str]) -> list[httpx.Response]:
+        async def all_at_once() -> list[httpx.Response]:
+            return await asyncio.gather(*(self._client.get(url) for url in urls))
+
+        return self._runner.run(all_at_once())
+
+    def close(self) -> None:
+        self._runner.run(self._exits.aclose())
+        self._runner.close()
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("VITRINE_")]:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def fake_store(tmp_path: Path) -> Path:
+    write_version(tmp_path / "store")
+    return tmp_path / "store"
+
+
+@pytest.fixture
+def settings(fake_store: Path) -> Settings:
+    return Settings(model_store=fake_store, default_model="fake", lanes=2)
+
+
+@pytest.fixture
+def client(settings: Settings) -> Iterator[Client]:
+    client = Client(create_app(settings, open_fake))
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="session")
+def shipped() -> Iterator[Client]:
+    """The service with the model that the project ships, on TensorFlow."""
+    client = Client(create_app(Settings(model_store=SHIPPED_STORE)))
+    yield client
+    client.close()

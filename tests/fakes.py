@@ -1,0 +1,107 @@
+"""A model small enough to compute by hand, and a store that holds it."""
+
+import hashlib
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+SHAPE = (8, 8)
+LATENT_DIM = 2
+
+
+class FakeRuntime:
+    """z[0] sets the level of the upper half of the image, z[1] that of the lower half, a tenth a unit.
+
+    ``encode`` inverts ``decode``, so a picture of two flat halves is reconstructed exactly.
+    """
+
+    def __init__(self, shape: tuple[int, ...] = SHAPE) -> None:
+        self.shape = shape
+        self.rows_seen: list[int] = []
+
+    def encode(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        self.rows_seen.append(len(images))
+        half = self.shape[0] // 2
+        upper = images[:, :half].reshape(len(images), -1).mean(axis=1)
+        lower = images[:, half:].reshape(len(images), -1).mean(axis=1)
+        z_mean = (np.stack([upper, lower], axis=1) - 0.5) * 10
+        return z_mean.astype(np.float32), np.zeros_like(z_mean, dtype=np.float32)
+
+    def decode(self, z: np.ndarray) -> np.ndarray:
+        self.rows_seen.append(len(z))
+        half = self.shape[0] // 2
+        images = np.empty((len(z), *self.shape), np.float32)
+        levels = 0.5 + z / 10
+        images[:, :half] = levels[:, 0].reshape(-1, *[1] * len(self.shape))
+        images[:, half:] = levels[:, 1].reshape(-1, *[1] * len(self.shape))
+        return images
+
+    def draw(self, z: np.ndarray, noise: np.ndarray) -> np.ndarray:
+        return self.decode(z) + 0.1 * (noise - 0.5)
+
+
+def open_fake(folder: Path, threads: int) -> FakeRuntime:
+    manifest = json.loads((folder / "manifest.json").read_text())
+    return FakeRuntime(tuple(manifest["image"]["shape"]))
+
+
+def png_bytes(pixels: np.ndarray, **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, format="PNG", **options)
+    return buffer.getvalue()
+
+
+def pixels_of(png: bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(png)))
+
+
+def write_version(
+    store: Path, name: str = "fake", number: int = 1, shape: tuple[int, ...] = SHAPE, **changes: Any
+) -> Path:
+    """Write a version that the store accepts; `changes` overwrite the manifest's keys."""
+    folder = store / name / str(number)
+    (folder / "encoder").mkdir(parents=True)
+    (folder / "decoder").mkdir()
+    (folder / "examples").mkdir()
+    (folder / "encoder" / "weights").write_bytes(b"encoder")
+    (folder / "decoder" / "weights").write_bytes(b"decoder")
+    for index, level in enumerate((51, 204)):  # 0.2 and 0.8
+        (folder / "examples" / f"{index}.png").write_bytes(png_bytes(np.full(shape, level, np.uint8)))
+    axis = {"kl": 1.0, "mean": 0.0, "std": 1.0, "quantiles": {"0.025": -1.5, "0.975": 2.5}}
+    manifest = {
+        "format_version": 1,
+        "name": name,
+        "image": {"shape": list(shape), "value_range": [0.0, 1.0]},
+        "latent_dim": LATENT_DIM,
+        "likelihood": {"name": "gaussian", "parameters": {"variance": 0.01}, "noise_shape": list(shape)},
+        "walk": {"axis": 1, "low": None, "high": None, "steps": 3},
+        "axes": [axis] * LATENT_DIM,
+        "examples": ["examples/0.png", "examples/1.png"],
+        "files": list_files(folder),
+    } | changes
+    seal(folder, manifest)
+    return folder
+
+
+def list_files(folder: Path) -> list[dict[str, Any]]:
+    return [
+        {
+            "path": path.relative_to(folder).as_posix(),
+            "size": path.stat().st_size,
+            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        }
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != "manifest.json"
+    ]
+
+
+def seal(folder: Path, manifest: dict[str, Any]) -> None:
+    """Write the manifest with the digest that model_store/README.md defines."""
+    content = {key: value for key, value in manifest.items() if key != "digest"}
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    manifest["digest"] = hashlib.sha256(text.encode()).hexdigest()
+    (folder / "manifest.json").write_text(json.dumps(manifest))

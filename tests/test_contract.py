@@ -1,0 +1,152 @@
+"""The folder is the contract: what training writes, the service reads, and both draw the same pictures."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+pytestmark = pytest.mark.tensorflow
+
+import tensorflow as tf  # noqa: E402
+
+from app import latent, store  # noqa: E402
+from app.main import create_app  # noqa: E402
+from app.runtimes.tensorflow import TensorFlowRuntime  # noqa: E402
+from app.settings import Settings  # noqa: E402
+from tests.conftest import SHIPPED_STORE, Client  # noqa: E402
+from tests.fakes import pixels_of, png_bytes  # noqa: E402
+from training.export import export  # noqa: E402
+from training.fit import load_run  # noqa: E402
+
+SHIPPED = SHIPPED_STORE / "fashion-dense" / "1"
+
+
+@pytest.fixture(scope="module")
+def published(tiny_run, tiny_dataset, tmp_path_factory):
+    from training.evaluate import evaluate
+    from training.export import example_images
+
+    folder = tmp_path_factory.mktemp("published")
+    config, vae, recorded = load_run(tiny_run)
+    metrics = evaluate(config, vae, tiny_dataset, tiny_run)
+    return export(config, vae, recorded, metrics, example_images(tiny_dataset), folder)
+
+
+def test_what_training_publishes_the_service_accepts(published):
+    manifest = store.check(published, "tiny")
+    assert manifest.image.shape == (6, 5)
+    assert manifest.latent_dim == 2
+    assert manifest.likelihood.parameters == {"variance": 0.5}
+
+
+def test_the_service_decodes_as_the_trained_decoder_does(published, tiny_run):
+    _, vae, _ = load_run(tiny_run)
+    runtime = TensorFlowRuntime(published, threads=1)
+    for batch_size in (1, 33):
+        z = np.random.default_rng(batch_size).normal(size=(batch_size, 2)).astype(np.float32)
+        np.testing.assert_allclose(runtime.decode(z), vae.decoder(z).numpy(), atol=1e-5)
+
+
+def test_a_published_model_answers_all_three_requests(published):
+    settings = Settings(model_store=published.parent.parent, default_model="tiny")
+    client = Client(create_app(settings))
+    assert pixels_of(client.get("/samples?n=8").content).shape == (12, 35)
+    assert pixels_of(client.get("/interpolate?axis=1").content).shape == (6, 35)
+    assert pixels_of(client.get("/reconstruct").content).shape == (12, 25)
+    upload = png_bytes(np.full((6, 5), 100, np.uint8))
+    assert pixels_of(client.post("/reconstruct?ink=light", files={"file": upload}).content)[0, 0] == 100
+    client.close()
+
+
+# The shipped model, against drawings that know nothing of the service's code.
+
+
+def drawn_by_matplotlib(images, columns):
+    """Matplotlib's ``binary`` map, 0 white and 1 black, cell by cell; no axes, no frame."""
+    import matplotlib as mpl
+    from matplotlib.colors import Normalize
+
+    cells = [mpl.colormaps["binary"](Normalize(0, 1)(image), bytes=True)[..., 0] for image in images]
+    rows = [np.hstack(cells[start : start + columns]) for start in range(0, len(cells), columns)]
+    return np.vstack(rows).astype(int)
+
+
+def decode(z):
+    loaded = tf.saved_model.load(str(SHIPPED / "decoder"))
+    return loaded.signatures["decode"](z=tf.constant(z))["image"].numpy()
+
+
+def test_the_shipped_samples_equal_matplotlibs_drawing(shipped):
+    png = shipped.get("/samples?n=21&seed=42").content
+    assert pixels_of(png).shape == (84, 196)
+    expected = drawn_by_matplotlib(decode(latent.standard_normal(42, 0, 21, 10)), columns=7)
+    assert np.abs(pixels_of(png) - expected).max() <= 1
+
+
+def test_the_shipped_interpolation_equals_matplotlibs_drawing(shipped):
+    z = np.zeros((7, 10), np.float32)
+    z[:, 3] = np.linspace(-0.8, 0.8, 7)
+    expected = drawn_by_matplotlib(decode(z), columns=7)
+    found = pixels_of(shipped.get("/interpolate?axis=3").content)
+    assert found.shape == (28, 196)
+    assert np.abs(found - expected).max() <= 1
+    assert np.abs(found[:, :28].astype(int) - found[:, -28:]).max() > 20  # the axis is alive
+
+
+def test_the_shipped_reconstructions_equal_matplotlibs_drawing(shipped):
+    originals = np.stack([np.asarray(Image.open(SHIPPED / "examples" / f"{i}.png")) for i in range(5)])
+    images = originals.astype(np.float32) / 255
+    encoder = tf.saved_model.load(str(SHIPPED / "encoder"))
+    z_mean = encoder.signatures["encode"](images=tf.constant(images))["z_mean"].numpy()
+    expected = drawn_by_matplotlib(np.concatenate([images, decode(z_mean)]), columns=5)
+    files = [("file", (f"{i}.png", (SHIPPED / "examples" / f"{i}.png").read_bytes())) for i in range(5)]
+    for response in (shipped.post("/reconstruct", files=files), shipped.get("/reconstruct")):
+        assert np.abs(pixels_of(response.content) - expected).max() <= 1
+        assert np.array_equal(pixels_of(response.content)[:28], 255 - np.hstack(originals))
+
+
+def test_a_draw_shows_the_declared_noise_and_a_mean_does_not(shipped):
+    mean, draw = (
+        pixels_of(shipped.get(f"/samples?n=1&seed=3&ink=light&render={render}").content).astype(float)
+        for render in ("mean", "draw")
+    )
+    z = latent.standard_normal(3, 0, 1, 10)
+    noise = latent.uniform_noise(3, 0, 1, (28, 28))
+    from statistics import NormalDist
+
+    quantiles = np.vectorize(NormalDist().inv_cdf)(noise.astype(float))
+    expected = np.clip(decode(z) + np.sqrt(0.5) * quantiles, 0, 1)[0] * 256
+    assert np.abs(draw - expected).max() <= 1
+    assert draw.std() > 2 * mean.std() or np.abs(draw - mean).mean() > 60
+
+
+def test_an_images_bytes_do_not_depend_on_what_it_is_computed_with(shipped):
+    model = shipped.app.state.models.get(shipped.app.state.models.store.find("fashion-dense"))
+    z = latent.standard_normal(1, 0, 400, 10)
+    many = model.decode(z)
+    for count in (1, 5, 21, 31, 32, 33, 100):
+        assert np.array_equal(model.decode(z[:count]), many[:count])
+    other = latent.standard_normal(2, 0, 32, 10)
+    other[3] = z[3]
+    assert np.array_equal(model.decode(other)[3], many[3])
+
+
+def test_uploads_of_every_kind_reconstruct_on_the_shipped_model(shipped):
+    photo = Image.effect_noise((900, 600), 80).convert("RGB")
+    for kind, mode in (("JPEG", "RGB"), ("JPEG", "CMYK"), ("PNG", "RGBA"), ("GIF", "P"), ("WEBP", "RGB")):
+        buffer = io.BytesIO()
+        photo.convert(mode).save(buffer, kind)
+        response = shipped.post("/reconstruct", files={"file": ("photo", buffer.getvalue())})
+        assert pixels_of(response.content).shape == (56, 28)
+
+
+def test_the_shipped_model_meets_its_specification():
+    manifest = store.check(SHIPPED, "fashion-dense")
+    import json
+
+    metrics = json.loads((SHIPPED / "manifest.json").read_text())["metrics"]["test"]
+    assert metrics["reconstruction_mse"] <= 0.0190
+    assert metrics["num_images"] == 10_000
+    assert manifest.walk_range(3) == (-0.8, 0.8)
+    assert sum(file.size for file in manifest.files) < 12_000_000

@@ -1,0 +1,48 @@
+"""A model that trains in a second: its configuration, its data, a finished run."""
+
+import numpy as np
+import pytest
+
+from training.config import Config
+from training.data import Dataset
+
+TINY = {
+    "name": "tiny",
+    "data": "fashion-mnist",
+    "latent_dim": 2,
+    "encoder_units": (8,),
+    "decoder_units": (8,),
+    "likelihood": "gaussian",
+    "likelihood_variance": 0.5,
+    "objective": "textbook",
+    "optimizer": "nadam",
+    "learning_rate": 0.01,
+    "epochs": 2,
+    "batch_size": 16,
+    "seed": 3,
+}
+
+
+@pytest.fixture(scope="session")
+def tiny_config():
+    return Config(**TINY)
+
+
+@pytest.fixture(scope="session")
+def tiny_dataset():
+    """Blurred squares of 6 x 5 pixels: something that a VAE of two axes can learn."""
+    rng = np.random.default_rng(0)
+    centres = rng.uniform(1, 4, (200, 2, 1, 1))
+    rows, columns = np.mgrid[:6, :5]
+    images = np.exp(-((rows - centres[:, 0]) ** 2) - (columns - centres[:, 1]) ** 2).astype(np.float32)
+    return Dataset("squares", images[:128], images[128:160], images[160:], {"squares": "0" * 64}, "memory")
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tiny_config, tiny_dataset, tmp_path_factory):
+    """The folder of one finished run."""
+    from training.fit import fit
+
+    out = tmp_path_factory.mktemp("runs") / "tiny"
+    fit(tiny_config, tiny_dataset, out, progress=False)
+    return out

@@ -1,0 +1,79 @@
+from pathlib import Path
+
+import pytest
+
+from tests.tiny import TINY
+from training import config
+from training.errors import ConfigError
+
+CONFIGS = sorted(Path(config.__file__).with_name("configs").glob("*.toml"))
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_every_shipped_experiment_loads_and_is_named_like_its_file(path):
+    assert config.load(path).name == path.stem
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_every_shipped_experiment_begins_with_its_command_and_what_to_expect(path):
+    header = [line for line in path.read_text().splitlines() if line.startswith("#")][:10]
+    assert any(f"vitrine-train fit training/configs/{path.name}" in line for line in header)
+    assert any("minutes" in line for line in header)
+    assert any("val_loss" in line for line in header)
+
+
+def test_the_reference_model_is_the_textbooks():
+    dense = config.load(next(path for path in CONFIGS if path.stem == "fashion-dense"))
+    assert (dense.encoder_units, dense.latent_dim, dense.decoder_units) == ((150, 100), 10, (100, 150))
+    assert (dense.optimizer, dense.learning_rate, dense.epochs, dense.batch_size) == ("nadam", 0.001, 25, 128)
+    assert (dense.objective, dense.likelihood_variance, dense.seed) == ("textbook", 0.5, 42)
+
+
+def test_a_resolved_configuration_reads_back_as_itself():
+    resolved = config.from_dict(TINY | {"encoder_units": [8]})
+    assert config.from_dict(resolved.as_dict()) == resolved
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"latent_dims": 3}, "unknown key 'latent_dims'; did you mean 'latent_dim'?"),
+        ({"zzz": 3}, "known keys"),
+        ({"latent_dim": "ten"}, "latent_dim: expected a whole number. Received: 'ten'"),
+        ({"latent_dim": 10.0}, "latent_dim: expected a whole number"),
+        ({"latent_dim": True}, "latent_dim: expected a whole number"),
+        ({"latent_dim": 0}, "latent_dim: expected greater than zero"),
+        ({"learning_rate": "fast"}, "learning_rate: expected a number"),
+        ({"encoder_units": [1.5]}, "encoder_units: expected a list of whole numbers"),
+        ({"decoder_units": [0]}, "decoder_units: expected widths greater than zero"),
+        ({"name": "Fashion Dense"}, "name: expected lower-case letters"),
+        ({"optimizer": "sgd"}, "optimizer: expected one of"),
+        ({"objective": "mse"}, "objective: expected one of"),
+        ({"likelihood": "bernoulli"}, "likelihood: expected one of"),
+        ({"walk_axis": 2}, "walk_axis: expected 0 to latent_dim - 1"),
+        ({"walk_low": -1.0}, "walk_low: expected given together with walk_high"),
+        ({"walk_steps": 1}, "walk_steps: expected at least 2"),
+    ],
+)
+def test_a_wrong_key_or_value_is_named_with_what_was_expected(changes, message):
+    with pytest.raises(ConfigError) as caught:
+        config.from_dict(TINY | changes)
+    assert message in str(caught.value)
+
+
+def test_missing_keys_are_named():
+    with pytest.raises(ConfigError, match="missing keys: latent_dim, seed"):
+        config.from_dict({k: v for k, v in TINY.items() if k not in ("seed", "latent_dim")})
+
+
+def test_a_whole_number_may_stand_for_a_fraction():
+    assert config.from_dict(TINY | {"learning_rate": 1}).learning_rate == 1.0
+
+
+@pytest.mark.parametrize("content", [None, "name = "])
+def test_a_file_that_cannot_be_read_is_named(tmp_path, content):
+    path = tmp_path / "odd.toml"
+    if content:
+        path.write_text(content)
+    with pytest.raises(ConfigError, match="odd.toml"):
+        config.load(path)

@@ -1,0 +1,133 @@
+import errno
+import json
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.tensorflow
+
+import tensorflow as tf  # noqa: E402
+
+from training import export  # noqa: E402
+from training.errors import RunError  # noqa: E402
+from training.evaluate import evaluate  # noqa: E402
+from training.fit import load_run  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def publish(tiny_run, tiny_dataset):
+    config, vae, recorded = load_run(tiny_run)
+    metrics = evaluate(config, vae, tiny_dataset, tiny_run)
+    examples = export.example_images(tiny_dataset)
+    return lambda store: export.export(config, vae, recorded, metrics, examples, store)
+
+
+@pytest.fixture(scope="module")
+def version(publish, tmp_path_factory):
+    return publish(tmp_path_factory.mktemp("store"))
+
+
+@pytest.fixture(scope="module")
+def vae(tiny_run):
+    return load_run(tiny_run)[1]
+
+
+@pytest.mark.parametrize("batch_size", [1, 7])
+def test_the_exported_encoder_computes_what_the_trained_one_does(version, vae, batch_size):
+    images = np.random.default_rng(0).random((batch_size, 6, 5), np.float32)
+    found = tf.saved_model.load(str(version / "encoder")).signatures["encode"](images=tf.constant(images))
+    z_mean, z_log_var = vae.encoder(images)
+    # Same operations, same weights; another graph may add in another order: a few float32 steps near 1.
+    np.testing.assert_allclose(found["z_mean"], z_mean, atol=1e-5)
+    np.testing.assert_allclose(found["z_log_var"], z_log_var, atol=1e-5)
+
+
+@pytest.mark.parametrize("batch_size", [1, 7])
+def test_the_exported_decoder_computes_the_declared_density(version, vae, batch_size):
+    rng = np.random.default_rng(1)
+    z = rng.normal(size=(batch_size, 2)).astype(np.float32)
+    images, noise = rng.random((2, batch_size, 6, 5), np.float32)
+    loaded = tf.saved_model.load(str(version / "decoder"))
+    call = loaded.signatures
+    mean = vae.decoder(z).numpy()
+    np.testing.assert_allclose(call["decode"](z=tf.constant(z))["image"], mean, atol=1e-5)
+    found = call["log_prob"](z=tf.constant(z), images=tf.constant(images))
+    per_pixel = -((images - mean) ** 2) - 0.5 * np.log(np.pi)  # a Gaussian of variance 1/2
+    np.testing.assert_allclose(found["log_prob_per_pixel"], per_pixel, atol=1e-5)
+    np.testing.assert_allclose(found["log_prob"], per_pixel.sum(axis=(1, 2)), atol=1e-4)
+    middle = call["draw"](z=tf.constant(z), noise=tf.constant(np.full_like(noise, 0.5)))["image"]
+    np.testing.assert_allclose(middle, mean, atol=1e-5)
+
+
+def test_a_draw_is_the_same_for_the_same_noise_and_no_random_op_is_inside(version):
+    loaded = tf.saved_model.load(str(version / "decoder"))
+    z, noise = tf.zeros((2, 2)), tf.random.uniform((2, 6, 5), 0.01, 0.99)
+    draws = [loaded.signatures["draw"](z=z, noise=noise)["image"].numpy() for _ in range(2)]
+    assert np.array_equal(*draws)
+    for signature in loaded.signatures.values():
+        assert not [op.type for op in signature.graph.get_operations() if "Random" in op.type]
+
+
+def test_versions_count_up_and_nothing_else_is_left(publish, tmp_path):
+    assert [publish(tmp_path).name for _ in range(3)] == ["1", "2", "3"]
+    assert sorted(path.name for path in (tmp_path / "tiny").iterdir()) == ["1", "2", "3"]
+
+
+def test_publishing_the_same_run_twice_gives_the_same_manifest_but_for_tensorflows_own_bytes(
+    publish, tmp_path
+):
+    first, second = (json.loads((publish(tmp_path) / "manifest.json").read_text()) for _ in range(2))
+    for manifest in (first, second):
+        del manifest["files"], manifest["digest"]
+    assert first == second
+
+
+def test_two_publishers_at_once_both_end_with_a_version(version, tmp_path):
+    # The race is in the rename; TensorFlow itself is kept out of it.
+    stages = []
+    for number in range(8):
+        stage = tmp_path / "tiny" / f".publishing-{number}"
+        shutil.copytree(version, stage)
+        stages.append(stage)
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda s: export._rename_to_next_version(s, tmp_path / "tiny"), stages))
+    assert sorted(int(path.name) for path in found) == list(range(1, 9))
+
+
+@pytest.mark.parametrize("step", ["write_decoder", "write_manifest", "_flush", "_rename_to_next_version"])
+def test_a_disk_that_fills_up_leaves_nothing_behind(publish, tmp_path, monkeypatch, step):
+    publish(tmp_path)
+
+    def full(*arguments):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(export, step, full)
+    with pytest.raises(RunError, match="No space left"):
+        publish(tmp_path)
+    assert [path.name for path in (tmp_path / "tiny").iterdir()] == ["1"]
+
+
+def test_a_store_that_cannot_be_written_is_named(publish, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunError, match="cannot be written"):
+        publish(tmp_path / "file")
+
+
+def test_the_shipped_examples_are_the_first_validation_images(version, tiny_dataset):
+    from PIL import Image
+
+    for index in range(export.NUM_EXAMPLES):
+        with Image.open(version / "examples" / f"{index}.png") as image:
+            expected = np.rint(tiny_dataset.validation[index] * 255)
+            assert np.array_equal(np.asarray(image), expected)
+
+
+def test_the_card_carries_the_measured_numbers_and_the_command_that_repeats_them(version):
+    card = (version / "card.md").read_text()
+    metrics = json.loads((version / "manifest.json").read_text())["metrics"]
+    assert f"{metrics['test']['reconstruction_mse']:.4f}" in card
+    assert f"{metrics['bounds']['log_p_x'][2]['nats']:.2f}" in card
+    assert "vitrine-train fit training/configs/tiny.toml" in card
+    assert "variance 1/2" in card

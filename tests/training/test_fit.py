@@ -1,0 +1,87 @@
+import json
+
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.tensorflow
+
+from training import fit  # noqa: E402
+from training.errors import RunError  # noqa: E402
+
+
+def test_a_run_folder_holds_what_is_known_of_the_run(tiny_run, tiny_config):
+    assert json.loads((tiny_run / "config.json").read_text())["seed"] == tiny_config.seed
+    history = json.loads((tiny_run / "history.json").read_text())
+    assert set(history) == {p + n for p in ("", "val_") for n in ("loss", "reconstruction", "kl")}
+    assert all(len(values) == tiny_config.epochs for values in history.values())
+    recorded = json.loads((tiny_run / "environment.json").read_text())
+    assert recorded["libraries"]["tensorflow"].startswith("2.")
+    assert recorded["splits"] == {"train": 128, "validation": 32, "test": 40}
+
+
+def test_the_training_curves_are_a_picture(tiny_run):
+    from PIL import Image
+
+    with Image.open(tiny_run / "curves.png") as image:
+        pixels = np.asarray(image.convert("L"))
+    assert pixels.shape[1] > pixels.shape[0] > 200
+    assert 0.01 < (pixels < 128).mean() < 0.5  # lines and letters, and mostly paper
+
+
+def test_the_same_seed_gives_the_same_weights_bit_for_bit(tiny_config, tiny_dataset, tiny_run, tmp_path):
+    again = fit.fit(tiny_config, tiny_dataset, tmp_path / "again", progress=False)
+    recorded = json.loads((tiny_run / "environment.json").read_text())
+    assert again["weights_sha256"] == recorded["weights_sha256"]
+    _, first, _ = fit.load_run(tiny_run)
+    _, second, _ = fit.load_run(tmp_path / "again")
+    for a, b in zip(first.get_weights(), second.get_weights(), strict=True):
+        assert np.array_equal(a, b)
+
+
+def test_another_seed_gives_other_weights(tiny_config, tiny_dataset, tiny_run, tmp_path):
+    import dataclasses
+
+    other = fit.fit(
+        dataclasses.replace(tiny_config, seed=4), tiny_dataset, tmp_path / "other", progress=False
+    )
+    recorded = json.loads((tiny_run / "environment.json").read_text())
+    assert other["weights_sha256"] != recorded["weights_sha256"]
+
+
+def test_when_the_output_is_no_terminal_every_epoch_is_one_line(tiny_config, tiny_dataset, tmp_path, capsys):
+    fit.fit(tiny_config, tiny_dataset, tmp_path / "run")
+    lines = [line for line in capsys.readouterr().out.splitlines() if "loss" in line]
+    assert len(lines) == tiny_config.epochs
+    assert all(word in lines[-1] for word in ("loss", "reconstruction", "kl", "val_loss"))
+
+
+def test_a_run_is_not_overwritten(tiny_config, tiny_dataset, tiny_run):
+    with pytest.raises(RunError, match="holds a run already"):
+        fit.fit(tiny_config, tiny_dataset, tiny_run)
+
+
+def test_a_folder_that_cannot_be_written_is_named(tiny_config, tiny_dataset, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunError, match="cannot be written"):
+        fit.fit(tiny_config, tiny_dataset, tmp_path / "file" / "run")
+
+
+@pytest.mark.parametrize("missing", ["config.json", "environment.json", fit.WEIGHTS])
+def test_an_unfinished_run_is_named_with_what_is_missing(tiny_run, tmp_path, missing):
+    import shutil
+
+    shutil.copytree(tiny_run, tmp_path / "run")
+    (tmp_path / "run" / missing).unlink()
+    with pytest.raises(RunError, match=missing):
+        fit.load_run(tmp_path / "run")
+
+
+def test_weights_changed_since_training_are_refused(tiny_run, tmp_path):
+    import shutil
+
+    shutil.copytree(tiny_run, tmp_path / "run")
+    _, vae, _ = fit.load_run(tmp_path / "run")
+    vae.decoder.layers[-2].bias.assign_add(np.full(30, 0.1, np.float32))
+    vae.save_weights(tmp_path / "run" / fit.WEIGHTS)
+    with pytest.raises(RunError, match="changed since training"):
+        fit.load_run(tmp_path / "run")
