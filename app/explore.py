@@ -224,8 +224,8 @@ def _picture(images: npt.NDArray[np.uint8], look: Look, notes: tuple[str, ...] =
 
 def check_look(look: Look, count: int, model: Model, limits: Settings) -> None:
     """Refuse a grid that is malformed or has more pixels than one answer may have."""
-    if look.columns is not None:
-        check_count("columns", look.columns, 1, limits.max_images, "max_images")
+    if look.columns is not None and look.columns < 1:
+        raise InvalidParameter.of("columns", "1 or more", look.columns, "Use 1 or more.", "out_of_range")
     check_count("zoom", look.zoom, 1, limits.max_zoom, "max_zoom")
     image = model.manifest.image
     columns = min(look.columns or count, count)

@@ -9,6 +9,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 
 from app import store
@@ -82,6 +83,7 @@ def create_app(settings: Settings | None = None, open_runtime: OpenRuntime = ope
     app.add_exception_handler(VitrineError, answer_problem)
     app.add_exception_handler(RequestValidationError, answer_invalid_parameter)
     app.add_exception_handler(HTTPException, answer_http_error)
+    app.add_exception_handler(ClientDisconnect, answer_nobody)
     return app
 
 
@@ -116,6 +118,11 @@ def answer_http_error(request: Request, error: Exception) -> Response:
     refusal = VitrineError(error.detail, headers=dict(error.headers or {}))
     refusal.status = error.status_code
     return answer_problem(request, refusal)
+
+
+def answer_nobody(request: Request, error: Exception) -> Response:  # noqa: ARG001  a handler's signature
+    """Close a request whose client has left in the middle of its upload; 499 is for the metrics alone."""
+    return Response(status_code=499)
 
 
 def answer_unforeseen(scope: Scope, error: Exception) -> App:

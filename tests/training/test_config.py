@@ -75,5 +75,5 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path, content):
     path = tmp_path / "odd.toml"
     if content:
         path.write_text(content)
-    with pytest.raises(ConfigError, match="odd.toml"):
+    with pytest.raises(ConfigError, match=r"odd\.toml"):
         config.load(path)

@@ -165,8 +165,7 @@ def test_with_the_exact_posterior_every_bound_is_the_exact_log_likelihood(k):
 def test_with_another_posterior_the_gap_of_the_elbo_is_the_kl_to_the_true_one():
     model = LinearGaussian(orthogonal=False)
     x = model.sample(20)
-    draws = 20_000
-    _, z_mean, z_log_var = model.bound(x, 1)
+    _, _, z_log_var = model.bound(x, 1)
     q_var = np.exp(z_log_var[0].astype(np.float64))
     posterior_precision = model.M / model.variance
     # KL between Gaussians with the same mean: (tr(S^-1 Q) - D + log det S - log det Q) / 2.
@@ -176,7 +175,7 @@ def test_with_another_posterior_the_gap_of_the_elbo_is_the_kl_to_the_true_one():
         - np.linalg.slogdet(posterior_precision)[1]
         - np.log(q_var).sum()
     )
-    elbo = np.mean([model.bound(x, 1, seed)[0].mean() for seed in range(draws // 20)])
+    elbo = np.mean([model.bound(x, 1, seed)[0].mean() for seed in range(1_000)])
     assert gap > 0.01  # otherwise the test shows nothing
     # 1,000 repeats of 20 images, each with a spread of about a nat: standard error below 0.008.
     assert model.log_p(x).mean() - elbo == pytest.approx(gap, abs=0.03)

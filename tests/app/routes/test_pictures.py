@@ -200,7 +200,8 @@ def test_the_address_may_end_in_png_and_the_end_wins_over_the_accept_header(clie
         ("width=0", "width", "Unknown parameter"),  # 21
         ("zoom=0", "zoom", "1..16"),
         ("zoom=4097", "zoom", "VITRINE_MAX_ZOOM"),
-        ("columns=0", "columns", "1..400"),  # 22
+        ("columns=0", "columns", "1 or more"),  # 22
+        ("columns=-7", "columns", "1 or more"),
         ("cols=3", "cols", "did you mean columns?"),
         ("pad=-1", "pad", "Unknown parameter"),
         ("ink=javascript:alert(1)", "ink", "'dark' or 'light'"),  # 25

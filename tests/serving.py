@@ -1,0 +1,67 @@
+"""Real server processes for tests: started, waited for, stopped."""
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+VITRINE = Path(sys.executable).with_name("vitrine")
+
+
+class Server:
+    """A running ``vitrine serve`` and what it has written."""
+
+    def __init__(self, process: subprocess.Popen[str], log: Path) -> None:
+        self.process = process
+        self.log = log
+        self.url = ""
+
+    def wait_until_ready(self, workers: int, seconds: float = 120) -> None:
+        """Wait for every worker's own word: the port opens with the first."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            text = self.log.read_text()
+            if text.count("Application startup complete") >= workers:
+                self.url = re.findall(r"Uvicorn running on (http://[^ ]+)", text)[0]
+                return
+            if self.process.poll() is not None:
+                break
+            time.sleep(0.05)
+        raise AssertionError(f"the server did not start:\n{self.log.read_text()}")
+
+    def stop(self, with_signal: int = signal.SIGTERM) -> float:
+        """Stop the server and return the seconds it took."""
+        started = time.monotonic()
+        self.process.send_signal(with_signal)
+        self.process.wait(30)
+        return time.monotonic() - started
+
+
+@contextlib.contextmanager
+def serving(
+    folder: Path, *options: str, workers: int = 1, port: int = 0, **environment: str
+) -> Iterator[Server]:
+    """Run ``vitrine serve`` on a free port of this machine."""
+    log = folder / f"server-{time.monotonic_ns()}.log"
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            [VITRINE, "serve", "--port", str(port), "--workers", str(workers), *options],
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            text=True,
+            cwd=folder,  # nothing may depend on where it is started
+            env=os.environ | environment,
+        )
+    server = Server(process, log)
+    try:
+        server.wait_until_ready(workers)
+        yield server
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()

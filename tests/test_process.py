@@ -1,0 +1,140 @@
+"""The real thing: ``vitrine serve`` as a process, TensorFlow and all, asked over a socket."""
+
+import os
+import signal
+import socket
+import subprocess
+import threading
+
+import httpx
+import numpy as np
+import pytest
+
+from tests.conftest import PROJECT
+from tests.fakes import pixels_of
+from tests.serving import VITRINE, serving
+
+pytestmark = [pytest.mark.process, pytest.mark.tensorflow]
+
+SEEDED = "/samples?n=21&seed=42"
+
+
+def free_port():
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        return listening.getsockname()[1]
+
+
+def test_a_seeded_address_gives_the_same_bytes_from_two_workers_after_a_restart_and_under_load(tmp_path):
+    bodies = set()
+    with serving(tmp_path, workers=2) as server:
+        for _ in range(100):  # a connection each, so that both workers are asked
+            bodies.add(httpx.get(server.url + SEEDED).content)
+    with serving(tmp_path) as server:
+        stop = threading.Event()
+        statuses = []
+
+        def load(number):
+            with httpx.Client() as client:
+                step = 0
+                while not stop.is_set():
+                    step += 1
+                    url = f"{server.url}/samples?n={1 + (number + step) % 50}&seed={number * 1000 + step}"
+                    statuses.append(client.get(url).status_code)
+
+        clients = [threading.Thread(target=load, args=(number,)) for number in range(32)]
+        for client in clients:
+            client.start()
+        try:
+            for _ in range(100):
+                bodies.add(httpx.get(server.url + SEEDED, timeout=60).content)
+        finally:
+            stop.set()
+            for client in clients:
+                client.join()
+        assert set(statuses) == {200}
+        assert len(statuses) > 100  # it was a load
+        five = pixels_of(httpx.get(f"{server.url}/samples?n=5&seed=42").content)
+    assert len(bodies) == 1
+    whole = pixels_of(bodies.pop())
+    assert whole.shape == (84, 196)
+    assert np.array_equal(five, whole[:28, : 5 * 28])
+
+
+def test_settings_come_from_the_environment_and_health_finds_the_server(tmp_path):
+    port = free_port()
+    environment = {"VITRINE_MAX_IMAGES": "3", "VITRINE_PORT": str(port)}
+    with serving(tmp_path, port=port, **environment) as server:
+        assert httpx.get(f"{server.url}/samples?n=4").status_code == 422
+        assert httpx.get(f"{server.url}/samples?n=3").status_code == 200
+        done = subprocess.run(
+            [VITRINE, "health"], capture_output=True, text=True, env=os.environ | environment, check=False
+        )
+        assert done.returncode == 0
+        assert '"status":"ready"' in done.stdout
+
+
+def test_metrics_add_up_over_two_workers(tmp_path):
+    with serving(tmp_path, workers=2) as server:
+        for _ in range(40):
+            httpx.get(f"{server.url}/samples?n=1")
+        text = httpx.get(f"{server.url}/metrics").text
+    counts = [
+        float(line.rsplit(" ", 1)[1])
+        for line in text.splitlines()
+        if line.startswith("http_server_request_duration_seconds_count") and '"/samples"' in line
+    ]
+    assert counts == [40.0]
+
+
+@pytest.mark.parametrize("with_signal", [signal.SIGTERM, signal.SIGINT])
+def test_a_stopped_server_finishes_what_it_has_begun_and_leaves_quickly(tmp_path, with_signal):
+    with serving(tmp_path) as server, httpx.Client() as client:
+        answers = []
+        asking = threading.Thread(
+            target=lambda: answers.append(client.get(f"{server.url}/samples?n=400&zoom=7"))
+        )
+        asking.start()
+        while not server.log.stat().st_size:
+            pass
+        asking.join(0.05)
+        seconds = server.stop(with_signal)
+        asking.join()
+        assert answers[0].status_code == 200
+        assert seconds < 5
+        assert "Traceback" not in server.log.read_text()
+
+
+def test_a_broken_request_line_does_not_disturb_the_next_request(tmp_path):
+    with serving(tmp_path) as server:
+        host, port = server.url.removeprefix("http://").split(":")
+        for broken in (
+            b"GET / HTTP/9.9\r\n\r\n",
+            b"\x00\x01\x02\r\n\r\n",
+            b"POST /reconstruct HTTP/1.1\r\n\r\n",
+        ):
+            with socket.create_connection((host, int(port)), timeout=5) as connection:
+                connection.sendall(broken)
+                connection.recv(1000)
+        two_lengths = b"POST /reconstruct HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n"
+        with socket.create_connection((host, int(port)), timeout=5) as connection:
+            connection.sendall(two_lengths)
+            assert b" 400 " in connection.recv(1000)
+        assert httpx.get(f"{server.url}/samples?n=1").status_code == 200
+
+
+def test_a_client_that_leaves_in_the_middle_of_an_upload_costs_nothing(tmp_path):
+    with serving(tmp_path) as server:
+        host, port = server.url.removeprefix("http://").split(":")
+        head = b"POST /reconstruct HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\nContent-Length: 100000\r\n\r\n"
+        for _ in range(20):
+            with socket.create_connection((host, int(port)), timeout=5) as connection:
+                connection.sendall(head + b"\x89PNG")
+        assert httpx.get(f"{server.url}/samples?n=1").status_code == 200
+        assert "Traceback" not in server.log.read_text()
+
+
+def test_an_installed_command_works_from_anywhere(tmp_path):
+    done = subprocess.run([VITRINE, "models"], capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.stdout.startswith("fashion-dense@1  28 x 28, 10 axes")
+    assert str(PROJECT) not in done.stdout
