@@ -75,9 +75,9 @@ def create_app(settings: Settings | None = None, open_runtime: OpenRuntime = ope
     app.state.models = None
     app.state.engine = None
     app.state.metrics = Metrics(shared=settings.workers > 1)
+    app.include_router(pictures.router)
     app.include_router(status.router)
     app.include_router(pages.router)
-    app.include_router(pictures.router)
     pages.mount_assets(app)
     app.add_middleware(Envelope, metrics=app.state.metrics, answer_unforeseen=answer_unforeseen)
     app.add_exception_handler(VitrineError, answer_problem)

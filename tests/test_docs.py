@@ -1,0 +1,179 @@
+"""README and its neighbours, held to what the code says; every command in README is run."""
+
+import json
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from app.errors import VitrineError
+from app.main import app
+from app.settings import PROJECT as PROJECT_FOLDER
+from app.settings import Settings, variable
+from tests.conftest import PROJECT, SHIPPED_STORE
+from tests.fakes import pixels_of
+from tests.serving import serving
+
+README = (PROJECT / "README.md").read_text()
+MAKEFILE = (PROJECT / "Makefile").read_text()
+
+
+def blocks(language):
+    return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+
+
+def table(header):
+    """Rows of the table whose first line begins with `header`, as lists of cells."""
+    lines = README[README.index(f"| {header}") :].split("\n\n")[0].splitlines()[2:]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+
+
+def test_every_setting_is_documented_with_its_default_and_its_meaning():
+    documented = {name.strip("`"): (default.strip("`"), text) for name, default, text in table("variable")}
+    assert set(documented) == {variable(name) for name in Settings.model_fields}
+    for name, field in Settings.model_fields.items():
+        default, text = documented[variable(name)]
+        assert text == field.description
+        if name not in ("model_store", "lanes"):  # these depend on the machine
+            assert default == str(field.default)
+    assert Settings().model_store == PROJECT_FOLDER / "model_store"
+
+
+def test_every_address_and_every_parameter_is_documented():
+    schema = app.openapi()["paths"]
+    documented = {f"{row[0]}" for row in table("address | picture") + table("address | answer")}
+    for path, methods in schema.items():
+        for method, operation in methods.items():
+            assert f"`{method.upper()} {path}`" in documented
+            for parameter in operation.get("parameters", ()):
+                assert f"`{parameter['name']}`" in README, (path, parameter["name"])
+
+
+def test_every_documented_address_exists():
+    paths = set(app.openapi()["paths"]) | {"/problems"}
+    for row in table("address | picture") + table("address | answer"):
+        assert row[0].strip("`").split()[1] in paths
+
+
+def test_the_newcomers_table_names_files_and_tests_that_exist_and_belong_together():
+    for what, sources, test in table("to change"):
+        test_file = PROJECT / test.strip("`")
+        assert test_file.is_file(), what
+        for source in re.findall(r"`([^`]+)`", sources):
+            assert (PROJECT / source).exists(), what
+            if source.endswith(".py"):
+                # The test reaches the file: by importing it, or through the service that it starts.
+                module = source.removesuffix(".py").replace("/", ".")
+                package, _, name = module.rpartition(".")
+                text = test_file.read_text()
+                reached = module in text or (
+                    f"from {package} import" in text and re.search(rf"\b{name}\b", text)
+                )
+                assert reached or "client" in text, what
+
+
+def test_every_make_target_that_is_named_exists():
+    named = set(re.findall(r"^    make (\w+)", README, re.MULTILINE))
+    assert {"serve", "test", "train", "lint"} <= named
+    assert named <= set(re.findall(r"^(\w+):", MAKEFILE, re.MULTILINE))
+
+
+def test_links_and_pictures_of_the_documents_lead_to_files():
+    for document in (
+        PROJECT / "README.md",
+        *(PROJECT / "docs").glob("*.md"),
+        PROJECT / "benchmarks" / "README.md",
+    ):
+        for link in re.findall(r"\]\(([^)#]+)\)", document.read_text()):
+            if "://" not in link:
+                assert (document.parent / link).exists(), f"{document.name}: {link}"
+
+
+def test_every_folder_at_the_top_of_architecture_has_its_row():
+    text = (PROJECT / "docs" / "architecture.md").read_text()
+    for path in [*(PROJECT / "app").iterdir(), *(PROJECT / "training").iterdir()]:
+        if path.name not in ("__init__.py", "__pycache__", "errors.py") and path.suffix in (".py", ""):
+            assert f"`{path.name}" in text, path.name
+
+
+def test_the_store_is_described_key_by_key():
+    text = (SHIPPED_STORE / "README.md").read_text()
+    for path in SHIPPED_STORE.glob("*/*/manifest.json"):
+        for key in json.loads(path.read_text()):
+            assert f"`{key}" in text, key
+
+
+def test_the_changelog_knows_the_addresses_and_commands():
+    text = (PROJECT / "CHANGELOG.md").read_text()
+    for word in ("/samples", "/interpolate", "/reconstruct", "vitrine-train", "[Unreleased]"):
+        assert word in text
+
+
+def test_no_document_names_an_error_that_does_not_exist():
+    kinds = {VitrineError.kind} | {error.kind for error in VitrineError.__subclasses__()}
+    assert "invalid-parameter" in kinds
+    for found in re.findall(r"/problems/([a-z-]+)", README):
+        assert found in kinds
+
+
+@pytest.mark.process
+@pytest.mark.tensorflow
+def test_every_example_of_readme_does_what_it_says(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (90, 60, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(tmp_path / "shirt.jpg")
+    commands = [line for block in blocks("sh") for line in block.splitlines() if line.startswith("curl")]
+    assert len(commands) >= 6
+    with serving(tmp_path) as server:
+
+        def here(text):
+            return text.replace("http://127.0.0.1:8000", server.url)
+
+        for command in commands:
+            words = shlex.split(here(command))
+            subprocess.run([*words, "--silent", "--fail"], cwd=tmp_path, check=True)
+            assert pixels_of((tmp_path / words[words.index("-o") + 1]).read_bytes()).ndim == 2
+        assert pixels_of((tmp_path / "samples.png").read_bytes()).shape == (84, 196)
+        assert pixels_of((tmp_path / "walk.png").read_bytes()).shape == (28, 196)
+        assert pixels_of((tmp_path / "mine.png").read_bytes()).shape == (56, 28)
+        # The picture at README's top is this address', up to the processor that drew it.
+        shown = pixels_of((PROJECT / "docs" / "images" / "samples.png").read_bytes()).astype(int)
+        assert np.abs(shown - pixels_of((tmp_path / "same.png").read_bytes())).max() <= 1
+        assert blocks("python")
+        for block in blocks("python"):
+            subprocess.run([sys.executable, "-c", here(block)], cwd=tmp_path, check=True)
+
+
+@pytest.mark.tensorflow
+@pytest.mark.timeout(900)
+def test_readmes_training_commands_make_the_shipped_model_again(tmp_path):
+    from training import data
+    from training.errors import DataError
+
+    try:
+        data.load_fashion_mnist()
+    except DataError as error:
+        pytest.skip(str(error))
+    (tmp_path / "training").symlink_to(PROJECT / "training")
+    commands = [line for block in blocks("sh") for line in block.splitlines() if line.startswith("vitrine")]
+    assert [command.split()[1] for command in commands] == ["describe", "fit", "evaluate", "export", "models"]
+    environment = {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", "HOME": str(Path.home())}
+    for command in commands:
+        done = subprocess.run(
+            shlex.split(command), cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+    history = json.loads((tmp_path / "runs" / "fashion-dense" / "history.json").read_text())
+    assert 0.0308 <= history["val_loss"][-1] <= 0.0318
+    made = json.loads((tmp_path / "model_store" / "fashion-dense" / "1" / "manifest.json").read_text())
+    shipped = json.loads((SHIPPED_STORE / "fashion-dense" / "1" / "manifest.json").read_text())
+    assert made["metrics"]["test"]["reconstruction_mse"] <= 0.0190
+    same_place = all(
+        made["training"][key] == shipped["training"][key] for key in ("machine", "libraries", "config")
+    )
+    if same_place:  # elsewhere arithmetic rounds differently, and nothing more is promised
+        assert made["training"]["weights_sha256"] == shipped["training"]["weights_sha256"]
