@@ -9,12 +9,15 @@ RUN python3 -m venv /opt/vitrine \
     && rm -rf /opt/vitrine/lib/python3*/site-packages/tensorflow/include \
         /opt/vitrine/lib/python3*/site-packages/clang
 
-COPY pyproject.toml README.md /build/
+COPY pyproject.toml README.md LICENSE /build/
+COPY model_store /build/model_store
 COPY app /build/app
 COPY training /build/training
 # Bytecode is compiled here: the image is read-only when it runs, and would compile at every start.
 RUN /opt/vitrine/bin/pip install --no-cache-dir --disable-pip-version-check --no-deps --no-build-isolation \
-        --compile /build
+        --compile /build \
+    # readable by the user that the image runs as, whatever the rights of the checkout
+    && chmod -R a+rX /build/model_store /opt/vitrine
 
 
 FROM docker.io/library/python:3.11-slim-bookworm
@@ -24,7 +27,7 @@ LABEL org.opencontainers.image.title="Vitrine" \
     org.opencontainers.image.licenses="MIT"
 
 COPY --from=builder /opt/vitrine /opt/vitrine
-COPY model_store /srv/model_store
+COPY --from=builder /build/model_store /srv/model_store
 
 ENV PATH=/opt/vitrine/bin:$PATH \
     PYTHONUNBUFFERED=1 \

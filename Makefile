@@ -3,10 +3,15 @@ PYTHON ?= python3
 BIN = .venv/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help serve test train lint format requirements clean
+.PHONY: help setup serve test train lint format requirements clean
+
+# Every training run has a folder of its own.
+RUN ?= runs/fashion-dense-$(shell date +%Y%m%d-%H%M%S)
 
 help: ## say what there is to make
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+setup: .venv/dev ## install everything: serving, training and the tools of development
 
 serve: .venv/serve ## set up, and serve the shipped model on http://127.0.0.1:8000
 	$(BIN)/vitrine serve
@@ -14,10 +19,11 @@ serve: .venv/serve ## set up, and serve the shipped model on http://127.0.0.1:80
 test: .venv/dev ## set up, and run every test
 	$(BIN)/python -m pytest $(PYTEST)
 
-train: .venv/train ## train fashion-dense, measure it, publish it to model_store
-	$(BIN)/vitrine-train fit training/configs/fashion-dense.toml --out runs/fashion-dense
-	$(BIN)/vitrine-train evaluate runs/fashion-dense
-	$(BIN)/vitrine-train export runs/fashion-dense
+train: run := $(RUN)
+train: .venv/train ## train fashion-dense, measure it, publish it as the next version in model_store
+	$(BIN)/vitrine-train fit training/configs/fashion-dense.toml --out $(run)
+	$(BIN)/vitrine-train evaluate $(run)
+	$(BIN)/vitrine-train export $(run)
 
 lint: .venv/dev ## check style and types
 	$(BIN)/ruff check .
@@ -33,16 +39,19 @@ requirements: .venv/dev ## pin the dependencies of pyproject.toml again, with ha
 	for set in serve train dev; do \
 		case $$set in serve) extras= ;; train) extras="--extra train" ;; dev) extras="--extra train --extra dev" ;; esac; \
 		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
-			--no-header pyproject.toml $$extras -o requirements/$$set.txt || exit 1; \
+			--no-header pyproject.toml $$extras $$pinned -o requirements/$$set.txt || exit 1; \
+		pinned="-c requirements/serve.txt"; \
 	done
 
-clean: ## remove what the other targets made
+clean: ## remove what the other targets made, but for runs/ and model_store/
 	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # Bytecode is compiled as it is installed, so that no start has to.
 .venv/serve .venv/train .venv/dev: .venv/%: requirements/%.txt pyproject.toml
-	$(PYTHON) -c 'import sys; sys.exit(None if (3, 11) <= sys.version_info < (3, 14) else "Vitrine needs Python 3.11, 3.12 or 3.13: make PYTHON=python3.12 ...")'
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(PYTHON) -c 'import sys; sys.exit(None if (3, 11) <= sys.version_info < (3, 14) else "Vitrine needs Python 3.11, 3.12 or 3.13: make PYTHON=python3.12 ...")'
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || { rm -rf .venv && $(PYTHON) -m venv .venv; } || \
+		{ rm -rf .venv; echo "on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+	@echo "installing requirements/$*.txt into .venv: a minute or two, once"
 	$(PIP) --require-hashes --requirement $<
 	$(PIP) --no-deps --no-build-isolation --editable .
 	touch $@

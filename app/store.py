@@ -45,8 +45,14 @@ class Likelihood(_Part):
     """The observation model that the decoder's ``log_prob`` and ``draw`` belong to."""
 
     name: str
-    parameters: dict[str, float] = {}
+    parameters: dict[str, Any] = {}
     noise_shape: tuple[int, ...]
+
+
+class Prior(_Part):
+    """The distribution that codes are drawn from."""
+
+    name: Literal["standard_normal"]
 
 
 class Walk(_Part):
@@ -83,6 +89,7 @@ class Manifest(_Part):
     image: Image
     latent_dim: int = Field(ge=1)
     likelihood: Likelihood
+    prior: Prior
     walk: Walk = Walk()
     axes: tuple[Axis, ...]
     examples: tuple[str, ...] = ()
@@ -95,6 +102,9 @@ class Manifest(_Part):
             raise ValueError(f"axes: expected {self.latent_dim}, one a latent axis; found {len(self.axes)}")
         if self.walk.axis >= self.latent_dim:
             raise ValueError(f"walk.axis: expected 0 to {self.latent_dim - 1}; found {self.walk.axis}")
+        for number, axis in enumerate(self.axes):
+            if not {"0.025", "0.975"} <= axis.quantiles.keys():
+                raise ValueError(f"axes.{number}.quantiles: expected 0.025 and 0.975 among them")
         listed = {file.path for file in self.files}
         for example in self.examples:
             if example not in listed:

@@ -78,6 +78,7 @@ def write_version(
         "image": {"shape": list(shape), "value_range": [0.0, 1.0]},
         "latent_dim": LATENT_DIM,
         "likelihood": {"name": "gaussian", "parameters": {"variance": 0.01}, "noise_shape": list(shape)},
+        "prior": {"name": "standard_normal"},
         "walk": {"axis": 1, "low": None, "high": None, "steps": 3},
         "axes": [axis] * LATENT_DIM,
         "examples": ["examples/0.png", "examples/1.png"],

@@ -11,7 +11,7 @@ import uuid
 
 import pytest
 
-from tests.conftest import PROJECT
+from tests.conftest import PROJECT, skip
 
 pytestmark = [pytest.mark.container, pytest.mark.timeout(900)]
 
@@ -58,9 +58,9 @@ def podman(*arguments, check=True):
 def container():
     missing = [tool for tool in TOOLS if shutil.which(tool) is None]
     if missing:
-        pytest.skip(f"not installed: {', '.join(missing)}")
+        skip(f"not installed: {', '.join(missing)}")
     if run("podman", "image", "exists", BASE, check=False).returncode:
-        pytest.skip(f"the base image {BASE} is not here: podman pull {BASE}")
+        skip(f"the base image {BASE} is not here: podman pull {BASE}")
     built = run(
         *("buildah", "bud", "--format", "docker", "--isolation", "chroot", "--layers"),
         *("--pull-never", "--network", "host", "-t", IMAGE, "."),

@@ -122,7 +122,7 @@ def test_a_draw_shows_the_declared_noise_and_a_mean_does_not(shipped):
 
 
 def test_an_images_bytes_do_not_depend_on_what_it_is_computed_with(shipped):
-    model = shipped.app.state.models.get(shipped.app.state.models.store.find("fashion-dense"))
+    model = shipped.app.state.models.get(shipped.app.state.models.store.find("fashion-dense@1"))
     z = latent.standard_normal(1, 0, 400, 10)
     many = model.decode(z)
     for count in (1, 5, 21, 31, 32, 33, 100):
@@ -150,3 +150,16 @@ def test_the_shipped_model_meets_its_specification():
     assert metrics["num_images"] == 10_000
     assert manifest.walk_range(3) == (-0.8, 0.8)
     assert sum(file.size for file in manifest.files) < 12_000_000
+
+
+def test_the_shipped_card_is_the_one_that_its_manifest_gives():
+    import json
+
+    from training.card import model_card
+    from training.config import from_dict
+
+    manifest = json.loads((SHIPPED / "manifest.json").read_text())
+    training = manifest["training"]
+    recorded = training | {"image_shape": manifest["image"]["shape"]}
+    metrics = manifest["metrics"] | {"axes": manifest["axes"]}
+    assert (SHIPPED / "card.md").read_text() == model_card(from_dict(training["config"]), recorded, metrics)

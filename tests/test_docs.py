@@ -15,7 +15,7 @@ from app.errors import VitrineError
 from app.main import app
 from app.settings import PROJECT as PROJECT_FOLDER
 from app.settings import Settings, variable
-from tests.conftest import PROJECT, SHIPPED_STORE
+from tests.conftest import PROJECT, SHIPPED_STORE, skip
 from tests.fakes import pixels_of
 from tests.serving import serving
 
@@ -157,7 +157,7 @@ def test_readmes_training_commands_make_the_shipped_model_again(tmp_path):
     try:
         data.load_fashion_mnist()
     except DataError as error:
-        pytest.skip(str(error))
+        skip(str(error))
     (tmp_path / "training").symlink_to(PROJECT / "training")
     commands = [line for block in blocks("sh") for line in block.splitlines() if line.startswith("vitrine")]
     assert [command.split()[1] for command in commands] == ["describe", "fit", "evaluate", "export", "models"]

@@ -1,5 +1,6 @@
 """The model card: what a version is, how good it is, what it must not be used for, how to make it again."""
 
+import math
 from typing import Any
 
 from training.config import Config
@@ -20,16 +21,16 @@ A variational autoencoder with {latent_dim} latent axes for {height} x {width} g
 Test reconstruction from the posterior mean: MSE **{mse:.4f}** a pixel, all {num_test} test images
 (PCA with {latent_dim} components: {pca:.4f}).
 
-Bounds on log p(x), {bounds_protocol}:
+Bounds on log p(x) ({bounds_protocol}):
 
 | k | L_k, nats an image | standard error | bits per dim |
 |---|---|---|---|
 {bounds}
 
-Bits per dim count a pixel as one of 256 levels.{width_warning}
+Bits per dim count a pixel as one of 256 levels: the density times the width of a level, 1/255.{width_warning}
 
-Latent axes, over the {num_train} training images (an axis is active if its posterior mean varies by more
-than 0.01): {active} of {latent_dim} active, KL {kl:.2f} nats in all.
+Latent axes, over the {num_train} training images (an axis is active if the variance of its posterior
+mean exceeds 0.01): {active} of {latent_dim} active, KL {kl:.2f} nats in all.
 
 | axis | KL, nats | mean | standard deviation | 2.5 % | 97.5 % | active |
 |---|---|---|---|---|---|---|
@@ -86,11 +87,11 @@ def model_card(config: Config, recorded: dict[str, Any], metrics: dict[str, Any]
         latent_dim=config.latent_dim,
         height=height,
         width=width,
-        pixels=height * width,
+        pixels=math.prod(recorded["image_shape"]),
         encoder=" -> ".join(map(str, config.encoder_units)),
         decoder=" -> ".join(map(str, config.decoder_units)),
         likelihood=f"a Gaussian with variance {config.likelihood_variance:g}, independent per pixel",
-        objective=OBJECTIVES[config.objective].format(pixels=height * width),
+        objective=OBJECTIVES[config.objective].format(pixels=math.prod(recorded["image_shape"])),
         mse=test["reconstruction_mse"],
         pca=test["pca_reconstruction_mse"],
         num_test=test["num_images"],

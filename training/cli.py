@@ -16,10 +16,10 @@ EXIT_USAGE = 2
 DATA_OPTION = click.option(
     "--data",
     "data_folder",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    type=click.Path(path_type=Path),
     envvar="VITRINE_DATA",
-    help="Folder with the data set's files. Otherwise: the environment's VITRINE_DATA, Keras' cache, "
-    "Debian's package folder, Keras' download.",
+    help="Folder with the data set's files; or set VITRINE_DATA. If neither is given: Keras' cache, Debian's "
+    "package folder, Keras' download.",
 )
 RUN_ARGUMENT = click.argument("run", type=click.Path(path_type=Path))
 
@@ -100,17 +100,16 @@ def evaluate(run: Path, data_folder: Path | None, as_json: bool) -> None:
 def export(run: Path, data_folder: Path | None, store: Path) -> None:
     """Publish the model of RUN as the next version in a model store."""
     from training import data
-    from training.evaluate import METRICS
     from training.evaluate import evaluate as run_evaluate
+    from training.evaluate import load_metrics
     from training.export import example_images
     from training.export import export as run_export
     from training.fit import load_run
 
     experiment, vae, recorded = load_run(run)
     dataset = data.load(experiment.data, data_folder)
-    if (run / METRICS).exists():
-        metrics = json.loads((run / METRICS).read_text())
-    else:
+    metrics = load_metrics(run, recorded["weights_sha256"])
+    if metrics is None:
         click.echo("not evaluated yet: measuring on the test split first")
         metrics = run_evaluate(experiment, vae, dataset, run)
     version = run_export(experiment, vae, recorded, metrics, example_images(dataset), store)
@@ -125,7 +124,8 @@ def describe(config: Path) -> None:
     for key, value in experiment.as_dict().items():
         click.echo(f"{key:20} {value}")
     sigma = experiment.likelihood_variance**0.5
-    click.echo(f"\np(x given z) is a Gaussian with standard deviation {sigma:.3f} per pixel, beta is 1.")
+    click.echo(f"\np(x given z) is a Gaussian with standard deviation {sigma:.3f} per pixel.")
+    click.echo("beta, the weight of KL, is 1.")
     if experiment.objective == "textbook":
         click.echo("The loss is (SSE + KL) / pixels: the negative ELBO, up to a constant, of variance 1/2.")
 
@@ -137,3 +137,9 @@ def main() -> None:
     except TrainingError as error:
         click.echo(f"vitrine-train: {error}", err=True)
         sys.exit(EXIT_USAGE if isinstance(error, ConfigError | DataError) else EXIT_FAILURE)
+    except ModuleNotFoundError as error:
+        if error.name not in ("keras", "matplotlib", "tensorflow"):
+            raise
+        remedy = "run make setup, or install vitrine[train]"
+        click.echo(f"vitrine-train: training needs {error.name}: {remedy}", err=True)
+        sys.exit(EXIT_FAILURE)

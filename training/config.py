@@ -5,12 +5,15 @@ The resolved configuration is written beside the result, so a run can be repeate
 
 import dataclasses
 import difflib
+import math
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
 
 from training.errors import ConfigError
 
+NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")  # what model_store/README.md allows
 OPTIMIZERS = ("adam", "nadam")
 OBJECTIVES = ("textbook", "elbo")
 LIKELIHOODS = ("gaussian",)
@@ -30,6 +33,7 @@ class Config:
         likelihood_variance: variance of the Gaussian, per pixel, for pixels in [0, 1].
         objective: ``textbook`` is the squared error averaged over pixels plus KL over pixels;
             ``elbo`` is the negative ELBO in nats per image.
+            ``textbook`` goes with a Gaussian of variance 1/2 alone.
         optimizer: ``adam`` or ``nadam``.
         learning_rate: step size of the optimizer.
         epochs: passes over the training split.
@@ -64,24 +68,37 @@ class Config:
         _require(self.optimizer in OPTIMIZERS, "optimizer", f"one of {OPTIMIZERS}", self.optimizer)
         _require(self.likelihood in LIKELIHOODS, "likelihood", f"one of {LIKELIHOODS}", self.likelihood)
         _require(
-            all(c.islower() or c.isdigit() or c in "-_." for c in self.name) and self.name[:1].isalnum(),
+            NAME.fullmatch(self.name) is not None,
             "name",
-            "lower-case letters, digits, '-', '_' and '.', beginning with a letter or digit",
+            "at most 64 lower-case letters, digits, '-', '_' and '.', beginning with a letter or digit",
             self.name,
         )
+        _require(0 <= self.seed < 2**32, "seed", "0 to 2^32 - 1", self.seed)
         for field in ("latent_dim", "epochs", "batch_size", "likelihood_variance", "learning_rate"):
-            _require(getattr(self, field) > 0, field, "greater than zero", getattr(self, field))
+            value = getattr(self, field)
+            _require(0 < value < math.inf, field, "greater than zero and finite", value)
         for field in ("encoder_units", "decoder_units"):
             units = getattr(self, field)
             _require(all(n > 0 for n in units), field, "widths greater than zero", units)
         _require(0 <= self.walk_axis < self.latent_dim, "walk_axis", "0 to latent_dim - 1", self.walk_axis)
-        _require(self.walk_steps >= 2, "walk_steps", "at least 2", self.walk_steps)
+        _require(2 <= self.walk_steps <= 64, "walk_steps", "2 to 64", self.walk_steps)
         _require(
             (self.walk_low is None) == (self.walk_high is None),
             "walk_low",
             "given together with walk_high, or neither",
             self.walk_low,
         )
+        if self.walk_low is not None and self.walk_high is not None:
+            ordered = -8 <= self.walk_low <= self.walk_high <= 8  # what the service lets a request ask for
+            ends = (self.walk_low, self.walk_high)
+            _require(ordered, "walk_low", "-8 to walk_high, which is at most 8", ends)
+        if self.objective == "textbook":
+            _require(
+                self.likelihood == "gaussian" and self.likelihood_variance == 0.5,
+                "likelihood_variance",
+                "0.5, the variance whose negative ELBO the textbook's loss is",
+                self.likelihood_variance,
+            )
 
     def as_dict(self) -> dict[str, Any]:
         """Return the configuration as plain values, ready for JSON."""
@@ -100,7 +117,7 @@ def load(path: Path) -> Config:
             table = tomllib.load(file)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror or error}); name a .toml file") from error
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # not TOML, or not UTF-8
         raise ConfigError(f"{path}: not valid TOML: {error}") from error
     try:
         return from_dict(table)

@@ -15,7 +15,8 @@ import tensorflow as tf
 
 from training import data, objectives
 from training.config import Config
-from training.fit import make_deterministic
+from training.errors import RunError
+from training.fit import make_deterministic, weights_sha256, write_json
 from training.vae import VariationalAutoencoder
 
 METRICS = "metrics.json"
@@ -33,16 +34,33 @@ def evaluate(config: Config, vae: VariationalAutoencoder, dataset: data.Dataset,
     """Measure a trained model and write ``metrics.json``.
 
     Returns:
-        What was written: ``test``, ``bounds`` and ``axes``, with the protocol of each in words.
+        What was written: ``test``, ``bounds`` and ``axes``, with the protocol of each in words, and the
+        digest of the weights they belong to.
+
+    Raises:
+        RunError: the run folder cannot be written.
     """
     make_deterministic(config.seed)
     metrics = {
+        "weights_sha256": weights_sha256(vae),
         "test": reconstruction_metrics(vae, dataset, config.latent_dim),
         "bounds": bounds(vae, dataset.test[:BOUND_IMAGES]),
         "axes": aggregate_posterior(vae, dataset.train, config.seed),
     }
-    (run / METRICS).write_text(json.dumps(metrics, indent=2) + "\n")
+    try:
+        write_json(run / METRICS, metrics)
+    except OSError as error:
+        raise RunError(f"{run}: cannot be written ({error.strerror or error})") from error
     return metrics
+
+
+def load_metrics(run: Path, weights: str) -> dict[str, Any] | None:
+    """Return what ``evaluate`` wrote for these weights, or None if it has to be done (again)."""
+    try:
+        metrics: dict[str, Any] = json.loads((run / METRICS).read_text())
+    except (OSError, ValueError):
+        return None
+    return metrics if metrics.get("weights_sha256") == weights else None
 
 
 def reconstruction_metrics(
@@ -76,7 +94,7 @@ def bounds(vae: VariationalAutoencoder, images: Array, draws: Sequence[int] = BO
     """Return the ELBO (L_1) and the importance-weighted bounds L_k, under the declared likelihood.
 
     Each L_k is a mean over images of log (1/k) sum_i p(x, z_i) / q(z_i given x), k fresh draws an image.
-    ``bits_per_dim`` counts a pixel as one of 256 levels: the density over [0, 1] times the width 1/255.
+    ``bits_per_dim`` counts a pixel as one of 256 levels, by the likelihood's own unit.
     """
     pixels = math.prod(images.shape[1:])
     rows = []
@@ -88,7 +106,7 @@ def bounds(vae: VariationalAutoencoder, images: Array, draws: Sequence[int] = BO
                 "k": k,
                 "nats": nats,
                 "standard_error": float(values.std(ddof=1) / math.sqrt(len(values))),
-                "bits_per_dim": (math.log(255) - nats / pixels) / math.log(2),
+                "bits_per_dim": -(nats / pixels + vae.likelihood.log_level_width) / math.log(2),
             }
         )
     return {
@@ -96,7 +114,7 @@ def bounds(vae: VariationalAutoencoder, images: Array, draws: Sequence[int] = BO
         "likelihood": {"name": vae.likelihood.name} | vae.likelihood.parameters,
         "prior": "standard_normal",
         "num_images": len(images),
-        "protocol": f"the first {len(images)} test images, fresh draws for every k",
+        "protocol": f"first {len(images)} test images, fresh draws for every k, standard error over images",
     }
 
 

@@ -62,8 +62,9 @@ def export(
         write_examples(examples, staging / "examples")
         (staging / "card.md").write_text(model_card(config, recorded, metrics))
         write_manifest(config, vae, recorded, metrics, staging)
+        for path in (staging, *staging.rglob("*")):  # for every reader, whatever the publisher's umask is
+            path.chmod(0o755 if path.is_dir() else 0o644)
         _flush(staging)
-        staging.chmod(0o755)  # mkdtemp's folder is private; a published version is for every reader
         return _rename_to_next_version(staging, model_folder)
     except OSError as error:
         raise RunError(f"{model_folder}: publishing failed ({error.strerror or error})") from error
@@ -167,7 +168,7 @@ def write_manifest(
         ],
     }
     manifest["digest"] = manifest_digest(manifest)
-    (folder / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
+    (folder / "manifest.json").write_text(json.dumps(manifest, indent=2, allow_nan=False) + "\n")
 
 
 def manifest_digest(manifest: dict[str, Any]) -> str:

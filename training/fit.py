@@ -9,8 +9,10 @@ A run folder holds all that is known of it:
     curves.png
 """
 
+import contextlib
 import hashlib
 import json
+import math
 import os
 import platform
 import sys
@@ -22,12 +24,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from training import data, figures
+from training import data
 from training.config import Config, from_dict
 from training.errors import RunError
 from training.vae import VariationalAutoencoder
 
 WEIGHTS = "weights.weights.h5"
+ENVIRONMENT = "environment.json"
 LIBRARIES = ("tensorflow", "keras", "numpy")
 
 
@@ -40,7 +43,7 @@ def fit(config: Config, dataset: data.Dataset, out: Path, *, progress: bool | No
     Args:
         config: the experiment.
         dataset: images; the test split is not touched.
-        out: the run folder; created.
+        out: the run folder; created. A run that did not finish there is overwritten.
         progress: a moving bar (True), one line an epoch (False), or a bar if standard output is a
             terminal (None).
 
@@ -48,13 +51,15 @@ def fit(config: Config, dataset: data.Dataset, out: Path, *, progress: bool | No
         The last epoch's numbers and ``weights_sha256``.
 
     Raises:
-        RunError: the folder cannot be written, or it holds another run.
+        RunError: the folder cannot be written or holds another run, or the loss stopped being a number.
     """
-    if (out / "config.json").exists():
+    from training import figures  # matplotlib is needed here alone
+
+    if (out / ENVIRONMENT).exists():
         raise RunError(f"{out}: holds a run already; remove it or name another folder by --out")
     try:
         out.mkdir(parents=True, exist_ok=True)
-        _write_json(out / "config.json", config.as_dict())
+        write_json(out / "config.json", config.as_dict())
     except OSError as error:
         raise RunError(f"{out}: cannot be written ({error.strerror or error})") from error
 
@@ -67,14 +72,20 @@ def fit(config: Config, dataset: data.Dataset, out: Path, *, progress: bool | No
         epochs=config.epochs,
         batch_size=config.batch_size,
         validation_data=(dataset.validation,),
+        callbacks=[keras.callbacks.TerminateOnNaN()],
         verbose=1 if show_bar else 2,
     ).history
+    if not all(math.isfinite(value) for values in history.values() for value in values):
+        raise RunError(f"{out}: the loss is no longer a number; try a smaller learning_rate")
 
-    vae.save_weights(out / WEIGHTS)
-    _write_json(out / "history.json", history)
     digest = weights_sha256(vae)
-    _write_json(out / "environment.json", environment(config, dataset, digest))
-    figures.training_curves(history, config.objective, config.name, out / "curves.png")
+    try:
+        vae.save_weights(out / WEIGHTS)
+        write_json(out / "history.json", history)
+        figures.training_curves(history, config.objective, config.name, out / "curves.png")
+        write_json(out / ENVIRONMENT, environment(config, dataset, digest))  # last: it marks the run finished
+    except OSError as error:
+        raise RunError(f"{out}: cannot be written ({error.strerror or error})") from error
     return {name: values[-1] for name, values in history.items()} | {"weights_sha256": digest}
 
 
@@ -96,7 +107,7 @@ def load_run(run: Path) -> tuple[Config, VariationalAutoencoder, dict[str, Any]]
     """
     try:
         config = from_dict(json.loads((run / "config.json").read_text()))
-        recorded = json.loads((run / "environment.json").read_text())
+        recorded = json.loads((run / ENVIRONMENT).read_text())
         vae = VariationalAutoencoder(config, tuple(recorded["image_shape"]))
         vae(np.zeros((1, *recorded["image_shape"]), np.float32))  # weights exist after the first call
         vae.load_weights(run / WEIGHTS)
@@ -129,7 +140,7 @@ def environment(config: Config, dataset: data.Dataset, digest: str) -> dict[str,
         "splits": {split: len(getattr(dataset, split)) for split in ("train", "validation", "test")},
         "seed": config.seed,
         "libraries": {"python": platform.python_version()} | {n: library_version(n) for n in LIBRARIES},
-        "machine": {"processor": _processor(), "cores": os.cpu_count(), "system": platform.system()},
+        "machine": machine(),
         "weights_sha256": digest,
     }
 
@@ -144,20 +155,41 @@ def library_version(name: str) -> str:
     return "unknown"
 
 
+def machine() -> dict[str, Any]:
+    """Return what decides how arithmetic is rounded: processor, instructions, cores, TensorFlow's kernels.
+
+    Two machines with equal answers can be expected to train to the same weights.
+    """
+    described: dict[str, str] = {}
+    with contextlib.suppress(OSError):  # Linux alone has this file
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            key, _, value = line.partition(":")
+            described.setdefault(key.strip(), value.strip())
+    flags = hashlib.sha256(described.get("flags", "").encode()).hexdigest()[:12]
+    usable = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
+    return {
+        "processor": described.get("model name", platform.processor() or platform.machine()),
+        "model": "-".join(described.get(key, "") for key in ("cpu family", "model", "stepping")),
+        "instructions": flags,
+        "cores": len(usable),
+        "system": platform.system(),
+        "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "default"),
+    }
+
+
 def _optimizer(config: Config) -> keras.optimizers.Optimizer:
     kinds = {"adam": keras.optimizers.Adam, "nadam": keras.optimizers.Nadam}
     return kinds[config.optimizer](config.learning_rate)
 
 
-def _processor() -> str:
-    """Return the processor's name: Linux keeps it in /proc/cpuinfo, where ``platform`` does not look."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON that any reader accepts, whole or not at all.
 
-
-def _write_json(path: Path, content: Any) -> None:
-    path.write_text(json.dumps(content, indent=2) + "\n")
+    Raises:
+        OSError: the file cannot be written.
+        ValueError: a number is not finite.
+    """
+    text = json.dumps(content, indent=2, allow_nan=False) + "\n"
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(text)
+    temporary.replace(path)

@@ -22,6 +22,9 @@ class Gaussian:
     """
 
     name = "gaussian"
+    # log of the width of an 8-bit level on [0, 1]. A density times this width is about the probability of the
+    # level, which is how a density is compared with a distribution over 256 levels.
+    log_level_width = -math.log(255)
 
     def __init__(self, variance: float) -> None:
         if not variance > 0:

@@ -126,6 +126,8 @@ def test_a_path_that_leaves_the_version_is_never_read(version):
         ({"name": "other"}, "name"),
         ({"walk": {"axis": 2}}, "walk.axis"),
         ({"examples": ["examples/9.png"]}, "examples"),
+        ({"prior": {"name": "gaussian_mixture"}}, "prior.name"),
+        ({"axes": [{"kl": 1, "mean": 0, "std": 1, "quantiles": {}}] * 2}, "axes.0.quantiles"),
     ],
 )
 def test_a_manifest_that_contradicts_itself_or_the_format_is_refused(version, changes, word):

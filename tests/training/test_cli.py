@@ -35,6 +35,7 @@ def test_describe_says_what_the_loss_claims():
     [
         (["fit", "nowhere.toml"], 2, "nowhere.toml: cannot be read"),
         (["fit", DENSE, "--data", "."], 2, "has no train-images-idx3-ubyte"),
+        (["fit", DENSE, "--data", "nowhere"], 2, "nowhere: has no train-images-idx3-ubyte"),
         (["evaluate", "nowhere"], 1, "not a finished run"),
     ],
 )
@@ -49,6 +50,17 @@ def test_a_foreseen_failure_is_one_line_and_an_exit_code(
     error = capsys.readouterr().err
     assert word in error
     assert len(error.splitlines()) == 1
+
+
+def test_without_the_training_packages_one_line_says_how_to_get_them(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "keras", None)
+    monkeypatch.delitem(sys.modules, "training.fit", raising=False)
+    monkeypatch.delitem(sys.modules, "training.evaluate", raising=False)
+    monkeypatch.setattr(sys, "argv", ["vitrine-train", "evaluate", "nowhere"])
+    with pytest.raises(SystemExit) as caught:
+        commands.main()
+    assert caught.value.code == 1
+    assert "make setup" in capsys.readouterr().err
 
 
 @pytest.mark.tensorflow

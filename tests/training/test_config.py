@@ -46,13 +46,23 @@ def test_a_resolved_configuration_reads_back_as_itself():
         ({"learning_rate": "fast"}, "learning_rate: expected a number"),
         ({"encoder_units": [1.5]}, "encoder_units: expected a list of whole numbers"),
         ({"decoder_units": [0]}, "decoder_units: expected widths greater than zero"),
-        ({"name": "Fashion Dense"}, "name: expected lower-case letters"),
+        ({"name": "Fashion Dense"}, "name: expected at most 64 lower-case letters"),
+        ({"name": "modèle²"}, "name: expected at most 64 lower-case letters"),
+        ({"name": "m" * 65}, "name: expected at most 64 lower-case letters"),
+        ({"seed": -1}, "seed: expected 0 to 2^32 - 1"),
+        ({"seed": 2**32}, "seed: expected 0 to 2^32 - 1"),
+        ({"learning_rate": float("inf")}, "learning_rate: expected greater than zero and finite"),
+        ({"learning_rate": float("nan")}, "learning_rate: expected greater than zero and finite"),
+        ({"likelihood_variance": 0.1}, "likelihood_variance: expected 0.5"),
+        ({"walk_low": 1.0, "walk_high": 0.5}, "walk_low: expected -8 to walk_high"),
+        ({"walk_low": 0.0, "walk_high": 20.0}, "walk_low: expected -8 to walk_high"),
+        ({"walk_steps": 65}, "walk_steps: expected 2 to 64"),
         ({"optimizer": "sgd"}, "optimizer: expected one of"),
         ({"objective": "mse"}, "objective: expected one of"),
         ({"likelihood": "bernoulli"}, "likelihood: expected one of"),
         ({"walk_axis": 2}, "walk_axis: expected 0 to latent_dim - 1"),
         ({"walk_low": -1.0}, "walk_low: expected given together with walk_high"),
-        ({"walk_steps": 1}, "walk_steps: expected at least 2"),
+        ({"walk_steps": 1}, "walk_steps: expected 2 to 64"),
     ],
 )
 def test_a_wrong_key_or_value_is_named_with_what_was_expected(changes, message):
@@ -70,10 +80,15 @@ def test_a_whole_number_may_stand_for_a_fraction():
     assert config.from_dict(TINY | {"learning_rate": 1}).learning_rate == 1.0
 
 
-@pytest.mark.parametrize("content", [None, "name = "])
+def test_a_variance_of_its_own_goes_with_the_elbo():
+    resolved = config.from_dict(TINY | {"objective": "elbo", "likelihood_variance": 0.1})
+    assert resolved.likelihood_variance == 0.1
+
+
+@pytest.mark.parametrize("content", [None, b"name = ", b'name = "\xff"'])
 def test_a_file_that_cannot_be_read_is_named(tmp_path, content):
     path = tmp_path / "odd.toml"
     if content:
-        path.write_text(content)
+        path.write_bytes(content)
     with pytest.raises(ConfigError, match=r"odd\.toml"):
         config.load(path)

@@ -5,6 +5,7 @@ import struct
 import numpy as np
 import pytest
 
+from tests.conftest import skip
 from training import data
 from training.errors import DataError
 
@@ -145,7 +146,7 @@ def published():
     try:
         return data.load_fashion_mnist()
     except DataError as error:
-        pytest.skip(str(error))
+        skip(str(error))
 
 
 def test_the_published_files_have_the_published_sizes(published):

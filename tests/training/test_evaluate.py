@@ -8,7 +8,7 @@ pytestmark = pytest.mark.tensorflow
 import tensorflow as tf  # noqa: E402
 
 from training import evaluate  # noqa: E402
-from training.fit import load_run  # noqa: E402
+from training.fit import load_run, weights_sha256  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -116,3 +116,28 @@ def test_an_axis_that_ignores_the_image_is_not_active(tiny_config, tiny_dataset)
 def test_evaluation_writes_its_report_and_repeats_to_the_digit(tiny_config, vae, tiny_dataset, tmp_path):
     reports = [evaluate.evaluate(tiny_config, vae, tiny_dataset, tmp_path) for _ in range(2)]
     assert reports[0] == reports[1] == json.loads((tmp_path / evaluate.METRICS).read_text())
+    assert evaluate.load_metrics(tmp_path, weights_sha256(vae)) == reports[0]
+
+
+def test_a_report_that_is_broken_or_of_other_weights_is_not_used(vae, tiny_config, tiny_dataset, tmp_path):
+    assert evaluate.load_metrics(tmp_path, "none") is None
+    evaluate.evaluate(tiny_config, vae, tiny_dataset, tmp_path)
+    assert evaluate.load_metrics(tmp_path, "other") is None
+    (tmp_path / evaluate.METRICS).write_text('{"weights')
+    assert evaluate.load_metrics(tmp_path, weights_sha256(vae)) is None
+
+
+def test_every_number_is_measured_on_its_own_split(vae, tiny_config, tiny_dataset, tmp_path, monkeypatch):
+    asked = {}
+    for name in ("bounds", "aggregate_posterior"):
+        original = getattr(evaluate, name)
+
+        def spy(model, images, *rest, original=original, name=name, **options):
+            asked[name] = images
+            return original(model, images, *rest, **options)
+
+        monkeypatch.setattr(evaluate, name, spy)
+    metrics = evaluate.evaluate(tiny_config, vae, tiny_dataset, tmp_path)
+    assert np.array_equal(asked["bounds"], tiny_dataset.test)
+    assert np.array_equal(asked["aggregate_posterior"], tiny_dataset.train)
+    assert metrics["bounds"]["num_images"] == metrics["test"]["num_images"] == len(tiny_dataset.test)

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import numpy as np
@@ -39,8 +40,6 @@ def test_the_same_seed_gives_the_same_weights_bit_for_bit(tiny_config, tiny_data
 
 
 def test_another_seed_gives_other_weights(tiny_config, tiny_dataset, tiny_run, tmp_path):
-    import dataclasses
-
     other = fit.fit(
         dataclasses.replace(tiny_config, seed=4), tiny_dataset, tmp_path / "other", progress=False
     )
@@ -64,6 +63,37 @@ def test_a_folder_that_cannot_be_written_is_named(tiny_config, tiny_dataset, tmp
     (tmp_path / "file").write_text("")
     with pytest.raises(RunError, match="cannot be written"):
         fit.fit(tiny_config, tiny_dataset, tmp_path / "file" / "run")
+
+
+def test_a_run_that_did_not_finish_is_overwritten(tiny_config, tiny_dataset, tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    fit.fit(tiny_config, tiny_dataset, tmp_path, progress=False)
+    assert fit.load_run(tmp_path)[0] == tiny_config
+
+
+def test_the_test_split_is_not_touched_by_training(tiny_config, tiny_dataset, tiny_run, tmp_path):
+    poisoned = dataclasses.replace(tiny_dataset, test=np.full_like(tiny_dataset.test, np.nan))
+    found = fit.fit(tiny_config, poisoned, tmp_path / "run", progress=False)
+    recorded = json.loads((tiny_run / "environment.json").read_text())
+    assert found["weights_sha256"] == recorded["weights_sha256"]
+
+
+def test_validation_images_are_measured_and_not_trained_on(tiny_config, tiny_dataset, tiny_run, tmp_path):
+    white = dataclasses.replace(tiny_dataset, validation=np.ones_like(tiny_dataset.validation))
+    found = fit.fit(tiny_config, white, tmp_path / "run", progress=False)
+    recorded = json.loads((tiny_run / "environment.json").read_text())
+    assert found["weights_sha256"] == recorded["weights_sha256"]
+    usual = json.loads((tiny_run / "history.json").read_text())
+    assert found["loss"] == usual["loss"][-1]
+    assert found["val_loss"] > 2 * usual["val_loss"][-1]
+
+
+def test_a_loss_that_is_no_longer_a_number_ends_the_run_in_one_line(tiny_config, tiny_dataset, tmp_path):
+    wild = dataclasses.replace(tiny_config, learning_rate=1e30)
+    with pytest.raises(RunError, match="learning_rate"):
+        fit.fit(wild, tiny_dataset, tmp_path / "run", progress=False)
+    with pytest.raises(RunError, match="not a finished run"):
+        fit.load_run(tmp_path / "run")
 
 
 @pytest.mark.parametrize("missing", ["config.json", "environment.json", fit.WEIGHTS])
