@@ -1,5 +1,6 @@
 """The ``vitrine`` command. Whatever is heavy is imported only by the command that needs it."""
 
+import contextlib
 import json
 import os
 import sys
@@ -54,26 +55,27 @@ def serve(**options: Any) -> None:
     os.environ.update(
         {variable(name): str(value) for name, value in given.items()}
     )  # for the worker processes
-    if settings.workers > 1:  # where they count together; read by prometheus_client
-        folder = tempfile.mkdtemp(prefix="vitrine-metrics-")
-        os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
     if settings.host not in ("127.0.0.1", "localhost", "::1"):
         click.echo(f"listening on {settings.host}: anyone who can reach this machine can use it", err=True)
 
     import uvicorn
 
-    uvicorn.run(
-        "app.main:app",
-        host=settings.host,
-        port=settings.port,
-        workers=settings.workers,
-        http="httptools",  # h11 lets a request with two lengths through
-        log_config=_log_config(),
-        server_header=False,
-        proxy_headers=False,
-        timeout_graceful_shutdown=settings.graceful_seconds,
-        timeout_worker_healthcheck=60,  # a worker that imports TensorFlow is silent for longer than 5 s
-    )
+    with contextlib.ExitStack() as stack:
+        if settings.workers > 1:  # where they count together; read by prometheus_client
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="vitrine-metrics-"))
+            os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+        uvicorn.run(
+            "app.main:app",
+            host=settings.host,
+            port=settings.port,
+            workers=settings.workers,
+            http="httptools",  # h11 lets a request with two lengths through
+            log_config=_log_config(),
+            server_header=False,
+            proxy_headers=False,
+            timeout_graceful_shutdown=settings.graceful_seconds,
+            timeout_worker_healthcheck=60,  # a worker that imports TensorFlow is silent for longer than 5 s
+        )
 
 
 @cli.command()

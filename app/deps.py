@@ -1,5 +1,6 @@
 """What routes share: strict query parameters, uploads, and the service's own parts."""
 
+import asyncio
 import difflib
 import math
 import re
@@ -30,6 +31,7 @@ from app.settings import Settings, variable
 FORMATS = ("png",)
 
 MAX_CODE_CHARACTERS = 8192
+MAX_FAULTS = 8  # told in one answer; a request with thousands is no honest mistake
 
 _WHOLE = re.compile(r"-?[0-9]{1,19}", re.ASCII)
 _NUMBER = re.compile(r"[+-]?([0-9]{1,40}(\.[0-9]{0,40})?|\.[0-9]{1,40})([eE][+-]?[0-9]{1,3})?", re.ASCII)
@@ -141,7 +143,7 @@ class InterpolateQuery(_Query):
     @property
     def code(self) -> tuple[float, ...] | None:
         """The numbers in `z`."""
-        return None if self.z is None else tuple(float(part) for part in self.z.split(","))
+        return None if self.z is None else tuple(float(part) + 0.0 for part in self.z.split(","))
 
     @property
     def look(self) -> Look:
@@ -191,7 +193,7 @@ def to_invalid_parameter(error: RequestValidationError, known: list[str]) -> Inv
         known: names of the parameters that the endpoint takes.
     """
     faults = []
-    for found in error.errors():
+    for found in error.errors()[:MAX_FAULTS]:
         name = echo(found["loc"][-1])
         context = found.get("ctx", {})
         received = echo(found.get("input"))
@@ -316,8 +318,8 @@ def service_models(request: Request) -> Models:
 class ModelFinder:
     """Finds and, if need be, opens the model that a request names; bound to the service by a dependency."""
 
-    def __init__(self, models: Models, engine: Engine, default: str) -> None:
-        self._models, self._engine, self._default = models, engine, default
+    def __init__(self, models: Models, default: str) -> None:
+        self._models, self._default = models, default
 
     async def find(self, reference: str | None) -> Model:
         """Return the opened model of ``NAME`` or ``NAME@VERSION``, or the default model for None.
@@ -325,18 +327,20 @@ class ModelFinder:
         Raises:
             ModelNotFound: there is none.
         """
-        version = self._models.store.find(reference or self._default)
+        version = self._models.find(reference or self._default)
         opened = self._models.get_opened(version)
-        return await self._engine.run(self._models.get, version) if opened is None else opened
+        if opened is not None:
+            return opened
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._models.opener, self._models.get, version)
 
 
 def model_finder(
     models: Annotated[Models, Depends(service_models)],
-    engine: Annotated[Engine, Depends(service_engine)],
     settings: Annotated[Settings, Depends(service_settings)],
 ) -> ModelFinder:
     """Return what looks models up."""
-    return ModelFinder(models, engine, settings.default_model)
+    return ModelFinder(models, settings.default_model)
 
 
 SettingsDep = Annotated[Settings, Depends(service_settings)]

@@ -25,7 +25,7 @@ MAX_ECHO = 80
 
 
 def echo(value: object) -> str:
-    """Return what was received, escaped and cut so that it is safe in a log line, a header or a page."""
+    """Return what was received in printable ASCII and cut, so that it is safe in a log line or a header."""
     text = str(value) or "(empty)"
     escaped = text[: MAX_ECHO + 1].encode("unicode_escape").decode("ascii")
     return escaped if len(escaped) <= MAX_ECHO else f"{escaped[: MAX_ECHO - 3]}..."

@@ -1,11 +1,12 @@
 """The use cases: what a sample grid, a reconstruction and an interpolation *are*.
 
-Pure functions of a model and plain values; every number that a client may choose is checked here against
-the model and the limits.
+Functions of a model and plain values. Each checks at once every number that a client may choose, against the
+model and the limits, and returns the work that remains: a refusal costs nothing and waits for nobody.
 """
 
 import dataclasses
 import math
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
@@ -44,9 +45,12 @@ class Look:
     ink: Ink = "dark"
 
 
+Work = Callable[[], Picture]
+
+
 def samples(
     model: Model, limits: Settings, look: Look, *, n: int, seed: int, temperature: float, render: Render
-) -> Picture:
+) -> Work:
     """Draw `n` images by ancestral sampling: z ~ N(0, temperature^2 I), then p(x given z).
 
     Args:
@@ -64,66 +68,23 @@ def samples(
     check_count("n", n, 1, limits.max_images, "max_images")
     check_seed(seed)
     check_range("temperature", temperature, 0.0, MAX_TEMPERATURE)
-    check_look(look, n, model, limits)
+    columns = check_look(look, n, model, limits)
     manifest = model.manifest
-    z = latent.standard_normal(seed, 0, n, manifest.latent_dim) * np.float32(temperature)
-    if render == "draw":
-        images = model.draw(z, latent.uniform_noise(seed, 0, n, manifest.likelihood.noise_shape))
-    else:
-        images = model.decode(z)
-    return _picture(grids.to_pixels(images), look)
 
+    def work() -> Picture:
+        z = latent.standard_normal(seed, 0, n, manifest.latent_dim) * np.float32(temperature)
+        if render == "draw":
+            images = model.draw(z, latent.uniform_noise(seed, 0, n, manifest.likelihood.noise_shape))
+        else:
+            images = model.decode(z)
+        return _picture(grids.to_pixels(images), columns, look)
 
-def interpolate(
-    model: Model,
-    limits: Settings,
-    look: Look,
-    *,
-    axis: int | None,
-    low: float | None,
-    high: float | None,
-    steps: int | None,
-    seed: int | None,
-    z: tuple[float, ...] | None,
-) -> Picture:
-    """Walk along one latent axis from low to high in equal steps, every other axis held.
-
-    Args:
-        model: what decodes.
-        limits: what a request may ask for.
-        look: how the row is drawn.
-        axis: 0 to latent_dim - 1; None: the model's own choice, as for every value below.
-        low: where the walk begins.
-        high: where it ends; equal to low, a constant strip.
-        steps: number of images.
-        seed: holds the other axes at the first code of this seed, the one that ``samples`` draws first.
-        z: holds the other axes at this code. Neither seed nor z: at zero, the centre of the prior.
-
-    Raises:
-        InvalidParameter: a value is out of range, or seed and z are both given.
-    """
-    walk = resolve_walk(model, axis=axis, low=low, high=high, steps=steps)
-    check_count("steps", walk.steps, 2, limits.max_steps, "max_steps")
-    check_look(look, walk.steps, model, limits)
-    latent_dim = model.manifest.latent_dim
-    if seed is not None and z is not None:
-        raise InvalidParameter.of(
-            "z", "seed or z, not both", "both", "Leave one of them out.", "contradictory"
-        )
-    if seed is not None:
-        check_seed(seed)
-        base = latent.standard_normal(seed, 0, 1, latent_dim)[0]
-    elif z is not None:
-        base = check_code(z, latent_dim)
-    else:
-        base = np.zeros(latent_dim, np.float32)
-    codes = latent.walk(base, walk.axis, walk.low, walk.high, walk.steps)
-    return _picture(grids.to_pixels(model.decode(codes)), look)
+    return work
 
 
 @dataclasses.dataclass(frozen=True)
-class ResolvedWalk:
-    """A walk with every default filled in from the model's manifest."""
+class Walk:
+    """A way along one latent axis with every default filled in from the model's manifest."""
 
     axis: int
     low: float
@@ -132,12 +93,26 @@ class ResolvedWalk:
 
 
 def resolve_walk(
-    model: Model, *, axis: int | None, low: float | None, high: float | None, steps: int | None
-) -> ResolvedWalk:
-    """Fill in what a request left out and check the ends of the walk.
+    model: Model,
+    limits: Settings,
+    *,
+    axis: int | None,
+    low: float | None,
+    high: float | None,
+    steps: int | None,
+) -> Walk:
+    """Fill in what a request left out, and check the walk.
+
+    Args:
+        model: what decodes.
+        limits: what a request may ask for.
+        axis: 0 to latent_dim - 1; None: the model's own choice, as for every value below.
+        low: where the walk begins.
+        high: where it ends; equal to low, a constant strip.
+        steps: number of images.
 
     Raises:
-        InvalidParameter: no such axis, an end beyond +-8, or low above high.
+        InvalidParameter: no such axis, an end beyond +-8, low above high, or too many steps.
     """
     manifest = model.manifest
     axis = manifest.walk.axis if axis is None else axis
@@ -150,15 +125,52 @@ def resolve_walk(
     for name, value in (("low", low), ("high", high)):
         check_range(name, value, -MAX_CODE, MAX_CODE)
     if low > high:
+        raise InvalidParameter.of("low", f"at most high ({high})", low, "Swap low and high.", "out_of_order")
+    steps = manifest.walk.steps if steps is None else steps
+    check_count("steps", steps, 2, limits.max_steps, "max_steps")
+    return Walk(axis, low, high, steps)
+
+
+def interpolate(
+    model: Model, limits: Settings, look: Look, walk: Walk, *, seed: int | None, z: tuple[float, ...] | None
+) -> Work:
+    """Walk along one latent axis from low to high in equal steps, every other axis held.
+
+    Args:
+        model: what decodes.
+        limits: what a request may ask for.
+        look: how the row is drawn.
+        walk: as ``resolve_walk`` gives it.
+        seed: holds the other axes at the first code of this seed, the one that ``samples`` draws first.
+        z: holds the other axes at this code. Neither seed nor z: at zero, the centre of the prior.
+
+    Raises:
+        InvalidParameter: a value is out of range, or seed and z are both given.
+    """
+    columns = check_look(look, walk.steps, model, limits)
+    latent_dim = model.manifest.latent_dim
+    if seed is not None and z is not None:
         raise InvalidParameter.of(
-            "low", f"at most high ({high:g})", f"{low:g}", "Swap low and high.", "out_of_order"
+            "z", "seed or z, not both", "both", "Leave one of them out.", "contradictory"
         )
-    return ResolvedWalk(axis, low, high, manifest.walk.steps if steps is None else steps)
+    if seed is not None:
+        check_seed(seed)
+        base = latent.standard_normal(seed, 0, 1, latent_dim)[0]
+    elif z is not None:
+        base = check_code(z, latent_dim)
+    else:
+        base = np.zeros(latent_dim, np.float32)
+
+    def work() -> Picture:
+        codes = latent.walk(base, walk.axis, walk.low, walk.high, walk.steps)
+        return _picture(grids.to_pixels(model.decode(codes)), columns, look)
+
+    return work
 
 
 def reconstruct(
     model: Model, limits: Settings, look: Look, files: list[tuple[str, bytes]], invert: Invert
-) -> Picture:
+) -> Work:
     """Encode images and decode their posterior means: originals above, reconstructions below.
 
     Args:
@@ -169,26 +181,29 @@ def reconstruct(
         invert: whether files are turned from dark on light to light on dark.
 
     Raises:
-        UploadError: a file cannot be used.
-        InvalidParameter: the answer would be too large.
+        InvalidParameter: the answer would be too large. The work itself raises UploadError if a file cannot
+            be used: even a header can take time to read.
     """
-    check_look(look, 2 * len(files), model, limits)
+    columns = check_look(look, len(files), model, limits, rows_each=2)
     shape = model.manifest.image.shape
-    read = [uploads.read_upload(data, shape, invert, limits, name) for name, data in files]
-    notes = tuple(
-        f"{name}: {note}" for (name, _), upload in zip(files, read, strict=True) for note in upload.notes
-    )
-    return _reconstructions(model, np.stack([upload.pixels for upload in read]), look, notes)
+
+    def work() -> Picture:
+        read = uploads.read_uploads(files, shape, invert, limits)
+        notes = tuple(f"{found.name}: {note}" for found in read for note in found.notes)
+        return _reconstructions(model, np.stack([found.pixels for found in read]), columns, look, notes)
+
+    return work
 
 
-def reconstruct_examples(model: Model, limits: Settings, look: Look) -> Picture:
+def reconstruct_examples(model: Model, limits: Settings, look: Look) -> Work:
     """Reconstruct the images that the model's version ships: held-out data it was never trained on.
 
     Raises:
         InvalidParameter: the answer would be too large, or the version ships none.
     """
     version = model.version
-    if not version.manifest.examples:
+    examples = version.manifest.examples
+    if not examples:
         raise InvalidParameter.of(
             "model",
             "a model that ships examples",
@@ -196,16 +211,19 @@ def reconstruct_examples(model: Model, limits: Settings, look: Look) -> Picture:
             "Send an image of your own by POST.",
             "no_examples",
         )
-    check_look(look, 2 * len(version.manifest.examples), model, limits)
-    images = [grids.decode_png(str(version.folder / path)) for path in version.manifest.examples]
-    return _reconstructions(model, np.stack(images), look, ())
+    columns = check_look(look, len(examples), model, limits, rows_each=2)
+
+    def work() -> Picture:
+        images = [grids.decode_png(str(version.folder / path)) for path in examples]
+        return _reconstructions(model, np.stack(images), columns, look, ())
+
+    return work
 
 
 def _reconstructions(
-    model: Model, originals: npt.NDArray[np.uint8], look: Look, notes: tuple[str, ...]
+    model: Model, originals: npt.NDArray[np.uint8], columns: int, look: Look, notes: tuple[str, ...]
 ) -> Picture:
     decoded = grids.to_pixels(model.decode(model.encode(originals.astype(np.float32) / np.float32(255))))
-    columns = min(look.columns or len(originals), len(originals))
     rows = []
     for start in range(0, len(originals), columns):
         for images in (originals, decoded):
@@ -213,23 +231,31 @@ def _reconstructions(
             part = images[start : start + columns]
             row[: len(part)] = part
             rows.append(row)
-    return _picture(np.concatenate(rows), dataclasses.replace(look, columns=columns), notes)
+    return _picture(np.concatenate(rows), columns, look, notes)
 
 
-def _picture(images: npt.NDArray[np.uint8], look: Look, notes: tuple[str, ...] = ()) -> Picture:
-    columns = min(look.columns or len(images), len(images))
+def _picture(images: npt.NDArray[np.uint8], columns: int, look: Look, notes: tuple[str, ...] = ()) -> Picture:
     png = grids.encode_png(grids.grid(images, columns, look.zoom, look.ink))
     return Picture(png, columns, math.ceil(len(images) / columns), notes)
 
 
-def check_look(look: Look, count: int, model: Model, limits: Settings) -> None:
-    """Refuse a grid that is malformed or has more pixels than one answer may have."""
+def check_look(look: Look, count: int, model: Model, limits: Settings, rows_each: int = 1) -> int:
+    """Return the columns of a grid of `count` images, or refuse one that is malformed or too large.
+
+    Args:
+        look: what was asked for.
+        count: number of images.
+        model: whose images they are.
+        limits: the most pixels one answer may have.
+        rows_each: rows that every row of images takes: two where reconstructions stand below.
+    """
     if look.columns is not None and look.columns < 1:
         raise InvalidParameter.of("columns", "1 or more", look.columns, "Use 1 or more.", "out_of_range")
     check_count("zoom", look.zoom, 1, limits.max_zoom, "max_zoom")
     image = model.manifest.image
     columns = min(look.columns or count, count)
-    pixels = math.ceil(count / columns) * columns * image.height * image.width * look.zoom**2
+    cells = rows_each * math.ceil(count / columns) * columns
+    pixels = cells * image.height * image.width * look.zoom**2
     if pixels > limits.max_pixels:
         raise InvalidParameter.of(
             "zoom",
@@ -238,6 +264,7 @@ def check_look(look: Look, count: int, model: Model, limits: Settings) -> None:
             "Ask for fewer images or a smaller zoom.",
             "too_many_pixels",
         )
+    return columns
 
 
 def check_count(name: str, value: int, least: int, most: int, setting: str) -> None:
@@ -251,7 +278,7 @@ def check_range(name: str, value: float, least: float, most: float) -> None:
     """Refuse a number outside `least` to `most`."""
     if not least <= value <= most:  # also refuses what is not a number
         expected = f"{least:g}..{most:g}"
-        raise InvalidParameter.of(name, expected, f"{value:g}", f"Use {least:g} to {most:g}.", "out_of_range")
+        raise InvalidParameter.of(name, expected, value, f"Use {least:g} to {most:g}.", "out_of_range")
 
 
 def check_seed(seed: int) -> None:

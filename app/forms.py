@@ -7,18 +7,22 @@ temporary files, counts what may be counted, and notices a body that stops early
 from __future__ import annotations
 
 import dataclasses
+import logging
 from typing import TYPE_CHECKING
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from app.errors import MalformedUpload
+from app.errors import MalformedUpload, UploadError
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
 
+logging.getLogger("python_multipart").setLevel(logging.ERROR)  # it warns once for every bad body
+
 MAX_FIELDS = 16  # parts that are no files
 MAX_FIELD_BYTES = 1024
+MAX_OPTIONS = 50  # the header's parser takes time that grows faster than their number
 MAX_HEADER_BYTES = 16_384  # a line of a part's header: room for any file name, which nobody reads
 
 
@@ -40,13 +44,19 @@ def parse_form(body: bytes, content_type: str, max_files: int) -> list[Part]:
         max_files: parts with a file name that are allowed.
 
     Raises:
-        MalformedUpload: not a form, cut off, or with too many parts or too long ones.
+        MalformedUpload: not a form, cut off, going on after its end, or with too many or too long fields.
+        UploadError: too many files.
     """
     boundary = parse_options_header(content_type)[1].get(b"boundary", b"")
     if not boundary:
         raise _malformed("no boundary in the Content-Type")
-    if not body.rstrip(b" \t\r\n").endswith(b"--" + boundary + b"--"):
-        raise _malformed("no closing boundary at the end")
+    end = b"\r\n--" + boundary + b"--"
+    stripped = body.rstrip(b" \t\r\n")
+    if not (b"\r\n" + stripped).endswith(end):
+        found = end in body
+        raise _malformed("text after the closing boundary" if found else "no closing boundary at the end")
+    if (b"\r\n" + stripped).index(end) + len(end) != len(stripped) + 2:
+        raise _malformed("text after the closing boundary")
     collector = _Collector(max_files)
     try:
         parser = MultipartParser(boundary, collector.callbacks, max_header_size=MAX_HEADER_BYTES)
@@ -91,13 +101,22 @@ class _Collector:
         self._name = self._value = b""
 
     def headers_finished(self) -> None:
-        kind, options = parse_options_header(self._header.get(b"content-disposition", b""))
+        disposition = self._header.get(b"content-disposition", b"")
+        if disposition.count(b";") > MAX_OPTIONS:
+            raise _malformed(f"a Content-Disposition of more than {MAX_OPTIONS} options")
+        kind, options = parse_options_header(disposition)
         if kind != b"form-data" or b"name" not in options:
             raise _malformed("a part without a name")
         self.parts.append(Part(options[b"name"].decode("utf-8", "replace"), b"filename" in options))
         files = sum(part.is_file for part in self.parts)
         if files > self._max_files:
-            raise _malformed(f"more than {self._max_files} files (VITRINE_MAX_UPLOAD_IMAGES)")
+            raise UploadError(
+                "file",
+                f"at most {self._max_files} images (VITRINE_MAX_UPLOAD_IMAGES)",
+                f"more than {self._max_files}",
+                "Send fewer images at once.",
+                "too_many_files",
+            )
         if len(self.parts) - files > MAX_FIELDS:
             raise _malformed(f"more than {MAX_FIELDS} fields")
 

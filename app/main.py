@@ -53,9 +53,7 @@ def create_app(settings: Settings | None = None, open_runtime: OpenRuntime = ope
         for version, reason in found.rejected.items():
             log.warning("not served: %s: %s", version, reason)
         models = Models(found, open_runtime, settings.inference_threads)
-        models.get(found.find(settings.default_model))
-        for name in found.versions:
-            models.get(found.find(name))
+        models.open_newest(settings.default_model)
         app.state.models = models
         app.state.engine = Engine(settings.lanes, settings.max_waiting)
         log.info("serving %s from %s", ", ".join(models.opened), settings.model_store)
@@ -74,7 +72,7 @@ def create_app(settings: Settings | None = None, open_runtime: OpenRuntime = ope
     app.state.settings = settings
     app.state.models = None
     app.state.engine = None
-    app.state.metrics = Metrics(shared=settings.workers > 1)
+    app.state.metrics = Metrics()
     app.include_router(pictures.router)
     app.include_router(status.router)
     app.include_router(pages.router)
@@ -147,8 +145,8 @@ def allowed_methods(request: Request) -> str:
         scope = dict(request.scope) | {"method": method}
         if any(route.matches(scope)[0] is Match.FULL for route in request.app.routes):
             allowed.add(method)
-    if "GET" in allowed:
-        allowed.add("HEAD")
+    if "GET" in allowed or not allowed:  # static files match nothing here, and are there to be got
+        allowed |= {"GET", "HEAD"}
     return ", ".join(sorted(allowed))
 
 

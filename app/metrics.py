@@ -1,21 +1,18 @@
 """Counters for Prometheus, for one process or several."""
 
 import prometheus_client
-from prometheus_client import CollectorRegistry, Counter, Histogram, multiprocess
+from prometheus_client import CollectorRegistry, Counter, Histogram, multiprocess, values
 
 # The buckets of OpenTelemetry's http.server.request.duration.
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
 
 
 class Metrics:
-    """What one service counts.
+    """What one service counts, or several processes together where ``vitrine serve`` started them."""
 
-    Args:
-        shared: several processes count together; ``vitrine serve`` then names the folder they share.
-    """
-
-    def __init__(self, shared: bool) -> None:
-        self._shared = shared
+    def __init__(self) -> None:
+        # The library decides when it is imported, by the folder that the environment names.
+        self._shared = values.ValueClass is not values.MutexValue
         self._registry = CollectorRegistry()
         self.request_seconds = Histogram(
             "http_server_request_duration_seconds",

@@ -53,10 +53,10 @@ class Envelope:
         started = time.perf_counter()
         method = scope["method"]
         head = method == "HEAD"
-        if head:
-            scope["method"] = "GET"
         request_id = _request_id(scope)
         scope.setdefault("state", {})["request_id"] = request_id
+        if head:  # in a copy: the server must go on knowing that no body is to follow
+            scope = {**scope, "method": "GET"}
         status = 0  # until the answer has begun
 
         async def send_on(message: Message) -> None:

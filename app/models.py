@@ -1,16 +1,22 @@
 """The models of a running service: opened once, looked up by name.
 
-The newest version of each name is opened at start-up; an older one when a permanent URL first asks for it.
+The newest version of each name is opened at start-up; an older one when a permanent URL first asks for it. A
+version that cannot be opened is remembered and passed over, so that the one before it serves.
 """
 
+import logging
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from app.errors import ModelError
+from app.errors import ModelError, ModelNotFound, StoreError
+from app.pictures import grids
 from app.runtimes import Array, OpenRuntime, Runtime
 from app.store import Manifest, Store, Version
+
+log = logging.getLogger("vitrine")
 
 # Every computation has this many rows, filled up if need be. A matrix product may round differently for
 # another number of rows, so a picture's bytes can only be permanent if the number never changes; and image k
@@ -60,8 +66,12 @@ class Model:
         z_mean = self.encode(np.clip(images, 0, 1))
         if z_mean.shape != z.shape or not np.isfinite(z_mean).all():
             raise ModelError(
-                f"{self.version.reference}: encode gave {z_mean.shape}, expected {z.shape}, finite"
+                f"{self.version.reference}: encode gave {z_mean.shape}, expected {z.shape}, all finite"
             )
+        for path in manifest.examples:
+            shape = grids.decode_png(str(self.version.folder / path)).shape
+            if shape != manifest.image.shape:
+                raise ModelError(f"{self.version.reference}: {path} is {shape}, not {manifest.image.shape}")
 
     def _images(self, images: Array) -> Array:
         if images.shape[1:] != self.manifest.image.shape:
@@ -88,16 +98,66 @@ class Models:
         self._open_runtime = open_runtime
         self._threads = threads
         self._opened: dict[str, Model] = {}
+        self._unusable: dict[str, str] = {}
         self._opening = threading.Lock()
+        # Opening takes seconds: in a thread of its own, so that pictures of other models go on.
+        self.opener = ThreadPoolExecutor(1, thread_name_prefix="opener")
+
+    def open_newest(self, default: str) -> None:
+        """Open the newest usable version of every name.
+
+        Raises:
+            StoreError: the default model has no usable version.
+        """
+        for name in self.store.versions:
+            for version in reversed(self.store.versions[name]):
+                try:
+                    self.get(version)
+                except ModelError as error:
+                    log.warning("not served: %s", error.detail, exc_info=error)
+                else:
+                    break
+        try:
+            self.get(self.find(default))
+        except (ModelError, ModelNotFound) as error:
+            raise StoreError(f"the default model {default} cannot be served: {error.detail}") from error
+
+    def find(self, reference: str) -> Version:
+        """Return the version that ``name`` (its newest usable one) or ``name@version`` means.
+
+        Raises:
+            ModelNotFound: there is none; names those there are.
+        """
+        return self.store.find(reference, passed_over=self._unusable)
 
     def get(self, version: Version) -> Model:
-        """Return the opened model of a version, opening and warming it if nobody has yet."""
+        """Return the opened model of a version, opening and warming it if nobody has yet.
+
+        Raises:
+            ModelError: it cannot be opened, or does not do what its manifest says; it is not tried again.
+        """
+        reference = version.reference
         with self._opening:
-            if version.reference not in self._opened:
-                model = Model(version, self._open_runtime(version.folder, self._threads))
-                model.warm_up()
-                self._opened[version.reference] = model
-            return self._opened[version.reference]
+            if reference in self._unusable:
+                raise ModelError(self._unusable[reference])
+            if reference not in self._opened:
+                try:
+                    model = Model(version, self._open_runtime(version.folder, self._threads))
+                    model.warm_up()
+                except Exception as error:  # a model is a program: it can fail in any way
+                    detail = f"{reference}: {type(error).__name__}: {error}"
+                    if isinstance(error, ModelError):
+                        detail = error.detail
+                    self._unusable[reference] = detail
+                    raise ModelError(detail) from error
+                self._opened[reference] = model
+            return self._opened[reference]
+
+    @property
+    def rejected(self) -> dict[str, str]:
+        """Every version that is not served, as ``name/version``, and why."""
+        unusable = {reference.replace("@", "/"): why for reference, why in self._unusable.items()}
+        return self.store.rejected | unusable
 
     def get_opened(self, version: Version) -> Model | None:
         """Return the model of a version if it is open; never waits."""

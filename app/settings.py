@@ -23,7 +23,9 @@ class Settings(BaseSettings):
     )
     model_store: Path = Field(PROJECT / "model_store", description="Folder with the models to serve.")
     default_model: str = Field(
-        "fashion-dense", description="Model that answers when a request names none: NAME or NAME@VERSION."
+        "fashion-dense",
+        pattern=r"^[a-z0-9][a-z0-9._-]{0,63}(@[1-9][0-9]{0,8})?$",
+        description="Model that answers when a request names none: NAME or NAME@VERSION.",
     )
     lanes: int = Field(
         len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1),
@@ -43,7 +45,7 @@ class Settings(BaseSettings):
     max_pixels: int = Field(16_000_000, ge=1, description="Pixels in one answer.")
     max_upload_bytes: int = Field(10_485_760, ge=1, description="Bytes in one request body.")
     max_upload_images: int = Field(32, ge=1, description="Images in one upload.")
-    max_upload_pixels: int = Field(25_000_000, ge=1, description="Pixels in one uploaded image.")
+    max_upload_pixels: int = Field(25_000_000, ge=1, description="Pixels in one upload, all images together.")
     max_upload_side: int = Field(12_000, ge=1, description="Pixels along one side of an uploaded image.")
     graceful_seconds: int = Field(
         20, ge=0, description="Seconds that requests under way get to finish when the server stops."

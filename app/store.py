@@ -8,6 +8,7 @@ import dataclasses
 import hashlib
 import json
 import re
+from collections.abc import Container
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -24,10 +25,14 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
 
+Size = Annotated[int, Field(ge=1, le=4096)]
+Code = Annotated[float, Field(ge=-8, le=8)]  # beyond it a decoder has never been trained
+
+
 class Image(_Part):
     """What one image is: (H, W) grey or (H, W, 3) colour, float32 within `value_range`."""
 
-    shape: tuple[int, int] | tuple[int, int, Literal[3]]
+    shape: tuple[Size, Size] | tuple[Size, Size, Literal[3]]
     value_range: tuple[Literal[0], Literal[1]] = (0, 1)
 
     @property
@@ -46,7 +51,7 @@ class Likelihood(_Part):
 
     name: str
     parameters: dict[str, Any] = {}
-    noise_shape: tuple[int, ...]
+    noise_shape: tuple[Size, ...]
 
 
 class Prior(_Part):
@@ -59,9 +64,17 @@ class Walk(_Part):
     """How an interpolation goes unless a request says otherwise; no low and high: the axis' own range."""
 
     axis: int = Field(0, ge=0)
-    low: float | None = None
-    high: float | None = None
-    steps: int = Field(7, ge=2)
+    low: Code | None = None
+    high: Code | None = None
+    steps: int = Field(7, ge=2, le=64)
+
+    @model_validator(mode="after")
+    def _is_in_order(self) -> "Walk":
+        if (self.low is None) != (self.high is None):
+            raise ValueError("low and high: expected both or neither")
+        if self.low is not None and self.high is not None and self.low > self.high:
+            raise ValueError("low: expected at most high")
+        return self
 
 
 class Axis(_Part):
@@ -70,7 +83,14 @@ class Axis(_Part):
     kl: float  # nats
     mean: float
     std: float
-    quantiles: dict[str, float]
+    quantiles: dict[str, Code]
+
+    @model_validator(mode="after")
+    def _has_a_range(self) -> "Axis":
+        low, high = (self.quantiles.get(key) for key in ("0.025", "0.975"))
+        if low is None or high is None or low > high:
+            raise ValueError("quantiles: expected 0.025 and 0.975 among them, in order")
+        return self
 
 
 class File(_Part):
@@ -102,9 +122,6 @@ class Manifest(_Part):
             raise ValueError(f"axes: expected {self.latent_dim}, one a latent axis; found {len(self.axes)}")
         if self.walk.axis >= self.latent_dim:
             raise ValueError(f"walk.axis: expected 0 to {self.latent_dim - 1}; found {self.walk.axis}")
-        for number, axis in enumerate(self.axes):
-            if not {"0.025", "0.975"} <= axis.quantiles.keys():
-                raise ValueError(f"axes.{number}.quantiles: expected 0.025 and 0.975 among them")
         listed = {file.path for file in self.files}
         for example in self.examples:
             if example not in listed:
@@ -155,15 +172,19 @@ class Store:
         """Every version there is, as ``name@version``."""
         return [version.reference for name in sorted(self.versions) for version in self.versions[name]]
 
-    def find(self, reference: str) -> Version:
+    def find(self, reference: str, passed_over: Container[str] = ()) -> Version:
         """Return the version that ``name`` (its newest) or ``name@version`` means.
+
+        Args:
+            reference: what a request or a setting says.
+            passed_over: references that a bare name does not stand for.
 
         Raises:
             ModelNotFound: there is none; names those there are.
         """
         name, _, number = reference.partition("@")
         for version in reversed(self.versions.get(name, ())):
-            if not number or version.number == int(number):
+            if reference == version.reference or (not number and version.reference not in passed_over):
                 return version
         raise ModelNotFound(reference, self.references)
 
@@ -179,6 +200,9 @@ def scan(folder: Path) -> Store:
     versions: dict[str, tuple[Version, ...]] = {}
     rejected: dict[str, str] = {}
     for model in sorted(path for path in folder.iterdir() if path.is_dir() and NAME.fullmatch(path.name)):
+        if model.is_symlink():
+            rejected[model.name] = "a symbolic link; a model must lie in the store itself"
+            continue
         found = []
         for path in sorted(model.iterdir(), key=lambda path: (len(path.name), path.name)):
             if not VERSION.fullmatch(path.name):
@@ -186,7 +210,9 @@ def scan(folder: Path) -> Store:
             try:
                 found.append(Version(model.name, int(path.name), path, check(path, model.name)))
             except InvalidVersion as error:
-                rejected[f"{model.name}/{path.name}"] = str(error)
+                # File names may hold bytes that are no text, which no JSON answer could carry.
+                reason = str(error).encode("ascii", "backslashreplace").decode()
+                rejected[f"{model.name}/{path.name}"] = reason
         if found:
             versions[model.name] = tuple(found)
     if not versions:

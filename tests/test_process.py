@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import threading
+import time
 
 import httpx
 import numpy as np
@@ -91,18 +92,31 @@ def test_metrics_add_up_over_two_workers(tmp_path):
 def test_a_stopped_server_finishes_what_it_has_begun_and_leaves_quickly(tmp_path, with_signal):
     with serving(tmp_path) as server, httpx.Client() as client:
         answers = []
-        asking = threading.Thread(
-            target=lambda: answers.append(client.get(f"{server.url}/samples?n=400&zoom=7"))
-        )
+        ask = f"{server.url}/samples?n=400&zoom=7"
+        started = time.monotonic()
+        assert client.get(ask).status_code == 200
+        usual = time.monotonic() - started
+        asking = threading.Thread(target=lambda: answers.append(client.get(ask, timeout=30)))
         asking.start()
-        while not server.log.stat().st_size:
-            pass
-        asking.join(0.05)
+        asking.join(usual / 3)  # on its way, and not answered yet
+        assert not answers
         seconds = server.stop(with_signal)
         asking.join()
         assert answers[0].status_code == 200
         assert seconds < 5
         assert "Traceback" not in server.log.read_text()
+
+
+def test_head_leaves_the_connection_good_for_the_next_request(tmp_path):
+    with serving(tmp_path) as server, httpx.Client() as client:
+        for path in ("/samples?n=1&seed=1", "/samples?n=0", "/static/style.css", "/livez", "/"):
+            head, get = client.head(server.url + path), client.get(server.url + path)
+            assert head.status_code == get.status_code
+            assert head.content == b""
+            assert head.headers["content-length"] == str(len(get.content))
+        log = server.log.read_text()
+    assert "Traceback" not in log
+    assert '"HEAD /livez' in log
 
 
 def test_a_broken_request_line_does_not_disturb_the_next_request(tmp_path):

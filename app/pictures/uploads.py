@@ -17,12 +17,12 @@ import dataclasses
 import io
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image
 
 from app.errors import UnsupportedUpload, UploadError
 
@@ -41,6 +41,8 @@ _SIGNATURES = {
 MAX_ASPECT = 50
 # A progressive JPEG is decoded once a scan. Encoders write about ten; thousands are an attack.
 MAX_JPEG_SCANS = 100
+# Marker, length and number of components, which agree: telling a scan from chance bytes behind the picture.
+_SCAN_HEADER = re.compile(rb"\xff\xda\x00(?:\x08\x01|\x0a\x02|\x0c\x03|\x0e\x04)")
 # JPEGs are decoded at a fraction of their size, but at least this many times the model's, before the fit.
 DRAFT_MARGIN = 4
 
@@ -51,7 +53,7 @@ warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
 
 class UploadLimits(Protocol):
-    """The settings that bound one uploaded image."""
+    """The settings that bound an upload."""
 
     @property
     def max_upload_pixels(self) -> int: ...  # noqa: D102
@@ -64,35 +66,50 @@ class UploadLimits(Protocol):
 class Upload:
     """What the encoder will see of one file."""
 
+    name: str  # what errors and notes call the file
     pixels: Pixels  # (H, W) grey or (H, W, 3) colour, in the data's polarity
     notes: tuple[str, ...]  # what was done or left out that the sender may not expect
 
 
-def read_upload(
-    data: bytes, shape: tuple[int, ...], invert: Invert, limits: UploadLimits, parameter: str = "file"
-) -> Upload:
-    """Decode a file and fit it to a model's image.
+def read_uploads(
+    files: Sequence[tuple[str, bytes]], shape: tuple[int, ...], invert: Invert, limits: UploadLimits
+) -> list[Upload]:
+    """Decode files and fit them to a model's image.
 
     Args:
-        data: the file's bytes; neither its name nor its declared type matters.
+        files: what errors call each file, and its bytes; neither file names nor declared types matter.
         shape: (H, W) for grey or (H, W, 3) for colour.
         invert: ``yes``, ``no`` or ``auto``.
-        limits: the most pixels an image may have, in all and along a side.
-        parameter: what errors call the file.
+        limits: the most pixels all files may have together, and one along a side; known from the headers,
+            so nothing is decoded of an upload that is too large.
 
     Raises:
         UnsupportedUpload: not a PNG, JPEG, WebP, GIF or BMP.
         UploadError: empty, broken, truncated or beyond a limit.
     """
-    image = _open(data, parameter)
-    _check_size(image, limits, parameter)
+    opened, pixels = [], 0
+    for name, data in files:
+        kind, image = _open(data, name)
+        _check_size(image, limits, name)
+        pixels += image.width * image.height
+        if pixels > limits.max_upload_pixels:
+            raise _too_many_pixels(name, f"{pixels} with those before it", limits)
+        opened.append((name, data, kind, image))
+    return [_read(name, data, kind, image, shape, invert) for name, data, kind, image in opened]
+
+
+def _read(
+    name: str, data: bytes, kind: str, image: Image.Image, shape: tuple[int, ...], invert: Invert
+) -> Upload:
     notes = []
-    if image.format == "JPEG":
+    if kind == "JPEG":
         image.draft(image.mode, (shape[1] * DRAFT_MARGIN, shape[0] * DRAFT_MARGIN))
-    with _decoding(data, image.format, parameter):
+    with _decoding(data, kind, name):
         image.load()
     if _has_more_frames(image):
         notes.append("only the first frame is used, the other frames are ignored")
+    if kind == "PNG":
+        _scale_transparent_level(image, data)
     levels = _levels(_upright(image), "RGB" if len(shape) == 3 else "L")
     fitted, paper = _fit(levels, shape)
     light = paper > 127
@@ -101,7 +118,7 @@ def read_upload(
         notes.append("inverted")
     elif invert == "no" and light:
         notes.append("the border is light, the model expects dark: inverted? use invert=auto")
-    return Upload(fitted, tuple(notes))
+    return Upload(name, fitted, tuple(notes))
 
 
 def sniff(data: bytes) -> str | None:
@@ -109,7 +126,8 @@ def sniff(data: bytes) -> str | None:
     return next((name for name, signature in _SIGNATURES.items() if signature.match(data)), None)
 
 
-def _open(data: bytes, parameter: str) -> Image.Image:
+def _open(data: bytes, parameter: str) -> tuple[str, Image.Image]:
+    """Return the format and the picture, of which nothing but the header has been read."""
     if not data:
         raise UploadError(parameter, "an image", "an empty file", "Send the file's content.", "empty_file")
     kind = sniff(data)
@@ -124,11 +142,11 @@ def _open(data: bytes, parameter: str) -> Image.Image:
     if kind == "JPEG":
         _check_scans(data, parameter)
     with _decoding(data, kind, parameter):
-        return Image.open(io.BytesIO(data), formats=[kind])
+        return kind, Image.open(io.BytesIO(data), formats=[kind])
 
 
 @contextlib.contextmanager
-def _decoding(data: bytes, kind: str | None, parameter: str) -> Iterator[None]:
+def _decoding(data: bytes, kind: str, parameter: str) -> Iterator[None]:
     """Turn whatever a decoder raises into one error: Pillow's plugins raise a dozen kinds of exception."""
     try:
         yield
@@ -145,7 +163,7 @@ def _decoding(data: bytes, kind: str | None, parameter: str) -> Iterator[None]:
         ) from error
 
 
-def _is_truncated(data: bytes, kind: str | None) -> bool:
+def _is_truncated(data: bytes, kind: str) -> bool:
     """Say whether a file stops before the end that its format marks."""
     if kind == "PNG":
         return b"IEND" not in data[-4096:]
@@ -164,13 +182,7 @@ def _check_size(image: Image.Image, limits: UploadLimits, parameter: str) -> Non
     if width < 1 or height < 1:
         raise UploadError(parameter, "at least 1 x 1 pixels", received, "Send a picture.", "no_pixels")
     if width * height > limits.max_upload_pixels:
-        raise UploadError(
-            parameter,
-            f"at most {limits.max_upload_pixels} pixels (VITRINE_MAX_UPLOAD_PIXELS)",
-            received,
-            "Make the picture smaller.",
-            "too_many_pixels",
-        )
+        raise _too_many_pixels(parameter, received, limits)
     if max(width, height) > limits.max_upload_side:
         raise UploadError(
             parameter,
@@ -189,8 +201,18 @@ def _check_size(image: Image.Image, limits: UploadLimits, parameter: str) -> Non
         )
 
 
+def _too_many_pixels(parameter: str, received: str, limits: UploadLimits) -> UploadError:
+    return UploadError(
+        parameter,
+        f"at most {limits.max_upload_pixels} pixels in all (VITRINE_MAX_UPLOAD_PIXELS)",
+        received,
+        "Make the pictures smaller, or send fewer at once.",
+        "too_many_pixels",
+    )
+
+
 def _check_scans(data: bytes, parameter: str) -> None:
-    scans = data.count(b"\xff\xda")  # inside compressed data FF is always followed by 00 or a restart mark
+    scans = sum(1 for _ in _SCAN_HEADER.finditer(data))
     if scans > MAX_JPEG_SCANS:
         raise UploadError(
             parameter,
@@ -208,25 +230,50 @@ def _has_more_frames(image: Image.Image) -> bool:
 
 
 def _upright(image: Image.Image) -> Image.Image:
+    orientation = 1
     with contextlib.suppress(Exception):  # a camera's broken EXIF block says nothing about the pixels
-        return ImageOps.exif_transpose(image)
-    return image
+        orientation = int(image.getexif().get(ExifTags.Base.Orientation, 1))
+    turn = _TURNS.get(orientation)
+    return image if turn is None else image.transpose(turn)
+
+
+# EXIF orientation -> what makes the picture upright. Pillow's own function rewrites the whole EXIF block and
+# gives up on any odd tag in it.
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+def _scale_transparent_level(image: Image.Image, data: bytes) -> None:
+    """Bring a PNG's transparent level to the scale of its decoded pixels, which Pillow leaves to us."""
+    depth, level = data[24], image.info.get("transparency")
+    if image.mode == "L" and isinstance(level, int) and depth in (2, 4):
+        image.info["transparency"] = level * (255 // (2**depth - 1))
+    elif image.mode == "RGB" and isinstance(level, tuple) and depth == 16:
+        image.info["transparency"] = tuple(part >> 8 for part in level)
 
 
 def _levels(image: Image.Image, mode: Literal["L", "RGB"]) -> Image.Image:
     """Return the picture in 8-bit grey or RGB, transparency composited on white."""
-    if image.mode.startswith(("I", "F")):
-        levels = np.asarray(image, dtype=np.float64)
+    if image.mode.startswith("I"):  # 16-bit grey, which only PNG brings here
+        levels = np.asarray(image).astype(np.uint32)
+        grey = ((levels + 128) // 257).astype(np.uint8)
         if "transparency" in image.info:
-            levels = np.where(levels == image.info["transparency"], 65535.0, levels)
-        image = Image.fromarray(np.rint(np.clip(levels / 257.0, 0, 255)).astype(np.uint8))
-    elif image.has_transparency_data:
-        colours = image.convert("RGBA")
-        paper = Image.new("RGBA", colours.size, "white")
-        image = Image.alpha_composite(paper, colours).convert("RGB")
-    elif image.mode not in ("L", "RGB", "1"):
-        image = image.convert("RGB")  # palettes, CMYK and YCbCr have a way to RGB, not all have one to grey
-    return image.convert(mode)
+            grey[levels == image.info["transparency"]] = 255
+        return Image.fromarray(grey).convert(mode)
+    if not image.has_transparency_data:
+        # Palettes, CMYK and YCbCr have a way to RGB, not all have one to grey.
+        return (image if image.mode in ("L", "RGB", "1") else image.convert("RGB")).convert(mode)
+    colours = image if image.mode in ("LA", "RGBA") else image.convert("RGBA")
+    return Image.composite(
+        colours.convert(mode), Image.new(mode, image.size, "white"), colours.getchannel("A")
+    )
 
 
 def _fit(image: Image.Image, shape: tuple[int, ...]) -> tuple[Pixels, int]:
@@ -246,7 +293,8 @@ def _fit(image: Image.Image, shape: tuple[int, ...]) -> tuple[Pixels, int]:
     fitted[:] = paper
     top, left = (height - size[1]) // 2, (width - size[0]) // 2
     fitted[top : top + size[1], left : left + size[0]] = levels
-    return fitted, int(np.mean(paper))
+    weights = [1.0] if paper.ndim == 0 else [0.299, 0.587, 0.114]  # ITU-R 601, as greys are made of colours
+    return fitted, round(float(np.dot(weights, np.atleast_1d(paper))))
 
 
 def _border_median(levels: Pixels) -> npt.NDArray[np.uint8]:

@@ -26,7 +26,7 @@ router = APIRouter(include_in_schema=False)
 @router.get("/", response_class=HTMLResponse)
 async def home(request: Request, models: ModelsDep, settings: SettingsDep) -> HTMLResponse:
     """Show the three pictures."""
-    version = models.store.find(settings.default_model)
+    version = models.find(settings.default_model)
     return TEMPLATES.TemplateResponse(
         request, "home.html", {"version": version, "manifest": version.manifest, "settings": settings}
     )

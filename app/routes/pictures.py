@@ -63,7 +63,7 @@ async def samples(
     values = query.model_dump(exclude={"model", "format"})
     values["seed"] = secrets.randbelow(MAX_SEED + 1) if query.seed is None else query.seed
     chosen = {name: values[name] for name in ("n", "seed", "temperature", "render")}
-    picture = await engine.run(explore.samples, model, settings, query.look, **chosen)
+    picture = await engine.run(explore.samples(model, settings, query.look, **chosen))
     return png(
         picture,
         model,
@@ -85,10 +85,13 @@ async def interpolate(
     check_format("format", query.format)
     model = await finder.find(query.model)
     ends = query.model_dump(include={"axis", "low", "high", "steps"})
-    picture = await engine.run(
-        explore.interpolate, model, settings, query.look, **ends, seed=query.seed, z=query.code
-    )
-    values = query.model_dump(exclude={"model", "format"}) | vars(explore.resolve_walk(model, **ends))
+    walk = explore.resolve_walk(model, settings, **ends)
+    work = explore.interpolate(model, settings, query.look, walk, seed=query.seed, z=query.code)
+    picture = await engine.run(work)
+    values = query.model_dump(exclude={"model", "format"}) | vars(walk)
+    if query.code is not None:
+        # Written afresh: a + that the client wrote would come back as a space.
+        values["z"] = ",".join(map(repr, query.code))
     return png(
         picture,
         model,
@@ -113,7 +116,7 @@ async def reconstruct_examples(
     """Encode and decode the held-out images that the model ships: originals above, reconstructions below."""
     check_format("format", query.format)
     model = await finder.find(query.model)
-    picture = await engine.run(explore.reconstruct_examples, model, settings, query.look)
+    picture = await engine.run(explore.reconstruct_examples(model, settings, query.look))
     values = query.model_dump(exclude={"model", "format"})
     return png(picture, model, permanent=pinned(query.model), location=address("/reconstruct", model, values))
 
@@ -140,7 +143,7 @@ async def reconstruct(
     check_format("format", query.format)
     model = await finder.find(query.model)
     files = await deps.read_files(request)
-    picture = await engine.run(explore.reconstruct, model, settings, query.look, files, query.invert)
+    picture = await engine.run(explore.reconstruct(model, settings, query.look, files, query.invert))
     return png(picture, model, permanent=False)
 
 
@@ -157,6 +160,7 @@ for _path, _endpoint, _method in (
 @router.get("/samples.{suffix}", include_in_schema=False)
 @router.get("/interpolate.{suffix}", include_in_schema=False)
 @router.get("/reconstruct.{suffix}", include_in_schema=False)
+@router.post("/reconstruct.{suffix}", include_in_schema=False)
 async def other_format(suffix: str) -> Response:
     """Say which formats there are, for an address that ends in another."""
     raise UnsupportedFormat("format", suffix, deps.FORMATS)

@@ -23,7 +23,7 @@ async def livez(response: Response) -> dict[str, str]:
 async def readyz(response: Response, models: ModelsDep) -> dict[str, Any]:
     """Answer 200 when the default model is warm, else 503 with the reason; list versions not served."""
     response.headers.update(NO_CACHE)
-    return {"status": "ready", "models": models.opened, "rejected": models.store.rejected}
+    return {"status": "ready", "models": models.opened, "rejected": models.rejected}
 
 
 @router.get("/version", summary="What is running")
@@ -32,7 +32,7 @@ async def version(models: ModelsDep, settings: SettingsDep) -> dict[str, Any]:
     store = models.store
     return {
         "version": metadata.version("vitrine"),
-        "default_model": store.find(settings.default_model).reference,
+        "default_model": models.find(settings.default_model).reference,
         "models": [
             {
                 "model": found.reference,

@@ -24,12 +24,14 @@ def model(tmp_path_factory):
 
 def drawn(model, look=LIGHT, **changes):
     request = {"n": 5, "seed": 3, "temperature": 1.0, "render": "mean"} | changes
-    return explore.samples(model, LIMITS, look, **request)
+    return explore.samples(model, LIMITS, look, **request)()
 
 
 def walked(model, look=Look(None, 1, "light"), **changes):  # noqa: B008  a frozen value
-    request = {"axis": 0, "low": -1.0, "high": 1.0, "steps": 3, "seed": None, "z": None} | changes
-    return explore.interpolate(model, LIMITS, look, **request)
+    ends = {"axis": 0, "low": -1.0, "high": 1.0, "steps": 3} | changes
+    base = {"seed": ends.pop("seed", None), "z": ends.pop("z", None)}
+    walk = explore.resolve_walk(model, LIMITS, **ends)
+    return explore.interpolate(model, LIMITS, look, walk, **base)()
 
 
 def level(value):
@@ -104,7 +106,7 @@ def test_a_walk_between_equal_ends_is_a_constant_strip(model):
 
 def test_originals_stand_above_their_reconstructions(model):
     files = [(f"file[{i}]", png_bytes(np.full((8, 8), value, np.uint8))) for i, value in enumerate((51, 204))]
-    picture = explore.reconstruct(model, LIMITS, Look(ink="light"), files, "no")
+    picture = explore.reconstruct(model, LIMITS, Look(ink="light"), files, "no")()
     pixels = pixels_of(picture.png)
     assert pixels.shape == (16, 16)
     assert (pixels[:, :8] == 51).all()
@@ -116,7 +118,7 @@ def test_the_lower_row_is_what_the_model_makes_of_the_upper(model):
     stripes = np.zeros((8, 8), np.uint8)
     stripes[:, ::2] = 204  # the mean of each half is 102, all that the fake model keeps
     pixels = pixels_of(
-        explore.reconstruct(model, LIMITS, Look(ink="light"), [("file", png_bytes(stripes))], "no").png
+        explore.reconstruct(model, LIMITS, Look(ink="light"), [("file", png_bytes(stripes))], "no")().png
     )
     assert np.array_equal(pixels[:8], stripes)
     assert set(pixels[8:].ravel().tolist()) == {102}
@@ -124,14 +126,14 @@ def test_the_lower_row_is_what_the_model_makes_of_the_upper(model):
 
 def test_more_images_than_columns_give_further_pairs_of_rows(model):
     files = [("file", png_bytes(np.full((8, 8), 20 * i, np.uint8))) for i in range(5)]
-    pixels = pixels_of(explore.reconstruct(model, LIMITS, Look(2, 1, "light"), files, "no").png)
+    pixels = pixels_of(explore.reconstruct(model, LIMITS, Look(2, 1, "light"), files, "no")().png)
     assert pixels.shape == (6 * 8, 2 * 8)
     assert pixels[::8, 0].tolist() == [0, 0, 40, 40, 80, 80]
     assert pixels[::8, 8].tolist() == [20, 20, 60, 60, 0, 0]
 
 
 def test_the_models_own_examples_are_reconstructed(model):
-    pixels = pixels_of(explore.reconstruct_examples(model, LIMITS, Look(ink="light")).png)
+    pixels = pixels_of(explore.reconstruct_examples(model, LIMITS, Look(ink="light"))().png)
     assert pixels[::8, ::8].tolist() == [[51, 204], [51, 204]]
 
 
@@ -167,7 +169,25 @@ def test_a_picture_with_too_many_pixels_is_refused(model):
     request = {"n": 5, "seed": 1, "temperature": 1.0, "render": "mean"}
     fault = faults(explore.samples, model=model, limits=limits, look=Look(2), **request)
     assert "VITRINE_MAX_PIXELS" in fault.expected
-    assert explore.samples(model, limits, Look(2), **request | {"n": 4}).rows == 2
+    assert explore.samples(model, limits, Look(2), **request | {"n": 4})().rows == 2
+
+
+@pytest.mark.parametrize(("count", "columns", "cells"), [(3, 4, 6), (3, None, 6), (26, 25, 100), (5, 2, 12)])
+def test_a_reconstructions_pixels_are_counted_as_they_are_drawn(model, count, columns, cells):
+    files = [("file", png_bytes(np.zeros((8, 8), np.uint8)))] * count
+    for allowed in (cells, cells - 1):
+        limits = Settings(max_pixels=64 * allowed)
+        request = {"model": model, "limits": limits, "look": Look(columns), "files": files, "invert": "no"}
+        if allowed == cells:
+            assert pixels_of(explore.reconstruct(**request)().png).size == 64 * cells
+        else:
+            assert faults(explore.reconstruct, **request).code == "too_many_pixels"
+
+
+def test_a_refusal_comes_before_any_work(model):
+    work = explore.samples(model, LIMITS, LIGHT, n=3, seed=1, temperature=1.0, render="mean")
+    assert callable(work)  # nothing has been computed yet
+    assert faults(drawn, model=model, temperature=4.0000001).received == "4.0000001"
 
 
 @pytest.mark.parametrize(

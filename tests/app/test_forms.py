@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.errors import MalformedUpload
+from app.errors import MalformedUpload, UploadError
 from app.forms import Part, parse_form
 
 TYPE = "multipart/form-data; boundary=frontier"
@@ -45,10 +45,12 @@ def test_every_prefix_of_a_form_is_refused():
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (body((FILE, b"")) + b"more", "closing boundary"),
+        (body((FILE, b"")) + b"more", "text after the closing boundary"),
+        (body((FILE, b"")) + body((FILE, b"")), "text after the closing boundary"),
+        (b"--frontier\r\n" + FILE + b"\r\n\r\nDATA--frontier--", "no closing boundary"),
+        (body((FILE + b";" * 51, b"x")), "more than 50 options"),
         (body((b"Content-Type: image/png", b"x")), "without a name"),
         (body((b'Content-Disposition: attachment; name="file"', b"x")), "without a name"),
-        (body((FILE, b"x"), (FILE, b"y"), (FILE, b"z")), "more than 2 files"),
         (body(*[(FIELD, b"x")] * 17), "more than 16 fields"),
         (body((FIELD, b"x" * 1025)), "more than 1024 bytes"),
     ],
@@ -56,6 +58,16 @@ def test_every_prefix_of_a_form_is_refused():
 def test_what_breaks_the_rules_is_refused_with_the_rule(content, reason):
     with pytest.raises(MalformedUpload, match=reason):
         parse_form(content, TYPE, max_files=2)
+
+
+def test_too_many_files_are_refused_with_the_limit():
+    with pytest.raises(UploadError, match="VITRINE_MAX_UPLOAD_IMAGES") as caught:
+        parse_form(body((FILE, b"x"), (FILE, b"y"), (FILE, b"z")), TYPE, max_files=2)
+    assert (caught.value.status, caught.value.faults[0].parameter) == (422, "file")
+
+
+def test_an_empty_form_has_no_parts():
+    assert parse_form(b"--frontier--\r\n", TYPE, max_files=1) == []
 
 
 def test_a_content_type_without_a_boundary_is_refused():

@@ -1,12 +1,13 @@
+import json
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
-from app.errors import ModelError
+from app.errors import ModelError, StoreError
 from app.models import TILE, Model, Models
 from app.store import scan
-from tests.fakes import FakeRuntime, open_fake, write_version
+from tests.fakes import FakeRuntime, list_files, open_fake, png_bytes, seal, write_version
 
 
 @pytest.fixture
@@ -36,6 +37,55 @@ class Broken(FakeRuntime):
 
     def decode(self, z):
         return np.resize(self.images, (len(z), *self.images.shape))
+
+
+def failing_open(*bad):
+    """Opens every version but those in `bad`, for which it fails as a broken SavedModel does."""
+
+    def open_runtime(folder, threads):
+        opened.append(folder.name)
+        if folder.name in bad:
+            raise KeyError("draw")
+        return open_fake(folder, threads)
+
+    opened = open_runtime.opened = []
+    return open_runtime
+
+
+def test_a_version_that_cannot_be_opened_is_passed_over_and_the_one_before_it_serves(tmp_path):
+    for number in (1, 2):
+        write_version(tmp_path, number=number)
+    write_version(tmp_path, name="other", number=2)
+    models = Models(scan(tmp_path), failing_open("2"), threads=1)
+    models.open_newest("fake")
+    assert models.find("fake").number == 1
+    assert set(models.rejected) == {"fake/2", "other/2"}
+    assert "KeyError" in models.rejected["fake/2"]
+
+
+def test_a_version_that_cannot_be_opened_is_tried_once(tmp_path):
+    write_version(tmp_path)
+    open_runtime = failing_open("1")
+    models = Models(scan(tmp_path), open_runtime, threads=1)
+    for _ in range(3):
+        with pytest.raises(ModelError, match="fake@1: KeyError"):
+            models.get(models.store.find("fake@1"))
+    assert open_runtime.opened == ["1"]
+
+
+def test_without_a_usable_default_model_the_service_does_not_start(tmp_path):
+    write_version(tmp_path)
+    with pytest.raises(StoreError, match="default model fake cannot be served"):
+        Models(scan(tmp_path), failing_open("1"), threads=1).open_newest("fake")
+
+
+def test_examples_that_are_not_the_models_images_are_found_out_while_warming_up(tmp_path):
+    folder = write_version(tmp_path, shape=(8, 8))
+    (folder / "examples" / "0.png").write_bytes(png_bytes(np.zeros((9, 8), np.uint8)))
+    rewritten = json.loads((folder / "manifest.json").read_text()) | {"files": list_files(folder)}
+    seal(folder, rewritten)
+    with pytest.raises(ModelError, match=r"examples/0\.png"):
+        Model(scan(tmp_path).find("fake"), FakeRuntime()).warm_up()
 
 
 @pytest.mark.parametrize(

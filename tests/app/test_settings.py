@@ -18,7 +18,13 @@ def test_a_command_line_option_wins_over_the_environment(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("VITRINE_PORT", "eighty"), ("VITRINE_PORT", "65536"), ("VITRINE_WORKERS", "0")]
+    ("name", "value"),
+    [
+        ("VITRINE_PORT", "eighty"),
+        ("VITRINE_PORT", "65536"),
+        ("VITRINE_WORKERS", "0"),
+        ("VITRINE_DEFAULT_MODEL", "a@latest"),
+    ],
 )
 def test_a_bad_value_names_its_variable_and_what_was_found(monkeypatch, name, value):
     monkeypatch.setenv(name, value)

@@ -1,4 +1,5 @@
 import json
+import os
 import shutil
 
 import pytest
@@ -109,6 +110,21 @@ def test_a_version_that_is_itself_a_link_is_refused(tmp_path):
     assert "symbolic link" in reason(tmp_path / "store" / "fake" / "1")
 
 
+def test_a_model_whose_folder_is_a_link_is_refused(tmp_path):
+    write_version(tmp_path / "elsewhere", name="linked")
+    write_version(tmp_path / "store")
+    (tmp_path / "store" / "linked").symlink_to(tmp_path / "elsewhere" / "linked")
+    found = store.scan(tmp_path / "store")
+    assert found.references == ["fake@1"]
+    assert "symbolic link" in found.rejected["linked"]
+
+
+def test_a_reason_is_printable_whatever_the_file_is_called(tmp_path):
+    write_version(tmp_path)
+    (write_version(tmp_path, number=2) / os.fsdecode(b"odd\xff")).write_text("x")
+    assert store.scan(tmp_path).rejected["fake/2"].isascii()
+
+
 def test_a_path_that_leaves_the_version_is_never_read(version):
     files = list_files(version)
     files[0] |= {"path": "../../../etc/passwd"}
@@ -126,8 +142,14 @@ def test_a_path_that_leaves_the_version_is_never_read(version):
         ({"name": "other"}, "name"),
         ({"walk": {"axis": 2}}, "walk.axis"),
         ({"examples": ["examples/9.png"]}, "examples"),
+        ({"image": {"shape": [0, 8]}}, "image.shape"),
+        ({"walk": {"axis": 0, "low": 1.0, "high": None}}, "walk"),
+        ({"walk": {"axis": 0, "low": 1.0, "high": -1.0}}, "walk"),
+        ({"walk": {"axis": 0, "low": -9.0, "high": 1.0}}, "walk.low"),
+        ({"walk": {"axis": 0, "steps": 65}}, "walk.steps"),
+        ({"axes": [{"kl": 1, "mean": 0, "std": 1, "quantiles": {"0.025": 9, "0.975": 10}}] * 2}, "axes.0"),
         ({"prior": {"name": "gaussian_mixture"}}, "prior.name"),
-        ({"axes": [{"kl": 1, "mean": 0, "std": 1, "quantiles": {}}] * 2}, "axes.0.quantiles"),
+        ({"axes": [{"kl": 1, "mean": 0, "std": 1, "quantiles": {}}] * 2}, "axes.0"),
     ],
 )
 def test_a_manifest_that_contradicts_itself_or_the_format_is_refused(version, changes, word):

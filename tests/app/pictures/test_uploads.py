@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from app.errors import UnsupportedUpload, UploadError
-from app.pictures.uploads import read_upload, sniff
+from app.pictures.uploads import read_uploads, sniff
 from app.settings import Settings
 from tests.fakes import png_bytes
 
@@ -18,7 +18,7 @@ SHAPE = (28, 28)
 
 
 def read(data, shape=SHAPE, invert="no"):
-    return read_upload(data, shape, invert, LIMITS)
+    return read_uploads([("file", data)], shape, invert, LIMITS)[0]
 
 
 def encoded(image, kind="PNG", **options):
@@ -163,6 +163,40 @@ def test_a_transparent_level_of_a_16_bit_grey_shows_white():
     assert (pixels[0, 0], pixels[-1, 0]) == (255, 20)
 
 
+@pytest.mark.parametrize("depth", [1, 2, 4, 8])
+def test_a_transparent_level_of_a_grey_of_few_bits_shows_white(depth):
+    def chunk(name, content):
+        return (
+            struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+        )
+
+    row = b"\0" + b"\x00" * (28 * depth // 8 // 2 + 4)
+    row = row[: 1 + (28 * depth + 7) // 8].ljust(1 + (28 * depth + 7) // 8, b"\xff")
+    parts = [(b"IHDR", struct.pack(">IIBBBBB", 28, 28, depth, 0, 0, 0, 0))]
+    parts += [(b"tRNS", struct.pack(">H", 0)), (b"IDAT", zlib.compress(row * 28)), (b"IEND", b"")]
+    png = b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts)
+    assert set(read(png).pixels.ravel().tolist()) == {255}  # 0 is transparent, the rest is white already
+
+
+def test_a_transparent_middle_grey_of_4_bits_shows_white():
+    def chunk(name, content):
+        return (
+            struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+        )
+
+    parts = [(b"IHDR", struct.pack(">IIBBBBB", 28, 28, 4, 0, 0, 0, 0)), (b"tRNS", struct.pack(">H", 3))]
+    parts += [(b"IDAT", zlib.compress((b"\0" + b"\x35" * 14) * 28)), (b"IEND", b"")]
+    png = b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts)
+    assert read(png).pixels[0, :4].tolist() == [255, 85, 255, 85]
+
+
+@pytest.mark.parametrize("colour", [(0, 255, 0), (255, 0, 255), (255, 255, 0), (0, 0, 255)])
+def test_a_coloured_page_is_light_or_dark_alike_for_grey_and_for_colour(colour):
+    page = encoded(Image.new("RGB", SHAPE, colour))
+    grey = read(page, invert="auto").notes
+    assert grey == read(page, shape=(28, 28, 3), invert="auto").notes
+
+
 @pytest.mark.parametrize("level", [0, 255])
 def test_cmyk_jpegs_keep_their_polarity(level):
     image = Image.new("RGB", SHAPE, (level, level, level)).convert("CMYK")
@@ -187,6 +221,29 @@ def test_exif_orientation_is_applied(orientation):
     exif = Image.Exif()
     exif[0x0112] = orientation
     assert np.array_equal(read(encoded(stored, exif=exif)).pixels, np.asarray(upright))
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation_is_applied_to_a_large_jpeg_that_is_decoded_in_part(orientation):
+    upright = Image.new("L", (800, 800), 0)
+    upright.paste(255, (0, 0, 400, 200))
+    turn = {
+        2: Image.Transpose.FLIP_LEFT_RIGHT,
+        3: Image.Transpose.ROTATE_180,
+        4: Image.Transpose.FLIP_TOP_BOTTOM,
+        5: Image.Transpose.TRANSPOSE,
+        6: Image.Transpose.ROTATE_90,
+        7: Image.Transpose.TRANSVERSE,
+        8: Image.Transpose.ROTATE_270,
+    }.get(orientation)
+    # Two tags: the orientation, and a resolution that is text and no number, as some programs write it.
+    tags = struct.pack("<HHII", 0x0112, 3, 1, orientation) + struct.pack("<HHI4s", 0x011A, 2, 4, b"odd\0")
+    exif = b"Exif\0\0II*\0" + struct.pack("<IH", 8, 2) + tags + struct.pack("<I", 0)
+    stored = upright if turn is None else upright.transpose(turn)
+    pixels = read(encoded(stored, "JPEG", exif=exif, quality=95)).pixels
+    assert pixels[3, 3] > 240
+    assert pixels[3, 24] < 15
+    assert pixels[24, 3] < 15
 
 
 def test_a_broken_exif_block_is_ignored():
@@ -274,7 +331,7 @@ def test_what_is_not_one_of_the_five_formats_is_refused_with_their_names(data):
     assert "PNG, JPEG, WebP, GIF or BMP" in fault.expected
 
 
-@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "BMP"])
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF", "BMP"])
 @pytest.mark.parametrize("share", [0.2, 0.5, 0.9])
 def test_a_truncated_file_is_named_as_such(kind, share):
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
@@ -319,7 +376,29 @@ def test_a_compressed_text_bomb_in_a_png_is_refused():
 def test_a_jpeg_with_thousands_of_scans_is_refused_before_it_is_decoded():
     data = encoded(Image.new("L", (64, 64)), "JPEG", progressive=True)
     scan = data.index(b"\xff\xda")
-    assert refusal(data[:scan] + b"\xff\xda" * 3000 + data[scan:]).code == "too_many_scans"
+    header = data[scan : scan + 10]
+    assert refusal(data[:scan] + header * 3000 + data[scan:]).code == "too_many_scans"
+
+
+def test_bytes_behind_a_jpeg_that_look_like_scans_do_not_count():
+    film = np.random.default_rng(0).bytes(9_000_000)  # as phones append to their moving pictures
+    assert film.count(b"\xff\xda") > 100
+    read(encoded(Image.new("L", (64, 64)), "JPEG") + film)
+
+
+def test_all_pictures_of_an_upload_share_one_budget_of_pixels():
+    half = png_of_size(4000, 4000)
+    with pytest.raises(UploadError) as caught:
+        read_uploads([("file[0]", half), ("file[1]", half)], SHAPE, "no", LIMITS)
+    fault = caught.value.faults[0]
+    assert (fault.parameter, fault.code) == ("file[1]", "too_many_pixels")
+
+
+def test_a_jpeg_of_several_pictures_gives_its_first():
+    first, second = (Image.new("L", (200, 200), level) for level in (30, 220))
+    upload = read(encoded(first, "MPO", save_all=True, append_images=[second]))
+    assert np.abs(upload.pixels.astype(int) - 30).max() <= 2
+    assert any("frames are ignored" in note for note in upload.notes)
 
 
 def test_a_progressive_jpeg_is_read():

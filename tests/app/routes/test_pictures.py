@@ -111,9 +111,12 @@ def test_an_interpolation_passes_by_the_first_sample_of_its_seed(client):
     assert np.array_equal(strip[4:, :8], sample[4:])
 
 
-def test_an_interpolation_from_a_code_has_a_permanent_address(client):
-    response = client.get("/interpolate?axis=0&z=0,-3")
-    assert client.get(response.headers["content-location"]).content == response.content
+@pytest.mark.parametrize("z", ["0,-3", "%2B1,0", "1e%2B0,-0.0", ".5,2.", "1e-7,8"])
+def test_an_interpolation_from_a_code_has_a_permanent_address(client, z):
+    response = client.get(f"/interpolate?axis=0&z={z}")
+    again = client.get(response.headers["content-location"])
+    assert again.content == response.content
+    assert again.headers["content-location"] == response.headers["content-location"]
 
 
 @pytest.mark.parametrize("kind", ["form", "raw"])
@@ -152,12 +155,11 @@ def test_what_was_done_to_an_upload_is_told_in_a_header(client):
 
 
 def test_the_address_may_end_in_png_and_the_end_wins_over_the_accept_header(client):
-    for path in ("/samples", "/interpolate", "/reconstruct"):
-        response = client.get(f"{path}.png?seed=1" if path == "/samples" else f"{path}.png")
-        assert response.status_code == 200
-        assert (
-            client.get(f"{path}.png", headers={"Accept": "text/html"}).headers["content-type"] == "image/png"
-        )
+    for address in ("/samples?seed=1", "/interpolate", "/reconstruct"):
+        path, _, query = address.partition("?")
+        found = client.get(f"{path}.png?{query}", headers={"Accept": "text/html"})
+        assert found.headers["content-type"] == "image/png"
+        assert found.content == client.get(address).content
 
 
 # Numbers follow the project's list of bad inputs.
@@ -258,8 +260,21 @@ def test_a_temperature_of_nothing_gives_the_centre_of_the_prior(client, value):
     assert set(pixels.ravel().tolist()) == {128}
 
 
-def test_a_walk_between_equal_ends_is_allowed(client):  # 17
-    assert client.get("/interpolate?low=1&high=1").status_code == 200
+def test_a_walk_between_equal_ends_is_a_constant_strip(client):  # 17
+    pixels = pixels_of(client.get("/interpolate?low=1&high=1").content)
+    assert np.array_equal(pixels[:, :8], pixels[:, 8:16])
+
+
+def test_a_thousand_unknown_parameters_are_answered_briefly(client):
+    response = client.get("/samples?" + "&".join(f"p{number}=1" for number in range(1000)))
+    assert_problem(response, 422, "p0")
+    assert len(response.content) < 5_000
+
+
+def test_a_bad_number_is_refused_at_once_even_when_every_lane_is_busy(client, monkeypatch):
+    monkeypatch.setattr(client.app.state.engine, "_admitted", 10**6)
+    for url in ("/samples?n=401", "/samples?seed=-1", "/samples?columns=0", "/interpolate?axis=99"):
+        assert_problem(client.get(url), 422)
 
 
 def test_an_answer_of_too_many_pixels_is_refused(client):  # 21
@@ -300,6 +315,11 @@ def test_other_methods_are_refused_with_those_allowed(client, method):  # 30, 31
     assert response.headers["allow"] == "GET, HEAD"
     if method != "POST":
         assert client.request(method, "/reconstruct").headers["allow"] == "GET, HEAD, POST"
+    assert client.request(method, "/static/style.css").headers["allow"] == "GET, HEAD"
+
+
+def test_an_upload_to_an_address_of_another_format_is_refused_like_a_download(client):
+    assert_problem(client.post("/reconstruct.jpg", files={"file": SQUARE}), 406, "format", "png")
 
 
 @pytest.mark.parametrize(
@@ -375,9 +395,6 @@ def test_a_compressed_body_is_refused(client):  # 42
             },
             id="a megabyte after the last part",
         ),
-        pytest.param(
-            form(*[(f'name="file"; filename="{i}"', SQUARE) for i in range(33)]), id="too many files"
-        ),
     ],
 )
 def test_a_malformed_form_is_refused_quickly(client, request_):  # 46, 48, 49
@@ -391,6 +408,11 @@ def test_a_form_without_the_field_names_the_fields_it_has(client):  # 47
     response = client.post("/reconstruct", files={"image": ("a.png", SQUARE)})
     assert_problem(response, 422, "file", "image")
     assert_problem(client.post("/reconstruct", **form()), 422, "file", "no fields")
+
+
+def test_more_files_than_allowed_are_refused_with_the_limit(client):
+    files = [("file", (f"{number}.png", SQUARE)) for number in range(33)]
+    assert_problem(client.post("/reconstruct", files=files), 422, "file", "VITRINE_MAX_UPLOAD_IMAGES")
 
 
 def test_text_in_the_field_is_refused(client):  # 47
