@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from app.errors import VitrineError
 from app.main import app
@@ -124,8 +123,7 @@ def test_no_document_names_an_error_that_does_not_exist():
 @pytest.mark.process
 @pytest.mark.tensorflow
 def test_every_example_of_readme_does_what_it_says(tmp_path):
-    noise = np.random.default_rng(0).integers(0, 256, (90, 60, 3), dtype=np.uint8)
-    Image.fromarray(noise).save(tmp_path / "shirt.jpg")
+    (tmp_path / "docs").symlink_to(PROJECT / "docs")
     commands = [line for block in blocks("sh") for line in block.splitlines() if line.startswith("curl")]
     assert len(commands) >= 6
     with serving(tmp_path) as server:
@@ -168,12 +166,14 @@ def test_readmes_training_commands_make_the_shipped_model_again(tmp_path):
         )
         assert done.returncode == 0, done.stderr
     history = json.loads((tmp_path / "runs" / "fashion-dense" / "history.json").read_text())
-    assert 0.0308 <= history["val_loss"][-1] <= 0.0318
     made = json.loads((tmp_path / "model_store" / "fashion-dense" / "1" / "manifest.json").read_text())
     shipped = json.loads((SHIPPED_STORE / "fashion-dense" / "1" / "manifest.json").read_text())
     assert made["metrics"]["test"]["reconstruction_mse"] <= 0.0190
     same_place = all(
         made["training"][key] == shipped["training"][key] for key in ("machine", "libraries", "config")
     )
-    if same_place:  # elsewhere arithmetic rounds differently, and nothing more is promised
+    if same_place:
+        assert 0.0308 <= history["val_loss"][-1] <= 0.0318
         assert made["training"]["weights_sha256"] == shipped["training"]["weights_sha256"]
+    else:  # arithmetic rounds differently there, and the last epochs scatter as between two seeds
+        assert 0.0300 <= history["val_loss"][-1] <= 0.0330
