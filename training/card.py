@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 from training.config import Config
+from training.likelihoods import from_config
 
 TEMPLATE = """# {name}
 
@@ -12,7 +13,7 @@ A variational autoencoder with {latent_dim} latent axes for {height} x {width} g
 ## What it is
 
 - Encoder: {pixels} pixels -> {encoder} (dense, ReLU) -> z_mean and z_log_var, {latent_dim} each (linear).
-- Decoder: {latent_dim} -> {decoder} (dense, ReLU) -> {pixels} (linear), the mean of p(x given z).
+- Decoder: {latent_dim} -> {decoder} (dense, ReLU) -> {outputs} (linear), what p(x given z) takes for a pixel.
 - Prior p(z): N(0, I). Observation model p(x given z): {likelihood}.
 - Objective: {objective}
 
@@ -27,7 +28,7 @@ Bounds on log p(x) ({bounds_protocol}):
 |---|---|---|---|
 {bounds}
 
-Bits per dim count a pixel as one of 256 levels: the density times the width of a level, 1/255.{width_warning}
+Bits per dim count a pixel as one of 256 levels{level_width}.{width_warning}
 
 Latent axes, over the {num_train} training images (an axis is active if the variance of its posterior
 mean exceeds 0.01): {active} of {latent_dim} active, KL {kl:.2f} nats in all.
@@ -63,7 +64,7 @@ OBJECTIVES = {
 }
 
 WIDTH_WARNING = (
-    "\nA Gaussian of variance {variance:g} is absurdly wide for pixels in [0, 1]: storing the raw bytes\n"
+    "\nThis likelihood is absurdly wide for pixels in [0, 1]: storing the raw bytes\n"
     "costs 8 bits a pixel. The figure says what the loss really claims, and that it can hardly tell a good\n"
     "model from a dead one."
 )
@@ -80,6 +81,7 @@ def model_card(config: Config, recorded: dict[str, Any], metrics: dict[str, Any]
     height, width = recorded["image_shape"][:2]
     bounds, axes, test = metrics["bounds"], metrics["axes"], metrics["test"]
     libraries, machine = recorded["libraries"], recorded["machine"]
+    likelihood = from_config(config.likelihood, config.likelihood_variance, config.likelihood_components)
     too_wide = bounds["log_p_x"][0]["bits_per_dim"] > 8
     return TEMPLATE.format(
         name=config.name,
@@ -90,7 +92,9 @@ def model_card(config: Config, recorded: dict[str, Any], metrics: dict[str, Any]
         pixels=math.prod(recorded["image_shape"]),
         encoder=" -> ".join(map(str, config.encoder_units)),
         decoder=" -> ".join(map(str, config.decoder_units)),
-        likelihood=f"a Gaussian with variance {config.likelihood_variance:g}, independent per pixel",
+        outputs=f"{math.prod(recorded['image_shape'])} x {likelihood.num_parameters}",
+        likelihood=likelihood.description
+        + "".join(f", {name} {value:g}" for name, value in likelihood.parameters.items()),
         objective=OBJECTIVES[config.objective].format(pixels=math.prod(recorded["image_shape"])),
         mse=test["reconstruction_mse"],
         pca=test["pca_reconstruction_mse"],
@@ -100,7 +104,8 @@ def model_card(config: Config, recorded: dict[str, Any], metrics: dict[str, Any]
             f"| {row['k']} | {row['nats']:.2f} | {row['standard_error']:.2f} | {row['bits_per_dim']:.3f} |"
             for row in bounds["log_p_x"]
         ),
-        width_warning=WIDTH_WARNING.format(variance=config.likelihood_variance) if too_wide else "",
+        level_width=": the density times the width of a level, 1/255" if likelihood.log_level_width else "",
+        width_warning=WIDTH_WARNING if too_wide else "",
         num_train=recorded["splits"]["train"],
         active=sum(axis["active"] for axis in axes),
         kl=sum(axis["kl"] for axis in axes),

@@ -123,8 +123,9 @@ def describe(config: Path) -> None:
     experiment = configs.load(config)
     for key, value in experiment.as_dict().items():
         click.echo(f"{key:20} {value}")
-    sigma = experiment.likelihood_variance**0.5
-    click.echo(f"\np(x given z) is a Gaussian with standard deviation {sigma:.3f} per pixel.")
+    click.echo(f"\np(x given z): {experiment.likelihood}")
+    if experiment.likelihood_variance is not None:
+        click.echo(f"its standard deviation is {experiment.likelihood_variance**0.5:.3f} per pixel.")
     click.echo("beta, the weight of KL, is 1.")
     if experiment.objective == "textbook":
         click.echo("The loss is (SSE + KL) / pixels: the negative ELBO, up to a constant, of variance 1/2.")

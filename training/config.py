@@ -16,7 +16,14 @@ from training.errors import ConfigError
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")  # what model_store/README.md allows
 OPTIMIZERS = ("adam", "nadam")
 OBJECTIVES = ("textbook", "elbo")
-LIKELIHOODS = ("gaussian",)
+LIKELIHOODS = (  # training.likelihoods.NAMES, which cannot be asked without loading TensorFlow
+    "gaussian",
+    "gaussian-shared",
+    "gaussian-per-pixel",
+    "bernoulli",
+    "continuous-bernoulli",
+    "discretized-logistic",
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +37,8 @@ class Config:
         encoder_units: widths of the encoder's hidden layers, from the image inwards.
         decoder_units: widths of the decoder's hidden layers, from z outwards.
         likelihood: the observation model p(x given z) that the exported decoder declares.
-        likelihood_variance: variance of the Gaussian, per pixel, for pixels in [0, 1].
+        likelihood_variance: variance of ``gaussian``, per pixel, for pixels in [0, 1]; for that one alone.
+        likelihood_components: logistics in the mixture of ``discretized-logistic``.
         objective: ``textbook`` is the squared error averaged over pixels plus KL over pixels;
             ``elbo`` is the negative ELBO in nats per image.
             ``textbook`` goes with a Gaussian of variance 1/2 alone.
@@ -51,13 +59,14 @@ class Config:
     encoder_units: tuple[int, ...]
     decoder_units: tuple[int, ...]
     likelihood: str
-    likelihood_variance: float
     objective: str
     optimizer: str
     learning_rate: float
     epochs: int
     batch_size: int
     seed: int
+    likelihood_variance: float | None = None
+    likelihood_components: int = 1
     walk_axis: int = 0
     walk_low: float | None = None
     walk_high: float | None = None
@@ -74,7 +83,12 @@ class Config:
             self.name,
         )
         _require(0 <= self.seed < 2**32, "seed", "0 to 2^32 - 1", self.seed)
-        for field in ("latent_dim", "epochs", "batch_size", "likelihood_variance", "learning_rate"):
+        fixed = self.likelihood == "gaussian"
+        variance = self.likelihood_variance
+        known = variance is not None and 0 < variance < math.inf
+        expected = "greater than zero and finite" if fixed else "left out: it belongs to gaussian alone"
+        _require(known if fixed else variance is None, "likelihood_variance", expected, variance)
+        for field in ("latent_dim", "epochs", "batch_size", "learning_rate", "likelihood_components"):
             value = getattr(self, field)
             _require(0 < value < math.inf, field, "greater than zero and finite", value)
         for field in ("encoder_units", "decoder_units"):

@@ -125,7 +125,7 @@ def importance_weighted_bounds(vae: VariationalAutoencoder, images: Array, k: in
         z_mean, z_log_var = vae.encoder(batch, training=False)
         z = z_mean + tf.exp(z_log_var / 2) * tf.random.normal((k, *z_mean.shape))  # (k, B, D)
         decoded = vae.decoder(tf.reshape(z, (-1, z.shape[-1])), training=False)
-        decoded = tf.reshape(decoded, (k, *batch.shape))
+        decoded = tf.reshape(decoded, (k, *batch.shape, decoded.shape[-1]))
         log_prob = vae.likelihood.log_prob(batch[None], decoded)
         log_prob = tf.reduce_sum(log_prob, axis=tuple(range(2, len(log_prob.shape))))  # (k, B)
         log_weights = objectives.log_weights(log_prob, z, z_mean, z_log_var)

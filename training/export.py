@@ -97,7 +97,7 @@ def write_decoder(vae: VariationalAutoencoder, path: Path) -> None:
     def draw(z: tf.Tensor, noise: tf.Tensor) -> dict[str, tf.Tensor]:
         return {"image": likelihood.draw(vae.decoder(z, training=False), noise)}
 
-    z_shape, image_shape = vae.decoder.input_shape[1:], vae.decoder.output_shape[1:]
+    z_shape, image_shape = vae.decoder.input_shape[1:], vae.decoder.output_shape[1:-1]
     noise_shape = likelihood.noise_shape(image_shape)
     _write_saved_model(
         vae.decoder,

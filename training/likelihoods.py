@@ -1,18 +1,71 @@
-"""Observation models p(x given z): a log-density, a mean and a draw.
+"""Observation models p(x given z): a log-density or log-probability, a mean and a draw.
 
-Each takes what the decoder's network gives and knows nothing of the network.
+Each takes what the decoder's network gives and knows nothing of the network. S is the shape of one image, P
+the number of parameters that a likelihood needs for every pixel: `decoded` is (B, *S, P) float32, raw network
+output that any value may stand in. Pixels are float32 in [0, 1]; an 8-bit level v is the pixel v / 255.
+
+A *density* is over [0, 1]-scaled pixels, a *probability* over the 256 levels of a pixel (or over {0, 1}). The
+two are compared through ``log_level_width``, the log of the width of one level on the scale of the density.
 """
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import tensorflow as tf
 
 Tensor = Any  # tf.Tensor; TensorFlow publishes no types
 
+LEVELS = 255.0  # the highest 8-bit level
+# The narrowest Gaussian whose density at its mean, times the width of a level, is no more than one. Narrower,
+# a density over pixels that only take 256 values could be driven beyond every bound.
+MIN_VARIANCE = 1 / (2 * math.pi * LEVELS**2)
+MIN_SCALE = 0.1  # of a logistic, in levels: narrower than a level needs, wide enough for float32
+START = math.log(math.e - 1)  # where softplus is one
+START_SCALE = 20.0  # of a logistic, in levels, where the network's output is zero
+START_VARIANCE = 0.05  # of a Gaussian, where the network's output is zero
 
-class Gaussian:
+
+class Likelihood:
+    """What every observation model has."""
+
+    name: ClassVar[str]
+    description: ClassVar[str]  # half a sentence for people, after "p(x given z) is"
+    log_level_width: ClassVar[float]
+
+    num_parameters = 1  # P
+    num_shared = 0  # how many of the P, the last ones, are one number for all pixels and images
+
+    @property
+    def parameters(self) -> dict[str, float]:
+        """The numbers that define the family, beside what the decoder gives."""
+        return {}
+
+    def log_prob(self, images: Tensor, decoded: Tensor) -> Tensor:
+        """Return log p(x given z) of every pixel in nats, (B, *S)."""
+        raise NotImplementedError
+
+    def mean(self, decoded: Tensor) -> Tensor:
+        """Return E[x given z], (B, *S)."""
+        raise NotImplementedError
+
+    def draw(self, decoded: Tensor, noise: Tensor) -> Tensor:
+        """Return a draw from p(x given z), (B, *S), a deterministic function of `noise`.
+
+        Args:
+            decoded: (B, *S, P).
+            noise: (B, *noise_shape(S)), uniform on the open interval (0, 1).
+        """
+        raise NotImplementedError
+
+    def noise_shape(self, image_shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the shape of the noise that one draw of one image consumes."""
+        return image_shape
+
+
+class Gaussian(Likelihood):
     """A Gaussian with one fixed variance, independent per pixel, around the decoder's output.
+
+    log N(x; m, v) = -(x - m)^2 / (2 v) - log(2 pi v) / 2.
 
     Args:
         variance: per pixel, for pixels scaled to [0, 1].
@@ -22,9 +75,8 @@ class Gaussian:
     """
 
     name = "gaussian"
-    # log of the width of an 8-bit level on [0, 1]. A density times this width is about the probability of the
-    # level, which is how a density is compared with a distribution over 256 levels.
-    log_level_width = -math.log(255)
+    description = "a Gaussian of fixed variance, independent per pixel"
+    log_level_width = -math.log(LEVELS)
 
     def __init__(self, variance: float) -> None:
         if not variance > 0:
@@ -32,40 +84,247 @@ class Gaussian:
         self.variance = float(variance)
 
     @property
-    def parameters(self) -> dict[str, float]:
-        """The numbers that define the density."""
+    def parameters(self) -> dict[str, float]:  # noqa: D102
         return {"variance": self.variance}
 
-    def log_prob(self, images: Tensor, decoded: Tensor) -> Tensor:
-        """Return log p(x given z) per pixel, in nats, of the density over [0, 1]-scaled pixels.
-
-        log N(x; m, v) = -(x - m)^2 / (2 v) - log(2 pi v) / 2. Shapes: all (B, H, W), float32.
-        """
-        constant = 0.5 * math.log(2 * math.pi * self.variance)
-        return -tf.math.squared_difference(images, decoded) / (2 * self.variance) - constant
+    def log_prob(self, images: Tensor, decoded: Tensor) -> Tensor:  # noqa: D102
+        return _log_normal(images, decoded[..., 0], math.log(self.variance))
 
     def mean(self, decoded: Tensor) -> Tensor:
-        """Return E[x given z], (B, H, W): the decoder's output itself, which may leave [0, 1]."""
-        return decoded
-
-    def noise_shape(self, image_shape: tuple[int, ...]) -> tuple[int, ...]:
-        """Return the shape of the uniform noise that one draw consumes."""
-        return image_shape
+        """Return the decoder's output itself, which may leave [0, 1]."""
+        return decoded[..., 0]
 
     def draw(self, decoded: Tensor, noise: Tensor) -> Tensor:
-        """Return a draw from p(x given z), a deterministic function of `noise`.
+        """Return m + sqrt(v) * Phi^-1(noise): inverse transform sampling."""
+        return decoded[..., 0] + math.sqrt(self.variance) * tf.math.ndtri(noise)
 
-        Inverse transform sampling: x = m + sqrt(v) * Phi^-1(noise).
 
-        Args:
-            decoded: (B, H, W) float32.
-            noise: (B, H, W) float32, uniform on the open interval (0, 1).
+class GaussianPerPixel(Likelihood):
+    """A Gaussian whose mean and variance the decoder gives for every pixel of every image.
+
+    v = MIN_VARIANCE + START_VARIANCE * softplus(second parameter + log(e - 1)): smooth, never below the
+    floor, and of a size that float32 holds whatever the network gives.
+    """
+
+    name = "gaussian-per-pixel"
+    description = "a Gaussian whose variance the decoder gives for every pixel"
+    log_level_width = -math.log(LEVELS)
+    num_parameters = 2
+
+    def log_prob(self, images: Tensor, decoded: Tensor) -> Tensor:  # noqa: D102
+        return _log_normal(images, decoded[..., 0], tf.math.log(self._variance(decoded)))
+
+    def mean(self, decoded: Tensor) -> Tensor:
+        """Return the first parameter, which may leave [0, 1]."""
+        return decoded[..., 0]
+
+    def draw(self, decoded: Tensor, noise: Tensor) -> Tensor:
+        """Return m + sqrt(v) * Phi^-1(noise)."""
+        return decoded[..., 0] + tf.sqrt(self._variance(decoded)) * tf.math.ndtri(noise)
+
+    def _variance(self, decoded: Tensor) -> Tensor:
+        return MIN_VARIANCE + START_VARIANCE * tf.math.softplus(decoded[..., 1] + START)
+
+
+class GaussianShared(GaussianPerPixel):
+    """A Gaussian whose mean the decoder gives, and whose one variance is learned with the weights.
+
+    At the optimum the variance is the mean squared error, which balances reconstruction against KL without a
+    weight to tune (Rybkin, Daniilidis & Levine 2021).
+    """
+
+    name = "gaussian-shared"
+    description = "a Gaussian with one learned variance, independent per pixel"
+    num_shared = 1
+
+
+class Bernoulli(Likelihood):
+    """A coin for every pixel, by its log-odds. A probability for black and white pixels, 0 or 1, alone."""
+
+    name = "bernoulli"
+    description = "a Bernoulli distribution, independent per pixel, for pixels that are 0 or 1"
+    log_level_width = 0.0
+
+    def log_prob(self, images: Tensor, decoded: Tensor) -> Tensor:
+        """Return x * logit - log(1 + exp(logit)), which is normalised over x in {0, 1} only."""
+        logits = decoded[..., 0]
+        return images * logits - tf.math.softplus(logits)
+
+    def mean(self, decoded: Tensor) -> Tensor:  # noqa: D102
+        return tf.sigmoid(decoded[..., 0])
+
+    def draw(self, decoded: Tensor, noise: Tensor) -> Tensor:
+        """Return 1 where the noise is below the probability, else 0."""
+        return tf.cast(noise < self.mean(decoded), tf.float32)
+
+
+class ContinuousBernoulli(Likelihood):
+    """The Bernoulli's formula made a density over [0, 1] by its constant (Loaiza-Ganem & Cunningham 2019).
+
+    With log-odds h: p(x) = h exp(h x) / (exp(h) - 1).
+    """
+
+    name = "continuous-bernoulli"
+    description = "a continuous Bernoulli density, independent per pixel"
+    log_level_width = -math.log(LEVELS)
+
+    def log_prob(self, images: Tensor, decoded: Tensor) -> Tensor:
+        """Return h x - log((exp(h) - 1) / h)."""
+        logits = decoded[..., 0]
+        # log((e^h - 1) / h) = h / 2 + log(sinh(h / 2) / (h / 2)), whose second term is even.
+        return images * logits - (logits / 2 + _log_sinhc(logits / 2))
+
+    def mean(self, decoded: Tensor) -> Tensor:
+        """Return 1/2 + (coth(h / 2) - 2 / h) / 2, the slope of the constant."""
+        half = decoded[..., 0] / 2
+        near = tf.abs(half) < 0.1
+        far = tf.where(near, tf.ones_like(half), half)
+        series = half / 3 - half**3 / 45
+        return 0.5 + 0.5 * tf.where(near, series, 1 / tf.tanh(far) - 1 / far)
+
+    def draw(self, decoded: Tensor, noise: Tensor) -> Tensor:
+        """Return log(1 + u (exp(h) - 1)) / h, the inverse of the distribution function."""
+        logits = decoded[..., 0]
+        near = tf.abs(logits) < 1e-3
+        far = tf.where(near, tf.ones_like(logits), logits)
+        # For h > 0 the mirror image keeps every exponent below zero: x(u; h) = 1 - x(1 - u; -h).
+        size = -tf.abs(far)
+        mirrored = tf.where(far > 0, 1 - noise, noise)
+        drawn = tf.math.log1p(mirrored * tf.math.expm1(size)) / size
+        return tf.where(near, noise, tf.where(far > 0, 1 - drawn, drawn))
+
+
+class DiscretizedLogistic(Likelihood):
+    """A mixture of K logistics per pixel, cut into the 256 levels.
+
+    Salimans et al. 2017; with K = 1, Kingma et al. 2016.
+    P(v) = sum_k w_k (F((v + 1/2 - m_k) / s_k) - F((v - 1/2 - m_k) / s_k)), F the logistic function, where the
+    lowest level takes everything below it and the highest everything above, so that it sums to one.
+    The parameters of a pixel are K logits of w, K means and K scales; all components start with a scale of
+    START_SCALE levels and means spread evenly over the range.
+
+    Args:
+        components: K.
+
+    Raises:
+        ValueError: fewer than one component.
+    """
+
+    name = "discretized-logistic"
+    description = "a mixture of discretized logistics, independent per pixel"
+    log_level_width = 0.0
+
+    def __init__(self, components: int) -> None:
+        if components < 1:
+            raise ValueError(f"components: expected at least 1. Received: {components!r}")
+        self.components = components
+        self.num_parameters = 3 * components
+
+    @property
+    def parameters(self) -> dict[str, float]:  # noqa: D102
+        return {"components": self.components}
+
+    def log_prob(self, images: Tensor, decoded: Tensor) -> Tensor:
+        """Return the log-probability of each pixel's level."""
+        log_weights, means, scales = self._split(decoded)
+        levels = tf.round(images * LEVELS)[..., None]
+        return tf.reduce_logsumexp(log_weights + log_level_prob(levels, means, scales), axis=-1)
+
+    def mean(self, decoded: Tensor) -> Tensor:
+        """Return the mean of the mixture confined to the levels' range, exact to within half a level.
+
+        The mean of a logistic variable clipped to [0, 255] is s (softplus(m / s) - softplus((m - 255) / s)).
         """
-        return decoded + math.sqrt(self.variance) * tf.math.ndtri(noise)
+        log_weights, means, scales = self._split(decoded)
+        clipped = scales * (tf.math.softplus(means / scales) - tf.math.softplus((means - LEVELS) / scales))
+        return tf.reduce_sum(tf.exp(log_weights) * clipped, axis=-1) / LEVELS
+
+    def noise_shape(self, image_shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Return S + (2,): one number chooses the component, one the value."""
+        return (*image_shape, 2)
+
+    def draw(self, decoded: Tensor, noise: Tensor) -> Tensor:
+        """Choose a component by the first number, draw from its logistic by the second, round to a level."""
+        log_weights, means, scales = self._split(decoded)
+        below = tf.cumsum(tf.exp(log_weights), axis=-1, exclusive=True)
+        chosen = tf.reduce_sum(tf.cast(noise[..., :1] >= below, tf.int32), axis=-1) - 1
+        mean, scale = (tf.gather(part, chosen, batch_dims=len(chosen.shape)) for part in (means, scales))
+        uniform = noise[..., 1]
+        value = mean + scale * (tf.math.log(uniform) - tf.math.log1p(-uniform))
+        return tf.clip_by_value(tf.round(value), 0.0, LEVELS) / LEVELS
+
+    def _split(self, decoded: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return log w, m and s, each (B, *S, K); m and s in levels."""
+        logits, means, scales = tf.split(decoded, 3, axis=-1)
+        centres = (tf.range(self.components, dtype=tf.float32) + 0.5) / self.components
+        return (
+            tf.nn.log_softmax(logits, axis=-1),
+            LEVELS * (means + centres),
+            MIN_SCALE + START_SCALE * tf.math.softplus(scales + START),
+        )
 
 
-def from_config(name: str, variance: float) -> Gaussian:
-    """Return the likelihood called `name`."""
-    if name != Gaussian.name:
-        raise ValueError(f"likelihood: expected {Gaussian.name!r}. Received: {name!r}")
-    return Gaussian(variance)
+def log_level_prob(levels: Tensor, means: Tensor, scales: Tensor) -> Tensor:
+    """Return the log-probability of 8-bit levels under logistics cut at half levels, open at both ends.
+
+    With a and b the cut points below and above a level, F(b) - F(a) = F(b) F(-a) (1 - exp(a - b)), and a - b
+    is -1 / s whatever the level: no difference of close numbers is ever taken, so the formula needs no
+    special case in the tails.
+
+    Args:
+        levels: whole numbers 0 to 255.
+        means: m, in levels.
+        scales: s > 0, in levels.
+    """
+    log_above = tf.math.log_sigmoid((levels + 0.5 - means) / scales)
+    log_below = tf.math.log_sigmoid((means - levels + 0.5) / scales)
+    inner = log_above + log_below + tf.math.log(-tf.math.expm1(-1.0 / scales))
+    return tf.where(levels <= 0, log_above, tf.where(levels >= LEVELS, log_below, inner))
+
+
+def from_config(name: str, variance: float | None = None, components: int = 1) -> Likelihood:
+    """Return the likelihood called `name`.
+
+    Args:
+        name: one of ``NAMES``.
+        variance: of ``gaussian``.
+        components: of ``discretized-logistic``.
+
+    Raises:
+        ValueError: there is no such likelihood, or it lacks what it needs.
+    """
+    if name == Gaussian.name:
+        if variance is None:
+            raise ValueError("variance: expected a number for gaussian. Received: None")
+        return Gaussian(variance)
+    if name == DiscretizedLogistic.name:
+        return DiscretizedLogistic(components)
+    for kind in (GaussianShared, GaussianPerPixel, Bernoulli, ContinuousBernoulli):
+        if name == kind.name:
+            return kind()
+    raise ValueError(f"likelihood: expected one of {', '.join(NAMES)}. Received: {name!r}")
+
+
+NAMES = (
+    Gaussian.name,
+    GaussianShared.name,
+    GaussianPerPixel.name,
+    Bernoulli.name,
+    ContinuousBernoulli.name,
+    DiscretizedLogistic.name,
+)
+
+
+def _log_normal(x: Tensor, mean: Tensor, log_variance: Tensor) -> Tensor:
+    quadratic = tf.math.squared_difference(x, mean) * tf.exp(-log_variance)
+    return -0.5 * (quadratic + log_variance + math.log(2 * math.pi))
+
+
+def _log_sinhc(u: Tensor) -> Tensor:
+    """Return log(sinh(u) / u), even in u, by its series near zero and without overflow far from it."""
+    size = tf.abs(u)
+    near = size < 0.3
+    far = tf.where(near, tf.ones_like(size), size)  # both branches are differentiated: neither may overflow
+    small = tf.where(near, size, tf.zeros_like(size))
+    series = small**2 / 6 - small**4 / 180 + small**6 / 2835
+    return tf.where(near, series, far + tf.math.log1p(-tf.exp(-2 * far)) - tf.math.log(2 * far))

@@ -41,8 +41,16 @@ class VariationalAutoencoder(keras.Model):  # type: ignore[misc]  # Keras publis
     def __init__(self, config: Config, image_shape: tuple[int, ...]) -> None:
         super().__init__(name="vae")
         self.encoder = networks.dense_encoder(image_shape, config.encoder_units, config.latent_dim)
-        self.decoder = networks.dense_decoder(config.latent_dim, config.decoder_units, image_shape)
-        self.likelihood = likelihoods.from_config(config.likelihood, config.likelihood_variance)
+        self.likelihood = likelihoods.from_config(
+            config.likelihood, config.likelihood_variance, config.likelihood_components
+        )
+        self.decoder = networks.dense_decoder(
+            config.latent_dim,
+            config.decoder_units,
+            image_shape,
+            self.likelihood.num_parameters,
+            self.likelihood.num_shared,
+        )
         self.sampling = Sampling()
         self.objective = config.objective
         self.reconstruction_tracker = keras.metrics.Mean("reconstruction")
@@ -52,7 +60,7 @@ class VariationalAutoencoder(keras.Model):  # type: ignore[misc]  # Keras publis
         """Encode, draw once from q(z given x), decode.
 
         Returns:
-            ``z_mean`` and ``z_log_var``, (B, D), and ``decoded``, (B, H, W), the decoder's raw output.
+            ``z_mean`` and ``z_log_var``, (B, D), and ``decoded``, (B, H, W, P), the decoder's raw output.
         """
         z_mean, z_log_var = self.encoder(images)
         decoded = self.decoder(self.sampling(z_mean, z_log_var))
@@ -69,7 +77,7 @@ class VariationalAutoencoder(keras.Model):  # type: ignore[misc]  # Keras publis
         """Return the scalar to minimise, and note its parts for the progress display."""
         z_mean, z_log_var = y_pred["z_mean"], y_pred["z_log_var"]
         if self.objective == "textbook":
-            objective = objectives.textbook(x, y_pred["decoded"], z_mean, z_log_var)
+            objective = objectives.textbook(x, self.likelihood.mean(y_pred["decoded"]), z_mean, z_log_var)
         else:
             log_prob = self.likelihood.log_prob(x, y_pred["decoded"])
             objective = objectives.negative_elbo(log_prob, z_mean, z_log_var)

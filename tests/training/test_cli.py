@@ -26,7 +26,7 @@ def test_help_imports_nothing_heavy():
 def test_describe_says_what_the_loss_claims():
     text = CliRunner().invoke(cli, ["describe", DENSE]).output
     assert "latent_dim           10" in text
-    assert "standard deviation 0.707" in text
+    assert "standard deviation is 0.707" in text
     assert "variance 1/2" in text
 
 

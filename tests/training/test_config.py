@@ -59,7 +59,13 @@ def test_a_resolved_configuration_reads_back_as_itself():
         ({"walk_steps": 65}, "walk_steps: expected 2 to 64"),
         ({"optimizer": "sgd"}, "optimizer: expected one of"),
         ({"objective": "mse"}, "objective: expected one of"),
-        ({"likelihood": "bernoulli"}, "likelihood: expected one of"),
+        ({"likelihood": "poisson"}, "likelihood: expected one of"),
+        ({"likelihood": "bernoulli", "objective": "elbo"}, "likelihood_variance: expected left out"),
+        (
+            {"likelihood_variance": None, "objective": "elbo"},
+            "likelihood_variance: expected greater than zero",
+        ),
+        ({"likelihood_components": 0}, "likelihood_components: expected greater than zero"),
         ({"walk_axis": 2}, "walk_axis: expected 0 to latent_dim - 1"),
         ({"walk_low": -1.0}, "walk_low: expected given together with walk_high"),
         ({"walk_steps": 1}, "walk_steps: expected 2 to 64"),
@@ -83,6 +89,12 @@ def test_a_whole_number_may_stand_for_a_fraction():
 def test_a_variance_of_its_own_goes_with_the_elbo():
     resolved = config.from_dict(TINY | {"objective": "elbo", "likelihood_variance": 0.1})
     assert resolved.likelihood_variance == 0.1
+
+
+def test_the_known_likelihoods_are_those_there_are():
+    from training import likelihoods
+
+    assert config.LIKELIHOODS == likelihoods.NAMES
 
 
 @pytest.mark.parametrize("content", [None, b"name = ", b'name = "\xff"'])

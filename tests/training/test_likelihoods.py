@@ -1,46 +1,212 @@
 import math
+from decimal import Decimal, localcontext
+from statistics import NormalDist
 
 import numpy as np
 import pytest
 
 pytestmark = pytest.mark.tensorflow
 
-from training.likelihoods import Gaussian, from_config  # noqa: E402
+import tensorflow as tf  # noqa: E402
+
+from training import likelihoods  # noqa: E402
+from training.likelihoods import (  # noqa: E402
+    Bernoulli,
+    ContinuousBernoulli,
+    DiscretizedLogistic,
+    Gaussian,
+    GaussianPerPixel,
+    GaussianShared,
+)
+
+LEVELS = np.arange(256, dtype=np.float32) / 255
+
+DENSITIES = [Gaussian(0.01), Gaussian(0.5), GaussianPerPixel(), GaussianShared()]
+EVERY = [*DENSITIES, Bernoulli(), ContinuousBernoulli(), DiscretizedLogistic(1), DiscretizedLogistic(3)]
 
 
-@pytest.mark.parametrize("variance", [0.01, 0.5, 3.0])
-def test_the_density_integrates_to_one(variance):
-    x = np.linspace(-30, 30, 600_001, dtype=np.float32).reshape(-1, 1, 1)
-    density = np.exp(Gaussian(variance).log_prob(x, np.float32(0.3)).numpy().astype(np.float64))
-    # The sum over a fine grid of a smooth density is exact but for float32's rounding of each term.
-    assert density.sum() * 1e-4 == pytest.approx(1, abs=1e-4)
+def name_of(value):
+    return f"{value.name}-{value.num_parameters}" if isinstance(value, likelihoods.Likelihood) else str(value)
 
 
-def test_the_log_density_is_the_textbook_formula():
-    log_prob = Gaussian(0.5).log_prob(np.float32([[[1.0]]]), np.float32([[[0.25]]])).numpy()
+def random_parameters(likelihood, count, spread=2.0, seed=0):
+    """(count, P): what a network might give, for one pixel each."""
+    return (
+        np.random.default_rng(seed).normal(size=(count, likelihood.num_parameters), scale=spread).astype("f4")
+    )
+
+
+def over(values, parameters):
+    """Pair every value with every pixel's parameters: (values, pixels) and (values, pixels, P)."""
+    shape = (len(values), len(parameters))
+    return (
+        np.broadcast_to(np.float32(values)[:, None], shape),
+        np.broadcast_to(parameters[None], (*shape, parameters.shape[-1])),
+    )
+
+
+def uniform(count, *shape, seed=1):
+    return np.random.default_rng(seed).uniform(1e-6, 1 - 1e-6, (count, *shape)).astype("f4")
+
+
+@pytest.mark.parametrize("likelihood", DENSITIES, ids=name_of)
+def test_a_gaussian_density_integrates_to_one(likelihood):
+    parameters = random_parameters(likelihood, 20, spread=1.0)
+    grid = np.linspace(-12, 12, 200_001)
+    log_density = likelihood.log_prob(*over(grid, parameters)).numpy().astype(np.float64)
+    # A sum over a grid finer than any of these widths is exact but for float32's rounding of the terms.
+    np.testing.assert_allclose(np.exp(log_density).sum(axis=0) * (grid[1] - grid[0]), 1, atol=1e-3)
+
+
+def test_a_continuous_bernoulli_density_integrates_to_one_for_every_log_odds():
+    logits = np.float32([-30, -5, -1, -0.61, -0.59, -1e-3, 0, 1e-6, 1e-3, 0.59, 0.61, 1, 5, 30])[:, None]
+    grid = (np.arange(100_000) + 0.5) / 100_000
+    density = np.exp(ContinuousBernoulli().log_prob(*over(grid, logits)).numpy().astype(np.float64))
+    np.testing.assert_allclose(density.mean(axis=0), 1, atol=2e-5)  # the midpoint rule at this step
+
+
+@pytest.mark.parametrize("components", [1, 3, 5])
+@pytest.mark.parametrize("spread", [0.5, 5.0, 30.0])
+def test_discretized_logistics_sum_to_one_over_the_256_levels(components, spread):
+    likelihood = DiscretizedLogistic(components)
+    log_prob = likelihood.log_prob(*over(LEVELS, random_parameters(likelihood, 1000, spread))).numpy()
+    total = np.exp(log_prob.astype(np.float64)).sum(axis=0)
+    np.testing.assert_allclose(total, 1, atol=1e-5)
+    assert (log_prob <= 1e-6).all()  # a probability: no constant image can be coded in less than nothing
+
+
+def test_a_bernoulli_sums_to_one_over_black_and_white():
+    values, parameters = over([0.0, 1.0], random_parameters(Bernoulli(), 1000, 10))
+    total = np.exp(Bernoulli().log_prob(values, parameters).numpy().astype(np.float64)).sum(axis=0)
+    np.testing.assert_allclose(total, 1, atol=1e-5)
+
+
+def test_the_log_density_of_a_gaussian_is_the_textbook_formula():
+    log_prob = Gaussian(0.5).log_prob(np.float32([1.0]), np.float32([[0.25]])).numpy()
     assert log_prob.item() == pytest.approx(-(0.75**2) - 0.5 * math.log(math.pi), abs=1e-6)
 
 
-def test_draws_have_the_declared_mean_and_variance():
-    noise = np.random.default_rng(0).uniform(1e-6, 1 - 1e-6, (40_000, 1, 1)).astype(np.float32)
-    draws = Gaussian(0.5).draw(np.full_like(noise, 0.3), noise).numpy()
-    # Standard errors: mean 0.0035, variance 0.0035; four of each.
-    assert abs(draws.mean() - 0.3) < 0.0142
-    assert abs(draws.var() - 0.5) < 0.0142
+def test_no_density_over_levels_can_cost_less_than_nothing():
+    narrow = GaussianPerPixel()
+    log_prob = narrow.log_prob(np.float32([0.5]), np.float32([[0.5, -1e4]])).numpy().item()
+    bits = -(log_prob + narrow.log_level_width) / math.log(2)
+    assert bits == pytest.approx(0, abs=1e-3)
 
 
-def test_a_draw_is_a_function_of_its_noise():
-    decoded = np.full((2, 2, 2), 0.3, np.float32)
-    assert np.array_equal(Gaussian(0.5).draw(decoded, np.full_like(decoded, 0.5)).numpy(), decoded)
-    upper = (
-        Gaussian(0.25).draw(decoded, np.full_like(decoded, 0.8413447)).numpy()
-    )  # one standard deviation up
-    np.testing.assert_allclose(upper, 0.8, atol=1e-6)
+def reference_log_level_prob(level, mean, scale):
+    """The definition, with sixty digits: the difference of close numbers leaves few of them."""
+    with localcontext(prec=60):
+
+        def cdf(x):
+            return 1 / (1 + (-(Decimal(x) - Decimal(mean)) / Decimal(scale)).exp())
+
+        below = Decimal(0) if level == 0 else cdf(level - 0.5)
+        above = Decimal(1) if level == 255 else cdf(level + 0.5)
+        return float((above - below).ln())
 
 
-def test_the_mean_is_the_decoders_output_not_clipped():
-    decoded = np.float32([[[-0.2, 1.3]]])
-    assert np.array_equal(Gaussian(0.5).mean(decoded), decoded)
+@pytest.mark.parametrize("level", [0, 1, 100, 254, 255])
+@pytest.mark.parametrize("mean", [-20.0, 0.0, 99.7, 128.0, 255.0, 280.0])
+@pytest.mark.parametrize("scale", [3.0, 20.0, 300.0])
+def test_the_level_probability_agrees_with_its_definition(level, mean, scale):
+    found = likelihoods.log_level_prob(np.float32(level), np.float32(mean), np.float32(scale)).numpy()
+    assert found == pytest.approx(reference_log_level_prob(level, mean, scale), rel=1e-5, abs=1e-5)
+
+
+@pytest.mark.parametrize("mean", [-1e5, -300.0, 0.0, 127.5, 255.0, 1e5])
+@pytest.mark.parametrize("scale", [math.exp(-7), 0.1, 1.0, 1e5])
+def test_extreme_means_and_scales_have_a_finite_value_and_gradient(mean, scale):
+    levels = tf.range(256, dtype=tf.float32)
+    mean, scale = tf.constant(np.full(256, mean, "f4")), tf.constant(np.full(256, scale, "f4"))
+    with tf.GradientTape() as tape:
+        tape.watch([mean, scale])
+        log_prob = likelihoods.log_level_prob(levels, mean, scale)
+    assert np.isfinite(log_prob).all()
+    for gradient in tape.gradient(log_prob, [mean, scale]):
+        assert np.isfinite(gradient).all()
+
+
+@pytest.mark.parametrize("likelihood", EVERY, ids=name_of)
+@pytest.mark.parametrize("size", [0.0, 1.0, 60.0])
+def test_every_likelihood_has_finite_values_and_gradients(likelihood, size):
+    parameters = tf.constant(random_parameters(likelihood, 200, spread=size))
+    images = np.random.default_rng(1).integers(0, 2, 200).astype("f4")
+    with tf.GradientTape() as tape:
+        tape.watch(parameters)
+        log_prob = likelihood.log_prob(images, parameters)
+    assert np.isfinite(log_prob).all()
+    assert np.isfinite(tape.gradient(log_prob, parameters)).all()
+
+
+@pytest.mark.parametrize("likelihood", EVERY, ids=name_of)
+def test_draws_have_the_mean_that_the_likelihood_says(likelihood):
+    parameters = random_parameters(likelihood, 6, spread=0.7, seed=3)
+    count = 40_000
+    _, decoded = over(np.zeros(count), parameters)
+    noise = uniform(count, *likelihood.noise_shape((6,)))
+    draws = likelihood.draw(decoded, noise).numpy().astype(np.float64)
+    error = draws.std(axis=0) / math.sqrt(count)
+    # Four standard errors, and for discretized logistics the half level that the mean is exact to.
+    slack = 4 * error + (0.5 / 255 if isinstance(likelihood, DiscretizedLogistic) else 1e-6)
+    assert (np.abs(draws.mean(axis=0) - np.asarray(likelihood.mean(parameters[None]))[0]) < slack).all()
+
+
+@pytest.mark.parametrize("components", [1, 3])
+def test_draws_of_discretized_logistics_fall_on_levels_as_often_as_their_probability_says(components):
+    likelihood = DiscretizedLogistic(components)
+    parameters = random_parameters(likelihood, 1, spread=0.8, seed=5)
+    count = 200_000
+    _, decoded = over(np.zeros(count), parameters)
+    draws = likelihood.draw(decoded, uniform(count, 1, 2)).numpy().ravel()
+    levels = np.rint(draws * 255).astype(int)
+    np.testing.assert_allclose(draws, levels / 255, atol=1e-6)
+    expected = np.exp(likelihood.log_prob(*over(LEVELS, parameters)).numpy()[:, 0].astype(np.float64))
+    found = np.bincount(levels, minlength=256) / count
+    # Five binomial standard errors for each of 256 levels, and one count for the rarest.
+    assert (np.abs(found - expected) < 5 * np.sqrt(expected / count) + 1 / count).all()
+
+
+def test_a_continuous_bernoullis_draw_inverts_its_distribution():
+    logits = np.float32([-30, -2, -1e-4, 0, 1e-4, 2, 30])[:, None]
+    noise = np.float32(np.linspace(0.01, 0.99, 7))[:, None]
+    values, parameters = over(np.zeros(7), logits)
+    x = ContinuousBernoulli().draw(parameters, np.broadcast_to(noise, values.shape)).numpy().astype(float)
+    h = logits[:, 0].astype(np.float64)
+    near = np.abs(h) < 1e-3
+    safe = np.where(near, 1.0, h)
+    # F(x) = (e^(h x) - 1) / (e^h - 1), and x itself where h is nothing.
+    cdf = np.where(near, x, np.expm1(safe * x) / np.expm1(safe))
+    np.testing.assert_allclose(cdf, np.broadcast_to(noise, cdf.shape), rtol=2e-3)
+    assert (x >= 0).all()
+    assert (x <= 1).all()
+
+
+def test_a_gaussian_draw_is_a_function_of_its_noise():
+    decoded = np.full((2, 2, 2, 1), 0.3, "f4")
+    assert np.array_equal(Gaussian(0.5).draw(decoded, np.full((2, 2, 2), 0.5, "f4")).numpy(), decoded[..., 0])
+    up = np.full((2, 2, 2), NormalDist().cdf(1), "f4")  # one standard deviation
+    np.testing.assert_allclose(Gaussian(0.25).draw(decoded, up).numpy(), 0.8, atol=1e-6)
+
+
+def test_the_mean_of_a_gaussian_is_the_decoders_output_not_clipped():
+    decoded = np.float32([[[-0.2], [1.3]]])
+    assert np.array_equal(Gaussian(0.5).mean(decoded), decoded[..., 0])
+
+
+def test_the_mean_of_discretized_logistics_is_exact_to_half_a_level():
+    likelihood = DiscretizedLogistic(3)
+    parameters = random_parameters(likelihood, 300, spread=3)
+    prob = np.exp(likelihood.log_prob(*over(LEVELS, parameters)).numpy().astype(np.float64))
+    exact = (prob * LEVELS[:, None]).sum(axis=0)
+    assert np.abs(likelihood.mean(parameters).numpy() - exact).max() <= 0.5 / 255 + 1e-6
+
+
+def test_zero_parameters_start_wide_and_spread_over_the_range():
+    likelihood = DiscretizedLogistic(2)
+    log_weights, means, scales = likelihood._split(np.zeros((1, 6), "f4"))
+    np.testing.assert_allclose(np.exp(log_weights), [[0.5, 0.5]])
+    np.testing.assert_allclose(means, [[63.75, 191.25]])
+    np.testing.assert_allclose(scales, [[20.1, 20.1]], rtol=1e-6)
 
 
 @pytest.mark.parametrize("variance", [0.0, -1.0, float("nan")])
@@ -49,7 +215,16 @@ def test_a_variance_that_is_not_positive_is_refused(variance):
         Gaussian(variance)
 
 
-def test_a_likelihood_is_found_by_its_name():
-    assert from_config("gaussian", 0.5).parameters == {"variance": 0.5}
-    with pytest.raises(ValueError, match="'poisson'"):
-        from_config("poisson", 0.5)
+@pytest.mark.parametrize("name", likelihoods.NAMES)
+def test_a_likelihood_is_found_by_its_name(name):
+    found = likelihoods.from_config(name, variance=0.5, components=2)
+    assert found.name == name
+    assert found.description
+
+
+@pytest.mark.parametrize(
+    ("name", "options"), [("poisson", {}), ("gaussian", {}), ("discretized-logistic", {"components": 0})]
+)
+def test_a_likelihood_that_lacks_something_is_refused(name, options):
+    with pytest.raises(ValueError, match="Received"):
+        likelihoods.from_config(name, **options)

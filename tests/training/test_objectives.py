@@ -58,7 +58,7 @@ def test_the_textbook_loss_is_the_negative_elbo_of_a_gaussian_of_variance_one_ha
     images, decoded, z_mean, z_log_var = random_batch()
     pixels = 12
     textbook = objectives.textbook(images, decoded, z_mean, z_log_var)
-    log_prob = Gaussian(0.5).log_prob(images, decoded)
+    log_prob = Gaussian(0.5).log_prob(images, decoded[..., None])
     elbo = objectives.negative_elbo(log_prob, z_mean, z_log_var)
     assert pixels * float(textbook.loss) + pixels / 2 * math.log(math.pi) == pytest.approx(
         float(elbo.loss), rel=1e-6
@@ -71,7 +71,9 @@ def test_the_textbook_loss_has_the_gradient_of_the_negative_elbo():
     with tf.GradientTape(persistent=True) as tape:
         tape.watch([decoded, z_mean, z_log_var])
         textbook = objectives.textbook(images, decoded, z_mean, z_log_var).loss
-        elbo = objectives.negative_elbo(Gaussian(0.5).log_prob(images, decoded), z_mean, z_log_var).loss
+        elbo = objectives.negative_elbo(
+            Gaussian(0.5).log_prob(images, decoded[..., None]), z_mean, z_log_var
+        ).loss
     for variable in (decoded, z_mean, z_log_var):
         np.testing.assert_allclose(
             12 * tape.gradient(textbook, variable), tape.gradient(elbo, variable), rtol=1e-4, atol=1e-6
@@ -80,9 +82,9 @@ def test_the_textbook_loss_has_the_gradient_of_the_negative_elbo():
 
 def test_the_elbo_does_not_change_when_a_batch_is_repeated():
     images, decoded, z_mean, z_log_var = random_batch()
-    once = objectives.negative_elbo(Gaussian(0.5).log_prob(images, decoded), z_mean, z_log_var)
+    once = objectives.negative_elbo(Gaussian(0.5).log_prob(images, decoded[..., None]), z_mean, z_log_var)
     twice = objectives.negative_elbo(
-        Gaussian(0.5).log_prob(np.tile(images, (2, 1, 1)), np.tile(decoded, (2, 1, 1))),
+        Gaussian(0.5).log_prob(np.tile(images, (2, 1, 1)), np.tile(decoded, (2, 1, 1))[..., None]),
         np.tile(z_mean, (2, 1)),
         np.tile(z_log_var, (2, 1)),
     )
@@ -91,9 +93,9 @@ def test_the_elbo_does_not_change_when_a_batch_is_repeated():
 
 def test_twice_as_many_pixels_and_axes_double_both_terms():
     images, decoded, z_mean, z_log_var = random_batch()
-    once = objectives.negative_elbo(Gaussian(0.5).log_prob(images, decoded), z_mean, z_log_var)
+    once = objectives.negative_elbo(Gaussian(0.5).log_prob(images, decoded[..., None]), z_mean, z_log_var)
     wide = objectives.negative_elbo(
-        Gaussian(0.5).log_prob(np.tile(images, (1, 1, 2)), np.tile(decoded, (1, 1, 2))),
+        Gaussian(0.5).log_prob(np.tile(images, (1, 1, 2)), np.tile(decoded, (1, 1, 2))[..., None]),
         np.tile(z_mean, (1, 2)),
         np.tile(z_log_var, (1, 2)),
     )
@@ -144,7 +146,9 @@ class LinearGaussian:
         epsilon = np.random.default_rng(seed).standard_normal((k, *z_mean.shape)).astype(np.float32)
         z = z_mean + np.exp(z_log_var / 2) * epsilon
         decoded = (z @ self.W.T + self.mu).astype(np.float32)
-        log_prob = tf.reduce_sum(Gaussian(self.variance).log_prob(x[None].astype(np.float32), decoded), -1)
+        log_prob = tf.reduce_sum(
+            Gaussian(self.variance).log_prob(x[None].astype(np.float32), decoded[..., None]), -1
+        )
         weights = objectives.log_weights(log_prob, tf.constant(z), z_mean, z_log_var)
         return objectives.importance_weighted_bound(weights).numpy(), z_mean, z_log_var
 
