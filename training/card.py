@@ -60,7 +60,9 @@ OBJECTIVES = {
         "mean squared error over the {pixels} pixels + KL / {pixels}, which is (SSE + KL) / {pixels}: "
         "exactly the negative ELBO, up to a constant, of a Gaussian with variance 1/2."
     ),
-    "elbo": "the negative ELBO, in nats an image.",
+    "elbo": "the negative ELBO, in nats an image (beta {beta:g}, free bits {free_bits:g}).",
+    "iwae": "-L_k with k = {k}, in nats an image.",
+    "dreg": "-L_k with k = {k}, in nats an image, by the doubly reparameterised gradient.",
 }
 
 WIDTH_WARNING = (
@@ -95,7 +97,12 @@ def model_card(config: Config, recorded: dict[str, Any], metrics: dict[str, Any]
         outputs=f"{math.prod(recorded['image_shape'])} x {likelihood.num_parameters}",
         likelihood=likelihood.description
         + "".join(f", {name} {value:g}" for name, value in likelihood.parameters.items()),
-        objective=OBJECTIVES[config.objective].format(pixels=math.prod(recorded["image_shape"])),
+        objective=OBJECTIVES[config.objective].format(
+            pixels=math.prod(recorded["image_shape"]),
+            beta=config.beta,
+            free_bits=config.free_bits,
+            k=config.k,
+        ),
         mse=test["reconstruction_mse"],
         pca=test["pca_reconstruction_mse"],
         num_test=test["num_images"],

@@ -34,7 +34,7 @@ def cli() -> None:
     vitrine-train evaluate runs/fashion-dense
     vitrine-train export runs/fashion-dense
     """  # noqa: D301  \b is click's mark for "keep these lines"
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # read by TensorFlow when it is imported
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # read by TensorFlow when it is imported
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
 

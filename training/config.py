@@ -15,7 +15,7 @@ from training.errors import ConfigError
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")  # what model_store/README.md allows
 OPTIMIZERS = ("adam", "nadam")
-OBJECTIVES = ("textbook", "elbo")
+OBJECTIVES = ("textbook", "elbo", "iwae", "dreg")
 LIKELIHOODS = (  # training.likelihoods.NAMES, which cannot be asked without loading TensorFlow
     "gaussian",
     "gaussian-shared",
@@ -40,13 +40,17 @@ class Config:
         likelihood_variance: variance of ``gaussian``, per pixel, for pixels in [0, 1]; for that one alone.
         likelihood_components: logistics in the mixture of ``discretized-logistic``.
         objective: ``textbook`` is the squared error averaged over pixels plus KL over pixels;
-            ``elbo`` is the negative ELBO in nats per image.
-            ``textbook`` goes with a Gaussian of variance 1/2 alone.
+            ``elbo`` is the negative ELBO in nats per image; ``iwae`` is -L_k, ``dreg`` -L_k with the doubly
+            reparameterised gradient. ``textbook`` goes with a Gaussian of variance 1/2 alone.
         optimizer: ``adam`` or ``nadam``.
         learning_rate: step size of the optimizer.
         epochs: passes over the training split.
         batch_size: images in one step.
         seed: the one source of randomness: initial weights, order of images, posterior draws.
+        k: draws of q(z given x) for each image, of ``iwae`` and ``dreg``.
+        beta: weight of KL in training, of ``elbo``. Validation and evaluation always use 1.
+        kl_warmup_epochs: epochs over which that weight rises from 0 to beta, in equal steps a batch.
+        free_bits: nats that each axis may carry before it costs anything, of ``elbo``.
         walk_axis: axis that an interpolation walks along unless asked otherwise.
         walk_low: where the walk begins; not given, the axis' own 2.5 % quantile.
         walk_high: where the walk ends; not given, the axis' own 97.5 % quantile.
@@ -67,6 +71,10 @@ class Config:
     seed: int
     likelihood_variance: float | None = None
     likelihood_components: int = 1
+    k: int = 1
+    beta: float = 1.0
+    kl_warmup_epochs: int = 0
+    free_bits: float = 0.0
     walk_axis: int = 0
     walk_low: float | None = None
     walk_high: float | None = None
@@ -106,6 +114,13 @@ class Config:
             ordered = -8 <= self.walk_low <= self.walk_high <= 8  # what the service lets a request ask for
             ends = (self.walk_low, self.walk_high)
             _require(ordered, "walk_low", "-8 to walk_high, which is at most 8", ends)
+        weighted = self.objective in ("iwae", "dreg")
+        _require(self.k >= 2 if weighted else self.k == 1, "k", "2 or more for iwae and dreg, else 1", self.k)
+        for field, usual in (("beta", 1.0), ("kl_warmup_epochs", 0), ("free_bits", 0.0)):
+            value = getattr(self, field)
+            _require(0 <= value < math.inf, field, "zero or more, and finite", value)
+            alone = self.objective == "elbo" or value == usual
+            _require(alone, field, f"{usual} unless the objective is elbo", value)
         if self.objective == "textbook":
             _require(
                 self.likelihood == "gaussian" and self.likelihood_variance == 0.5,

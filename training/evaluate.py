@@ -127,8 +127,8 @@ def importance_weighted_bounds(vae: VariationalAutoencoder, images: Array, k: in
         decoded = vae.decoder(tf.reshape(z, (-1, z.shape[-1])), training=False)
         decoded = tf.reshape(decoded, (k, *batch.shape, decoded.shape[-1]))
         log_prob = vae.likelihood.log_prob(batch[None], decoded)
-        log_prob = tf.reduce_sum(log_prob, axis=tuple(range(2, len(log_prob.shape))))  # (k, B)
-        log_weights = objectives.log_weights(log_prob, z, z_mean, z_log_var)
+        per_draw = objectives.sum_over_image(log_prob, axes_before=2)  # (k, B)
+        log_weights = objectives.log_weights(per_draw, z, z_mean, z_log_var)
         values.append(objectives.importance_weighted_bound(log_weights).numpy())
     return np.concatenate(values)
 

@@ -13,11 +13,12 @@ UNITS = {
         "kl": "KL, nats per image",
     },
     "elbo": {
-        "loss": "negative ELBO, nats per image",
+        "loss": "loss: -ELBO, nats per image",
         "reconstruction": "-log p(x|z), nats per image",
         "kl": "KL, nats per image",
     },
 }
+UNITS["iwae"] = UNITS["dreg"] = UNITS["elbo"] | {"loss": "loss: -L_k, nats per image"}
 
 
 def training_curves(history: dict[str, list[float]], objective: str, title: str, path: Path) -> None:
@@ -25,7 +26,7 @@ def training_curves(history: dict[str, list[float]], objective: str, title: str,
 
     Args:
         history: epoch values by name: ``loss``, ``val_loss`` and so on.
-        objective: ``textbook`` or ``elbo``, which decides the units on the axes.
+        objective: as in a configuration; decides the units on the axes.
         title: name of the run.
         path: where the PNG goes.
     """

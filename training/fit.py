@@ -27,7 +27,7 @@ import tensorflow as tf
 from training import data
 from training.config import Config, from_dict
 from training.errors import RunError
-from training.vae import VariationalAutoencoder
+from training.vae import KLWarmUp, VariationalAutoencoder
 
 WEIGHTS = "weights.weights.h5"
 ENVIRONMENT = "environment.json"
@@ -72,7 +72,7 @@ def fit(config: Config, dataset: data.Dataset, out: Path, *, progress: bool | No
         epochs=config.epochs,
         batch_size=config.batch_size,
         validation_data=(dataset.validation,),
-        callbacks=[keras.callbacks.TerminateOnNaN()],
+        callbacks=_callbacks(config, len(dataset.train)),
         verbose=1 if show_bar else 2,
     ).history
     if not all(math.isfinite(value) for values in history.values() for value in values):
@@ -175,6 +175,14 @@ def machine() -> dict[str, Any]:
         "system": platform.system(),
         "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "default"),
     }
+
+
+def _callbacks(config: Config, num_images: int) -> list[keras.callbacks.Callback]:
+    callbacks = [keras.callbacks.TerminateOnNaN()]
+    if config.kl_warmup_epochs:
+        batches = math.ceil(num_images / config.batch_size)
+        callbacks.append(KLWarmUp(config.beta, config.kl_warmup_epochs * batches))
+    return callbacks
 
 
 def _optimizer(config: Config) -> keras.optimizers.Optimizer:

@@ -46,17 +46,77 @@ def textbook(images: Tensor, reconstruction: Tensor, z_mean: Tensor, z_log_var: 
     return Objective(squared_error + kl / pixels, squared_error, kl)
 
 
-def negative_elbo(log_prob: Tensor, z_mean: Tensor, z_log_var: Tensor) -> Objective:
-    """Return -ELBO = -E_q[log p(x given z)] + KL(q(z given x) || p(z)) in nats per image.
+def negative_elbo(
+    log_prob: Tensor, z_mean: Tensor, z_log_var: Tensor, beta: Tensor = 1.0, free_bits: float = 0.0
+) -> Objective:
+    """Return -E_q[log p(x given z)] + beta * KL(q(z given x) || p(z)) in nats per image.
+
+    With beta 1 and no free bits the loss is the negative ELBO. Any other value gives a loss that bounds
+    nothing, for training only; the parts are reported as they are in either case.
 
     Args:
         log_prob: (B, H, W), log p(x given z) per pixel at one draw of q(z given x) per image.
         z_mean: (B, D).
         z_log_var: (B, D).
+        beta: weight of KL (Higgins et al. 2017); below 1 while KL is warmed up.
+        free_bits: nats that each axis may carry on average over the batch before it costs anything, so that
+            no axis is given up early (Kingma et al. 2016).
     """
-    reconstruction = -tf.reduce_mean(tf.reduce_sum(log_prob, axis=tuple(range(1, len(log_prob.shape)))))
+    reconstruction = -tf.reduce_mean(sum_over_image(log_prob))
+    per_axis = tf.reduce_mean(kl_per_axis(z_mean, z_log_var), axis=0)
+    charged = tf.reduce_sum(tf.maximum(per_axis, free_bits))
+    return Objective(reconstruction + beta * charged, reconstruction, tf.reduce_sum(per_axis))
+
+
+def negative_importance_weighted_bound(
+    log_prob: Tensor, z: Tensor, z_mean: Tensor, z_log_var: Tensor
+) -> Objective:
+    """Return -L_k in nats per image, with its plain gradient (Burda, Grosse & Salakhutdinov 2016).
+
+    Args:
+        log_prob: (k, B, H, W), log p(x given z_i) per pixel.
+        z: (k, B, D), draws of q(z given x).
+        z_mean: (B, D).
+        z_log_var: (B, D).
+    """
+    per_draw = sum_over_image(log_prob, axes_before=2)
+    bound = importance_weighted_bound(log_weights(per_draw, z, z_mean, z_log_var))
     kl = tf.reduce_mean(tf.reduce_sum(kl_per_axis(z_mean, z_log_var), axis=1))
-    return Objective(reconstruction + kl, reconstruction, kl)
+    return Objective(-tf.reduce_mean(bound), -tf.reduce_mean(per_draw), kl)
+
+
+def doubly_reparameterised(
+    log_prob: Tensor, z: Tensor, z_mean: Tensor, z_log_var: Tensor
+) -> tuple[Objective, Tensor]:
+    """Return -L_k and the normalised weights, from which the DReG gradients follow (Tucker et al. 2019).
+
+    The loss is sum_i w_i log p(x, z_i) / q(z_i given x) with the weights w and the parameters of q held
+    constant. Its gradient by the decoder is that of -L_k. For the encoder, the gradient that reaches z_i is
+    to be multiplied by w_i once more before it goes on: sum_i w_i^2 d log p(x, z_i) / q(z_i given x) / d z_i,
+    whose signal does not drown in noise as k grows.
+
+    Args:
+        log_prob: (k, B, H, W), log p(x given z_i) per pixel.
+        z: (k, B, D), reparameterised draws of q(z given x).
+        z_mean: (B, D).
+        z_log_var: (B, D).
+
+    Returns:
+        The objective, whose ``loss`` has the value of -L_k, and w, (k, B), constant.
+    """
+    per_draw = sum_over_image(log_prob, axes_before=2)
+    log_w = log_weights(per_draw, z, tf.stop_gradient(z_mean), tf.stop_gradient(z_log_var))
+    weights = tf.stop_gradient(tf.nn.softmax(log_w, axis=0))
+    weighted = -tf.reduce_mean(tf.reduce_sum(weights * log_w, axis=0))
+    value = -tf.reduce_mean(importance_weighted_bound(log_w))
+    loss = weighted + tf.stop_gradient(value - weighted)  # the gradient of the one, the value of the other
+    kl = tf.reduce_mean(tf.reduce_sum(kl_per_axis(z_mean, z_log_var), axis=1))
+    return Objective(loss, -tf.reduce_mean(per_draw), kl), weights
+
+
+def sum_over_image(log_prob: Tensor, axes_before: int = 1) -> Tensor:
+    """Return the sum over the axes of an image, which begin after `axes_before`."""
+    return tf.reduce_sum(log_prob, axis=tuple(range(axes_before, len(log_prob.shape))))
 
 
 def log_normal(z: Tensor, mean: Tensor, log_var: Tensor) -> Tensor:

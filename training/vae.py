@@ -3,6 +3,7 @@
 from typing import Any
 
 import keras
+import tensorflow as tf
 
 from training import likelihoods, networks, objectives
 from training.config import Config
@@ -15,15 +16,20 @@ class Sampling(keras.layers.Layer):  # type: ignore[misc]  # Keras publishes no 
 
     The stream of epsilon is the layer's own: its seed is drawn when the layer is built, from the generator
     that ``keras.utils.set_random_seed`` seeds, so it repeats with the run and is not that of the weights.
+
+    Args:
+        k: draws for each image.
     """
 
-    def __init__(self, **kwargs: Any) -> None:
+    def __init__(self, k: int = 1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        self.k = k
         self.seed_generator = keras.random.SeedGenerator()
 
     def call(self, z_mean: Tensor, z_log_var: Tensor) -> Tensor:
-        """Return z, (B, D); a new draw at every call."""
-        epsilon = keras.random.normal(keras.ops.shape(z_mean), seed=self.seed_generator)
+        """Return z, (B, D), or (k, B, D) for k above one; a new draw at every call."""
+        shape = keras.ops.shape(z_mean)
+        epsilon = keras.random.normal(shape if self.k == 1 else (self.k, *shape), seed=self.seed_generator)
         return z_mean + keras.ops.exp(z_log_var / 2) * epsilon
 
 
@@ -51,20 +57,28 @@ class VariationalAutoencoder(keras.Model):  # type: ignore[misc]  # Keras publis
             self.likelihood.num_parameters,
             self.likelihood.num_shared,
         )
-        self.sampling = Sampling()
+        self.sampling = Sampling(config.k)
         self.objective = config.objective
+        self.free_bits = config.free_bits
+        # Changed by KLWarmUp while training; a variable, so that the compiled step sees the change.
+        self.beta = keras.Variable(config.beta, trainable=False, name="beta")
         self.reconstruction_tracker = keras.metrics.Mean("reconstruction")
         self.kl_tracker = keras.metrics.Mean("kl")
 
     def call(self, images: Tensor) -> dict[str, Tensor]:
-        """Encode, draw once from q(z given x), decode.
+        """Encode, draw from q(z given x), decode.
 
         Returns:
-            ``z_mean`` and ``z_log_var``, (B, D), and ``decoded``, (B, H, W, P), the decoder's raw output.
+            ``z_mean`` and ``z_log_var``, (B, D); ``z``, (B, D), and ``decoded``, (B, H, W, P), the decoder's
+            raw output. The last two have an axis of k before the others if k is above one.
         """
         z_mean, z_log_var = self.encoder(images)
-        decoded = self.decoder(self.sampling(z_mean, z_log_var))
-        return {"z_mean": z_mean, "z_log_var": z_log_var, "decoded": decoded}
+        z = self.sampling(z_mean, z_log_var)
+        decoded = self.decoder(keras.ops.reshape(z, (-1, z.shape[-1])))
+        if len(z.shape) == 3:
+            batch = keras.ops.shape(z)[1]
+            decoded = keras.ops.reshape(decoded, (z.shape[0], batch, *decoded.shape[1:]))
+        return {"z_mean": z_mean, "z_log_var": z_log_var, "z": z, "decoded": decoded}
 
     def compute_loss(
         self,
@@ -72,16 +86,68 @@ class VariationalAutoencoder(keras.Model):  # type: ignore[misc]  # Keras publis
         y: Tensor = None,  # noqa: ARG002  Keras' signature
         y_pred: Any = None,
         sample_weight: Tensor = None,  # noqa: ARG002
-        training: bool = True,  # noqa: ARG002
+        training: bool = True,
     ) -> Tensor:
-        """Return the scalar to minimise, and note its parts for the progress display."""
+        """Return the scalar to minimise, and note its parts for the progress display.
+
+        For validation it is the bound itself: beta 1, no free bits.
+        """
         z_mean, z_log_var = y_pred["z_mean"], y_pred["z_log_var"]
         if self.objective == "textbook":
             objective = objectives.textbook(x, self.likelihood.mean(y_pred["decoded"]), z_mean, z_log_var)
-        else:
+        elif self.objective == "elbo":
             log_prob = self.likelihood.log_prob(x, y_pred["decoded"])
-            objective = objectives.negative_elbo(log_prob, z_mean, z_log_var)
-        batch_size = keras.ops.shape(x)[0]  # so that a smaller last batch weighs less
+            relaxed = {"beta": self.beta, "free_bits": self.free_bits} if training else {}
+            objective = objectives.negative_elbo(log_prob, z_mean, z_log_var, **relaxed)
+        else:
+            log_prob = self.likelihood.log_prob(x[None], y_pred["decoded"])
+            objective = objectives.negative_importance_weighted_bound(
+                log_prob, y_pred["z"], z_mean, z_log_var
+            )
+        return self._note(objective, x)
+
+    def train_step(self, data: Any) -> dict[str, Tensor]:
+        """Take one step; with the doubly reparameterised gradients where they are asked for."""
+        if self.objective != "dreg":
+            return super().train_step(data)  # type: ignore[no-any-return]
+        images, _, _ = keras.utils.unpack_x_y_sample_weight(data)
+        with tf.GradientTape(persistent=True) as tape:
+            outputs = self(images, training=True)
+            log_prob = self.likelihood.log_prob(images[None], outputs["decoded"])
+            objective, weights = objectives.doubly_reparameterised(
+                log_prob, outputs["z"], outputs["z_mean"], outputs["z_log_var"]
+            )
+        decoder, encoder = self.decoder.trainable_variables, self.encoder.trainable_variables
+        by_decoder = tape.gradient(objective.loss, decoder)
+        by_z = tape.gradient(objective.loss, outputs["z"])
+        by_encoder = tape.gradient(outputs["z"], encoder, output_gradients=weights[..., None] * by_z)
+        self.optimizer.apply_gradients(zip([*by_encoder, *by_decoder], [*encoder, *decoder], strict=True))
+        loss = self._note(objective, images)
+        self._loss_tracker.update_state(loss, sample_weight=keras.ops.shape(images)[0])
+        return self.get_metrics_result()  # type: ignore[no-any-return]
+
+    def _note(self, objective: objectives.Objective, images: Tensor) -> Tensor:
+        batch_size = keras.ops.shape(images)[0]  # so that a smaller last batch weighs less
         self.reconstruction_tracker.update_state(objective.reconstruction, sample_weight=batch_size)
         self.kl_tracker.update_state(objective.kl, sample_weight=batch_size)
         return objective.loss
+
+
+class KLWarmUp(keras.callbacks.Callback):  # type: ignore[misc]  # Keras publishes no types
+    """Raises the weight of KL from 0 to beta, a little at every batch, and then leaves it there.
+
+    Args:
+        beta: where the weight ends.
+        num_batches: over how many batches.
+    """
+
+    def __init__(self, beta: float, num_batches: int) -> None:
+        super().__init__()
+        self.final = beta
+        self.num_batches = num_batches
+        self.seen = 0
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002  Keras' signature
+        """Set the weight for the batch to come."""
+        self.model.beta.assign(self.final * min(1.0, self.seen / max(1, self.num_batches)))
+        self.seen += 1

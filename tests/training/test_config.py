@@ -59,6 +59,12 @@ def test_a_resolved_configuration_reads_back_as_itself():
         ({"walk_steps": 65}, "walk_steps: expected 2 to 64"),
         ({"optimizer": "sgd"}, "optimizer: expected one of"),
         ({"objective": "mse"}, "objective: expected one of"),
+        ({"k": 5}, "k: expected 2 or more for iwae and dreg, else 1"),
+        ({"objective": "iwae"}, "k: expected 2 or more"),
+        ({"beta": 0.5}, "beta: expected 1.0 unless the objective is elbo"),
+        ({"objective": "elbo", "beta": -1.0}, "beta: expected zero or more"),
+        ({"objective": "elbo", "free_bits": float("nan")}, "free_bits: expected zero or more"),
+        ({"objective": "dreg", "k": 5, "kl_warmup_epochs": 2}, "kl_warmup_epochs: expected 0 unless"),
         ({"likelihood": "poisson"}, "likelihood: expected one of"),
         ({"likelihood": "bernoulli", "objective": "elbo"}, "likelihood_variance: expected left out"),
         (

@@ -7,7 +7,8 @@ pytestmark = pytest.mark.tensorflow
 
 import keras  # noqa: E402
 
-from training.vae import Sampling, VariationalAutoencoder  # noqa: E402
+from training.likelihoods import NAMES  # noqa: E402
+from training.vae import KLWarmUp, Sampling, VariationalAutoencoder  # noqa: E402
 
 
 def test_draws_have_the_posteriors_mean_and_standard_deviation():
@@ -40,6 +41,59 @@ def test_the_reported_loss_is_the_sum_of_its_reported_parts(tiny_config, tiny_da
     weight = 1 / 30 if objective == "textbook" else 1
     total = history["reconstruction"][0] + weight * history["kl"][0]
     assert history["loss"][0] == pytest.approx(total, rel=1e-5)
+
+
+@pytest.mark.parametrize(("objective", "k"), [("iwae", 5), ("dreg", 5)])
+def test_training_on_a_tighter_bound_lowers_it(tiny_config, tiny_dataset, objective, k):
+    keras.utils.set_random_seed(0)
+    vae = VariationalAutoencoder(dataclasses.replace(tiny_config, objective=objective, k=k), (6, 5))
+    vae.compile(optimizer=keras.optimizers.Nadam(0.01))
+    history = vae.fit(
+        tiny_dataset.train, validation_data=(tiny_dataset.validation,), batch_size=16, epochs=15, verbose=0
+    ).history
+    assert history["loss"][-1] < history["loss"][0] - 0.5
+    assert history["val_loss"][-1] == pytest.approx(history["loss"][-1], abs=1.0)
+    # -L_k is below the reconstruction error plus KL, which is the negative ELBO.
+    assert history["loss"][-1] < history["reconstruction"][-1] + history["kl"][-1]
+
+
+def test_k_draws_are_decoded_for_every_image(tiny_config, tiny_dataset):
+    vae = VariationalAutoencoder(dataclasses.replace(tiny_config, objective="iwae", k=7), (6, 5))
+    outputs = vae(tiny_dataset.test[:3])
+    assert outputs["z"].shape == (7, 3, 2)
+    assert outputs["decoded"].shape == (7, 3, 6, 5, 1)
+    np.testing.assert_allclose(outputs["decoded"][4, 2], vae.decoder(outputs["z"][4])[2], atol=1e-6)
+
+
+def test_validation_is_measured_on_the_bound_itself_whatever_training_relaxes(tiny_config, tiny_dataset):
+    reports = []
+    for changes in ({}, {"beta": 0.0, "free_bits": 3.0}):
+        keras.utils.set_random_seed(0)
+        vae = VariationalAutoencoder(dataclasses.replace(tiny_config, objective="elbo", **changes), (6, 5))
+        vae.compile(optimizer="nadam")
+        reports.append(vae.evaluate(tiny_dataset.validation, verbose=0, return_dict=True))
+    assert reports[0] == reports[1]
+
+
+def test_the_weight_of_kl_rises_in_equal_steps_and_stays(tiny_config, tiny_dataset):
+    vae = VariationalAutoencoder(dataclasses.replace(tiny_config, objective="elbo"), (6, 5))
+    vae.compile(optimizer="nadam")
+    seen = []
+    note = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: seen.append(float(vae.beta)))
+    vae.fit(tiny_dataset.train, batch_size=32, epochs=2, verbose=0, callbacks=[KLWarmUp(0.8, 5), note])
+    np.testing.assert_allclose(seen, [0, 0.16, 0.32, 0.48, 0.64, 0.8, 0.8, 0.8], rtol=1e-6)
+
+
+@pytest.mark.parametrize("likelihood", NAMES)
+def test_every_likelihood_trains(tiny_config, tiny_dataset, likelihood):
+    keras.utils.set_random_seed(0)
+    variance = 0.5 if likelihood == "gaussian" else None
+    changes = {"likelihood": likelihood, "likelihood_variance": variance, "likelihood_components": 2}
+    vae = VariationalAutoencoder(dataclasses.replace(tiny_config, objective="elbo", **changes), (6, 5))
+    vae.compile(optimizer=keras.optimizers.Nadam(0.01))
+    loss = vae.fit(tiny_dataset.train, batch_size=16, epochs=10, verbose=0).history["loss"]
+    assert np.isfinite(loss).all()
+    assert loss[-1] < loss[0]
 
 
 def test_validation_reports_the_same_parts(tiny_config, tiny_dataset):
