@@ -1,6 +1,7 @@
 """The model card: what a version is, how good it is, what it must not be used for, how to make it again."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from training.config import Config
@@ -12,8 +13,8 @@ A variational autoencoder with {latent_dim} latent axes for {height} x {width} g
 
 ## What it is
 
-- Encoder: {pixels} pixels -> {encoder} (dense, ReLU) -> z_mean and z_log_var, {latent_dim} each (linear).
-- Decoder: {latent_dim} -> {decoder} (dense, ReLU) -> {outputs} (linear), what p(x given z) takes for a pixel.
+- Encoder: {pixels} pixels -> {encoder} -> z_mean and z_log_var, {latent_dim} each (linear).
+- Decoder: {latent_dim} -> {decoder} -> {outputs} (linear), what p(x given z) takes for a pixel.
 - Prior p(z): N(0, I). Observation model p(x given z): {likelihood}.
 - Objective: {objective}
 
@@ -84,6 +85,12 @@ def model_card(config: Config, recorded: dict[str, Any], metrics: dict[str, Any]
     bounds, axes, test = metrics["bounds"], metrics["axes"], metrics["test"]
     libraries, machine = recorded["libraries"], recorded["machine"]
     likelihood = from_config(config.likelihood, config.likelihood_variance, config.likelihood_components)
+    activation = "SiLU" if config.network == "conv" else "ReLU"
+
+    def dense(units: Sequence[int]) -> list[str]:
+        return [f"{' -> '.join(map(str, units))} (dense, {activation})"] if units else []
+
+    convolved = [f"{number} channels (4 x 4, stride 2, {activation})" for number in config.channels]
     too_wide = bounds["log_p_x"][0]["bits_per_dim"] > 8
     return TEMPLATE.format(
         name=config.name,
@@ -92,8 +99,8 @@ def model_card(config: Config, recorded: dict[str, Any], metrics: dict[str, Any]
         height=height,
         width=width,
         pixels=math.prod(recorded["image_shape"]),
-        encoder=" -> ".join(map(str, config.encoder_units)),
-        decoder=" -> ".join(map(str, config.decoder_units)),
+        encoder=" -> ".join([*convolved, *dense(config.encoder_units)]),
+        decoder=" -> ".join([*dense(config.decoder_units), *convolved[::-1]]),
         outputs=f"{math.prod(recorded['image_shape'])} x {likelihood.num_parameters}",
         likelihood=likelihood.description
         + "".join(f", {name} {value:g}" for name, value in likelihood.parameters.items()),

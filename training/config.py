@@ -15,6 +15,8 @@ from training.errors import ConfigError
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")  # what model_store/README.md allows
 OPTIMIZERS = ("adam", "nadam")
+NETWORKS = ("dense", "conv")
+SCHEDULES = ("constant", "cosine")
 OBJECTIVES = ("textbook", "elbo", "iwae", "dreg")
 LIKELIHOODS = (  # training.likelihoods.NAMES, which cannot be asked without loading TensorFlow
     "gaussian",
@@ -34,8 +36,10 @@ class Config:
         name: name of the model in the store: lower-case letters, digits, ``-``, ``_`` and ``.``.
         data: name of the data set; ``fashion-mnist`` is the one known.
         latent_dim: number of latent axes, D.
-        encoder_units: widths of the encoder's hidden layers, from the image inwards.
-        decoder_units: widths of the decoder's hidden layers, from z outwards.
+        encoder_units: widths of the encoder's dense hidden layers, from the image inwards.
+        decoder_units: widths of the decoder's dense hidden layers, from z outwards.
+        network: ``dense``, or ``conv``: convolutions between the image and the dense layers.
+        channels: widths of the convolutions, from the image inwards; each halves the image. Of ``conv``.
         likelihood: the observation model p(x given z) that the exported decoder declares.
         likelihood_variance: variance of ``gaussian``, per pixel, for pixels in [0, 1]; for that one alone.
         likelihood_components: logistics in the mixture of ``discretized-logistic``.
@@ -43,7 +47,11 @@ class Config:
             ``elbo`` is the negative ELBO in nats per image; ``iwae`` is -L_k, ``dreg`` -L_k with the doubly
             reparameterised gradient. ``textbook`` goes with a Gaussian of variance 1/2 alone.
         optimizer: ``adam`` or ``nadam``.
-        learning_rate: step size of the optimizer.
+        learning_rate: step size of the optimizer, the highest one where it changes.
+        learning_rate_schedule: ``constant``, or ``cosine``: a rise over the first 5 % of the steps, then a
+            fall to nearly nothing along a cosine.
+        ema_momentum: momentum of the average of the weights, which then stands for them in validation and in
+            the result; 0: no average.
         epochs: passes over the training split.
         batch_size: images in one step.
         seed: the one source of randomness: initial weights, order of images, posterior draws.
@@ -71,6 +79,10 @@ class Config:
     seed: int
     likelihood_variance: float | None = None
     likelihood_components: int = 1
+    network: str = "dense"
+    channels: tuple[int, ...] = ()
+    learning_rate_schedule: str = "constant"
+    ema_momentum: float = 0.0
     k: int = 1
     beta: float = 1.0
     kl_warmup_epochs: int = 0
@@ -82,6 +94,12 @@ class Config:
 
     def __post_init__(self) -> None:
         _require(self.objective in OBJECTIVES, "objective", f"one of {OBJECTIVES}", self.objective)
+        _require(self.network in NETWORKS, "network", f"one of {NETWORKS}", self.network)
+        convolutions = bool(self.channels) == (self.network == "conv")
+        _require(convolutions, "channels", "one width or more for conv, none for dense", self.channels)
+        schedule = self.learning_rate_schedule
+        _require(schedule in SCHEDULES, "learning_rate_schedule", f"one of {SCHEDULES}", schedule)
+        _require(0 <= self.ema_momentum < 1, "ema_momentum", "0 to below 1", self.ema_momentum)
         _require(self.optimizer in OPTIMIZERS, "optimizer", f"one of {OPTIMIZERS}", self.optimizer)
         _require(self.likelihood in LIKELIHOODS, "likelihood", f"one of {LIKELIHOODS}", self.likelihood)
         _require(
@@ -99,7 +117,7 @@ class Config:
         for field in ("latent_dim", "epochs", "batch_size", "learning_rate", "likelihood_components"):
             value = getattr(self, field)
             _require(0 < value < math.inf, field, "greater than zero and finite", value)
-        for field in ("encoder_units", "decoder_units"):
+        for field in ("encoder_units", "decoder_units", "channels"):
             units = getattr(self, field)
             _require(all(n > 0 for n in units), field, "widths greater than zero", units)
         _require(0 <= self.walk_axis < self.latent_dim, "walk_axis", "0 to latent_dim - 1", self.walk_axis)

@@ -65,7 +65,7 @@ def fit(config: Config, dataset: data.Dataset, out: Path, *, progress: bool | No
 
     make_deterministic(config.seed)
     vae = VariationalAutoencoder(config, dataset.image_shape)
-    vae.compile(optimizer=_optimizer(config))
+    vae.compile(optimizer=_optimizer(config, len(dataset.train)))
     show_bar = sys.stdout.isatty() if progress is None else progress
     history = vae.fit(
         dataset.train,
@@ -179,15 +179,25 @@ def machine() -> dict[str, Any]:
 
 def _callbacks(config: Config, num_images: int) -> list[keras.callbacks.Callback]:
     callbacks = [keras.callbacks.TerminateOnNaN()]
+    if config.ema_momentum:
+        callbacks.append(keras.callbacks.SwapEMAWeights(swap_on_epoch=True))
     if config.kl_warmup_epochs:
         batches = math.ceil(num_images / config.batch_size)
         callbacks.append(KLWarmUp(config.beta, config.kl_warmup_epochs * batches))
     return callbacks
 
 
-def _optimizer(config: Config) -> keras.optimizers.Optimizer:
+def _optimizer(config: Config, num_images: int) -> keras.optimizers.Optimizer:
+    rate: Any = config.learning_rate
+    if config.learning_rate_schedule == "cosine":
+        steps = config.epochs * math.ceil(num_images / config.batch_size)
+        rising = max(1, steps // 20)
+        rate = keras.optimizers.schedules.CosineDecay(
+            0.01 * rate, steps - rising, alpha=0.01, warmup_target=rate, warmup_steps=rising
+        )
     kinds = {"adam": keras.optimizers.Adam, "nadam": keras.optimizers.Nadam}
-    return kinds[config.optimizer](config.learning_rate)
+    averaged = {"use_ema": True, "ema_momentum": config.ema_momentum} if config.ema_momentum else {}
+    return kinds[config.optimizer](rate, **averaged)
 
 
 def write_json(path: Path, content: Any) -> None:

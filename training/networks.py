@@ -1,6 +1,7 @@
 """Encoders and decoders, as plain Keras models.
 
-B is the batch, D the number of latent axes; images are (B, H, W) float32 in [0, 1].
+B is the batch, D the number of latent axes, P the numbers that a likelihood needs for every pixel and colour;
+images are (B, H, W) grey or (B, H, W, C) in colour, float32 in [0, 1].
 """
 
 import math
@@ -8,6 +9,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+
+from training.errors import ConfigError
 
 
 def dense_encoder(image_shape: tuple[int, ...], units: Sequence[int], latent_dim: int) -> keras.Model:
@@ -22,9 +25,7 @@ def dense_encoder(image_shape: tuple[int, ...], units: Sequence[int], latent_dim
     hidden = keras.layers.Flatten()(images)
     for width in units:
         hidden = keras.layers.Dense(width, activation="relu")(hidden)
-    z_mean = keras.layers.Dense(latent_dim, name="z_mean")(hidden)
-    z_log_var = keras.layers.Dense(latent_dim, name="z_log_var")(hidden)
-    return keras.Model(images, [z_mean, z_log_var], name="encoder")
+    return _posterior(images, hidden, latent_dim)
 
 
 def dense_decoder(
@@ -49,10 +50,93 @@ def dense_decoder(
         hidden = keras.layers.Dense(width, activation="relu")(hidden)
     own = num_parameters - num_shared
     pixels = keras.layers.Dense(math.prod(image_shape) * own)(hidden)
+    return keras.Model(z, _parameters(pixels, image_shape, own, num_shared), name="decoder")
+
+
+def conv_encoder(
+    image_shape: tuple[int, ...], channels: Sequence[int], units: Sequence[int], latent_dim: int
+) -> keras.Model:
+    """Build q(z given x) of convolutions that halve the image: images -> [z_mean (B, D), z_log_var (B, D)].
+
+    Args:
+        image_shape: (H, W) or (H, W, C); H and W divisible by two as often as there are channels.
+        channels: widths of the convolutions, from the image inwards.
+        units: widths of the dense layers after them.
+        latent_dim: D.
+
+    Raises:
+        ConfigError: the image cannot be halved that often.
+    """
+    height, width = halved(image_shape, len(channels))
+    images = keras.Input(image_shape, name="images")
+    hidden = keras.layers.Reshape((*image_shape[:2], math.prod(image_shape[2:])))(images)
+    hidden = keras.layers.Rescaling(2.0, offset=-1.0)(hidden)
+    for number in channels:
+        hidden = keras.layers.Conv2D(number, 4, strides=2, padding="same", activation="silu")(hidden)
+    hidden = keras.layers.Reshape((height * width * channels[-1],))(hidden)
+    for number in units:
+        hidden = keras.layers.Dense(number, activation="silu")(hidden)
+    return _posterior(images, hidden, latent_dim)
+
+
+def conv_decoder(
+    latent_dim: int,
+    units: Sequence[int],
+    channels: Sequence[int],
+    image_shape: tuple[int, ...],
+    num_parameters: int = 1,
+    num_shared: int = 0,
+) -> keras.Model:
+    """Build g(z) of transposed convolutions that double the image: z (B, D) -> (B, *image_shape, P), linear.
+
+    Args:
+        latent_dim: D.
+        units: widths of the dense layers.
+        channels: widths of the convolutions, from z outwards.
+        image_shape: (H, W) or (H, W, C); H and W divisible by two as often as there are channels.
+        num_parameters: P.
+        num_shared: how many of the P, the last ones, are one learned number for all pixels and images.
+
+    Raises:
+        ConfigError: the image cannot be halved that often.
+    """
+    height, width = halved(image_shape, len(channels))
+    own = num_parameters - num_shared
+    z = keras.Input((latent_dim,), name="z")
+    hidden = z
+    for number in (*units, height * width * channels[0]):
+        hidden = keras.layers.Dense(number, activation="silu")(hidden)
+    hidden = keras.layers.Reshape((height, width, channels[0]))(hidden)
+    for number in channels[1:]:
+        hidden = keras.layers.Conv2DTranspose(number, 4, strides=2, padding="same", activation="silu")(hidden)
+    outputs = math.prod(image_shape[2:]) * own
+    pixels = keras.layers.Conv2DTranspose(outputs, 4, strides=2, padding="same")(hidden)
+    return keras.Model(z, _parameters(pixels, image_shape, own, num_shared), name="decoder")
+
+
+def halved(image_shape: tuple[int, ...], times: int) -> tuple[int, int]:
+    """Return height and width after halving an image `times` times.
+
+    Raises:
+        ConfigError: they do not divide.
+    """
+    height, width = image_shape[:2]
+    if times < 1 or height % 2**times or width % 2**times:
+        raise ConfigError(
+            f"channels: expected 1 or more, as often as {height} x {width} can be halved. Received: {times}"
+        )
+    return height // 2**times, width // 2**times
+
+
+def _posterior(images: Any, hidden: Any, latent_dim: int) -> keras.Model:
+    z_mean = keras.layers.Dense(latent_dim, name="z_mean")(hidden)
+    z_log_var = keras.layers.Dense(latent_dim, name="z_log_var")(hidden)
+    return keras.Model(images, [z_mean, z_log_var], name="encoder")
+
+
+def _parameters(pixels: Any, image_shape: tuple[int, ...], own: int, num_shared: int) -> Any:
     parameters = keras.layers.Reshape((*image_shape, own))(pixels)
-    if num_shared:
-        parameters = SharedParameters(num_shared)(parameters)
-    return keras.Model(z, parameters, name="decoder")
+    return SharedParameters(num_shared)(parameters) if num_shared else parameters
 
 
 class SharedParameters(keras.layers.Layer):  # type: ignore[misc]  # Keras publishes no types

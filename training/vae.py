@@ -41,22 +41,25 @@ class VariationalAutoencoder(keras.Model):  # type: ignore[misc]  # Keras publis
 
     Args:
         config: the experiment.
-        image_shape: (H, W).
+        image_shape: (H, W) or (H, W, C).
+
+    Raises:
+        ConfigError: the networks cannot be built for images of this shape.
     """
 
     def __init__(self, config: Config, image_shape: tuple[int, ...]) -> None:
         super().__init__(name="vae")
-        self.encoder = networks.dense_encoder(image_shape, config.encoder_units, config.latent_dim)
         self.likelihood = likelihoods.from_config(
             config.likelihood, config.likelihood_variance, config.likelihood_components
         )
-        self.decoder = networks.dense_decoder(
-            config.latent_dim,
-            config.decoder_units,
-            image_shape,
-            self.likelihood.num_parameters,
-            self.likelihood.num_shared,
-        )
+        outputs = (image_shape, self.likelihood.num_parameters, self.likelihood.num_shared)
+        units, inwards, latent_dim = config.encoder_units, config.channels, config.latent_dim
+        if config.network == "conv":
+            self.encoder = networks.conv_encoder(image_shape, inwards, units, latent_dim)
+            self.decoder = networks.conv_decoder(latent_dim, config.decoder_units, inwards[::-1], *outputs)
+        else:
+            self.encoder = networks.dense_encoder(image_shape, units, latent_dim)
+            self.decoder = networks.dense_decoder(latent_dim, config.decoder_units, *outputs)
         self.sampling = Sampling(config.k)
         self.objective = config.objective
         self.free_bits = config.free_bits

@@ -115,3 +115,56 @@ def test_weights_changed_since_training_are_refused(tiny_run, tmp_path):
     vae.save_weights(tmp_path / "run" / fit.WEIGHTS)
     with pytest.raises(RunError, match="changed since training"):
         fit.load_run(tmp_path / "run")
+
+
+def test_averaged_weights_stand_for_the_weights_in_validation_and_in_the_result(
+    tiny_config, tiny_dataset, tmp_path
+):
+    averaged = dataclasses.replace(tiny_config, ema_momentum=0.9, objective="elbo", epochs=8)
+    found = fit.fit(averaged, tiny_dataset, tmp_path / "run", progress=False)
+    plain = fit.fit(
+        dataclasses.replace(averaged, ema_momentum=0.0), tiny_dataset, tmp_path / "plain", progress=False
+    )
+    assert found["weights_sha256"] != plain["weights_sha256"]
+    assert found["loss"] == plain["loss"]  # training itself is the same
+    _, vae, _ = fit.load_run(tmp_path / "run")
+    vae.compile()
+    measured = vae.evaluate(tiny_dataset.validation, verbose=0, return_dict=True)["loss"]
+    # Another draw of q(z given x) for 32 images: the saved weights are those that validation measured.
+    assert measured == pytest.approx(found["val_loss"], abs=0.5)
+    assert abs(measured - found["val_loss"]) < abs(plain["val_loss"] - found["val_loss"]) + 0.5
+
+
+def test_the_cosine_schedule_rises_falls_and_ends_near_nothing(tiny_config):
+    config = dataclasses.replace(tiny_config, learning_rate_schedule="cosine", epochs=10, batch_size=10)
+    rate = fit._optimizer(config, num_images=100)._learning_rate
+    rates = [float(rate(step)) for step in range(101)]
+    assert rates[5] == pytest.approx(config.learning_rate, rel=1e-3)  # 5 % of the steps
+    assert rates[0] < 0.02 * config.learning_rate
+    assert max(rates) <= config.learning_rate * (1 + 1e-6)
+    assert rates[100] == pytest.approx(0.01 * config.learning_rate, rel=1e-3)
+    assert rates[5:] == sorted(rates[5:], reverse=True)
+
+
+def test_convolutions_train_and_repeat_bit_for_bit(tiny_config, tiny_dataset, tmp_path):
+    halvable = dataclasses.replace(
+        tiny_dataset,
+        train=tiny_dataset.train[:, :, :4],
+        validation=tiny_dataset.validation[:, :, :4],
+        test=tiny_dataset.test[:, :, :4],
+    )
+    config = dataclasses.replace(
+        tiny_config,
+        network="conv",
+        channels=(4,),
+        objective="elbo",
+        likelihood="discretized-logistic",
+        likelihood_variance=None,
+        likelihood_components=2,
+        ema_momentum=0.9,
+        kl_warmup_epochs=1,
+        learning_rate_schedule="cosine",
+    )
+    first, second = (fit.fit(config, halvable, tmp_path / name, progress=False) for name in "ab")
+    assert first == second
+    assert first["val_loss"] < 30 * 8 * 0.6931  # better than eight bits a pixel

@@ -4,6 +4,7 @@ import pytest
 pytestmark = pytest.mark.tensorflow
 
 from training import networks  # noqa: E402
+from training.errors import ConfigError  # noqa: E402
 
 
 def test_the_textbooks_encoder_and_decoder_have_the_textbooks_weights():
@@ -40,3 +41,29 @@ def test_a_shared_parameter_is_one_learned_number_for_every_pixel_and_image():
     assert parameters.shape == (5, 3, 2, 2)
     np.testing.assert_allclose(parameters[..., 1], 0.7)
     assert parameters[..., 0].std() > 0
+
+
+@pytest.mark.parametrize("shape", [(28, 28), (12, 20), (16, 16, 3), (64, 64, 3)])
+@pytest.mark.parametrize("channels", [(4,), (4, 6)])
+def test_convolutions_take_and_give_images_of_any_shape_that_halves(shape, channels):
+    encoder = networks.conv_encoder(shape, channels, (8,), 3)
+    decoder = networks.conv_decoder(3, (8,), channels[::-1], shape, num_parameters=6)
+    z_mean, z_log_var = encoder(np.random.default_rng(0).random((2, *shape), np.float32))
+    assert z_mean.shape == z_log_var.shape == (2, 3)
+    assert decoder(z_mean).shape == (2, *shape, 6)
+
+
+def test_the_numbers_of_a_pixel_do_not_mix_with_those_of_another_colour():
+    decoder = networks.conv_decoder(2, (), (4,), (4, 4, 3), num_parameters=2)
+    last = decoder.layers[-2]
+    last.bias.assign(np.arange(6, dtype=np.float32))
+    last.kernel.assign(np.zeros(last.kernel.shape, np.float32))
+    assert decoder(np.zeros((1, 2), np.float32)).numpy()[0, 1, 2].tolist() == [[0, 1], [2, 3], [4, 5]]
+
+
+@pytest.mark.parametrize("shape", [(27, 28), (28, 26)])
+def test_an_image_that_cannot_be_halved_so_often_is_refused(shape):
+    with pytest.raises(ConfigError, match="halved"):
+        networks.conv_encoder(shape, (4, 4), (8,), 2)
+    with pytest.raises(ConfigError, match="halved"):
+        networks.conv_decoder(2, (8,), (4, 4), shape)
