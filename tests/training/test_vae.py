@@ -7,6 +7,8 @@ pytestmark = pytest.mark.tensorflow
 
 import keras  # noqa: E402
 
+from training.evaluate import importance_weighted_bounds  # noqa: E402
+from training.fit import make_deterministic  # noqa: E402
 from training.likelihoods import NAMES  # noqa: E402
 from training.vae import KLWarmUp, Sampling, VariationalAutoencoder  # noqa: E402
 
@@ -109,3 +111,31 @@ def test_training_lowers_the_loss(tiny_config, tiny_dataset):
     vae.compile(optimizer=keras.optimizers.Nadam(0.01))
     loss = vae.fit(tiny_dataset.train, batch_size=16, epochs=20, verbose=0).history["loss"]
     assert loss[-1] < 0.7 * loss[0]
+
+
+def test_training_a_linear_model_reaches_the_exact_likelihood_of_probabilistic_pca(tiny_config):
+    # The maximum of PCA's likelihood is known in closed form (Tipping & Bishop 1999, eq. 8): with the sample
+    # covariance's eigenvalues, the noise variance is the mean of those left out.
+    pixels, dim = 30, 2
+    rng = np.random.default_rng(0)
+    weights = rng.normal(size=(pixels, dim)) * [0.25, 0.12]
+    x = rng.normal(size=(4096, dim)) @ weights.T + 0.5 + 0.08 * rng.normal(size=(4096, pixels))
+    eigenvalues = np.sort(np.linalg.eigvalsh(np.cov(x.T, bias=True)))[::-1]
+    noise = eigenvalues[dim:].mean()
+    log_det = np.log(eigenvalues[:dim]).sum() + (pixels - dim) * np.log(noise)
+    exact = -0.5 * (pixels * np.log(2 * np.pi) + log_det + pixels)
+
+    make_deterministic(1)
+    linear = {"encoder_units": (), "decoder_units": (), "objective": "elbo", "latent_dim": dim}
+    config = dataclasses.replace(
+        tiny_config, **linear, likelihood="gaussian-shared", likelihood_variance=None
+    )
+    vae = VariationalAutoencoder(config, (6, 5))
+    vae.compile(keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(0.05, 120 * 32)))
+    images = x.astype(np.float32).reshape(-1, 6, 5)
+    vae.fit(images, batch_size=128, epochs=120, verbose=0)
+
+    elbo = np.mean([importance_weighted_bounds(vae, images, 1).mean() for _ in range(20)])
+    assert exact - elbo < 0.001 * abs(exact)
+    # A bound: above the maximum by the noise of the estimate at most, 82,000 draws with a spread of a nat.
+    assert elbo < exact + 4 / np.sqrt(20 * 4096)
