@@ -5,16 +5,14 @@ time, and only so many may wait.
 """
 
 import asyncio
-import functools
 import math
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import ParamSpec, TypeVar
+from typing import TypeVar
 
 from app.errors import Overloaded
 
-P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -38,8 +36,8 @@ class Engine:
         """Callers that wait for a lane."""
         return max(0, self._admitted - self._lanes)
 
-    async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Return what `function` returns, computed in a lane.
+    async def run(self, work: Callable[[], T]) -> T:
+        """Return what `work` returns, computed in a lane.
 
         Raises:
             Overloaded: every lane is busy and every place to wait is taken.
@@ -49,8 +47,8 @@ class Engine:
             raise Overloaded(self.waiting, max(1, seconds))
         self._admitted += 1
         # The place is given back when the lane is free again, not when a caller loses patience: a cancelled
-        # caller's function may still be running.
-        future = self._pool.submit(self._timed, functools.partial(function, *args, **kwargs))
+        # caller's work may still be going on.
+        future = self._pool.submit(self._timed, work)
         loop = asyncio.get_running_loop()
         future.add_done_callback(lambda _: loop.call_soon_threadsafe(self._release))
         return await asyncio.wrap_future(future)
@@ -62,9 +60,9 @@ class Engine:
     def _release(self) -> None:
         self._admitted -= 1
 
-    def _timed(self, function: Callable[[], T]) -> T:
+    def _timed(self, work: Callable[[], T]) -> T:
         start = time.perf_counter()
         try:
-            return function()
+            return work()
         finally:
             self._seconds += 0.1 * (time.perf_counter() - start - self._seconds)

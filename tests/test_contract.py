@@ -1,5 +1,6 @@
 """The folder is the contract: what training writes, the service reads, and both draw the same pictures."""
 
+import dataclasses
 import io
 
 import numpy as np
@@ -56,6 +57,52 @@ def test_a_published_model_answers_all_three_requests(published):
     assert pixels_of(client.get("/reconstruct").content).shape == (12, 25)
     upload = png_bytes(np.full((6, 5), 100, np.uint8))
     assert pixels_of(client.post("/reconstruct?ink=light", files={"file": upload}).content)[0, 0] == 100
+    client.close()
+
+
+@pytest.mark.parametrize("colours", [(), (3,)], ids=["grey", "colour"])
+def test_convolutions_and_discretized_logistics_go_all_the_way_to_a_picture(
+    colours, tiny_config, tiny_dataset, tmp_path
+):
+    from training.evaluate import evaluate
+    from training.export import example_images
+    from training.fit import fit
+
+    def shaped(images):  # 6 x 4, which halves; red is the image, green and blue are darker
+        images = np.round(images[:, :, :4] * 255) / np.float32(255)
+        return np.stack([images, images // 0.5 / 2, 0 * images], axis=-1) if colours else images
+
+    splits = {name: shaped(getattr(tiny_dataset, name)) for name in ("train", "validation", "test")}
+    dataset = dataclasses.replace(tiny_dataset, **splits)
+    config = dataclasses.replace(
+        tiny_config,
+        network="conv",
+        channels=(4,),
+        objective="elbo",
+        likelihood="discretized-logistic",
+        likelihood_variance=None,
+        likelihood_components=2,
+    )
+    fit(config, dataset, tmp_path / "run", progress=False)
+    config, vae, recorded = load_run(tmp_path / "run")
+    metrics = evaluate(config, vae, dataset, tmp_path / "run")
+    version = export(config, vae, recorded, metrics, example_images(dataset), tmp_path / "store")
+    client = Client(create_app(Settings(model_store=tmp_path / "store", default_model="tiny")))
+
+    z = latent.standard_normal(3, 0, 1, 2)
+    decoded = vae.decoder(z)
+    mean = vae.likelihood.mean(decoded).numpy()[0]
+    found = pixels_of(client.get("/samples?n=1&seed=3&ink=light").content)
+    assert found.shape == (6, 4, *colours)
+    assert np.abs(found - 256 * np.clip(mean, 0, 1)).max() <= 1.01
+    noise = latent.uniform_noise(3, 0, 1, (6, 4, *colours, 2))
+    levels = np.rint(vae.likelihood.draw(decoded, noise).numpy()[0] * 255)
+    drawn = pixels_of(client.get("/samples?n=1&seed=3&ink=light&render=draw").content)
+    # Draws are whole levels; where rounding meets a half, another graph may fall on the next one.
+    assert np.abs(drawn - levels).max() <= 1
+    originals = pixels_of(client.get("/reconstruct?ink=light").content)[:6, :4]
+    assert np.array_equal(originals, np.rint(dataset.validation[0] * 255))
+    assert ("colour" if colours else "grey") in (version / "card.md").read_text()
     client.close()
 
 

@@ -9,7 +9,7 @@ from training.likelihoods import from_config
 
 TEMPLATE = """# {name}
 
-A variational autoencoder with {latent_dim} latent axes for {height} x {width} grey images, trained on {data}.
+A variational autoencoder with {latent_dim} latent axes for {size} {palette} images, trained on {data}.
 
 ## What it is
 
@@ -96,8 +96,8 @@ def model_card(config: Config, recorded: dict[str, Any], metrics: dict[str, Any]
         name=config.name,
         data={"fashion-mnist": "Fashion-MNIST"}.get(config.data, config.data),
         latent_dim=config.latent_dim,
-        height=height,
-        width=width,
+        size=f"{height} x {width}",
+        palette="colour" if len(recorded["image_shape"]) == 3 else "grey",
         pixels=math.prod(recorded["image_shape"]),
         encoder=" -> ".join([*convolved, *dense(config.encoder_units)]),
         decoder=" -> ".join([*dense(config.decoder_units), *convolved[::-1]]),
