@@ -28,7 +28,30 @@ FASHION_MNIST_SHA256 = {
     "t10k-labels-idx1-ubyte": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
 }
 
+FASHION_MNIST_CLASSES = (
+    "T-shirt/top",
+    "Trouser",
+    "Pullover",
+    "Dress",
+    "Coat",
+    "Sandal",
+    "Shirt",
+    "Sneaker",
+    "Bag",
+    "Ankle boot",
+)
+
 Images = npt.NDArray[np.float32]
+
+
+@dataclasses.dataclass(frozen=True)
+class Labels:
+    """The class of every image, as a number from 0 that counts `names`; int64."""
+
+    names: tuple[str, ...]
+    train: npt.NDArray[np.int64]  # (N,)
+    validation: npt.NDArray[np.int64]  # (N,)
+    test: npt.NDArray[np.int64]  # (N,)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,6 +64,7 @@ class Dataset:
     test: Images  # (N, H, W)
     sha256: dict[str, str]  # file name -> SHA-256 of its decompressed content
     source: str  # where the files were read
+    labels: Labels | None = None  # where the images have classes
 
     @property
     def image_shape(self) -> tuple[int, ...]:
@@ -63,6 +87,7 @@ def load_fashion_mnist(folder: Path | None = None) -> Dataset:
     source = folder or _find_fashion_mnist()
     contents = {name: _read_checked(source, name, sha) for name, sha in FASHION_MNIST_SHA256.items()}
     train = _images(contents["train-images-idx3-ubyte"])
+    classes = _labels(contents["train-labels-idx1-ubyte"])
     return Dataset(
         name="fashion-mnist",
         train=train[:-NUM_VALIDATION],
@@ -70,6 +95,12 @@ def load_fashion_mnist(folder: Path | None = None) -> Dataset:
         test=_images(contents["t10k-images-idx3-ubyte"]),
         sha256=dict(FASHION_MNIST_SHA256),
         source=str(source),
+        labels=Labels(
+            FASHION_MNIST_CLASSES,
+            train=classes[:-NUM_VALIDATION],
+            validation=classes[-NUM_VALIDATION:],
+            test=_labels(contents["t10k-labels-idx1-ubyte"]),
+        ),
     )
 
 
@@ -148,6 +179,14 @@ def _images(idx: bytes) -> Images:
         raise DataError(f"not an idx file of images: magic number {magic}, expected 2051")
     pixels = np.frombuffer(idx, np.uint8, offset=16).reshape(count, rows, columns)
     return pixels.astype(np.float32) / np.float32(255)
+
+
+def _labels(idx: bytes) -> npt.NDArray[np.int64]:
+    """Parse an idx1 file, whose header is two big-endian int32: magic 2049, count."""
+    magic, count = np.frombuffer(idx, ">i4", 2)
+    if magic != 2049:
+        raise DataError(f"not an idx file of labels: magic number {magic}, expected 2049")
+    return np.frombuffer(idx, np.uint8, count, offset=8).astype(np.int64)
 
 
 def batches(images: Images, batch_size: int) -> Iterator[Images]:

@@ -14,15 +14,20 @@ def idx_images(images):
     return struct.pack(">iiii", 2051, *images.shape) + images.tobytes()
 
 
+def idx_labels(labels):
+    header = np.array([2049, len(labels)], ">i4").tobytes()
+    return header + labels.astype(np.uint8).tobytes()
+
+
 @pytest.fixture
 def contents(monkeypatch):
     """Four small files in place of the published ones, with their checksums."""
     rng = np.random.default_rng(0)
     contents = {
         "train-images-idx3-ubyte": idx_images(rng.integers(0, 256, (5_010, 2, 3), dtype=np.uint8)),
-        "train-labels-idx1-ubyte": b"labels",
+        "train-labels-idx1-ubyte": idx_labels(np.arange(5_010) % 10),
         "t10k-images-idx3-ubyte": idx_images(rng.integers(0, 256, (7, 2, 3), dtype=np.uint8)),
-        "t10k-labels-idx1-ubyte": b"test labels",
+        "t10k-labels-idx1-ubyte": idx_labels(np.arange(7)),
     }
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
     monkeypatch.setattr(data, "FASHION_MNIST_SHA256", digests)
@@ -53,6 +58,15 @@ def test_the_last_5000_training_images_are_for_validation_and_no_image_is_in_two
     everything = np.frombuffer(contents["train-images-idx3-ubyte"], np.uint8, offset=16).reshape(-1, 2, 3)
     np.testing.assert_array_equal(np.rint(dataset.validation * 255), everything[10:])
     np.testing.assert_array_equal(np.rint(dataset.train * 255), everything[:10])
+
+
+def test_labels_follow_their_images_through_the_splits(tmp_path, contents):
+    labels = data.load_fashion_mnist(fill(tmp_path, contents)).labels
+
+    assert len(labels.names) == 10
+    np.testing.assert_array_equal(labels.train, np.arange(10) % 10)
+    np.testing.assert_array_equal(labels.validation, np.arange(10, 5_010) % 10)
+    np.testing.assert_array_equal(labels.test, np.arange(7))
 
 
 def test_keras_cache_comes_before_debians_folder(tmp_path, contents, monkeypatch):
