@@ -31,6 +31,7 @@ from app.settings import Settings, variable
 FORMATS = ("png",)
 
 MAX_CODE_CHARACTERS = 8192
+MAX_LABEL_CHARACTERS = 100
 MAX_FAULTS = 8  # told in one answer; a request with thousands is no honest mistake
 
 _WHOLE = re.compile(r"-?[0-9]{1,19}", re.ASCII)
@@ -83,9 +84,16 @@ def _reference(text: Any) -> str:
     )
 
 
+def _label(text: Any) -> str:
+    if isinstance(text, str) and 0 < len(text) <= MAX_LABEL_CHARACTERS:
+        return text
+    raise _refuse("malformed_label", "a class' name or number", "Look up the classes at /version.")
+
+
 Whole = Annotated[int, BeforeValidator(_whole)]
 Number = Annotated[float, BeforeValidator(_number)]
 Code = Annotated[str, BeforeValidator(_code)]
+Label = Annotated[str, BeforeValidator(_label)]
 Reference = Annotated[str, BeforeValidator(_reference)]
 
 
@@ -119,6 +127,9 @@ class SamplesQuery(_GridQuery):
         None, description="0 to 2^63-1. Makes the picture permanent; drawn and named in X-Seed if not given."
     )
     temperature: Number = Field(1.0, description="0 to 4: scale of the codes; 1 samples the prior.")
+    label: Label | None = Field(
+        None, description="Class to draw, by its name or number, of a model that knows classes."
+    )
     render: Render = Field(
         "mean", description="mean: E[x given z]; draw: a draw from p(x given z), pixel noise included."
     )

@@ -49,9 +49,17 @@ Work = Callable[[], Picture]
 
 
 def samples(
-    model: Model, limits: Settings, look: Look, *, n: int, seed: int, temperature: float, render: Render
+    model: Model,
+    limits: Settings,
+    look: Look,
+    *,
+    n: int,
+    seed: int,
+    temperature: float,
+    render: Render,
+    label: str | None = None,
 ) -> Work:
-    """Draw `n` images by ancestral sampling: z ~ N(0, temperature^2 I), then p(x given z).
+    """Draw `n` images by ancestral sampling: z ~ p(z), then p(x given z).
 
     Args:
         model: what generates.
@@ -59,20 +67,23 @@ def samples(
         look: how the grid is drawn.
         n: number of images.
         seed: where the codes come from; image k depends on (model version, seed, k) and nothing else.
-        temperature: 0 to 4; 1 samples the prior, 0 gives its centre n times.
+        temperature: 0 to 4: scale of the codes around the prior's centre, or around the centre of the
+            component that each is drawn from; 1 samples the prior.
         render: ``mean`` shows E[x given z], ``draw`` a draw from p(x given z).
+        label: a class, by its name or number, whose part of the prior alone is drawn from; None: all of it.
 
     Raises:
-        InvalidParameter: a value is out of range.
+        InvalidParameter: a value is out of range, or the model knows no such class.
     """
     check_count("n", n, 1, limits.max_images, "max_images")
     check_seed(seed)
     check_range("temperature", temperature, 0.0, MAX_TEMPERATURE)
+    number = None if label is None else find_label(model, label)
     columns = check_look(look, n, model, limits)
     manifest = model.manifest
 
     def work() -> Picture:
-        z = latent.standard_normal(seed, 0, n, manifest.latent_dim) * np.float32(temperature)
+        z = model.prior.draw(seed, 0, n, temperature, number)
         if render == "draw":
             images = model.draw(z, latent.uniform_noise(seed, 0, n, manifest.likelihood.noise_shape))
         else:
@@ -155,7 +166,7 @@ def interpolate(
         )
     if seed is not None:
         check_seed(seed)
-        base = latent.standard_normal(seed, 0, 1, latent_dim)[0]
+        base = model.prior.draw(seed, 0, 1)[0]
     elif z is not None:
         base = check_code(z, latent_dim)
     else:
@@ -237,6 +248,31 @@ def _reconstructions(
 def _picture(images: npt.NDArray[np.uint8], columns: int, look: Look, notes: tuple[str, ...] = ()) -> Picture:
     png = grids.encode_png(grids.grid(images, columns, look.zoom, look.ink))
     return Picture(png, columns, math.ceil(len(images) / columns), notes)
+
+
+def find_label(model: Model, label: str) -> int:
+    """Return the number of a class that the model's prior can be asked for.
+
+    Args:
+        model: whose classes they are.
+        label: the class' name, in either case, or its number.
+
+    Raises:
+        InvalidParameter: the model has no classes, or none called so.
+    """
+    names = model.manifest.prior.classes
+    known = [name.casefold() for name in names]
+    if label.casefold() in known:
+        return known.index(label.casefold())
+    if label.isdecimal() and int(label) < len(names):
+        return int(label)
+    if not names:
+        remedy = "Leave label out, or name another model."
+        raise InvalidParameter.of(
+            "label", "a model with classes", model.version.reference, remedy, "no_classes"
+        )
+    expected = f"one of {', '.join(names)}, or 0..{len(names) - 1}"
+    raise InvalidParameter.of("label", expected, label, "Name one class.", "unknown_class")
 
 
 def check_look(look: Look, count: int, model: Model, limits: Settings, rows_each: int = 1) -> int:

@@ -17,6 +17,7 @@ MAX_SEED = 2**63 - 1
 # Each kind of draw has a stream of its own, so that the noise in a picture is independent of its codes.
 STREAM_LATENTS = 0
 STREAM_NOISE = 1
+STREAM_CHOICES = 2
 
 WORDS_PER_BLOCK = 4  # one step of Philox' counter gives four 64-bit words
 
@@ -53,6 +54,15 @@ def uniform_noise(seed: int, start: int, count: int, shape: tuple[int, ...]) -> 
     # Rounding to float32 can reach 1, where the inverse of a distribution function is infinite.
     np.clip(uniform, np.finfo(np.float32).tiny, np.float32(1 - 2**-24), out=uniform)
     return uniform.reshape(count, *shape)
+
+
+def choices(seed: int, start: int, count: int) -> npt.NDArray[np.float64]:
+    """Return the numbers that choose a component of a mixture for codes `start` to `start + count - 1`.
+
+    Returns:
+        (count,) float64, uniform on the open interval (0, 1).
+    """
+    return _uniform(seed, STREAM_CHOICES, start, count, 1)[:, 0]
 
 
 def walk(base: Latents, axis: int, low: float, high: float, steps: int) -> Latents:

@@ -13,6 +13,7 @@ import numpy as np
 
 from app.errors import ModelError, ModelNotFound, StoreError
 from app.pictures import grids
+from app.priors import open_prior
 from app.runtimes import Array, OpenRuntime, Runtime
 from app.store import Manifest, Store, Version
 
@@ -30,10 +31,14 @@ class Model:
     Args:
         version: what the store knows of it.
         runtime: what computes.
+
+    Raises:
+        ModelError: the prior's file is not what the manifest says.
     """
 
     def __init__(self, version: Version, runtime: Runtime) -> None:
         self.version = version
+        self.prior = open_prior(version)
         self._runtime = runtime
 
     @property

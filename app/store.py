@@ -55,9 +55,23 @@ class Likelihood(_Part):
 
 
 class Prior(_Part):
-    """The distribution that codes are drawn from."""
+    """The distribution that codes are drawn from.
 
-    name: Literal["standard_normal"]
+    ``gaussian_mixture`` has its arrays in the file `path`; `classes` names the classes that its components
+    belong to, if they belong to any.
+    """
+
+    name: Literal["standard_normal", "gaussian_mixture"]
+    path: str | None = None
+    classes: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _has_its_file(self) -> "Prior":
+        if (self.path is not None) != (self.name == "gaussian_mixture"):
+            raise ValueError("path: expected for gaussian_mixture and for nothing else")
+        if self.classes and self.path is None:
+            raise ValueError("classes: expected of a gaussian_mixture alone")
+        return self
 
 
 class Walk(_Part):
@@ -126,6 +140,8 @@ class Manifest(_Part):
         for example in self.examples:
             if example not in listed:
                 raise ValueError(f"examples: {example} is not among the files")
+        if self.prior.path is not None and self.prior.path not in listed:
+            raise ValueError(f"prior.path: {self.prior.path} is not among the files")
         return self
 
     def walk_range(self, axis: int) -> tuple[float, float]:

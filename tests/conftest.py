@@ -10,7 +10,7 @@ import pytest
 
 from app.main import create_app
 from app.settings import Settings
-from tests.fakes import open_fake, write_version
+from tests.fakes import MIXTURE, open_fake, write_version
 
 pytest_plugins = ["tests.tiny"]
 
@@ -84,6 +84,15 @@ def settings(fake_store: Path) -> Settings:
 @pytest.fixture
 def client(settings: Settings) -> Iterator[Client]:
     client = Client(create_app(settings, open_fake))
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def client_of_classes(tmp_path: Path) -> Iterator[Client]:
+    """A service whose fake model has a prior with two classes, ``Low`` and ``High``."""
+    write_version(tmp_path, mixture=MIXTURE)
+    client = Client(create_app(Settings(model_store=tmp_path, default_model="fake", lanes=2), open_fake))
     yield client
     client.close()
 

@@ -59,10 +59,28 @@ def pixels_of(png: bytes) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(png)))
 
 
+# Two narrow components, one below and one above zero on both axes: a picture says which one it was drawn from.
+MIXTURE = {
+    "weights": np.array([0.25, 0.75]),
+    "means": np.array([[-2.0, -2.0], [2.0, 2.0]], np.float32),
+    "cholesky": np.array([[[0.1, 0.0], [0.05, 0.1]]] * 2, np.float32),
+    "component_class": np.array([0, 1]),
+}
+CLASSES = ("Low", "High")
+
+
 def write_version(
-    store: Path, name: str = "fake", number: int = 1, shape: tuple[int, ...] = SHAPE, **changes: Any
+    store: Path,
+    name: str = "fake",
+    number: int = 1,
+    shape: tuple[int, ...] = SHAPE,
+    mixture: dict[str, Any] | None = None,
+    **changes: Any,
 ) -> Path:
-    """Write a version that the store accepts; `changes` overwrite the manifest's keys."""
+    """Write a version that the store accepts; `changes` overwrite the manifest's keys.
+
+    `mixture`, like ``MIXTURE``, becomes its prior, with the classes ``CLASSES``.
+    """
     folder = store / name / str(number)
     (folder / "encoder").mkdir(parents=True)
     (folder / "decoder").mkdir()
@@ -71,6 +89,10 @@ def write_version(
     (folder / "decoder" / "weights").write_bytes(b"decoder")
     for index, level in enumerate((51, 204)):  # 0.2 and 0.8
         (folder / "examples" / f"{index}.png").write_bytes(png_bytes(np.full(shape, level, np.uint8)))
+    prior: dict[str, Any] = {"name": "standard_normal"}
+    if mixture is not None:
+        np.savez(folder / "prior.npz", **mixture)
+        prior = {"name": "gaussian_mixture", "path": "prior.npz", "classes": CLASSES}
     axis = {"kl": 1.0, "mean": 0.0, "std": 1.0, "quantiles": {"0.025": -1.5, "0.975": 2.5}}
     manifest = {
         "format_version": 1,
@@ -78,7 +100,7 @@ def write_version(
         "image": {"shape": list(shape), "value_range": [0.0, 1.0]},
         "latent_dim": LATENT_DIM,
         "likelihood": {"name": "gaussian", "parameters": {"variance": 0.01}, "noise_shape": list(shape)},
-        "prior": {"name": "standard_normal"},
+        "prior": prior,
         "walk": {"axis": 1, "low": None, "high": None, "steps": 3},
         "axes": [axis] * LATENT_DIM,
         "examples": ["examples/0.png", "examples/1.png"],

@@ -3,8 +3,8 @@
 While a model trains its prior is N(0, I). The codes that its encoder gives to real images fill only part of
 that: the *aggregate posterior* q(z), the posterior averaged over the data, has holes where the decoder was
 never trained. A mixture of Gaussians with full covariances, fitted to draws of q(z given x) after training,
-is a prior without those holes (Ghosh et al. 2020; Dai & Wipf 2019 fit a second model instead). It is fitted to
-draws and not to posterior means, so it is a proper p(z) for the bound as well: bits and samples come from the
+is a prior without those holes (Ghosh et al. 2020; Dai & Wipf 2019 fit a second model instead). It is fitted
+to draws and not to posterior means, so it is a proper p(z) for the bound as well: bits and samples come from the
 same prior.
 
 D is the number of latent axes, K the number of components.

@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Mapping
 from typing import Annotated, Any
+from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
@@ -62,7 +63,7 @@ async def samples(
     drawn = query.seed is None
     values = query.model_dump(exclude={"model", "format"})
     values["seed"] = secrets.randbelow(MAX_SEED + 1) if query.seed is None else query.seed
-    chosen = {name: values[name] for name in ("n", "seed", "temperature", "render")}
+    chosen = {name: values[name] for name in ("n", "seed", "temperature", "render", "label")}
     picture = await engine.run(explore.samples(model, settings, query.look, **chosen))
     return png(
         picture,
@@ -182,7 +183,7 @@ def address(path: str, model: Model, values: Mapping[str, Any]) -> str:
     parts = [f"model={model.version.reference}"]
     for name, value in sorted(values.items()):
         if value is not None:
-            parts.append(f"{name}={value}")
+            parts.append(f"{name}={quote(str(value), safe=',:@')}")
     return f"{path}?{'&'.join(parts)}"
 
 

@@ -39,6 +39,7 @@ async def version(models: ModelsDep, settings: SettingsDep) -> dict[str, Any]:
                 "digest": found.manifest.digest,
                 "image_shape": found.manifest.image.shape,
                 "latent_dim": found.manifest.latent_dim,
+                "prior": found.manifest.prior.model_dump(include={"name", "classes"}),
                 "likelihood": {"name": found.manifest.likelihood.name} | found.manifest.likelihood.parameters,
             }
             for name in sorted(store.versions)

@@ -9,7 +9,7 @@ from app.explore import Look
 from app.models import Model
 from app.settings import Settings
 from app.store import scan
-from tests.fakes import FakeRuntime, pixels_of, png_bytes, write_version
+from tests.fakes import MIXTURE, FakeRuntime, pixels_of, png_bytes, write_version
 
 LIMITS = Settings()
 LIGHT = Look(columns=7, ink="light")
@@ -65,6 +65,42 @@ def test_fewer_images_are_the_first_of_more(model, n):
 def test_temperature_scales_the_codes(model):
     pixels = pixels_of(drawn(model, temperature=2.0, n=1).png)
     assert abs(int(pixels[0, 0]) - level(2 * latent.standard_normal(3, 0, 1, 2)[0, 0])) <= 1
+
+
+@pytest.fixture(scope="module")
+def of_classes(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("classes")
+    write_version(folder, mixture=MIXTURE)
+    return Model(scan(folder).find("fake"), FakeRuntime())
+
+
+@pytest.mark.parametrize(("label", "below"), [("Low", True), ("high", False), ("0", True), ("1", False)])
+def test_a_class_is_drawn_by_its_name_in_either_case_or_its_number(of_classes, label, below):
+    pixels = pixels_of(drawn(of_classes, n=7, label=label).png)
+    # The components lie at codes of -2 and 2, levels 77 and 179; each spreads by about 3 levels.
+    assert ((pixels < 100) if below else (pixels > 150)).all()
+
+
+def test_without_a_class_all_of_the_prior_is_drawn_from(of_classes):
+    pixels = pixels_of(drawn(of_classes, n=60).png)
+    assert 0.1 < (pixels < 128).mean() < 0.45  # a quarter of the codes, give or take four standard errors
+
+
+def test_interpolation_holds_the_code_that_samples_draw_first(of_classes):
+    first = pixels_of(drawn(of_classes, n=1, seed=9).png)
+    strip = pixels_of(walked(of_classes, axis=0, seed=9).png)
+    np.testing.assert_array_equal(strip[4:, :8], first[4:])  # axis 1, the lower half
+
+
+@pytest.mark.parametrize("label", ["medium", "2", "-1", ""])
+def test_an_unknown_class_is_refused_with_those_there_are(of_classes, label):
+    fault = faults(drawn, model=of_classes, label=label)
+    assert fault.parameter == "label"
+    assert "Low, High" in fault.expected
+
+
+def test_a_class_of_a_model_without_classes_is_refused(model):
+    assert faults(drawn, model=model, label="Low").code == "no_classes"
 
 
 def test_temperature_zero_gives_the_centre_of_the_prior_every_time(model):

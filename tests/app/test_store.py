@@ -148,7 +148,11 @@ def test_a_path_that_leaves_the_version_is_never_read(version):
         ({"walk": {"axis": 0, "low": -9.0, "high": 1.0}}, "walk.low"),
         ({"walk": {"axis": 0, "steps": 65}}, "walk.steps"),
         ({"axes": [{"kl": 1, "mean": 0, "std": 1, "quantiles": {"0.025": 9, "0.975": 10}}] * 2}, "axes.0"),
-        ({"prior": {"name": "gaussian_mixture"}}, "prior.name"),
+        ({"prior": {"name": "flow"}}, "prior.name"),
+        ({"prior": {"name": "gaussian_mixture"}}, "prior"),
+        ({"prior": {"name": "gaussian_mixture", "path": "prior.npz"}}, "prior.npz is not among the files"),
+        ({"prior": {"name": "standard_normal", "path": "encoder/weights"}}, "prior"),
+        ({"prior": {"name": "standard_normal", "classes": ["a"]}}, "prior"),
         ({"axes": [{"kl": 1, "mean": 0, "std": 1, "quantiles": {}}] * 2}, "axes.0"),
     ],
 )

@@ -71,6 +71,7 @@ def test_the_schema_describes_the_pictures_and_their_parameters(client):
         "model",
         "format",
         "temperature",
+        "label",
         "render",
     }
     assert all(parameter["description"] for parameter in parameters.values())

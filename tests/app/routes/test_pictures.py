@@ -54,6 +54,29 @@ def test_a_seeded_address_gives_the_same_bytes_every_time(client):
     assert len({response.content for response in responses}) == 1
 
 
+def test_a_class_is_drawn_by_its_name_which_its_permanent_address_keeps(client_of_classes):
+    response = client_of_classes.get("/samples?n=5&seed=1&label=high&ink=light")
+    assert (pixels_of(response.content) > 150).all()
+    assert "label=high" in response.headers["content-location"]
+    again = client_of_classes.get(response.headers["content-location"])
+    assert again.content == response.content
+
+
+def test_an_unknown_class_is_refused_with_those_there_are(client_of_classes):
+    response = client_of_classes.get("/samples?label=Ankle%20boot%2Fleft")
+    assert_problem(response, 422, "label", "unknown_class", "Low, High")
+
+
+@pytest.mark.parametrize("label", ["", "x" * 101])
+def test_a_label_of_no_sensible_length_is_refused(client, label):
+    assert_problem(client.get(f"/samples?label={label}"), 422, "label", "malformed_label")
+
+
+def test_a_class_of_a_model_that_knows_none_is_refused(client):
+    assert_problem(client.get("/samples?label=Bag"), 422, "label", "no_classes")
+    assert_still_answers(client)
+
+
 def test_without_a_seed_the_server_draws_one_and_names_the_permanent_address(client):
     first, second = client.get("/samples?n=3"), client.get("/samples?n=3")
     assert first.headers["x-seed"] != second.headers["x-seed"]

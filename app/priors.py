@@ -1,0 +1,124 @@
+"""Priors p(z): what the codes of a model are drawn from. NumPy only.
+
+Each draws code k of a seed as a pure function of (seed, k), whatever the number asked for; see ``latent``.
+"""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from app import latent
+from app.errors import ModelError
+from app.latent import Latents
+from app.store import Manifest, Version
+
+
+@dataclasses.dataclass(frozen=True)
+class StandardNormal:
+    """N(0, I).
+
+    Args:
+        latent_dim: number of latent axes, D.
+    """
+
+    latent_dim: int
+
+    def draw(
+        self,
+        seed: int,
+        start: int,
+        count: int,
+        temperature: float = 1.0,
+        label: int | None = None,  # noqa: ARG002  N(0, I) knows no classes
+    ) -> Latents:
+        """Return codes `start` to `start + count - 1` of a seed, z = temperature * epsilon.
+
+        Returns:
+            (count, D) float32.
+        """
+        return latent.standard_normal(seed, start, count, self.latent_dim) * np.float32(temperature)
+
+
+@dataclasses.dataclass(frozen=True)
+class GaussianMixture:
+    """sum_k w_k N(z; m_k, C_k C_k^T).
+
+    Args:
+        weights: w, (K,), positive, their sum one.
+        means: m, (K, D).
+        cholesky: C, (K, D, D), lower triangular.
+        component_class: (K,), the class of each component; empty where there are no classes.
+    """
+
+    weights: npt.NDArray[np.float64]
+    means: npt.NDArray[np.float64]
+    cholesky: npt.NDArray[np.float64]
+    component_class: npt.NDArray[np.int64]
+
+    def draw(
+        self, seed: int, start: int, count: int, temperature: float = 1.0, label: int | None = None
+    ) -> Latents:
+        """Return codes `start` to `start + count - 1` of a seed, z = m_k + temperature * C_k epsilon.
+
+        Args:
+            seed: 0 to 2**63 - 1.
+            start: index of the first code.
+            count: number of codes.
+            temperature: scale of each component around its mean; the components keep their weights.
+            label: a class whose components alone are drawn from; None: all.
+
+        Returns:
+            (count, D) float32.
+        """
+        weights = (
+            self.weights if label is None else np.where(self.component_class == label, self.weights, 0.0)
+        )
+        reached = np.cumsum(weights)
+        chosen = np.searchsorted(reached, latent.choices(seed, start, count) * reached[-1], side="right")
+        epsilon = latent.standard_normal(seed, start, count, self.means.shape[1]).astype(np.float64)
+        # One small product for each code: its rounding cannot depend on how many codes are asked for.
+        shifted = np.matmul(self.cholesky[chosen], epsilon[:, :, None])[:, :, 0]
+        codes: Latents = (self.means[chosen] + temperature * shifted).astype(np.float32)
+        return codes
+
+
+def open_prior(version: Version) -> StandardNormal | GaussianMixture:
+    """Return the prior that a version's manifest names.
+
+    Raises:
+        ModelError: its file is not what the manifest says.
+    """
+    manifest = version.manifest
+    if manifest.prior.path is None:
+        return StandardNormal(manifest.latent_dim)
+    path = version.folder / manifest.prior.path
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return _mixture({name: arrays[name] for name in _ARRAYS}, manifest)
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelError(f"{version.reference}: {manifest.prior.path}: {error}") from error
+
+
+_ARRAYS = ("weights", "means", "cholesky", "component_class")
+
+
+def _mixture(arrays: dict[str, npt.NDArray[Any]], manifest: Manifest) -> GaussianMixture:
+    components, latent_dim = len(arrays["weights"]), manifest.latent_dim
+    classes = manifest.prior.classes
+    shapes = ((components,), (components, latent_dim), (components, latent_dim, latent_dim))
+    for name, shape in zip(_ARRAYS, shapes, strict=False):
+        if arrays[name].shape != shape or not np.isfinite(arrays[name]).all():
+            raise ValueError(f"{name}: expected {shape}, all finite; found {arrays[name].shape}")
+    weights = arrays["weights"].astype(np.float64)
+    if not components or weights.min() <= 0 or abs(weights.sum() - 1) > 1e-6:
+        raise ValueError("weights: expected positive numbers whose sum is 1")
+    component_class = arrays["component_class"]
+    if classes and set(component_class.tolist()) - set(range(len(classes))):
+        raise ValueError(f"component_class: expected 0 to {len(classes) - 1}")
+    if component_class.shape != ((components,) if classes else (0,)):
+        raise ValueError(f"component_class: expected one for each of {components} components")
+    return GaussianMixture(
+        weights, arrays["means"].astype(np.float64), arrays["cholesky"].astype(np.float64), component_class
+    )
