@@ -1,5 +1,6 @@
 """The ``vitrine-train`` command. TensorFlow is imported only when a command needs it."""
 
+import functools
 import json
 import os
 import sys
@@ -64,14 +65,19 @@ def fit(config: Path, data_folder: Path | None, out: Path | None) -> None:
 @RUN_ARGUMENT
 @DATA_OPTION
 @click.option("--json", "as_json", is_flag=True, help="Print the whole report as JSON.")
-def evaluate(run: Path, data_folder: Path | None, as_json: bool) -> None:
-    """Measure the model of RUN on the test split."""
+@click.option(
+    "--full", is_flag=True, help="L_500 on all test images and L_5000 on 1,000: the figures of a card."
+)
+def evaluate(run: Path, data_folder: Path | None, as_json: bool, full: bool) -> None:
+    """Measure the model of RUN on the test split; fit its prior first, if it has one to fit."""
     from training import data
     from training.evaluate import evaluate as run_evaluate
     from training.fit import load_run
 
     experiment, vae, _ = load_run(run)
-    metrics = run_evaluate(experiment, vae, data.load(experiment.data, data_folder), run)
+    dataset = data.load(experiment.data, data_folder)
+    report = functools.partial(click.echo, err=as_json)
+    metrics = run_evaluate(experiment, vae, dataset, run, full=full, report=report)
     if as_json:
         click.echo(json.dumps(metrics, indent=2))
         return

@@ -59,6 +59,8 @@ class Config:
         beta: weight of KL in training, of ``elbo``. Validation and evaluation always use 1.
         kl_warmup_epochs: epochs over which that weight rises from 0 to beta, in equal steps a batch.
         free_bits: nats that each axis may carry before it costs anything, of ``elbo``.
+        prior_components: numbers of Gaussians to try as a prior fitted after training; the best on validation
+            images is kept. Empty: the prior is N(0, I).
         walk_axis: axis that an interpolation walks along unless asked otherwise.
         walk_low: where the walk begins; not given, the axis' own 2.5 % quantile.
         walk_high: where the walk ends; not given, the axis' own 97.5 % quantile.
@@ -87,6 +89,7 @@ class Config:
     beta: float = 1.0
     kl_warmup_epochs: int = 0
     free_bits: float = 0.0
+    prior_components: tuple[int, ...] = ()
     walk_axis: int = 0
     walk_low: float | None = None
     walk_high: float | None = None
@@ -120,6 +123,8 @@ class Config:
         for field in ("encoder_units", "decoder_units", "channels"):
             units = getattr(self, field)
             _require(all(n > 0 for n in units), field, "widths greater than zero", units)
+        numbers = self.prior_components
+        _require(all(n > 0 for n in numbers), "prior_components", "numbers greater than zero", numbers)
         _require(0 <= self.walk_axis < self.latent_dim, "walk_axis", "0 to latent_dim - 1", self.walk_axis)
         _require(2 <= self.walk_steps <= 64, "walk_steps", "2 to 64", self.walk_steps)
         _require(

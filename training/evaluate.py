@@ -4,16 +4,14 @@ The test split is read here and nowhere else. Results go to ``metrics.json`` in 
 """
 
 import json
-import math
-from collections.abc import Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import tensorflow as tf
 
-from training import data, objectives
+from training import bounds, data, objectives, priors
 from training.config import Config
 from training.errors import RunError
 from training.fit import make_deterministic, weights_sha256, write_json
@@ -21,30 +19,46 @@ from training.vae import VariationalAutoencoder
 
 METRICS = "metrics.json"
 QUANTILES = (0.01, 0.025, 0.05, 0.25, 0.5, 0.75, 0.95, 0.975, 0.99)
-BOUND_DRAWS = (1, 10, 100)
-BOUND_IMAGES = 1_000
 ACTIVE_VARIANCE = 0.01  # Burda et al. 2016: an axis is active if Var_x(E_q[z]) exceeds this
 BATCH = 1_000
-DRAWS_AT_ONCE = 20_000  # decoded images held in memory while a bound is computed
 
 Array = npt.NDArray[np.float32]
 
 
-def evaluate(config: Config, vae: VariationalAutoencoder, dataset: data.Dataset, run: Path) -> dict[str, Any]:
-    """Measure a trained model and write ``metrics.json``.
+def evaluate(
+    config: Config,
+    vae: VariationalAutoencoder,
+    dataset: data.Dataset,
+    run: Path,
+    *,
+    full: bool = False,
+    report: Callable[[str], None] = lambda _: None,
+) -> dict[str, Any]:
+    """Measure a trained model and write ``metrics.json``; first fit its prior, if that has not been done.
+
+    Args:
+        config: the experiment.
+        vae: the trained model.
+        dataset: the images; this is where the test split is read.
+        run: the run folder.
+        full: measure the bounds on all test images and with up to 5,000 draws, which takes long.
+        report: called with a line now and then.
 
     Returns:
-        What was written: ``test``, ``bounds`` and ``axes``, with the protocol of each in words, and the
-        digest of the weights they belong to.
+        What was written: ``test``, ``bounds``, ``prior`` and ``axes``, with the protocol of each in words,
+        and the digest of the weights they belong to.
 
     Raises:
         RunError: the run folder cannot be written.
     """
     make_deterministic(config.seed)
+    prior, chosen = priors.prepare(config, vae.encoder, dataset, run, weights_sha256(vae), report)
+    plan = bounds.FULL if full else bounds.QUICK
     metrics = {
         "weights_sha256": weights_sha256(vae),
+        "prior": chosen,
         "test": reconstruction_metrics(vae, dataset, config.latent_dim),
-        "bounds": bounds(vae, dataset.test[:BOUND_IMAGES]),
+        "bounds": bounds.bounds(vae, prior, dataset.test, plan, report),
         "axes": aggregate_posterior(vae, dataset.train, config.seed),
     }
     try:
@@ -88,49 +102,6 @@ def pca_reconstruction_mse(train: Array, test: Array, components: int) -> float:
     basis = vectors[:, -components:]
     centred = test.reshape(len(test), -1) - mean
     return float(np.mean((centred - centred @ basis @ basis.T) ** 2))
-
-
-def bounds(vae: VariationalAutoencoder, images: Array, draws: Sequence[int] = BOUND_DRAWS) -> dict[str, Any]:
-    """Return the ELBO (L_1) and the importance-weighted bounds L_k, under the declared likelihood.
-
-    Each L_k is a mean over images of log (1/k) sum_i p(x, z_i) / q(z_i given x), k fresh draws an image.
-    ``bits_per_dim`` counts a pixel as one of 256 levels, by the likelihood's own unit.
-    """
-    pixels = math.prod(images.shape[1:])
-    rows = []
-    for k in draws:
-        values = importance_weighted_bounds(vae, images, k)
-        nats = float(values.mean())
-        rows.append(
-            {
-                "k": k,
-                "nats": nats,
-                "standard_error": float(values.std(ddof=1) / math.sqrt(len(values))),
-                "bits_per_dim": -(nats / pixels + vae.likelihood.log_level_width) / math.log(2),
-            }
-        )
-    return {
-        "log_p_x": rows,
-        "likelihood": {"name": vae.likelihood.name} | vae.likelihood.parameters,
-        "prior": "standard_normal",
-        "num_images": len(images),
-        "protocol": f"first {len(images)} test images, fresh draws for every k, standard error over images",
-    }
-
-
-def importance_weighted_bounds(vae: VariationalAutoencoder, images: Array, k: int) -> Array:
-    """Return an estimate of L_k for each image, (B,), in nats."""
-    values = []
-    for batch in data.batches(images, max(1, DRAWS_AT_ONCE // k)):
-        z_mean, z_log_var = vae.encoder(batch, training=False)
-        z = z_mean + tf.exp(z_log_var / 2) * tf.random.normal((k, *z_mean.shape))  # (k, B, D)
-        decoded = vae.decoder(tf.reshape(z, (-1, z.shape[-1])), training=False)
-        decoded = tf.reshape(decoded, (k, *batch.shape, decoded.shape[-1]))
-        log_prob = vae.likelihood.log_prob(batch[None], decoded)
-        per_draw = objectives.sum_over_image(log_prob, axes_before=2)  # (k, B)
-        log_weights = objectives.log_weights(per_draw, z, z_mean, z_log_var)
-        values.append(objectives.importance_weighted_bound(log_weights).numpy())
-    return np.concatenate(values)
 
 
 def aggregate_posterior(vae: VariationalAutoencoder, images: Array, seed: int) -> list[dict[str, Any]]:

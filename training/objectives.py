@@ -125,7 +125,9 @@ def log_normal(z: Tensor, mean: Tensor, log_var: Tensor) -> Tensor:
     return -0.5 * tf.reduce_sum(quadratic + log_var + math.log(2 * math.pi), axis=-1)
 
 
-def log_weights(log_prob: Tensor, z: Tensor, z_mean: Tensor, z_log_var: Tensor) -> Tensor:
+def log_weights(
+    log_prob: Tensor, z: Tensor, z_mean: Tensor, z_log_var: Tensor, log_prior: Tensor = None
+) -> Tensor:
     """Return log p(x, z_i) / q(z_i given x) in nats, one number for each draw.
 
     Args:
@@ -133,9 +135,12 @@ def log_weights(log_prob: Tensor, z: Tensor, z_mean: Tensor, z_log_var: Tensor) 
         z: the draws, shape S + (D,).
         z_mean: (D,) or broadcastable to z.
         z_log_var: as z_mean.
+        log_prior: log p(z), shape S; None: that of N(0, I).
     """
-    zeros = tf.zeros_like(z)
-    return log_prob + log_normal(z, zeros, zeros) - log_normal(z, z_mean, z_log_var)
+    if log_prior is None:
+        zeros = tf.zeros_like(z)
+        log_prior = log_normal(z, zeros, zeros)
+    return log_prob + log_prior - log_normal(z, z_mean, z_log_var)
 
 
 def importance_weighted_bound(log_weights: Tensor) -> Tensor:

@@ -4,13 +4,14 @@ While a model trains its prior is N(0, I). The codes that its encoder gives to r
 that: the *aggregate posterior* q(z), the posterior averaged over the data, has holes where the decoder was
 never trained. A mixture of Gaussians with full covariances, fitted to draws of q(z given x) after training,
 is a prior without those holes (Ghosh et al. 2020; Dai & Wipf 2019 fit a second model instead). It is fitted
-to draws and not to posterior means, so it is a proper p(z) for the bound as well: bits and samples come from the
-same prior.
+to draws and not to posterior means, so it is a proper p(z) for the bound as well: bits and samples come from
+the same prior.
 
 D is the number of latent axes, K the number of components.
 """
 
 import dataclasses
+import json
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -21,10 +22,15 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from training import data, objectives
+from training.config import Config
+from training.errors import RunError
+from training.fit import write_json
 
 Tensor = Any  # tf.Tensor; TensorFlow publishes no types
 Codes = npt.NDArray[np.float32]
 
+PRIOR = "prior.json"
+PRIOR_ARRAYS = "prior.npz"
 DRAWS_PER_IMAGE = 5
 MAX_ITERATIONS = 100
 LEAST_GAIN = 1e-3  # nats a code: below it another iteration is not worth its time
@@ -169,6 +175,69 @@ class Choice:
 
     prior: StandardNormal | GaussianMixture
     candidates: list[dict[str, Any]]
+
+
+def prepare(
+    config: Config,
+    encoder: Callable[..., Any],
+    dataset: data.Dataset,
+    run: Path,
+    weights_sha256: str,
+    report: Callable[[str], None] = lambda _: None,
+) -> tuple[StandardNormal | GaussianMixture, dict[str, Any]]:
+    """Return the prior of a run, fitted now or read back from its folder.
+
+    Args:
+        config: the experiment; ``prior_components`` is empty for N(0, I).
+        encoder: the trained encoder.
+        dataset: the images; the test split is not touched.
+        run: the run folder, where ``prior.npz`` and ``prior.json`` are kept.
+        weights_sha256: of the trained weights, to which a fitted prior belongs.
+        report: called with a line for each candidate.
+
+    Returns:
+        The prior, and what to say of it: ``name``, ``components``, ``classes`` and the ``candidates``.
+
+    Raises:
+        RunError: the run folder cannot be written.
+    """
+    if not config.prior_components:
+        return StandardNormal(config.latent_dim), {"name": "standard_normal"}
+    known = _read_prior(run, weights_sha256, config)
+    if known is not None:
+        return known
+    choice = choose(encoder, dataset, config.prior_components, config.seed, report)
+    described: dict[str, Any] = {
+        "name": choice.prior.name,
+        "candidates": choice.candidates,
+        "weights_sha256": weights_sha256,
+    }
+    described["tried"] = list(config.prior_components)
+    prior = choice.prior
+    try:
+        if isinstance(prior, GaussianMixture):
+            described |= {"components": len(prior.weights), "classes": list(prior.classes)}
+            prior.save(run / PRIOR_ARRAYS)
+            prior = load_mixture(run / PRIOR_ARRAYS)  # rounded as it will be served: that is what is measured
+        write_json(run / PRIOR, described)
+    except OSError as error:
+        raise RunError(f"{run}: cannot be written ({error.strerror or error})") from error
+    return prior, described
+
+
+def _read_prior(
+    run: Path, weights_sha256: str, config: Config
+) -> tuple[StandardNormal | GaussianMixture, dict[str, Any]] | None:
+    try:
+        described = json.loads((run / PRIOR).read_text())
+        current = described["weights_sha256"] == weights_sha256
+        if not current or described["tried"] != list(config.prior_components):
+            return None
+        if described["name"] == "standard_normal":
+            return StandardNormal(config.latent_dim), described
+        return load_mixture(run / PRIOR_ARRAYS), described
+    except (OSError, ValueError, KeyError):
+        return None
 
 
 def choose(

@@ -5,8 +5,6 @@ import pytest
 
 pytestmark = pytest.mark.tensorflow
 
-import tensorflow as tf  # noqa: E402
-
 from training import evaluate  # noqa: E402
 from training.fit import load_run, weights_sha256  # noqa: E402
 
@@ -41,54 +39,6 @@ def test_pca_with_every_component_loses_nothing_and_with_fewer_the_smallest_vari
     assert evaluate.pca_reconstruction_mse(train, train, 2) == pytest.approx(smallest / 4)
 
 
-def test_the_bound_of_one_draw_is_the_elbo(vae, tiny_dataset):
-    from training import objectives
-
-    images = tiny_dataset.test
-    tf.random.set_seed(0)
-    bound = np.mean([evaluate.importance_weighted_bounds(vae, images, 1).mean() for _ in range(400)])
-    z_mean, z_log_var = vae.encoder(images)
-    elbos = []
-    for _ in range(400):
-        z = z_mean + tf.exp(z_log_var / 2) * tf.random.normal(z_mean.shape)
-        log_prob = vae.likelihood.log_prob(images, vae.decoder(z))
-        elbos.append(-float(objectives.negative_elbo(log_prob, z_mean, z_log_var).loss))
-    # Each side: 400 means of 40 images with a spread of about a nat: standard errors of 0.01.
-    assert bound == pytest.approx(np.mean(elbos), abs=0.06)
-
-
-def test_bounds_grow_with_k_and_do_not_depend_on_the_chunk(vae, tiny_dataset, monkeypatch):
-    images = np.tile(tiny_dataset.test, (10, 1, 1))
-    tf.random.set_seed(1)
-    low, high = (evaluate.importance_weighted_bounds(vae, images, k).mean() for k in (1, 50))
-    assert low < high
-    monkeypatch.setattr(evaluate, "DRAWS_AT_ONCE", 350)  # seven images at a time
-    chunked = evaluate.importance_weighted_bounds(vae, images, 50)
-    assert chunked.shape == (400,)
-    assert chunked.mean() == pytest.approx(high, abs=0.05)  # standard error of either: below 0.01
-
-
-def test_exactly_k_draws_are_decoded_for_every_image(vae, tiny_dataset):
-    rows = []
-
-    class Counting:
-        encoder, likelihood = vae.encoder, vae.likelihood
-
-        @staticmethod
-        def decoder(z, training):
-            rows.append(len(z))
-            return vae.decoder(z)
-
-    evaluate.importance_weighted_bounds(Counting, tiny_dataset.test, 7)
-    assert sum(rows) == 7 * len(tiny_dataset.test)
-
-
-def test_bits_per_dim_count_a_pixel_as_one_of_256_levels(vae, tiny_dataset):
-    row = evaluate.bounds(vae, tiny_dataset.test, draws=(1,))["log_p_x"][0]
-    # A density of 1 over [0, 1], zero nats, would cost log2(255) bits a pixel.
-    assert row["bits_per_dim"] == pytest.approx(np.log2(255) - row["nats"] / (30 * np.log(2)))
-
-
 def test_the_aggregate_posterior_is_described_axis_by_axis(vae, tiny_dataset):
     axes = evaluate.aggregate_posterior(vae, tiny_dataset.train, seed=0)
     z_mean, z_log_var = (output.numpy().astype(np.float64) for output in vae.encoder(tiny_dataset.train))
@@ -119,6 +69,25 @@ def test_evaluation_writes_its_report_and_repeats_to_the_digit(tiny_config, vae,
     assert evaluate.load_metrics(tmp_path, weights_sha256(vae)) == reports[0]
 
 
+def test_a_fitted_prior_is_the_one_that_the_bounds_are_measured_with(
+    tiny_config, vae, tiny_dataset, tmp_path
+):
+    import dataclasses
+
+    fitted = dataclasses.replace(tiny_config, prior_components=(2,))
+    plain = evaluate.evaluate(tiny_config, vae, tiny_dataset, tmp_path)
+    lines = []
+    metrics = evaluate.evaluate(fitted, vae, tiny_dataset, tmp_path, report=lines.append)
+    assert plain["bounds"]["prior"] == plain["prior"]["name"] == "standard_normal"
+    assert metrics["bounds"]["prior"] == metrics["prior"]["name"] == "gaussian_mixture"
+    assert metrics["prior"]["components"] == 2
+    assert metrics["bounds"]["log_p_x"][0]["nats"] > plain["bounds"]["log_p_x"][0]["nats"]
+    assert len(lines) == 1
+    again = evaluate.evaluate(fitted, vae, tiny_dataset, tmp_path, report=lines.append)
+    assert again == metrics
+    assert len(lines) == 1  # read back, not fitted again
+
+
 def test_a_report_that_is_broken_or_of_other_weights_is_not_used(vae, tiny_config, tiny_dataset, tmp_path):
     assert evaluate.load_metrics(tmp_path, "none") is None
     evaluate.evaluate(tiny_config, vae, tiny_dataset, tmp_path)
@@ -129,14 +98,18 @@ def test_a_report_that_is_broken_or_of_other_weights_is_not_used(vae, tiny_confi
 
 def test_every_number_is_measured_on_its_own_split(vae, tiny_config, tiny_dataset, tmp_path, monkeypatch):
     asked = {}
-    for name in ("bounds", "aggregate_posterior"):
-        original = getattr(evaluate, name)
+    original_posterior, original_bounds = evaluate.aggregate_posterior, evaluate.bounds.bounds
 
-        def spy(model, images, *rest, original=original, name=name, **options):
-            asked[name] = images
-            return original(model, images, *rest, **options)
+    def spy_on_posterior(model, images, *rest):
+        asked["aggregate_posterior"] = images
+        return original_posterior(model, images, *rest)
 
-        monkeypatch.setattr(evaluate, name, spy)
+    def spy_on_bounds(model, prior, images, *rest):
+        asked["bounds"] = images
+        return original_bounds(model, prior, images, *rest)
+
+    monkeypatch.setattr(evaluate, "aggregate_posterior", spy_on_posterior)
+    monkeypatch.setattr(evaluate.bounds, "bounds", spy_on_bounds)
     metrics = evaluate.evaluate(tiny_config, vae, tiny_dataset, tmp_path)
     assert np.array_equal(asked["bounds"], tiny_dataset.test)
     assert np.array_equal(asked["aggregate_posterior"], tiny_dataset.train)

@@ -1,0 +1,128 @@
+"""Bounds on log p(x) of a trained model: the ELBO and its importance-weighted relatives.
+
+L_k = E[log (1/k) sum_i p(x given z_i) p(z_i) / q(z_i given x)], z_i ~ q(z given x); Burda, Grosse &
+Salakhutdinov 2016. The prior p(z) is the one that samples are drawn from.
+"""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from training import objectives
+from training.priors import Prior
+from training.vae import VariationalAutoencoder
+
+QUICK = ((1_000, (1, 10, 100)),)  # how many of the first test images, and which k
+FULL = ((10_000, (1, 10, 100, 500)), (1_000, (5_000,)))
+MEMORY = 2**27  # bytes of decoder output held at once
+BATCH = 100  # images encoded together
+SECONDS_BETWEEN_REPORTS = 15.0
+
+Array = npt.NDArray[np.float32]
+Plan = Sequence[tuple[int, Sequence[int]]]
+
+
+def bounds(
+    vae: VariationalAutoencoder,
+    prior: Prior,
+    images: Array,
+    plan: Plan = QUICK,
+    report: Callable[[str], None] = lambda _: None,
+) -> dict[str, Any]:
+    """Return the ELBO (L_1) and the importance-weighted bounds L_k, under the declared likelihood and prior.
+
+    For each image the most draws that the plan asks for are taken; a smaller k uses all of them, in groups of
+    k. ``bits_per_dim`` counts a pixel as one of 256 levels, by the likelihood's own unit.
+    ``effective_sample_size`` is the mean over images of (sum w)^2 / sum w^2, of k: near 1, one draw decides.
+
+    Args:
+        vae: the model.
+        prior: p(z).
+        images: held-out images.
+        plan: pairs of a number of images, the first ones, and the k to measure with them.
+        report: called now and then with a line on how far it is.
+    """
+    pixels = math.prod(images.shape[1:])
+    rows = []
+    for number, draws in plan:
+        chosen = images[:number]
+        weights = log_weights(vae, prior, chosen, max(draws), report)
+        for k in draws:
+            values = bound_of(weights, k)
+            nats = float(values.mean())
+            rows.append(
+                {
+                    "k": k,
+                    "nats": nats,
+                    "standard_error": float(values.std(ddof=1) / math.sqrt(len(values))),
+                    "bits_per_dim": -(nats / pixels + vae.likelihood.log_level_width) / math.log(2),
+                    "effective_sample_size": effective_sample_size(weights, k),
+                    "num_images": len(chosen),
+                }
+            )
+    return {
+        "log_p_x": rows,
+        "likelihood": {"name": vae.likelihood.name} | vae.likelihood.parameters,
+        "prior": prior.name,
+        "num_images": rows[0]["num_images"],
+        "protocol": "the first test images; standard error over images; every k uses all draws, in groups",
+    }
+
+
+def log_weights(
+    vae: VariationalAutoencoder,
+    prior: Prior,
+    images: Array,
+    k: int,
+    report: Callable[[str], None] = lambda _: None,
+) -> npt.NDArray[np.float64]:
+    """Return log p(x given z_i) p(z_i) / q(z_i given x) in nats for `k` draws of each image, (k, N)."""
+    per_image = math.prod(images.shape[1:]) * vae.likelihood.num_parameters * 4
+    at_once = max(1, MEMORY // per_image // min(BATCH, len(images)))
+    # One compiled kernel instead of some thirty passes over memory; the decoder itself gains nothing by it.
+    log_prob = tf.function(vae.likelihood.log_prob, jit_compile=True, reduce_retracing=False)
+    start = told = time.monotonic()
+    columns = []
+    for first in range(0, len(images), BATCH):
+        batch = images[first : first + BATCH]
+        z_mean, z_log_var = vae.encoder(batch, training=False)
+        rows = []
+        for done in range(0, k, at_once):
+            draws = min(at_once, k - done)
+            z = z_mean + tf.exp(z_log_var / 2) * tf.random.normal((draws, *z_mean.shape))  # (draws, B, D)
+            decoded = vae.decoder(tf.reshape(z, (-1, z.shape[-1])), training=False)
+            repeated = tf.repeat(batch[None], draws, axis=0)
+            per_pixel = log_prob(tf.reshape(repeated, (-1, *batch.shape[1:])), decoded)
+            per_draw = tf.reshape(objectives.sum_over_image(per_pixel), (draws, len(batch)))
+            rows.append(objectives.log_weights(per_draw, z, z_mean, z_log_var, prior.log_prob(z)).numpy())
+        columns.append(np.concatenate(rows))
+        now, share = time.monotonic(), (first + len(batch)) / len(images)
+        if now - told > SECONDS_BETWEEN_REPORTS:
+            told = now
+            left = (now - start) / share * (1 - share)
+            report(f"L_{k}: {share:.0%} of {len(images)} images, {left / 60:.1f} minutes left")
+    return np.concatenate(columns, axis=1).astype(np.float64)
+
+
+def bound_of(weights: npt.NDArray[np.float64], k: int) -> npt.NDArray[np.float64]:
+    """Return an estimate of L_k for each image, (N,), in nats, from log weights (M, N) with M at least k.
+
+    The draws are cut into M // k groups of k; their estimates are averaged.
+    """
+    groups = len(weights) // k
+    grouped = weights[: groups * k].reshape(groups, k, -1)
+    largest = grouped.max(axis=1, keepdims=True)
+    estimates = np.log(np.exp(grouped - largest).mean(axis=1)) + largest[:, 0]
+    mean: npt.NDArray[np.float64] = estimates.mean(axis=0)
+    return mean
+
+
+def effective_sample_size(weights: npt.NDArray[np.float64], k: int) -> float:
+    """Return (sum w)^2 / sum w^2 of the first `k` draws, averaged over images; 1 to k."""
+    first = np.exp(weights[:k] - weights[:k].max(axis=0))
+    return float(np.mean(first.sum(axis=0) ** 2 / (first**2).sum(axis=0)))
