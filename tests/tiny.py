@@ -20,6 +20,7 @@ TINY = {
     "epochs": 2,
     "batch_size": 16,
     "seed": 3,
+    "axis_order": "as-trained",
 }
 
 

@@ -16,6 +16,7 @@ from training.errors import ConfigError
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")  # what model_store/README.md allows
 OPTIMIZERS = ("adam", "nadam")
 NETWORKS = ("dense", "conv")
+AXIS_ORDERS = ("canonical", "as-trained")
 SCHEDULES = ("constant", "cosine")
 OBJECTIVES = ("textbook", "elbo", "iwae", "dreg")
 LIKELIHOODS = (  # training.likelihoods.NAMES, which cannot be asked without loading TensorFlow
@@ -59,6 +60,8 @@ class Config:
         beta: weight of KL in training, of ``elbo``. Validation and evaluation always use 1.
         kl_warmup_epochs: epochs over which that weight rises from 0 to beta, in equal steps a batch.
         free_bits: nats that each axis may carry before it costs anything, of ``elbo``.
+        axis_order: ``canonical``: axes are published by falling KL, each in a stated direction (``axes``);
+            ``as-trained``: as they are.
         prior_components: numbers of Gaussians to try as a prior fitted after training; the best on validation
             images is kept. Empty: the prior is N(0, I).
         walk_axis: axis that an interpolation walks along unless asked otherwise.
@@ -89,6 +92,7 @@ class Config:
     beta: float = 1.0
     kl_warmup_epochs: int = 0
     free_bits: float = 0.0
+    axis_order: str = "canonical"
     prior_components: tuple[int, ...] = ()
     walk_axis: int = 0
     walk_low: float | None = None
@@ -102,6 +106,7 @@ class Config:
         _require(convolutions, "channels", "one width or more for conv, none for dense", self.channels)
         schedule = self.learning_rate_schedule
         _require(schedule in SCHEDULES, "learning_rate_schedule", f"one of {SCHEDULES}", schedule)
+        _require(self.axis_order in AXIS_ORDERS, "axis_order", f"one of {AXIS_ORDERS}", self.axis_order)
         _require(0 <= self.ema_momentum < 1, "ema_momentum", "0 to below 1", self.ema_momentum)
         _require(self.optimizer in OPTIMIZERS, "optimizer", f"one of {OPTIMIZERS}", self.optimizer)
         _require(self.likelihood in LIKELIHOODS, "likelihood", f"one of {LIKELIHOODS}", self.likelihood)
