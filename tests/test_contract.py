@@ -13,12 +13,14 @@ import tensorflow as tf  # noqa: E402
 
 from app import latent, store  # noqa: E402
 from app.main import create_app  # noqa: E402
+from app.priors import open_prior  # noqa: E402
 from app.runtimes.tensorflow import TensorFlowRuntime  # noqa: E402
 from app.settings import Settings  # noqa: E402
 from tests.conftest import SHIPPED_STORE, Client  # noqa: E402
 from tests.fakes import pixels_of, png_bytes  # noqa: E402
-from training.export import export  # noqa: E402
+from training.export import export, published_axes  # noqa: E402
 from training.fit import load_run  # noqa: E402
+from training.priors import StandardNormal, prepare  # noqa: E402
 
 SHIPPED = SHIPPED_STORE / "fashion-dense" / "1"
 
@@ -26,12 +28,11 @@ SHIPPED = SHIPPED_STORE / "fashion-dense" / "1"
 @pytest.fixture(scope="module")
 def published(tiny_run, tiny_dataset, tmp_path_factory):
     from training.evaluate import evaluate
-    from training.export import example_images
 
     folder = tmp_path_factory.mktemp("published")
     config, vae, recorded = load_run(tiny_run)
     metrics = evaluate(config, vae, tiny_dataset, tiny_run)
-    return export(config, vae, recorded, metrics, example_images(tiny_dataset), folder)
+    return export(config, vae, recorded, metrics, StandardNormal(2), tiny_dataset.validation, folder)
 
 
 def test_what_training_publishes_the_service_accepts(published):
@@ -65,7 +66,6 @@ def test_convolutions_and_discretized_logistics_go_all_the_way_to_a_picture(
     colours, tiny_config, tiny_dataset, tmp_path
 ):
     from training.evaluate import evaluate
-    from training.export import example_images
     from training.fit import fit
 
     def shaped(images):  # 6 x 4, which halves; red is the image, green and blue are darker
@@ -82,15 +82,19 @@ def test_convolutions_and_discretized_logistics_go_all_the_way_to_a_picture(
         likelihood="discretized-logistic",
         likelihood_variance=None,
         likelihood_components=2,
+        axis_order="canonical",
+        prior_components=(4,),
     )
     fit(config, dataset, tmp_path / "run", progress=False)
     config, vae, recorded = load_run(tmp_path / "run")
     metrics = evaluate(config, vae, dataset, tmp_path / "run")
-    version = export(config, vae, recorded, metrics, example_images(dataset), tmp_path / "store")
+    prior, _ = prepare(config, vae.encoder, dataset, tmp_path / "run", recorded["weights_sha256"])
+    version = export(config, vae, recorded, metrics, prior, dataset.validation, tmp_path / "store")
     client = Client(create_app(Settings(model_store=tmp_path / "store", default_model="tiny")))
 
-    z = latent.standard_normal(3, 0, 1, 2)
-    decoded = vae.decoder(z)
+    # The service draws over the published axes from the mixture that training fitted.
+    z = open_prior(store.scan(tmp_path / "store").find("tiny")).draw(3, 0, 1)
+    decoded = vae.decoder(published_axes(config, vae, metrics).trained(z))
     mean = vae.likelihood.mean(decoded).numpy()[0]
     found = pixels_of(client.get("/samples?n=1&seed=3&ink=light").content)
     assert found.shape == (6, 4, *colours)

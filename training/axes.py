@@ -34,13 +34,22 @@ class Axes:
     order: tuple[int, ...]
     signs: tuple[int, ...]
 
+    @property
+    def changed(self) -> bool:
+        """Whether any axis is published in another place or direction than it was trained."""
+        return self != as_trained(len(self.order))
+
     def publish(self, z_mean: Tensor, z_log_var: Tensor) -> tuple[Tensor, Tensor]:
         """Return a posterior (B, D) over the published axes."""
+        if not self.changed:
+            return z_mean, z_log_var
         signs = tf.constant(self.signs, tf.float32)
         return tf.gather(z_mean, self.order, axis=-1) * signs, tf.gather(z_log_var, self.order, axis=-1)
 
     def trained(self, z: Tensor) -> Tensor:
         """Return codes (B, D) over the trained axes, from codes over the published ones."""
+        if not self.changed:
+            return z
         back = tuple(int(axis) for axis in np.argsort(self.order))
         return tf.gather(z * tf.constant(self.signs, tf.float32), back, axis=-1)
 

@@ -108,17 +108,19 @@ def export(run: Path, data_folder: Path | None, store: Path) -> None:
     from training import data
     from training.evaluate import evaluate as run_evaluate
     from training.evaluate import load_metrics
-    from training.export import example_images
     from training.export import export as run_export
     from training.fit import load_run
+    from training.priors import prepare
 
     experiment, vae, recorded = load_run(run)
     dataset = data.load(experiment.data, data_folder)
     metrics = load_metrics(run, recorded["weights_sha256"])
     if metrics is None:
         click.echo("not evaluated yet: measuring on the test split first")
-        metrics = run_evaluate(experiment, vae, dataset, run)
-    version = run_export(experiment, vae, recorded, metrics, example_images(dataset), store)
+        metrics = run_evaluate(experiment, vae, dataset, run, report=click.echo)
+    weights = recorded["weights_sha256"]
+    prior, _ = prepare(experiment, vae.encoder, dataset, run, weights, click.echo)
+    version = run_export(experiment, vae, recorded, metrics, prior, dataset.validation, store)
     click.echo(f"published {version}; serve it: vitrine serve --model-store {store}")
 
 

@@ -16,14 +16,19 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from training import data
+from training import axes as axes_of
+from training.axes import Axes
 from training.card import model_card
 from training.config import Config
+from training.data import Images
 from training.errors import RunError
+from training.priors import GaussianMixture, StandardNormal
 from training.vae import VariationalAutoencoder
 
 FORMAT_VERSION = 1
 NUM_EXAMPLES = 5
+MATCHED_IMAGES = 1_000
+PUBLISHED_METRICS = ("test", "bounds", "prior", "quality", "axes_match")
 
 
 def export(
@@ -31,7 +36,8 @@ def export(
     vae: VariationalAutoencoder,
     recorded: dict[str, Any],
     metrics: dict[str, Any],
-    examples: np.ndarray[Any, np.dtype[np.float32]],
+    prior: StandardNormal | GaussianMixture,
+    held_out: Images,
     store: Path,
 ) -> Path:
     """Publish a trained model as the next version of its name.
@@ -41,7 +47,9 @@ def export(
         vae: the trained model.
         recorded: what ``environment.json`` of the run says.
         metrics: what ``evaluate`` measured.
-        examples: validation images to ship as pictures to reconstruct, (N, H, W) in [0, 1].
+        prior: what codes are drawn from, over the axes as trained.
+        held_out: validation images in [0, 1]: the first are shipped as pictures to reconstruct, and with the
+            first thousand the axes are matched to those of the version before.
         store: the model store; created if it is missing.
 
     Returns:
@@ -51,17 +59,25 @@ def export(
         RunError: the store cannot be written. Nothing is left behind.
     """
     model_folder = store / config.name
+    axes = published_axes(config, vae, metrics)
+    metrics = metrics | {"axes": axes.describe(metrics["axes"])}
+    previous = _newest_version(model_folder)
     try:
         model_folder.mkdir(parents=True, exist_ok=True)
         staging = Path(tempfile.mkdtemp(prefix=".publishing-", dir=model_folder))
     except OSError as error:
         raise RunError(f"{store}: cannot be written ({error.strerror or error})") from error
     try:
-        write_encoder(vae, staging / "encoder")
-        write_decoder(vae, staging / "decoder")
-        write_examples(examples, staging / "examples")
+        write_encoder(vae, staging / "encoder", axes)
+        write_decoder(vae, staging / "decoder", axes)
+        write_examples(held_out[:NUM_EXAMPLES], staging / "examples")
+        write_strips(vae, staging / "axes.png", axes, metrics["axes"])
+        if isinstance(prior, GaussianMixture):
+            prior.reordered(axes.order, axes.signs).save(staging / "prior.npz")
+        if previous is not None:
+            metrics["axes_match"] = match_axes(previous, staging, held_out)
         (staging / "card.md").write_text(model_card(config, recorded, metrics))
-        write_manifest(config, vae, recorded, metrics, staging)
+        write_manifest(config, vae, recorded, metrics, prior, staging)
         for path in (staging, *staging.rglob("*")):  # for every reader, whatever the publisher's umask is
             path.chmod(0o755 if path.is_dir() else 0o644)
         _flush(staging)
@@ -72,30 +88,73 @@ def export(
         shutil.rmtree(staging, ignore_errors=True)
 
 
-def write_encoder(vae: VariationalAutoencoder, path: Path) -> None:
+def published_axes(config: Config, vae: VariationalAutoencoder, metrics: dict[str, Any]) -> Axes:
+    """Return how the trained axes are published."""
+    if config.axis_order == "as-trained":
+        return axes_of.as_trained(config.latent_dim)
+    return axes_of.canonical(lambda z: vae.likelihood.mean(vae.decoder(z, training=False)), metrics["axes"])
+
+
+def match_axes(previous: Path, version: Path, held_out: Images) -> dict[str, Any] | None:
+    """Return which axis of the version before each axis is, or None if the two do not encode the same images.
+
+    Args:
+        previous: the folder of the version before.
+        version: the folder of this one.
+        held_out: images that both encode.
+    """
+    codes = []
+    for folder in (previous, version):
+        try:
+            encode = tf.saved_model.load(str(folder / "encoder")).signatures["encode"]
+            codes.append(encode(images=tf.constant(held_out[:MATCHED_IMAGES]))["z_mean"].numpy())
+        except (OSError, KeyError, ValueError, tf.errors.OpError):
+            return None
+    return {"version": int(previous.name), "axes": axes_of.match(*codes)}
+
+
+def write_strips(
+    vae: VariationalAutoencoder, path: Path, axes: Axes, described: list[dict[str, Any]]
+) -> None:
+    """Write the picture of all axes: a row for each, walking from its 2.5 to its 97.5 % quantile."""
+
+    def decode(z: Images) -> Any:
+        return vae.likelihood.mean(vae.decoder(axes.trained(z), training=False))
+
+    def levels(images: Any) -> Any:  # dark on white, as the service draws by default
+        return 255 - np.clip(np.floor(np.asarray(images) * 256), 0, 255).astype(np.uint8)
+
+    picture = axes_of.strips(decode, described, levels)
+    path.write_bytes(tf.io.encode_png(np.atleast_3d(picture)).numpy())
+
+
+def write_encoder(vae: VariationalAutoencoder, path: Path, axes: Axes) -> None:
     """Write the encoder's SavedModel: ``encode(images) -> z_mean, z_log_var``."""
 
     def encode(images: tf.Tensor) -> dict[str, tf.Tensor]:
-        z_mean, z_log_var = vae.encoder(images, training=False)
+        z_mean, z_log_var = axes.publish(*vae.encoder(images, training=False))
         return {"z_mean": z_mean, "z_log_var": z_log_var}
 
     _write_saved_model(vae.encoder, path, encode=(encode, {"images": vae.encoder.input_shape[1:]}))
 
 
-def write_decoder(vae: VariationalAutoencoder, path: Path) -> None:
+def write_decoder(vae: VariationalAutoencoder, path: Path, axes: Axes) -> None:
     """Write the decoder's SavedModel: ``decode``, ``log_prob`` and ``draw``; no random op inside."""
     likelihood = vae.likelihood
 
+    def network(z: tf.Tensor) -> tf.Tensor:
+        return vae.decoder(axes.trained(z), training=False)
+
     def decode(z: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {"image": likelihood.mean(vae.decoder(z, training=False))}
+        return {"image": likelihood.mean(network(z))}
 
     def log_prob(z: tf.Tensor, images: tf.Tensor) -> dict[str, tf.Tensor]:
-        per_pixel = likelihood.log_prob(images, vae.decoder(z, training=False))
+        per_pixel = likelihood.log_prob(images, network(z))
         per_image = tf.reduce_sum(per_pixel, axis=tuple(range(1, len(per_pixel.shape))))
         return {"log_prob": per_image, "log_prob_per_pixel": per_pixel}
 
     def draw(z: tf.Tensor, noise: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {"image": likelihood.draw(vae.decoder(z, training=False), noise)}
+        return {"image": likelihood.draw(network(z), noise)}
 
     z_shape, image_shape = vae.decoder.input_shape[1:], vae.decoder.output_shape[1:-1]
     noise_shape = likelihood.noise_shape(image_shape)
@@ -118,7 +177,7 @@ def _write_saved_model(network: keras.Model, path: Path, **signatures: Any) -> N
     archive.write_out(str(path), verbose=False)
 
 
-def write_examples(examples: np.ndarray[Any, np.dtype[np.float32]], folder: Path) -> None:
+def write_examples(examples: Images, folder: Path) -> None:
     """Write `examples`, (N, H, W) in [0, 1], as 0.png, 1.png ... in the data's own polarity."""
     folder.mkdir()
     for index, image in enumerate(np.round(examples * 255).astype(np.uint8)):
@@ -131,6 +190,7 @@ def write_manifest(
     vae: VariationalAutoencoder,
     recorded: dict[str, Any],
     metrics: dict[str, Any],
+    prior: StandardNormal | GaussianMixture,
     folder: Path,
 ) -> None:
     """Write ``manifest.json``: what the folder holds, with a checksum for every file and one for all."""
@@ -145,7 +205,12 @@ def write_manifest(
             "parameters": vae.likelihood.parameters,
             "noise_shape": list(vae.likelihood.noise_shape(image_shape)),
         },
-        "prior": {"name": "standard_normal"},
+        "prior": {"name": prior.name}
+        | (
+            {"path": "prior.npz", "classes": list(prior.classes)}
+            if isinstance(prior, GaussianMixture)
+            else {}
+        ),
         "walk": {
             "axis": config.walk_axis,
             "low": config.walk_low,
@@ -153,7 +218,7 @@ def write_manifest(
             "steps": config.walk_steps,
         },
         "axes": metrics["axes"],
-        "metrics": {"test": metrics["test"], "bounds": metrics["bounds"]},
+        "metrics": {key: metrics[key] for key in PUBLISHED_METRICS if key in metrics},
         "training": {"config": config.as_dict()}
         | {key: recorded[key] for key in ("data", "splits", "libraries", "machine", "weights_sha256")},
         "examples": sorted(f"examples/{path.name}" for path in (folder / "examples").iterdir()),
@@ -180,9 +245,11 @@ def manifest_digest(manifest: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
-def example_images(dataset: data.Dataset) -> np.ndarray[Any, np.dtype[np.float32]]:
-    """Return the validation images that a version ships, (N, H, W)."""
-    return dataset.validation[:NUM_EXAMPLES]
+def _newest_version(model_folder: Path) -> Path | None:
+    if not model_folder.is_dir():
+        return None
+    versions = [path for path in model_folder.iterdir() if path.name.isdecimal()]
+    return max(versions, key=lambda path: int(path.name), default=None)
 
 
 def _rename_to_next_version(staging: Path, model_folder: Path) -> Path:

@@ -1,3 +1,4 @@
+import dataclasses
 import errno
 import json
 import os
@@ -15,14 +16,16 @@ from training import export  # noqa: E402
 from training.errors import RunError  # noqa: E402
 from training.evaluate import evaluate  # noqa: E402
 from training.fit import load_run  # noqa: E402
+from training.priors import StandardNormal, prepare  # noqa: E402
 
 
 @pytest.fixture(scope="module")
 def publish(tiny_run, tiny_dataset):
     config, vae, recorded = load_run(tiny_run)
     metrics = evaluate(config, vae, tiny_dataset, tiny_run)
-    examples = export.example_images(tiny_dataset)
-    return lambda store: export.export(config, vae, recorded, metrics, examples, store)
+    held_out = tiny_dataset.validation
+    prior = StandardNormal(2)
+    return lambda store: export.export(config, vae, recorded, metrics, prior, held_out, store)
 
 
 @pytest.fixture(scope="module")
@@ -117,6 +120,7 @@ def test_publishing_the_same_run_twice_gives_the_same_manifest_but_for_tensorflo
     first, second = (json.loads((publish(tmp_path) / "manifest.json").read_text()) for _ in range(2))
     for manifest in (first, second):
         del manifest["files"], manifest["digest"]
+        manifest["metrics"].pop("axes_match", None)  # the second has a version before it
     assert first == second
 
 
@@ -158,6 +162,72 @@ def test_the_shipped_examples_are_the_first_validation_images(version, tiny_data
         with Image.open(version / "examples" / f"{index}.png") as image:
             expected = np.rint(tiny_dataset.validation[index] * 255)
             assert np.array_equal(np.asarray(image), expected)
+
+
+@pytest.fixture(scope="module")
+def canonical(tiny_run, tiny_dataset, tmp_path_factory):
+    """A version with canonical axes and a fitted prior, after one of the same weights as they were trained."""
+    config, vae, recorded = load_run(tiny_run)
+    store = tmp_path_factory.mktemp("store")
+    for changes in ({}, {"axis_order": "canonical", "prior_components": (3,)}):
+        config = dataclasses.replace(config, **changes)
+        metrics = evaluate(config, vae, tiny_dataset, tiny_run)
+        prior, _ = prepare(config, vae.encoder, tiny_dataset, tiny_run, recorded["weights_sha256"])
+        version = export.export(config, vae, recorded, metrics, prior, tiny_dataset.validation, store)
+    return version
+
+
+def test_published_axes_fall_in_kl_and_code_the_same_pictures(canonical, vae, tiny_dataset):
+    manifest = json.loads((canonical / "manifest.json").read_text())
+    kl = [axis["kl"] for axis in manifest["axes"]]
+    assert kl == sorted(kl, reverse=True)
+    encode = tf.saved_model.load(str(canonical / "encoder")).signatures["encode"]
+    decode = tf.saved_model.load(str(canonical / "decoder")).signatures["decode"]
+    images = tf.constant(tiny_dataset.test)
+    published = encode(images=images)["z_mean"]
+    trained = vae.encoder(images)[0]
+    expected = vae.likelihood.mean(vae.decoder(trained))
+    np.testing.assert_allclose(decode(z=published)["image"], expected, atol=1e-5)
+    for number, axis in enumerate(manifest["axes"]):
+        # The mean of one draw an image: within four standard errors of the mean code, over 128 and 40 images.
+        assert abs(np.mean(published[:, number]) - axis["mean"]) < 4 * axis["std"] * np.sqrt(1 / 128 + 1 / 40)
+
+
+def test_published_axes_point_to_where_the_image_becomes_brighter(canonical):
+    axes = json.loads((canonical / "manifest.json").read_text())["axes"]
+    decode = tf.saved_model.load(str(canonical / "decoder")).signatures["decode"]
+    for number, axis in enumerate(axes):
+        ends = np.tile(np.array([axis["mean"] for axis in axes], np.float32), (2, 1))
+        ends[:, number] += [-axis["std"], axis["std"]]
+        dark, bright = decode(z=tf.constant(ends))["image"].numpy().mean(axis=(1, 2))
+        assert dark <= bright
+
+
+def test_a_fitted_prior_is_published_over_the_published_axes(canonical, tiny_dataset):
+    from training.priors import load_mixture
+
+    manifest = json.loads((canonical / "manifest.json").read_text())
+    assert manifest["prior"] == {"name": "gaussian_mixture", "path": "prior.npz", "classes": []}
+    assert manifest["metrics"]["prior"]["components"] == 3
+    drawn = load_mixture(canonical / "prior.npz").draw(20_000, np.random.default_rng(0))
+    for axis, column in zip(manifest["axes"], drawn.T, strict=True):
+        # The mixture was fitted to five draws of each of 128 images, the axis described by one.
+        assert column.mean() == pytest.approx(axis["mean"], abs=4 * axis["std"] / np.sqrt(128))
+        assert column.std() == pytest.approx(axis["std"], rel=0.25)
+
+
+def test_the_axes_are_matched_to_those_of_the_version_before(canonical):
+    match = json.loads((canonical / "manifest.json").read_text())["metrics"]["axes_match"]
+    assert match["version"] == 1
+    # The same weights in another order and direction.
+    np.testing.assert_allclose([abs(pair["correlation"]) for pair in match["axes"]], 1.0, atol=1e-4)
+    assert sorted(pair["was"] for pair in match["axes"]) == [0, 1]
+
+
+def test_a_picture_of_all_axes_is_published(canonical):
+    picture = tf.io.decode_png((canonical / "axes.png").read_bytes()).numpy()
+    assert picture.shape == (2 * 6, 7 * 5, 1)
+    assert picture.min() < 200  # something is drawn, dark on white
 
 
 def test_the_card_carries_the_measured_numbers_and_the_command_that_repeats_them(version):
