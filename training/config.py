@@ -15,7 +15,7 @@ from training.errors import ConfigError
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")  # what model_store/README.md allows
 OPTIMIZERS = ("adam", "nadam")
-NETWORKS = ("dense", "conv")
+NETWORKS = ("dense", "conv", "residual")
 AXIS_ORDERS = ("canonical", "as-trained")
 SCHEDULES = ("constant", "cosine")
 OBJECTIVES = ("textbook", "elbo", "iwae", "dreg")
@@ -26,6 +26,7 @@ LIKELIHOODS = (  # training.likelihoods.NAMES, which cannot be asked without loa
     "bernoulli",
     "continuous-bernoulli",
     "discretized-logistic",
+    "autoregressive-logistic",
 )
 
 
@@ -39,11 +40,14 @@ class Config:
         latent_dim: number of latent axes, D.
         encoder_units: widths of the encoder's dense hidden layers, from the image inwards.
         decoder_units: widths of the decoder's dense hidden layers, from z outwards.
-        network: ``dense``, or ``conv``: convolutions between the image and the dense layers.
-        channels: widths of the convolutions, from the image inwards; each halves the image. Of ``conv``.
+        network: ``dense``, or between the image and the dense layers: ``conv``, convolutions; ``residual``,
+            residual convolutions, fewer weights for the same work.
+        channels: widths of the convolutions, from the image inwards; each halves the image. Not of ``dense``.
+        residual_blocks: blocks at the smallest size, of ``residual``.
         likelihood: the observation model p(x given z) that the exported decoder declares.
         likelihood_variance: variance of ``gaussian``, per pixel, for pixels in [0, 1]; for that one alone.
-        likelihood_components: logistics in the mixture of ``discretized-logistic``.
+        likelihood_components: logistics in the mixture of ``discretized-logistic`` or
+            ``autoregressive-logistic``.
         objective: ``textbook`` is the squared error averaged over pixels plus KL over pixels;
             ``elbo`` is the negative ELBO in nats per image; ``iwae`` is -L_k, ``dreg`` -L_k with the doubly
             reparameterised gradient. ``textbook`` goes with a Gaussian of variance 1/2 alone.
@@ -60,6 +64,9 @@ class Config:
         beta: weight of KL in training, of ``elbo``. Validation and evaluation always use 1.
         kl_warmup_epochs: epochs over which that weight rises from 0 to beta, in equal steps a batch.
         free_bits: nats that each axis may carry before it costs anything, of ``elbo``.
+        mean_weight: weight of the mean image's squared error in training, nats for each squared unit, of
+            ``elbo``: for a likelihood that could do with a poor mean image. Validation does not know it.
+        jit_compile: compile the training step by XLA: more memory, for many models less time.
         axis_order: ``canonical``: axes are published by falling KL, each in a stated direction (``axes``);
             ``as-trained``: as they are.
         prior_components: numbers of Gaussians to try as a prior fitted after training; the best on validation
@@ -86,12 +93,15 @@ class Config:
     likelihood_components: int = 1
     network: str = "dense"
     channels: tuple[int, ...] = ()
+    residual_blocks: int = 0
     learning_rate_schedule: str = "constant"
     ema_momentum: float = 0.0
     k: int = 1
     beta: float = 1.0
     kl_warmup_epochs: int = 0
     free_bits: float = 0.0
+    mean_weight: float = 0.0
+    jit_compile: bool = False
     axis_order: str = "canonical"
     prior_components: tuple[int, ...] = ()
     walk_axis: int = 0
@@ -102,8 +112,10 @@ class Config:
     def __post_init__(self) -> None:
         _require(self.objective in OBJECTIVES, "objective", f"one of {OBJECTIVES}", self.objective)
         _require(self.network in NETWORKS, "network", f"one of {NETWORKS}", self.network)
-        convolutions = bool(self.channels) == (self.network == "conv")
-        _require(convolutions, "channels", "one width or more for conv, none for dense", self.channels)
+        convolutions = bool(self.channels) == (self.network != "dense")
+        _require(convolutions, "channels", "one width or more, but none for dense", self.channels)
+        residual = (self.residual_blocks > 0) == (self.network == "residual") and self.residual_blocks >= 0
+        _require(residual, "residual_blocks", "1 or more for residual, else 0", self.residual_blocks)
         schedule = self.learning_rate_schedule
         _require(schedule in SCHEDULES, "learning_rate_schedule", f"one of {SCHEDULES}", schedule)
         _require(self.axis_order in AXIS_ORDERS, "axis_order", f"one of {AXIS_ORDERS}", self.axis_order)
@@ -144,7 +156,12 @@ class Config:
             _require(ordered, "walk_low", "-8 to walk_high, which is at most 8", ends)
         weighted = self.objective in ("iwae", "dreg")
         _require(self.k >= 2 if weighted else self.k == 1, "k", "2 or more for iwae and dreg, else 1", self.k)
-        for field, usual in (("beta", 1.0), ("kl_warmup_epochs", 0), ("free_bits", 0.0)):
+        for field, usual in (
+            ("beta", 1.0),
+            ("kl_warmup_epochs", 0),
+            ("free_bits", 0.0),
+            ("mean_weight", 0.0),
+        ):
             value = getattr(self, field)
             _require(0 <= value < math.inf, field, "zero or more, and finite", value)
             alone = self.objective == "elbo" or value == usual
@@ -204,6 +221,8 @@ def _typed(key: str, value: Any, kind: Any) -> Any:
     """Return `value` as the field's type; a whole number may stand for a float, nothing else is converted."""
     if kind is str:
         _require(isinstance(value, str), key, "text", value)
+    elif kind is bool:
+        _require(isinstance(value, bool), key, "true or false", value)
     elif kind is int:
         _require(isinstance(value, int) and not isinstance(value, bool), key, "a whole number", value)
     elif kind == tuple[int, ...]:

@@ -65,7 +65,7 @@ def fit(config: Config, dataset: data.Dataset, out: Path, *, progress: bool | No
 
     make_deterministic(config.seed)
     vae = VariationalAutoencoder(config, dataset.image_shape)
-    vae.compile(optimizer=_optimizer(config, len(dataset.train)))
+    vae.compile(optimizer=_optimizer(config, len(dataset.train)), jit_compile=config.jit_compile)
     show_bar = sys.stdout.isatty() if progress is None else progress
     history = vae.fit(
         dataset.train,

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+import tensorflow as tf
 
 from training.errors import ConfigError
 
@@ -114,6 +115,94 @@ def conv_decoder(
     return keras.Model(z, _parameters(pixels, image_shape, own, num_shared), name="decoder")
 
 
+def residual_encoder(
+    image_shape: tuple[int, ...], channels: Sequence[int], blocks: int, units: Sequence[int], latent_dim: int
+) -> keras.Model:
+    """Build q(z given x) of residual convolutions: images -> [z_mean (B, D), z_log_var (B, D)].
+
+    The first halving is a rearrangement of 2 x 2 pixels into channels: convolutions at full size would cost
+    four times as much and see no more. No normalisation over the batch: a code must not depend on others.
+
+    Args:
+        image_shape: (H, W) or (H, W, C); H and W divisible by two as often as there are channels.
+        channels: widths at half the size, a quarter ..., from the image inwards.
+        blocks: residual blocks at the smallest size.
+        units: widths of the dense layers after them.
+        latent_dim: D.
+
+    Raises:
+        ConfigError: the image cannot be halved that often.
+    """
+    height, width = halved(image_shape, len(channels))
+    images = keras.Input(image_shape, name="images")
+    hidden = keras.layers.Reshape((*image_shape[:2], math.prod(image_shape[2:])))(images)
+    hidden = keras.layers.Rescaling(2.0, offset=-1.0)(hidden)
+    hidden = SpaceToDepth()(hidden)
+    for index, number in enumerate(channels):
+        strides = 2 if index else 1
+        hidden = keras.layers.Conv2D(number, 3, strides=strides, padding="same", activation="silu")(hidden)
+    hidden = keras.layers.Activation("silu")(_residual(hidden, channels[-1], blocks))
+    narrow = _narrow(channels)
+    hidden = keras.layers.Conv2D(narrow, 1, activation="silu")(hidden)
+    hidden = keras.layers.Reshape((height * width * narrow,))(hidden)
+    for number in units:
+        hidden = keras.layers.Dense(number, activation="silu")(hidden)
+    return _posterior(images, hidden, latent_dim)
+
+
+def residual_decoder(
+    latent_dim: int,
+    units: Sequence[int],
+    channels: Sequence[int],
+    blocks: int,
+    image_shape: tuple[int, ...],
+    num_parameters: int = 1,
+    num_shared: int = 0,
+) -> keras.Model:
+    """Build g(z) of residual convolutions: z (B, D) -> (B, *image_shape, P), linear.
+
+    Args:
+        latent_dim: D.
+        units: widths of the dense layers.
+        channels: widths of the convolutions, from z outwards; the last at half the image's size.
+        blocks: residual blocks at the smallest size.
+        image_shape: (H, W) or (H, W, C); H and W divisible by two as often as there are channels.
+        num_parameters: P.
+        num_shared: how many of the P, the last ones, are one learned number for all pixels and images.
+
+    Raises:
+        ConfigError: the image cannot be halved that often.
+    """
+    height, width = halved(image_shape, len(channels))
+    own = num_parameters - num_shared
+    narrow = _narrow(channels[::-1])
+    z = keras.Input((latent_dim,), name="z")
+    hidden = z
+    for number in (*units, height * width * narrow):
+        hidden = keras.layers.Dense(number, activation="silu")(hidden)
+    hidden = keras.layers.Reshape((height, width, narrow))(hidden)
+    hidden = keras.layers.Conv2D(channels[0], 3, padding="same", activation="silu")(hidden)
+    hidden = keras.layers.Activation("silu")(_residual(hidden, channels[0], blocks))
+    for number in channels[1:]:
+        hidden = DepthToSpace()(keras.layers.Conv2D(4 * number, 1)(hidden))
+        hidden = keras.layers.Activation("silu")(hidden)
+    outputs = math.prod(image_shape[2:]) * own
+    pixels = DepthToSpace()(keras.layers.Conv2D(4 * outputs, 3, padding="same")(hidden))
+    return keras.Model(z, _parameters(pixels, image_shape, own, num_shared), name="decoder")
+
+
+def _residual(hidden: Any, channels: int, blocks: int) -> Any:
+    for _ in range(blocks):
+        inner = keras.layers.Conv2D(channels, 3, padding="same", activation="silu")(hidden)
+        hidden = keras.layers.Add()([hidden, keras.layers.Conv2D(channels, 1)(inner)])
+    return hidden
+
+
+def _narrow(channels: Sequence[int]) -> int:
+    """Return the channels between convolutions and dense layers, where most weights are."""
+    return max(1, channels[-1] // 3)
+
+
 def halved(image_shape: tuple[int, ...], times: int) -> tuple[int, int]:
     """Return height and width after halving an image `times` times.
 
@@ -137,6 +226,32 @@ def _posterior(images: Any, hidden: Any, latent_dim: int) -> keras.Model:
 def _parameters(pixels: Any, image_shape: tuple[int, ...], own: int, num_shared: int) -> Any:
     parameters = keras.layers.Reshape((*image_shape, own))(pixels)
     return SharedParameters(num_shared)(parameters) if num_shared else parameters
+
+
+class SpaceToDepth(keras.layers.Layer):  # type: ignore[misc]
+    """Rearranges 2 x 2 pixels into channels: (B, H, W, C) -> (B, H / 2, W / 2, 4 C)."""
+
+    def call(self, images: Any) -> Any:
+        """Return the rearranged images."""
+        return tf.nn.space_to_depth(images, 2)
+
+    def compute_output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Return (B, H / 2, W / 2, 4 C)."""
+        batch, height, width, channels = input_shape
+        return batch, height // 2, width // 2, 4 * channels
+
+
+class DepthToSpace(keras.layers.Layer):  # type: ignore[misc]
+    """Rearranges channels into 2 x 2 pixels: (B, H, W, 4 C) -> (B, 2 H, 2 W, C)."""
+
+    def call(self, images: Any) -> Any:
+        """Return the rearranged images."""
+        return tf.nn.depth_to_space(images, 2)
+
+    def compute_output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Return (B, 2 H, 2 W, C)."""
+        batch, height, width, channels = input_shape
+        return batch, 2 * height, 2 * width, channels // 4
 
 
 class SharedParameters(keras.layers.Layer):  # type: ignore[misc]  # Keras publishes no types

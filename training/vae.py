@@ -54,7 +54,13 @@ class VariationalAutoencoder(keras.Model):  # type: ignore[misc]  # Keras publis
         )
         outputs = (image_shape, self.likelihood.num_parameters, self.likelihood.num_shared)
         units, inwards, latent_dim = config.encoder_units, config.channels, config.latent_dim
-        if config.network == "conv":
+        if config.network == "residual":
+            blocks = config.residual_blocks
+            self.encoder = networks.residual_encoder(image_shape, inwards, blocks, units, latent_dim)
+            self.decoder = networks.residual_decoder(
+                latent_dim, config.decoder_units, inwards[::-1], blocks, *outputs
+            )
+        elif config.network == "conv":
             self.encoder = networks.conv_encoder(image_shape, inwards, units, latent_dim)
             self.decoder = networks.conv_decoder(latent_dim, config.decoder_units, inwards[::-1], *outputs)
         else:
@@ -63,6 +69,7 @@ class VariationalAutoencoder(keras.Model):  # type: ignore[misc]  # Keras publis
         self.sampling = Sampling(config.k)
         self.objective = config.objective
         self.free_bits = config.free_bits
+        self.mean_weight = config.mean_weight
         # Changed by KLWarmUp while training; a variable, so that the compiled step sees the change.
         self.beta = keras.Variable(config.beta, trainable=False, name="beta")
         self.reconstruction_tracker = keras.metrics.Mean("reconstruction")
@@ -93,7 +100,7 @@ class VariationalAutoencoder(keras.Model):  # type: ignore[misc]  # Keras publis
     ) -> Tensor:
         """Return the scalar to minimise, and note its parts for the progress display.
 
-        For validation it is the bound itself: beta 1, no free bits.
+        For validation it is the bound itself: beta 1, no free bits, no weight on the mean image.
         """
         z_mean, z_log_var = y_pred["z_mean"], y_pred["z_log_var"]
         if self.objective == "textbook":
@@ -102,6 +109,9 @@ class VariationalAutoencoder(keras.Model):  # type: ignore[misc]  # Keras publis
             log_prob = self.likelihood.log_prob(x, y_pred["decoded"])
             relaxed = {"beta": self.beta, "free_bits": self.free_bits} if training else {}
             objective = objectives.negative_elbo(log_prob, z_mean, z_log_var, **relaxed)
+            if training and self.mean_weight:
+                squared = objectives.squared_error(x, self.likelihood.mean(y_pred["decoded"]))
+                objective = objective._replace(loss=objective.loss + self.mean_weight * squared)
         else:
             log_prob = self.likelihood.log_prob(x[None], y_pred["decoded"])
             objective = objectives.negative_importance_weighted_bound(

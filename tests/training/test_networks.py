@@ -53,6 +53,30 @@ def test_convolutions_take_and_give_images_of_any_shape_that_halves(shape, chann
     assert decoder(z_mean).shape == (2, *shape, 6)
 
 
+@pytest.mark.parametrize("shape", [(28, 28), (12, 20), (16, 16, 3)])
+@pytest.mark.parametrize("channels", [(6,), (4, 6)])
+def test_residual_convolutions_take_and_give_images_of_any_shape_that_halves(shape, channels):
+    encoder = networks.residual_encoder(shape, channels, 2, (8,), 3)
+    decoder = networks.residual_decoder(3, (8,), channels[::-1], 2, shape, num_parameters=6)
+    z_mean, z_log_var = encoder(np.random.default_rng(0).random((2, *shape), np.float32))
+    assert z_mean.shape == z_log_var.shape == (2, 3)
+    assert decoder(z_mean).shape == (2, *shape, 6)
+
+
+def test_the_code_of_an_image_does_not_depend_on_the_other_images_of_its_batch():
+    encoder = networks.residual_encoder((8, 8), (4, 6), 1, (8,), 3)
+    images = np.random.default_rng(1).random((4, 8, 8), np.float32)
+    alone = encoder(images[:1], training=True)[0]
+    np.testing.assert_allclose(encoder(images, training=True)[0][:1], alone, atol=1e-6)
+
+
+def test_depth_to_space_is_the_inverse_of_space_to_depth():
+    images = np.arange(2 * 4 * 6 * 3, dtype=np.float32).reshape(2, 4, 6, 3)
+    rearranged = networks.SpaceToDepth()(images)
+    assert rearranged.shape == (2, 2, 3, 12)
+    np.testing.assert_array_equal(networks.DepthToSpace()(rearranged), images)
+
+
 def test_the_numbers_of_a_pixel_do_not_mix_with_those_of_another_colour():
     decoder = networks.conv_decoder(2, (), (4,), (4, 4, 3), num_parameters=2)
     last = decoder.layers[-2]
