@@ -63,7 +63,7 @@ def fit(config: Config, dataset: data.Dataset, out: Path, *, progress: bool | No
     except OSError as error:
         raise RunError(f"{out}: cannot be written ({error.strerror or error})") from error
 
-    make_deterministic(config.seed)
+    make_deterministic(config.seed, kernels=not config.jit_compile)
     vae = VariationalAutoencoder(config, dataset.image_shape)
     vae.compile(optimizer=_optimizer(config, len(dataset.train)), jit_compile=config.jit_compile)
     show_bar = sys.stdout.isatty() if progress is None else progress
@@ -89,11 +89,18 @@ def fit(config: Config, dataset: data.Dataset, out: Path, *, progress: bool | No
     return {name: values[-1] for name, values in history.items()} | {"weights_sha256": digest}
 
 
-def make_deterministic(seed: int) -> None:
-    """Seed every generator that Keras, NumPy and Python use, and forbid kernels that race."""
+def make_deterministic(seed: int, *, kernels: bool = True) -> None:
+    """Seed every generator that Keras, NumPy and Python use, and forbid kernels that race.
+
+    Args:
+        seed: the seed.
+        kernels: forbid them. Not for a step that XLA compiles: its kernels for processors do not race, and Keras
+            would silently leave it uncompiled.
+    """
     keras.backend.clear_session()  # layer names, and with them the order of weights, start afresh
     keras.utils.set_random_seed(seed)
-    tf.config.experimental.enable_op_determinism()
+    if kernels:
+        tf.config.experimental.enable_op_determinism()
 
 
 def load_run(run: Path) -> tuple[Config, VariationalAutoencoder, dict[str, Any]]:
