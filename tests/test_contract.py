@@ -88,7 +88,7 @@ def test_convolutions_and_discretized_logistics_go_all_the_way_to_a_picture(
     fit(config, dataset, tmp_path / "run", progress=False)
     config, vae, recorded = load_run(tmp_path / "run")
     metrics = evaluate(config, vae, dataset, tmp_path / "run")
-    prior, _ = prepare(config, vae.encoder, dataset, tmp_path / "run", recorded["weights_sha256"])
+    prior, _ = prepare(config, vae, dataset, tmp_path / "run", recorded["weights_sha256"])
     version = export(config, vae, recorded, metrics, prior, dataset.validation, tmp_path / "store")
     client = Client(create_app(Settings(model_store=tmp_path / "store", default_model="tiny")))
 

@@ -119,7 +119,7 @@ def export(run: Path, data_folder: Path | None, store: Path) -> None:
         click.echo("not evaluated yet: measuring on the test split first")
         metrics = run_evaluate(experiment, vae, dataset, run, report=click.echo)
     weights = recorded["weights_sha256"]
-    prior, _ = prepare(experiment, vae.encoder, dataset, run, weights, click.echo)
+    prior, _ = prepare(experiment, vae, dataset, run, weights, click.echo)
     version = run_export(experiment, vae, recorded, metrics, prior, dataset.validation, store)
     click.echo(f"published {version}; serve it: vitrine serve --model-store {store}")
 

@@ -67,6 +67,8 @@ class Config:
         mean_weight: weight of the mean image's squared error in training, nats for each squared unit, of
             ``elbo``: for a likelihood that could do with a poor mean image. Validation does not know it.
         jit_compile: compile the training step by XLA: more memory, for many models less time.
+        vamp_components: posteriors of learned pseudo-images whose mixture is the prior while the model trains
+            (a VampPrior); 0: it is N(0, I). Of ``elbo`` without free bits.
         axis_order: ``canonical``: axes are published by falling KL, each in a stated direction (``axes``);
             ``as-trained``: as they are.
         prior_components: numbers of Gaussians to try as a prior fitted after training; the best on validation
@@ -102,6 +104,7 @@ class Config:
     free_bits: float = 0.0
     mean_weight: float = 0.0
     jit_compile: bool = False
+    vamp_components: int = 0
     axis_order: str = "canonical"
     prior_components: tuple[int, ...] = ()
     walk_axis: int = 0
@@ -156,6 +159,10 @@ class Config:
             _require(ordered, "walk_low", "-8 to walk_high, which is at most 8", ends)
         weighted = self.objective in ("iwae", "dreg")
         _require(self.k >= 2 if weighted else self.k == 1, "k", "2 or more for iwae and dreg, else 1", self.k)
+        vamp = self.vamp_components
+        _require(vamp >= 0, "vamp_components", "0 or more", vamp)
+        alone = not vamp or (self.objective == "elbo" and not self.free_bits)
+        _require(alone, "vamp_components", "0 unless the objective is elbo without free bits", vamp)
         for field, usual in (
             ("beta", 1.0),
             ("kl_warmup_epochs", 0),

@@ -52,7 +52,7 @@ def evaluate(
         RunError: the run folder cannot be written.
     """
     make_deterministic(config.seed)
-    prior, chosen = priors.prepare(config, vae.encoder, dataset, run, weights_sha256(vae), report)
+    prior, chosen = priors.prepare(config, vae, dataset, run, weights_sha256(vae), report)
     plan = bounds.FULL if full else bounds.QUICK
     metrics = {
         "weights_sha256": weights_sha256(vae),

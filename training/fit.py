@@ -94,8 +94,8 @@ def make_deterministic(seed: int, *, kernels: bool = True) -> None:
 
     Args:
         seed: the seed.
-        kernels: forbid them. Not for a step that XLA compiles: its kernels for processors do not race, and Keras
-            would silently leave it uncompiled.
+        kernels: forbid them. Not for a step that XLA compiles: its kernels for processors do not race, and
+            Keras would silently leave it uncompiled.
     """
     keras.backend.clear_session()  # layer names, and with them the order of weights, start afresh
     keras.utils.set_random_seed(seed)

@@ -73,6 +73,26 @@ def negative_elbo(
     return Objective(reconstruction + beta * charged, reconstruction, tf.reduce_sum(per_axis))
 
 
+def negative_elbo_by_draws(
+    log_prob: Tensor, z: Tensor, z_mean: Tensor, z_log_var: Tensor, log_prior: Tensor, beta: Tensor = 1.0
+) -> Objective:
+    """Return -E_q[log p(x given z) + beta (log p(z) - log q(z given x))] in nats per image, at the draws.
+
+    For a prior whose KL has no closed form. With beta 1 it is the negative ELBO.
+
+    Args:
+        log_prob: (B, H, W), log p(x given z) per pixel.
+        z: (B, D), one draw of q(z given x) per image.
+        z_mean: (B, D).
+        z_log_var: (B, D).
+        log_prior: (B,), log p(z) of the draws.
+        beta: weight of KL; below 1 while it is warmed up.
+    """
+    reconstruction = -tf.reduce_mean(sum_over_image(log_prob))
+    kl = tf.reduce_mean(log_normal(z, z_mean, z_log_var) - log_prior)
+    return Objective(reconstruction + beta * kl, reconstruction, kl)
+
+
 def negative_importance_weighted_bound(
     log_prob: Tensor, z: Tensor, z_mean: Tensor, z_log_var: Tensor
 ) -> Objective:

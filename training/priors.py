@@ -177,9 +177,23 @@ class Choice:
     candidates: list[dict[str, Any]]
 
 
+def learned(config: Config, vae: Any) -> StandardNormal | GaussianMixture:
+    """Return the prior that a model was trained with: N(0, I), or the mixture that its VampPrior has become.
+
+    Args:
+        config: the experiment.
+        vae: the trained model.
+    """
+    if vae.vamp is None:
+        return StandardNormal(config.latent_dim)
+    z_mean, z_log_var = (np.asarray(part, np.float64) for part in vae.encoder(vae.vamp.pseudo_images()))
+    cholesky = np.exp(z_log_var / 2)[:, :, None] * np.eye(config.latent_dim)
+    return GaussianMixture(np.full(len(z_mean), 1 / len(z_mean)), z_mean, cholesky)
+
+
 def prepare(
     config: Config,
-    encoder: Callable[..., Any],
+    vae: Any,
     dataset: data.Dataset,
     run: Path,
     weights_sha256: str,
@@ -188,8 +202,8 @@ def prepare(
     """Return the prior of a run, fitted now or read back from its folder.
 
     Args:
-        config: the experiment; ``prior_components`` is empty for N(0, I).
-        encoder: the trained encoder.
+        config: the experiment; ``prior_components`` is empty for the prior that the model was trained with.
+        vae: the trained model.
         dataset: the images; the test split is not touched.
         run: the run folder, where ``prior.npz`` and ``prior.json`` are kept.
         weights_sha256: of the trained weights, to which a fitted prior belongs.
@@ -201,12 +215,13 @@ def prepare(
     Raises:
         RunError: the run folder cannot be written.
     """
-    if not config.prior_components:
-        return StandardNormal(config.latent_dim), {"name": "standard_normal"}
+    trained_with = learned(config, vae)
+    if not config.prior_components and isinstance(trained_with, StandardNormal):
+        return trained_with, {"name": trained_with.name}
     known = _read_prior(run, weights_sha256, config)
     if known is not None:
         return known
-    choice = choose(encoder, dataset, config.prior_components, config.seed, report)
+    choice = choose(vae.encoder, dataset, config.prior_components, config.seed, report, trained_with)
     described: dict[str, Any] = {
         "name": choice.prior.name,
         "candidates": choice.candidates,
@@ -246,6 +261,7 @@ def choose(
     components: Sequence[int],
     seed: int,
     report: Callable[[str], None] = lambda _: None,
+    trained_with: StandardNormal | GaussianMixture | None = None,
 ) -> Choice:
     """Fit mixtures to draws of q(z given x) of the training images; choose on the validation images.
 
@@ -255,17 +271,19 @@ def choose(
     Args:
         encoder: images (B, ...) -> z_mean, z_log_var.
         dataset: the images; the test split is not touched.
-        components: numbers of components to try; N(0, I) is always among the candidates.
+        components: numbers of components to try.
         seed: of the draws, and of where the fits begin.
         report: called with a line for each candidate.
+        trained_with: the prior while the model trained, the first candidate; None: N(0, I).
     """
     rng = np.random.default_rng(seed)
     train = posterior_draws(encoder, dataset.train, DRAWS_PER_IMAGE, rng)
     held_out = posterior_draws(encoder, dataset.validation, DRAWS_PER_IMAGE, rng)
     labels = dataset.labels
-    best: StandardNormal | GaussianMixture = StandardNormal(train.shape[1])
+    best = trained_with or StandardNormal(train.shape[1])
     nats = _mean_log_prob(best, held_out)
-    candidates: list[dict[str, Any]] = [{"name": best.name, "components": 1, "validation_nats": nats}]
+    number_of = len(best.weights) if isinstance(best, GaussianMixture) else 1
+    candidates: list[dict[str, Any]] = [{"name": best.name, "components": number_of, "validation_nats": nats}]
     for number in components:
         if labels is None:
             mixture = fit_gaussian_mixture(train, number, rng)
@@ -278,7 +296,7 @@ def choose(
         )
         report(
             f"prior of {len(mixture.weights)} Gaussians: "
-            f"{found - candidates[0]['validation_nats']:+.2f} nats an image against N(0, I)"
+            f"{found - candidates[0]['validation_nats']:+.2f} nats an image against the one while training"
         )
         if found > nats:
             best, nats = mixture, found

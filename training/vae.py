@@ -1,5 +1,6 @@
 """The model that is trained: an encoder and a decoder joined by the reparameterised draw."""
 
+import math
 from typing import Any
 
 import keras
@@ -31,6 +32,34 @@ class Sampling(keras.layers.Layer):  # type: ignore[misc]  # Keras publishes no 
         shape = keras.ops.shape(z_mean)
         epsilon = keras.random.normal(shape if self.k == 1 else (self.k, *shape), seed=self.seed_generator)
         return z_mean + keras.ops.exp(z_log_var / 2) * epsilon
+
+
+class VampPrior(keras.layers.Layer):  # type: ignore[misc]  # Keras publishes no types
+    """p(z) = 1/K sum_k q(z given u_k), with learned pseudo-images u_k; Tomczak & Welling 2018.
+
+    The best prior for given posteriors is their average over the data; this is its cheapest likeness: the
+    average over K images that are learned with the weights.
+
+    Args:
+        components: K.
+        image_shape: (H, W) or (H, W, C).
+    """
+
+    def __init__(self, components: int, image_shape: tuple[int, ...], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.components = components
+        self.logits = self.add_weight(
+            shape=(components, *image_shape), initializer=keras.initializers.RandomNormal(stddev=1.0)
+        )
+
+    def pseudo_images(self) -> Tensor:
+        """Return u, (K, *image_shape) in (0, 1)."""
+        return keras.ops.sigmoid(self.logits)
+
+    def call(self, z: Tensor, z_mean: Tensor, z_log_var: Tensor) -> Tensor:
+        """Return log p(z) of codes (B, D), (B,), given the posteriors of the pseudo-images, (K, D) each."""
+        log_probs = objectives.log_normal(z[:, None], z_mean, z_log_var)
+        return keras.ops.logsumexp(log_probs, axis=1) - math.log(self.components)
 
 
 class VariationalAutoencoder(keras.Model):  # type: ignore[misc]  # Keras publishes no types
@@ -67,6 +96,7 @@ class VariationalAutoencoder(keras.Model):  # type: ignore[misc]  # Keras publis
             self.encoder = networks.dense_encoder(image_shape, units, latent_dim)
             self.decoder = networks.dense_decoder(latent_dim, config.decoder_units, *outputs)
         self.sampling = Sampling(config.k)
+        self.vamp = VampPrior(config.vamp_components, image_shape) if config.vamp_components else None
         self.objective = config.objective
         self.free_bits = config.free_bits
         self.mean_weight = config.mean_weight
@@ -80,7 +110,8 @@ class VariationalAutoencoder(keras.Model):  # type: ignore[misc]  # Keras publis
 
         Returns:
             ``z_mean`` and ``z_log_var``, (B, D); ``z``, (B, D), and ``decoded``, (B, H, W, P), the decoder's
-            raw output. The last two have an axis of k before the others if k is above one.
+            raw output. The last two have an axis of k before the others if k is above one. With a VampPrior
+            also ``log_prior``, (B,), log p(z).
         """
         z_mean, z_log_var = self.encoder(images)
         z = self.sampling(z_mean, z_log_var)
@@ -88,7 +119,10 @@ class VariationalAutoencoder(keras.Model):  # type: ignore[misc]  # Keras publis
         if len(z.shape) == 3:
             batch = keras.ops.shape(z)[1]
             decoded = keras.ops.reshape(decoded, (z.shape[0], batch, *decoded.shape[1:]))
-        return {"z_mean": z_mean, "z_log_var": z_log_var, "z": z, "decoded": decoded}
+        outputs = {"z_mean": z_mean, "z_log_var": z_log_var, "z": z, "decoded": decoded}
+        if self.vamp is not None:
+            outputs["log_prior"] = self.vamp(z, *self.encoder(self.vamp.pseudo_images()))
+        return outputs
 
     def compute_loss(
         self,
@@ -107,8 +141,14 @@ class VariationalAutoencoder(keras.Model):  # type: ignore[misc]  # Keras publis
             objective = objectives.textbook(x, self.likelihood.mean(y_pred["decoded"]), z_mean, z_log_var)
         elif self.objective == "elbo":
             log_prob = self.likelihood.log_prob(x, y_pred["decoded"])
-            relaxed = {"beta": self.beta, "free_bits": self.free_bits} if training else {}
-            objective = objectives.negative_elbo(log_prob, z_mean, z_log_var, **relaxed)
+            if self.vamp is not None:
+                beta = self.beta if training else 1.0
+                objective = objectives.negative_elbo_by_draws(
+                    log_prob, y_pred["z"], z_mean, z_log_var, y_pred["log_prior"], beta
+                )
+            else:
+                relaxed = {"beta": self.beta, "free_bits": self.free_bits} if training else {}
+                objective = objectives.negative_elbo(log_prob, z_mean, z_log_var, **relaxed)
             if training and self.mean_weight:
                 squared = objectives.squared_error(x, self.likelihood.mean(y_pred["decoded"]))
                 objective = objective._replace(loss=objective.loss + self.mean_weight * squared)

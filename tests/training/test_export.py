@@ -172,7 +172,7 @@ def canonical(tiny_run, tiny_dataset, tmp_path_factory):
     for changes in ({}, {"axis_order": "canonical", "prior_components": (3,)}):
         config = dataclasses.replace(config, **changes)
         metrics = evaluate(config, vae, tiny_dataset, tiny_run)
-        prior, _ = prepare(config, vae.encoder, tiny_dataset, tiny_run, recorded["weights_sha256"])
+        prior, _ = prepare(config, vae, tiny_dataset, tiny_run, recorded["weights_sha256"])
         version = export.export(config, vae, recorded, metrics, prior, tiny_dataset.validation, store)
     return version
 
