@@ -15,7 +15,7 @@ from training.errors import ConfigError
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")  # what model_store/README.md allows
 OPTIMIZERS = ("adam", "nadam")
-NETWORKS = ("dense", "conv", "residual")
+NETWORKS = ("dense", "conv", "residual", "spatial")
 AXIS_ORDERS = ("canonical", "as-trained")
 SCHEDULES = ("constant", "cosine")
 OBJECTIVES = ("textbook", "elbo", "iwae", "dreg")
@@ -41,9 +41,11 @@ class Config:
         encoder_units: widths of the encoder's dense hidden layers, from the image inwards.
         decoder_units: widths of the decoder's dense hidden layers, from z outwards.
         network: ``dense``, or between the image and the dense layers: ``conv``, convolutions; ``residual``,
-            residual convolutions, fewer weights for the same work.
+            residual convolutions, fewer weights for the same work; ``spatial``, those with a second level of
+            latent axes, a map.
         channels: widths of the convolutions, from the image inwards; each halves the image. Not of ``dense``.
-        residual_blocks: blocks at the smallest size, of ``residual``.
+        residual_blocks: blocks at the smallest size, of ``residual`` and ``spatial``.
+        spatial_channels: channels of the map of ``spatial``, whose axes are part of latent_dim.
         likelihood: the observation model p(x given z) that the exported decoder declares.
         likelihood_variance: variance of ``gaussian``, per pixel, for pixels in [0, 1]; for that one alone.
         likelihood_components: logistics in the mixture of ``discretized-logistic`` or
@@ -96,6 +98,7 @@ class Config:
     network: str = "dense"
     channels: tuple[int, ...] = ()
     residual_blocks: int = 0
+    spatial_channels: int = 0
     learning_rate_schedule: str = "constant"
     ema_momentum: float = 0.0
     k: int = 1
@@ -117,8 +120,13 @@ class Config:
         _require(self.network in NETWORKS, "network", f"one of {NETWORKS}", self.network)
         convolutions = bool(self.channels) == (self.network != "dense")
         _require(convolutions, "channels", "one width or more, but none for dense", self.channels)
-        residual = (self.residual_blocks > 0) == (self.network == "residual") and self.residual_blocks >= 0
-        _require(residual, "residual_blocks", "1 or more for residual, else 0", self.residual_blocks)
+        for field, kinds in (
+            ("residual_blocks", ("residual", "spatial")),
+            ("spatial_channels", ("spatial",)),
+        ):
+            value = getattr(self, field)
+            fits = value > 0 if self.network in kinds else value == 0
+            _require(fits, field, f"1 or more for {' and '.join(kinds)}, else 0", value)
         schedule = self.learning_rate_schedule
         _require(schedule in SCHEDULES, "learning_rate_schedule", f"one of {SCHEDULES}", schedule)
         _require(self.axis_order in AXIS_ORDERS, "axis_order", f"one of {AXIS_ORDERS}", self.axis_order)

@@ -134,20 +134,11 @@ def residual_encoder(
         ConfigError: the image cannot be halved that often.
     """
     height, width = halved(image_shape, len(channels))
-    images = keras.Input(image_shape, name="images")
-    hidden = keras.layers.Reshape((*image_shape[:2], math.prod(image_shape[2:])))(images)
-    hidden = keras.layers.Rescaling(2.0, offset=-1.0)(hidden)
-    hidden = SpaceToDepth()(hidden)
-    for index, number in enumerate(channels):
-        strides = 2 if index else 1
-        hidden = keras.layers.Conv2D(number, 3, strides=strides, padding="same", activation="silu")(hidden)
-    hidden = keras.layers.Activation("silu")(_residual(hidden, channels[-1], blocks))
+    images, hidden = _down_to_smallest(image_shape, channels, blocks)
     narrow = _narrow(channels)
     hidden = keras.layers.Conv2D(narrow, 1, activation="silu")(hidden)
     hidden = keras.layers.Reshape((height * width * narrow,))(hidden)
-    for number in units:
-        hidden = keras.layers.Dense(number, activation="silu")(hidden)
-    return _posterior(images, hidden, latent_dim)
+    return _posterior(images, _widened(hidden, units), latent_dim)
 
 
 def residual_decoder(
@@ -174,14 +165,137 @@ def residual_decoder(
         ConfigError: the image cannot be halved that often.
     """
     height, width = halved(image_shape, len(channels))
-    own = num_parameters - num_shared
     narrow = _narrow(channels[::-1])
     z = keras.Input((latent_dim,), name="z")
-    hidden = z
-    for number in (*units, height * width * narrow):
-        hidden = keras.layers.Dense(number, activation="silu")(hidden)
-    hidden = keras.layers.Reshape((height, width, narrow))(hidden)
+    hidden = keras.layers.Reshape((height, width, narrow))(_widened(z, (*units, height * width * narrow)))
     hidden = keras.layers.Conv2D(channels[0], 3, padding="same", activation="silu")(hidden)
+    return _up_to_image(z, hidden, channels, blocks, image_shape, num_parameters, num_shared)
+
+
+def spatial_encoder(
+    image_shape: tuple[int, ...],
+    channels: Sequence[int],
+    blocks: int,
+    units: Sequence[int],
+    latent_dim: int,
+    spatial_channels: int,
+) -> keras.Model:
+    """Build q(z given x) of two levels: images -> [z_mean (B, D), z_log_var (B, D)].
+
+    The first axes of z are global, as in ``residual_encoder``; the others are a map of `spatial_channels` at
+    the smallest size, row by row.
+
+    Args:
+        image_shape: (H, W) or (H, W, C); H and W divisible by two as often as there are channels.
+        channels: widths at half the size, a quarter ..., from the image inwards.
+        blocks: residual blocks at the smallest size.
+        units: widths of the dense layers before the global axes.
+        latent_dim: D, of both levels.
+        spatial_channels: channels of the map.
+
+    Raises:
+        ConfigError: the image cannot be halved that often, or D leaves no global axis.
+    """
+    height, width = halved(image_shape, len(channels))
+    global_dim = _global_dim(latent_dim, height * width * spatial_channels)
+    images, hidden = _down_to_smallest(image_shape, channels, blocks)
+    mean_map = keras.layers.Conv2D(spatial_channels, 1, name="z_mean_map")(hidden)
+    log_var_map = keras.layers.Conv2D(spatial_channels, 1, name="z_log_var_map")(hidden)
+    narrow = _narrow(channels)
+    hidden = keras.layers.Conv2D(narrow, 1, activation="silu")(hidden)
+    hidden = _widened(keras.layers.Reshape((height * width * narrow,))(hidden), units)
+    parts = []
+    for name, spatial in (("z_mean", mean_map), ("z_log_var", log_var_map)):
+        top = keras.layers.Dense(global_dim, name=f"{name}_global")(hidden)
+        flat = keras.layers.Reshape((height * width * spatial_channels,))(spatial)
+        parts.append(keras.layers.Concatenate(name=name)([top, flat]))
+    return keras.Model(images, parts, name="encoder")
+
+
+def spatial_decoder(
+    latent_dim: int,
+    units: Sequence[int],
+    channels: Sequence[int],
+    blocks: int,
+    image_shape: tuple[int, ...],
+    spatial_channels: int,
+    num_parameters: int = 1,
+    num_shared: int = 0,
+) -> keras.Model:
+    """Build g(z) of two levels, from the top down: z (B, D) -> (B, *image_shape, P), linear.
+
+    The global axes become a map t of features, and t says what is to be expected of the spatial level: its
+    mean m(t) and scale s(t). The spatial axes u of z are deviations in that unit, so the level is
+    m(t) + s(t) u. With N(0, I) for all of z that is the hierarchy p(z_1) p(z_2 given z_1), written so that
+    every axis has the same prior.
+
+    Args:
+        latent_dim: D, of both levels.
+        units: widths of the dense layers after the global axes.
+        channels: widths of the convolutions, from z outwards; the last at half the image's size.
+        blocks: residual blocks at the smallest size.
+        image_shape: (H, W) or (H, W, C); H and W divisible by two as often as there are channels.
+        spatial_channels: channels of the map of the spatial level.
+        num_parameters: P.
+        num_shared: how many of the P, the last ones, are one learned number for all pixels and images.
+
+    Raises:
+        ConfigError: the image cannot be halved that often, or D leaves no global axis.
+    """
+    height, width = halved(image_shape, len(channels))
+    map_size = height * width * spatial_channels
+    global_dim = _global_dim(latent_dim, map_size)
+    narrow = _narrow(channels[::-1])
+    z = keras.Input((latent_dim,), name="z")
+    top = _widened(z[:, :global_dim], (*units, height * width * narrow))
+    top = keras.layers.Reshape((height, width, narrow))(top)
+    features = keras.layers.Conv2D(channels[0], 3, padding="same", activation="silu")(top)
+    expected = keras.layers.Conv2D(spatial_channels, 1, name="level_mean")(features)
+    scale = keras.layers.Conv2D(spatial_channels, 1, activation="softplus", name="level_scale")(features)
+    deviation = keras.layers.Reshape((height, width, spatial_channels))(z[:, global_dim:])
+    level = keras.layers.Add()([expected, keras.layers.Multiply()([scale, deviation])])
+    hidden = keras.layers.Concatenate()([features, level])
+    hidden = keras.layers.Conv2D(channels[0], 3, padding="same", activation="silu")(hidden)
+    return _up_to_image(z, hidden, channels, blocks, image_shape, num_parameters, num_shared)
+
+
+def _global_dim(latent_dim: int, map_size: int) -> int:
+    if latent_dim <= map_size:
+        raise ConfigError(
+            f"latent_dim: expected more than {map_size}, the spatial level's axes. Received: {latent_dim}"
+        )
+    return latent_dim - map_size
+
+
+def _down_to_smallest(image_shape: tuple[int, ...], channels: Sequence[int], blocks: int) -> tuple[Any, Any]:
+    """Return the input, and its features at the smallest size."""
+    images = keras.Input(image_shape, name="images")
+    hidden = keras.layers.Reshape((*image_shape[:2], math.prod(image_shape[2:])))(images)
+    hidden = keras.layers.Rescaling(2.0, offset=-1.0)(hidden)
+    hidden = SpaceToDepth()(hidden)
+    for index, number in enumerate(channels):
+        strides = 2 if index else 1
+        hidden = keras.layers.Conv2D(number, 3, strides=strides, padding="same", activation="silu")(hidden)
+    return images, keras.layers.Activation("silu")(_residual(hidden, channels[-1], blocks))
+
+
+def _widened(hidden: Any, units: Sequence[int]) -> Any:
+    for number in units:
+        hidden = keras.layers.Dense(number, activation="silu")(hidden)
+    return hidden
+
+
+def _up_to_image(
+    z: Any,
+    hidden: Any,
+    channels: Sequence[int],
+    blocks: int,
+    image_shape: tuple[int, ...],
+    num_parameters: int,
+    num_shared: int,
+) -> keras.Model:
+    """Return the decoder that goes from features at the smallest size to the parameters of every pixel."""
+    own = num_parameters - num_shared
     hidden = keras.layers.Activation("silu")(_residual(hidden, channels[0], blocks))
     for number in channels[1:]:
         hidden = DepthToSpace()(keras.layers.Conv2D(4 * number, 1)(hidden))

@@ -62,6 +62,42 @@ class VampPrior(keras.layers.Layer):  # type: ignore[misc]  # Keras publishes no
         return keras.ops.logsumexp(log_probs, axis=1) - math.log(self.components)
 
 
+def build_networks(
+    config: Config, image_shape: tuple[int, ...], likelihood: likelihoods.Likelihood
+) -> tuple[keras.Model, keras.Model]:
+    """Return the encoder and the decoder that a configuration describes.
+
+    Raises:
+        ConfigError: they cannot be built for images of this shape.
+    """
+    latent_dim, inwards, blocks = config.latent_dim, config.channels, config.residual_blocks
+    sizes = (config.encoder_units, latent_dim)
+    outwards, number = inwards[::-1], (likelihood.num_parameters, likelihood.num_shared)
+    decoder = (latent_dim, config.decoder_units)
+    match config.network:
+        case "conv":
+            return (
+                networks.conv_encoder(image_shape, inwards, *sizes),
+                networks.conv_decoder(*decoder, outwards, image_shape, *number),
+            )
+        case "residual":
+            return (
+                networks.residual_encoder(image_shape, inwards, blocks, *sizes),
+                networks.residual_decoder(*decoder, outwards, blocks, image_shape, *number),
+            )
+        case "spatial":
+            maps = config.spatial_channels
+            return (
+                networks.spatial_encoder(image_shape, inwards, blocks, *sizes, maps),
+                networks.spatial_decoder(*decoder, outwards, blocks, image_shape, maps, *number),
+            )
+        case _:
+            return (
+                networks.dense_encoder(image_shape, *sizes),
+                networks.dense_decoder(*decoder, image_shape, *number),
+            )
+
+
 class VariationalAutoencoder(keras.Model):  # type: ignore[misc]  # Keras publishes no types
     """A VAE for ``fit``: give it images alone, they are input and target.
 
@@ -81,20 +117,7 @@ class VariationalAutoencoder(keras.Model):  # type: ignore[misc]  # Keras publis
         self.likelihood = likelihoods.from_config(
             config.likelihood, config.likelihood_variance, config.likelihood_components
         )
-        outputs = (image_shape, self.likelihood.num_parameters, self.likelihood.num_shared)
-        units, inwards, latent_dim = config.encoder_units, config.channels, config.latent_dim
-        if config.network == "residual":
-            blocks = config.residual_blocks
-            self.encoder = networks.residual_encoder(image_shape, inwards, blocks, units, latent_dim)
-            self.decoder = networks.residual_decoder(
-                latent_dim, config.decoder_units, inwards[::-1], blocks, *outputs
-            )
-        elif config.network == "conv":
-            self.encoder = networks.conv_encoder(image_shape, inwards, units, latent_dim)
-            self.decoder = networks.conv_decoder(latent_dim, config.decoder_units, inwards[::-1], *outputs)
-        else:
-            self.encoder = networks.dense_encoder(image_shape, units, latent_dim)
-            self.decoder = networks.dense_decoder(latent_dim, config.decoder_units, *outputs)
+        self.encoder, self.decoder = build_networks(config, image_shape, self.likelihood)
         self.sampling = Sampling(config.k)
         self.vamp = VampPrior(config.vamp_components, image_shape) if config.vamp_components else None
         self.objective = config.objective

@@ -63,6 +63,35 @@ def test_residual_convolutions_take_and_give_images_of_any_shape_that_halves(sha
     assert decoder(z_mean).shape == (2, *shape, 6)
 
 
+@pytest.mark.parametrize("shape", [(8, 8), (8, 12, 3)])
+def test_two_levels_of_axes_take_and_give_images(shape):
+    map_size = (shape[0] // 4) * (shape[1] // 4) * 2
+    encoder = networks.spatial_encoder(shape, (4, 6), 1, (8,), map_size + 3, 2)
+    decoder = networks.spatial_decoder(map_size + 3, (8,), (6, 4), 1, shape, 2, num_parameters=5)
+    z_mean, z_log_var = encoder(np.random.default_rng(0).random((2, *shape), np.float32))
+    assert z_mean.shape == z_log_var.shape == (2, map_size + 3)
+    assert decoder(z_mean).shape == (2, *shape, 5)
+
+
+def test_a_spatial_axis_reaches_its_own_neighbourhood_and_a_global_one_the_whole_image():
+    decoder = networks.spatial_decoder(2 + 16 * 2, (8,), (6, 4), 1, (16, 16), 2)
+    z = np.zeros((3, 34), np.float32)
+    z[1, 2] = 1.0  # the upper left of the 4 x 4 map
+    z[2, 0] = 1.0
+    images = decoder(z).numpy()[..., 0]
+    # 3 x 3 convolutions at the smallest size (two) and at half size (one): a corner reaches 2 cells and a pixel.
+    changed = np.abs(images[1] - images[0]) > 1e-7
+    assert changed[:4, :4].any()
+    assert not changed[:, 15].any()
+    assert not changed[15].any()
+    assert (np.abs(images[2] - images[0]) > 1e-7).mean() > 0.9
+
+
+def test_axes_that_leave_none_for_the_global_level_are_refused():
+    with pytest.raises(ConfigError, match="latent_dim: expected more than 8"):
+        networks.spatial_encoder((8, 8), (4, 4), 1, (8,), 8, 2)
+
+
 def test_the_code_of_an_image_does_not_depend_on_the_other_images_of_its_batch():
     encoder = networks.residual_encoder((8, 8), (4, 6), 1, (8,), 3)
     images = np.random.default_rng(1).random((4, 8, 8), np.float32)
