@@ -6,9 +6,12 @@ import os
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
+
+if TYPE_CHECKING:
+    from app.runtimes import Choice
 
 EXIT_FAILURE = 1
 EXIT_USAGE = 2
@@ -49,9 +52,14 @@ def serve(**options: Any) -> None:
     except SettingsError as error:
         _exit(EXIT_USAGE, str(error))
     try:
-        store.scan(settings.model_store).find(settings.default_model)
+        found = store.scan(settings.model_store)
+        default = found.find(settings.default_model)
     except (StoreError, ModelNotFound) as error:
         _exit(EXIT_NO_MODEL, error.detail)
+    # A bare name may be served by an older version, if the newest has no runtime here.
+    candidates = [default] if "@" in settings.default_model else found.versions[default.name]
+    if all(_runtime_of(version.folder, settings.runtime)[0] is None for version in candidates):
+        _exit(EXIT_NO_MODEL, f"{default.reference}: {_runtime_of(default.folder, settings.runtime)[1]}")
     os.environ.update(
         {variable(name): str(value) for name, value in given.items()}
     )  # for the worker processes
@@ -96,14 +104,22 @@ def models(model_store: Path | None, as_json: bool) -> None:
         _exit(EXIT_NO_MODEL, error.detail)
     versions = [version for name in sorted(found.versions) for version in found.versions[name]]
     if as_json:
-        listed = [{"model": version.reference, "digest": version.manifest.digest} for version in versions]
+        listed = [
+            {
+                "model": version.reference,
+                "digest": version.manifest.digest,
+                "runtime": _runtime_of(version.folder, settings.runtime)[0],
+            }
+            for version in versions
+        ]
         click.echo(json.dumps({"models": listed, "rejected": found.rejected}, indent=2))
         return
     for version in versions:
         shape = " x ".join(map(str, version.manifest.image.shape))
+        by = _runtime_of(version.folder, settings.runtime)
         click.echo(
             f"{version.reference}  {shape}, {version.manifest.latent_dim} axes, "
-            f"digest {version.manifest.digest[:12]}"
+            f"digest {version.manifest.digest[:12]}, {' '.join(filter(None, by))}"
         )
     for rejected, reason in found.rejected.items():
         click.echo(f"{rejected}  not served: {reason}", err=True)
@@ -130,6 +146,16 @@ def health() -> None:
         _exit(EXIT_UNREACHABLE, f"{host}:{settings.port}: {error}")
     click.echo(body)
     sys.exit(0 if response.status == 200 else EXIT_FAILURE)
+
+
+def _runtime_of(folder: Path, choice: "Choice") -> tuple[str | None, str]:
+    """Return what would run a version, or None and why nothing can."""
+    from app.runtimes import RuntimeUnavailable, choose
+
+    try:
+        return choose(choice, folder), ""
+    except RuntimeUnavailable as error:
+        return None, str(error)
 
 
 def _exit(code: int, message: str) -> NoReturn:

@@ -3,7 +3,6 @@
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -20,7 +19,7 @@ from app.metrics import Metrics
 from app.middleware import App, Envelope, Scope
 from app.models import Models
 from app.routes import pages, pictures, status
-from app.runtimes import OpenRuntime, Runtime
+from app.runtimes import OpenRuntime, opener
 from app.settings import Settings, load_settings
 
 log = logging.getLogger("vitrine")
@@ -31,21 +30,15 @@ DESCRIPTION = (
 )
 
 
-def open_with_tensorflow(folder: Path, threads: int) -> Runtime:
-    """Open a version by TensorFlow, which is imported here and not before: it takes seconds."""
-    from app.runtimes.tensorflow import TensorFlowRuntime
-
-    return TensorFlowRuntime(folder, threads)
-
-
-def create_app(settings: Settings | None = None, open_runtime: OpenRuntime = open_with_tensorflow) -> FastAPI:
+def create_app(settings: Settings | None = None, open_runtime: OpenRuntime | None = None) -> FastAPI:
     """Build the service. Models are opened when it starts, not here.
 
     Args:
         settings: what an operator has set; read from the environment if not given.
-        open_runtime: how a version is opened.
+        open_runtime: how a version is opened; as the settings say if not given.
     """
     settings = settings or load_settings()
+    open_runtime = open_runtime or opener(settings.runtime)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

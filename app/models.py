@@ -46,6 +46,11 @@ class Model:
         """The version's manifest."""
         return self.version.manifest
 
+    @property
+    def runtime(self) -> str:
+        """What computes: ``litert`` or ``tensorflow``."""
+        return self._runtime.name
+
     def encode(self, images: Array) -> Array:
         """Return z_mean, (N, D), of `images`, (N, H, W) in [0, 1]."""
         return _tiled(lambda images: self._runtime.encode(images)[0], images)

@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -33,8 +33,12 @@ class Settings(BaseSettings):
         le=256,
         description="Requests computed at the same time in one process; the cores it may run on if not set.",
     )
+    runtime: Literal["auto", "litert", "tensorflow"] = Field(
+        "auto",
+        description="What computes; `auto`: LiteRT for versions that carry its files, else TensorFlow.",
+    )
     inference_threads: int = Field(
-        1, ge=1, le=256, description="Threads that TensorFlow may use within one computation."
+        1, ge=1, le=256, description="Threads that the runtime may use within one computation."
     )
     max_waiting: int = Field(
         256, ge=0, description="Requests that may wait in one process; beyond it 503 with Retry-After."

@@ -107,6 +107,20 @@ class Axis(_Part):
         return self
 
 
+class LiteRT(_Part):
+    """The flatbuffers that LiteRT runs, and the number of rows that they take."""
+
+    encoder: Literal["encoder/assets.extra/encoder.tflite"]
+    decoder: Literal["decoder/assets.extra/decoder.tflite"]
+    rows: Literal[32]
+
+
+class Runtimes(_Part):
+    """What a version carries beside its SavedModels."""
+
+    litert: LiteRT | None = None
+
+
 class File(_Part):
     """A file of the version, with what it must be."""
 
@@ -126,6 +140,7 @@ class Manifest(_Part):
     prior: Prior
     walk: Walk = Walk()
     axes: tuple[Axis, ...]
+    runtimes: Runtimes = Runtimes()
     examples: tuple[str, ...] = ()
     files: tuple[File, ...]
     digest: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
@@ -137,6 +152,10 @@ class Manifest(_Part):
         if self.walk.axis >= self.latent_dim:
             raise ValueError(f"walk.axis: expected 0 to {self.latent_dim - 1}; found {self.walk.axis}")
         listed = {file.path for file in self.files}
+        if self.runtimes.litert is not None:
+            for path in (self.runtimes.litert.encoder, self.runtimes.litert.decoder):
+                if path not in listed:
+                    raise ValueError(f"runtimes.litert: {path} is not among the files")
         for example in self.examples:
             if example not in listed:
                 raise ValueError(f"examples: {example} is not among the files")

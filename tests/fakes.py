@@ -19,6 +19,8 @@ class FakeRuntime:
     ``encode`` inverts ``decode``, so a picture of two flat halves is reconstructed exactly.
     """
 
+    name = "fake"
+
     def __init__(self, shape: tuple[int, ...] = SHAPE) -> None:
         self.shape = shape
         self.rows_seen: list[int] = []

@@ -17,6 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 from training import axes as axes_of
+from training import litert
 from training.axes import Axes
 from training.card import model_card
 from training.config import Config
@@ -56,7 +57,8 @@ def export(
         The new version's folder.
 
     Raises:
-        RunError: the store cannot be written. Nothing is left behind.
+        RunError: the store cannot be written, or the two runtimes draw different pictures. Nothing is left
+            behind.
     """
     model_folder = store / config.name
     axes = published_axes(config, vae, metrics)
@@ -70,6 +72,12 @@ def export(
     try:
         write_encoder(vae, staging / "encoder", axes)
         write_decoder(vae, staging / "decoder", axes)
+        litert.check_agreement(
+            staging,
+            config.latent_dim,
+            vae.likelihood.noise_shape(tuple(recorded["image_shape"])),
+            held_out[:MATCHED_IMAGES],
+        )
         write_examples(held_out[:NUM_EXAMPLES], staging / "examples")
         write_strips(vae, staging / "axes.png", axes, metrics["axes"])
         if isinstance(prior, GaussianMixture):
@@ -129,17 +137,17 @@ def write_strips(
 
 
 def write_encoder(vae: VariationalAutoencoder, path: Path, axes: Axes) -> None:
-    """Write the encoder's SavedModel: ``encode(images) -> z_mean, z_log_var``."""
+    """Write the encoder's SavedModel and flatbuffer: ``encode(images) -> z_mean, z_log_var``."""
 
     def encode(images: tf.Tensor) -> dict[str, tf.Tensor]:
         z_mean, z_log_var = axes.publish(*vae.encoder(images, training=False))
         return {"z_mean": z_mean, "z_log_var": z_log_var}
 
-    _write_saved_model(vae.encoder, path, encode=(encode, {"images": vae.encoder.input_shape[1:]}))
+    _write_part(vae.encoder, path, encode=(encode, {"images": vae.encoder.input_shape[1:]}))
 
 
 def write_decoder(vae: VariationalAutoencoder, path: Path, axes: Axes) -> None:
-    """Write the decoder's SavedModel: ``decode``, ``log_prob`` and ``draw``; no random op inside."""
+    """Write the decoder's SavedModel and flatbuffer: ``decode``, ``log_prob``, ``draw``; no random op."""
     likelihood = vae.likelihood
 
     def network(z: tf.Tensor) -> tf.Tensor:
@@ -158,7 +166,7 @@ def write_decoder(vae: VariationalAutoencoder, path: Path, axes: Axes) -> None:
 
     z_shape, image_shape = vae.decoder.input_shape[1:], vae.decoder.output_shape[1:-1]
     noise_shape = likelihood.noise_shape(image_shape)
-    _write_saved_model(
+    _write_part(
         vae.decoder,
         path,
         decode=(decode, {"z": z_shape}),
@@ -167,12 +175,24 @@ def write_decoder(vae: VariationalAutoencoder, path: Path, axes: Axes) -> None:
     )
 
 
-def _write_saved_model(network: keras.Model, path: Path, **signatures: Any) -> None:
-    """Write a SavedModel with named float32 signatures, batch axis None."""
+def _write_part(network: keras.Model, path: Path, **signatures: Any) -> None:
+    """Write a SavedModel with named float32 signatures, batch axis None, and LiteRT's file inside it."""
+    _write_saved_model(network, path, None, signatures)
+    flatbuffer = path.parent / litert.FILES[path.name]
+    flatbuffer.parent.mkdir()
+    with tempfile.TemporaryDirectory() as folder:
+        converted = {name: signatures[name] for name in litert.SIGNATURES[path.name]}
+        _write_saved_model(network, Path(folder), litert.ROWS, converted)
+        flatbuffer.write_bytes(litert.convert(Path(folder), path.name))
+
+
+def _write_saved_model(
+    network: keras.Model, path: Path, rows: int | None, signatures: dict[str, Any]
+) -> None:
     archive = keras.export.ExportArchive()
     archive.track(network)
     for name, (function, inputs) in signatures.items():
-        specs = [tf.TensorSpec((None, *shape), tf.float32, name=key) for key, shape in inputs.items()]
+        specs = [tf.TensorSpec((rows, *shape), tf.float32, name=key) for key, shape in inputs.items()]
         archive.add_endpoint(name, function, input_signature=specs)
     archive.write_out(str(path), verbose=False)
 
@@ -221,6 +241,7 @@ def write_manifest(
         "metrics": {key: metrics[key] for key in PUBLISHED_METRICS if key in metrics},
         "training": {"config": config.as_dict()}
         | {key: recorded[key] for key in ("data", "splits", "libraries", "machine", "weights_sha256")},
+        "runtimes": {"litert": litert.FILES | {"rows": litert.ROWS}},
         "examples": sorted(f"examples/{path.name}" for path in (folder / "examples").iterdir()),
         "files": [
             {

@@ -96,7 +96,7 @@ class Gaussian(Likelihood):
 
     def draw(self, decoded: Tensor, noise: Tensor) -> Tensor:
         """Return m + sqrt(v) * Phi^-1(noise): inverse transform sampling."""
-        return decoded[..., 0] + math.sqrt(self.variance) * tf.math.ndtri(noise)
+        return decoded[..., 0] + math.sqrt(self.variance) * normal_quantile(noise)
 
 
 class GaussianPerPixel(Likelihood):
@@ -120,7 +120,7 @@ class GaussianPerPixel(Likelihood):
 
     def draw(self, decoded: Tensor, noise: Tensor) -> Tensor:
         """Return m + sqrt(v) * Phi^-1(noise)."""
-        return decoded[..., 0] + tf.sqrt(self._variance(decoded)) * tf.math.ndtri(noise)
+        return decoded[..., 0] + tf.sqrt(self._variance(decoded)) * normal_quantile(noise)
 
     def _variance(self, decoded: Tensor) -> Tensor:
         return MIN_VARIANCE + START_VARIANCE * tf.math.softplus(decoded[..., 1] + START)
@@ -356,6 +356,32 @@ def log_level_prob(levels: Tensor, means: Tensor, scales: Tensor) -> Tensor:
     log_below = tf.math.log_sigmoid((means - levels + 0.5) / scales)
     inner = log_above + log_below + tf.math.log(-tf.math.expm1(-1.0 / scales))
     return tf.where(levels <= 0, log_above, tf.where(levels >= LEVELS, log_below, inner))
+
+
+def normal_quantile(probability: Tensor) -> Tensor:
+    """Return Phi^-1(p) for p in (0, 1), to about 7 digits: all that float32 holds.
+
+    Wichura 1988, algorithm AS 241, PPND7. TensorFlow's own ``ndtri`` has no counterpart in the flatbuffers
+    that versions carry for LiteRT; logarithms, roots and polynomials have.
+    """
+    offset = probability - 0.5
+    r = 0.180625 - offset * offset
+    central = (
+        offset
+        * (((59.109374720 * r + 159.29113202) * r + 50.434271938) * r + 3.3871327179)
+        / (((67.187563600 * r + 78.757757664) * r + 17.895169469) * r + 1.0)
+    )
+    depth = tf.sqrt(-tf.math.log(tf.minimum(probability, 1.0 - probability)))
+    r = depth - 1.6
+    tail = (((0.17023821103 * r + 1.3067284816) * r + 2.7568153900) * r + 1.4234372777) / (
+        (0.12021132975 * r + 0.73700164250) * r + 1.0
+    )
+    r = depth - 5.0
+    far_tail = (((0.017337203997 * r + 0.42868294337) * r + 3.0812263860) * r + 6.6579051150) / (
+        (0.012258202635 * r + 0.24197894225) * r + 1.0
+    )
+    outside = tf.sign(offset) * tf.where(depth <= 5.0, tail, far_tail)
+    return tf.where(tf.abs(offset) <= 0.425, central, outside)
 
 
 def from_config(name: str, variance: float | None = None, components: int = 1) -> Likelihood:

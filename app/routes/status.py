@@ -28,7 +28,7 @@ async def readyz(response: Response, models: ModelsDep) -> dict[str, Any]:
 
 @router.get("/version", summary="What is running")
 async def version(models: ModelsDep, settings: SettingsDep) -> dict[str, Any]:
-    """Return the build, every model with its digest, and every limit."""
+    """Return the build, every model with its digest and runtime (null until it is open), and every limit."""
     store = models.store
     return {
         "version": metadata.version("vitrine"),
@@ -37,6 +37,7 @@ async def version(models: ModelsDep, settings: SettingsDep) -> dict[str, Any]:
             {
                 "model": found.reference,
                 "digest": found.manifest.digest,
+                "runtime": opened.runtime if (opened := models.get_opened(found)) else None,
                 "image_shape": found.manifest.image.shape,
                 "latent_dim": found.manifest.latent_dim,
                 "prior": found.manifest.prior.model_dump(include={"name", "classes"}),

@@ -1,16 +1,37 @@
 """Ways of running a SavedModel: one file each, all with this interface."""
 
+import importlib.util
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[np.float32]
+Choice = Literal["auto", "litert", "tensorflow"]
+
+# Where a version keeps what LiteRT runs, and the number of rows that it takes; see model_store/README.md.
+LITERT_ENCODER = "encoder/assets.extra/encoder.tflite"
+LITERT_DECODER = "decoder/assets.extra/decoder.tflite"
+LITERT_ROWS = 32
+
+_MODULES = {"litert": "ai_edge_litert", "tensorflow": "tensorflow"}
+_INSTALLED_BY = {
+    "litert": "make serve",
+    "tensorflow": "make train, or install vitrine[tensorflow]",
+}
 
 
 class Runtime(Protocol):
-    """An opened encoder and decoder. Safe to call from several threads at once; float32 in and out."""
+    """An opened encoder and decoder. Safe to call from several threads at once; float32 in and out.
+
+    What is returned is the caller's own: no later call changes it.
+    """
+
+    @property
+    def name(self) -> str:
+        """What computes, as ``VITRINE_RUNTIME`` calls it."""
+        ...
 
     def encode(self, images: Array) -> tuple[Array, Array]:
         """Return z_mean and z_log_var, each (B, D), of `images`, (B, H, W) in [0, 1]."""
@@ -29,3 +50,45 @@ class OpenRuntime(Protocol):
     """Opens the version in `folder`; `threads` is what one computation may use."""
 
     def __call__(self, folder: Path, threads: int) -> Runtime: ...  # noqa: D102
+
+
+class RuntimeUnavailable(Exception):
+    """The runtime that a version needs is not installed, or it has no file for it; with the remedy."""
+
+
+def choose(choice: Choice, folder: Path) -> Literal["litert", "tensorflow"]:
+    """Return what is to run the version in `folder`; imports nothing.
+
+    Args:
+        choice: ``auto`` is LiteRT where the version carries its flatbuffers, else TensorFlow.
+        folder: a version's folder.
+
+    Raises:
+        RuntimeUnavailable: says what is missing and how to get it.
+    """
+    converted = all((folder / path).is_file() for path in (LITERT_ENCODER, LITERT_DECODER))
+    if choice == "litert" and not converted:
+        raise RuntimeUnavailable(
+            "has no flatbuffers for LiteRT: set VITRINE_RUNTIME=auto, or publish it again by vitrine-train"
+        )
+    chosen: Literal["litert", "tensorflow"] = (
+        "litert" if converted and choice != "tensorflow" else "tensorflow"
+    )
+    if importlib.util.find_spec(_MODULES[chosen]) is None:
+        raise RuntimeUnavailable(f"needs {chosen}, which is not installed: {_INSTALLED_BY[chosen]}")
+    return chosen
+
+
+def opener(choice: Choice) -> OpenRuntime:
+    """Return what opens versions; a runtime is imported with the first version that needs it."""
+
+    def open_version(folder: Path, threads: int) -> Runtime:
+        if choose(choice, folder) == "litert":
+            from app.runtimes.litert import LiteRTRuntime
+
+            return LiteRTRuntime(folder, threads)
+        from app.runtimes.tensorflow import TensorFlowRuntime
+
+        return TensorFlowRuntime(folder, threads)
+
+    return open_version

@@ -21,6 +21,8 @@ class TensorFlowRuntime:
         threads: threads that one computation may use; fixed by the first model that a process opens.
     """
 
+    name = "tensorflow"
+
     def __init__(self, folder: Path, threads: int) -> None:
         _limit_threads(threads)
         self._encoder = tf.saved_model.load(str(folder / "encoder"))  # kept: a signature alone does not

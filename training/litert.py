@@ -1,0 +1,131 @@
+"""A version's SavedModels as flatbuffers for LiteRT, TensorFlow's own small runtime.
+
+What a service needs is converted: encode, decode and draw. A flatbuffer takes a fixed number of rows, with
+which convolutions are nearly twice as fast as with any number; it uses LiteRT's built-in operations alone, so
+that no TensorFlow is needed to run it.
+"""
+
+import contextlib
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+from ai_edge_litert.interpreter import Interpreter
+
+from training.errors import RunError
+
+ROWS = 32  # the number of rows that the service computes at a time
+FILES = {
+    "encoder": "encoder/assets.extra/encoder.tflite",
+    "decoder": "decoder/assets.extra/decoder.tflite",
+}
+SIGNATURES = {"encoder": ("encode",), "decoder": ("decode", "draw")}
+CHECKED_CODES = 1_024
+MAX_LEVELS = 1  # by which two runtimes may differ: a rounding error may lie across the edge of a level
+# A draw may choose, by its noise, between values far apart: black or white, or a component. It chooses otherwise
+# only if the noise falls between the two runtimes' thresholds, which are some 1e-7 apart. A wrong operation
+# moves per cents of the pixels.
+MAX_CHANGED_CHOICES = 1e-4
+
+Array = npt.NDArray[np.float32]
+Call = Any  # of a signature: arrays by name -> arrays by name
+
+
+def convert(saved_model: Path, part: str) -> bytes:
+    """Return the flatbuffer of a SavedModel whose signatures take ROWS rows.
+
+    Args:
+        saved_model: its folder.
+        part: ``encoder`` or ``decoder``.
+
+    Raises:
+        RunError: an operation has no built-in counterpart in LiteRT.
+    """
+    converter = tf.lite.TFLiteConverter.from_saved_model(str(saved_model), signature_keys=SIGNATURES[part])
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+    try:
+        with contextlib.redirect_stderr(io.StringIO()):  # the converter's chatter
+            flatbuffer: bytes = converter.convert()
+    except Exception as error:  # the converter's own kind of error is not public
+        reason = str(error).strip().splitlines()[-1]
+        raise RunError(f"{part}: cannot be converted for LiteRT ({reason})") from error
+    return flatbuffer
+
+
+def check_agreement(version: Path, latent_dim: int, noise_shape: tuple[int, ...], images: Array) -> None:
+    """Compare the pictures that the two runtimes draw of a version.
+
+    Args:
+        version: its folder, with SavedModels and flatbuffers.
+        latent_dim: D.
+        noise_shape: of one draw's noise.
+        images: held-out images, (N, H, W) in [0, 1], to reconstruct.
+
+    Raises:
+        RunError: they differ by more than a level; for draws, in more than one pixel of ten thousand.
+    """
+    rng = np.random.default_rng(0)
+    z = rng.standard_normal((CHECKED_CODES, latent_dim), np.float32)
+    noise = rng.uniform(1e-6, 1 - 1e-6, (CHECKED_CODES, *noise_shape)).astype(np.float32)
+    ours, theirs = _saved_model_calls(version), _litert_calls(version)
+
+    difference = _levels_apart(ours["decode"](z=z)["image"], theirs["decode"](z=z)["image"])
+    if difference.max() > MAX_LEVELS:
+        raise RunError(_refusal("decode", f"{difference.max()} grey levels"))
+    difference = _levels_apart(
+        ours["draw"](z=z, noise=noise)["image"], theirs["draw"](z=z, noise=noise)["image"]
+    )
+    changed = float(np.mean(difference > MAX_LEVELS))
+    if changed > MAX_CHANGED_CHOICES:
+        raise RunError(_refusal("draw", f"more than a grey level in {changed:.2%} of the pixels"))
+    rebuilt = [call["decode"](z=call["encode"](images=images)["z_mean"])["image"] for call in (ours, theirs)]
+    difference = _levels_apart(*rebuilt)
+    if difference.max() > MAX_LEVELS:
+        raise RunError(_refusal("a reconstruction", f"{difference.max()} grey levels"))
+
+
+def _refusal(what: str, how_far: str) -> str:
+    return f"TensorFlow and LiteRT differ in {what} by {how_far}; nothing was published"
+
+
+def _levels_apart(first: Array, second: Array) -> npt.NDArray[np.int64]:
+    if not (np.isfinite(first).all() and np.isfinite(second).all()):
+        raise RunError("a picture is not finite; nothing was published")
+    # The service's levels: [0, 1] cut into 256 equal bins.
+    levels = [np.minimum(np.clip(images, 0, 1) * 256, 255).astype(np.int64) for images in (first, second)]
+    difference: npt.NDArray[np.int64] = np.abs(levels[0] - levels[1])
+    return difference
+
+
+def _saved_model_calls(version: Path) -> dict[str, Call]:
+    def calls(name: str, part: Any) -> Call:
+        def call(**arrays: Array) -> dict[str, Array]:
+            outputs = part.signatures[name](**{key: tf.constant(rows) for key, rows in arrays.items()})
+            return {key: output.numpy() for key, output in outputs.items()}
+
+        return call
+
+    loaded = {part: tf.saved_model.load(str(version / part)) for part in SIGNATURES}
+    return {name: calls(name, loaded[part]) for part, names in SIGNATURES.items() for name in names}
+
+
+def _litert_calls(version: Path) -> dict[str, Call]:
+    def calls(name: str, interpreter: Interpreter) -> Call:
+        runner = interpreter.get_signature_runner(name)
+
+        def call(**arrays: Array) -> dict[str, Array]:
+            count = len(next(iter(arrays.values())))
+            tiles = []
+            for start in range(0, count, ROWS):
+                # Rows beyond the last repeat it.
+                rows = np.minimum(np.arange(start, start + ROWS), count - 1)
+                tiles.append(runner(**{key: array[rows] for key, array in arrays.items()}))
+            return {key: np.concatenate([tile[key] for tile in tiles])[:count] for key in tiles[0]}
+
+        return call
+
+    opened = {part: Interpreter(model_content=(version / path).read_bytes()) for part, path in FILES.items()}
+    return {name: calls(name, opened[part]) for part, names in SIGNATURES.items() for name in names}
