@@ -1,13 +1,13 @@
 FROM docker.io/library/python:3.11-slim-bookworm AS builder
 
-# Dependencies in a layer of their own: a change of code does not install TensorFlow again.
+# Dependencies in a layer of their own: a change of code does not install them again.
 COPY requirements/serve.txt /build/requirements/serve.txt
 RUN python3 -m venv /opt/vitrine \
     && /opt/vitrine/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes \
         --requirement /build/requirements/serve.txt \
-    # headers and a C compiler's library, which only building TensorFlow extensions would need: 350 MB
-    && rm -rf /opt/vitrine/lib/python3*/site-packages/tensorflow/include \
-        /opt/vitrine/lib/python3*/site-packages/clang
+    # drivers of other processors, which serving on a CPU never loads: 24 MB
+    && rm -rf /opt/vitrine/lib/python3*/site-packages/ai_edge_litert/libLiteRtWebGpuAccelerator.so \
+        /opt/vitrine/lib/python3*/site-packages/ai_edge_litert/vendors
 
 COPY pyproject.toml README.md LICENSE /build/
 COPY model_store /build/model_store

@@ -16,7 +16,9 @@ pytest_plugins = ["tests.tiny"]
 
 PROJECT = Path(__file__).resolve().parent.parent
 SHIPPED_STORE = PROJECT / "model_store"
-SHIPPED_MODEL = "fashion-dense@1"  # with its version: the store may hold later ones that somebody trained
+SHIPPED_MODEL = "fashion-dense@2"  # with its version: the store may hold later ones that somebody trained
+
+SHIPPED_VERSION = SHIPPED_STORE / "fashion-dense" / "2"
 
 
 class Client:
@@ -97,9 +99,10 @@ def client_of_classes(tmp_path: Path) -> Iterator[Client]:
     client.close()
 
 
-@pytest.fixture(scope="session")
-def shipped() -> Iterator[Client]:
-    """The service with the model that the project ships, on TensorFlow."""
-    client = Client(create_app(Settings(model_store=SHIPPED_STORE, default_model=SHIPPED_MODEL)))
+@pytest.fixture(scope="session", params=["litert", "tensorflow"])
+def shipped(request: pytest.FixtureRequest) -> Iterator[Client]:
+    """The service with the model that the project ships, on either runtime."""
+    settings = Settings(model_store=SHIPPED_STORE, default_model=SHIPPED_MODEL, runtime=request.param)
+    client = Client(create_app(settings))
     yield client
     client.close()

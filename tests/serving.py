@@ -55,7 +55,7 @@ def serving(
             stderr=subprocess.STDOUT,
             text=True,
             cwd=folder,  # nothing may depend on where it is started
-            env=os.environ | {"VITRINE_DEFAULT_MODEL": "fashion-dense@1"} | environment,
+            env=os.environ | {"VITRINE_DEFAULT_MODEL": "fashion-dense@2"} | environment,
         )
     server = Server(process, log)
     try:

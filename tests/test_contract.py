@@ -16,13 +16,12 @@ from app.main import create_app  # noqa: E402
 from app.priors import open_prior  # noqa: E402
 from app.runtimes.tensorflow import TensorFlowRuntime  # noqa: E402
 from app.settings import Settings  # noqa: E402
-from tests.conftest import SHIPPED_STORE, Client  # noqa: E402
+from tests.conftest import SHIPPED_MODEL, Client  # noqa: E402
+from tests.conftest import SHIPPED_VERSION as SHIPPED  # noqa: E402
 from tests.fakes import pixels_of, png_bytes  # noqa: E402
 from training.export import export, published_axes  # noqa: E402
 from training.fit import load_run  # noqa: E402
 from training.priors import StandardNormal, prepare  # noqa: E402
-
-SHIPPED = SHIPPED_STORE / "fashion-dense" / "1"
 
 
 @pytest.fixture(scope="module")
@@ -50,9 +49,11 @@ def test_the_service_decodes_as_the_trained_decoder_does(published, tiny_run):
         np.testing.assert_allclose(runtime.decode(z), vae.decoder(z).numpy()[..., 0], atol=1e-5)
 
 
-def test_a_published_model_answers_all_three_requests(published):
-    settings = Settings(model_store=published.parent.parent, default_model="tiny")
+@pytest.mark.parametrize("runtime", ["litert", "tensorflow"])
+def test_a_published_model_answers_all_three_requests(published, runtime):
+    settings = Settings(model_store=published.parent.parent, default_model="tiny", runtime=runtime)
     client = Client(create_app(settings))
+    assert client.get("/version").json()["models"][0]["runtime"] == runtime
     assert pixels_of(client.get("/samples?n=8").content).shape == (12, 35)
     assert pixels_of(client.get("/interpolate?axis=1").content).shape == (6, 35)
     assert pixels_of(client.get("/reconstruct").content).shape == (12, 25)
@@ -157,6 +158,21 @@ def test_the_shipped_reconstructions_equal_matplotlibs_drawing(shipped):
         assert np.array_equal(pixels_of(response.content)[:28], 255 - np.hstack(originals))
 
 
+def test_both_runtimes_draw_the_shipped_model_within_one_level():
+    pictures = []
+    for runtime in ("litert", "tensorflow"):
+        client = Client(create_app(Settings(default_model=SHIPPED_MODEL, runtime=runtime)))
+        asked = (
+            "/samples?n=64&seed=7&columns=8",
+            "/samples?n=64&seed=7&columns=8&render=draw",
+            "/reconstruct",
+        )
+        pictures.append([pixels_of(client.get(address).content).astype(int) for address in asked])
+        client.close()
+    for one, other in zip(*pictures, strict=True):
+        assert np.abs(one - other).max() <= 1
+
+
 def test_a_draw_shows_the_declared_noise_and_a_mean_does_not(shipped):
     mean, draw = (
         pixels_of(shipped.get(f"/samples?n=1&seed=3&ink=light&render={render}").content).astype(float)
@@ -173,7 +189,7 @@ def test_a_draw_shows_the_declared_noise_and_a_mean_does_not(shipped):
 
 
 def test_an_images_bytes_do_not_depend_on_what_it_is_computed_with(shipped):
-    model = shipped.app.state.models.get(shipped.app.state.models.store.find("fashion-dense@1"))
+    model = shipped.app.state.models.get(shipped.app.state.models.store.find(SHIPPED_MODEL))
     z = latent.standard_normal(1, 0, 400, 10)
     many = model.decode(z)
     for count in (1, 5, 21, 31, 32, 33, 100):

@@ -21,6 +21,7 @@ RULES = [
     ("fastapi", APP, HTTP_ROOMS),
     ("starlette", APP, HTTP_ROOMS),
     ("tensorflow", APP, ("app/runtimes/",)),
+    ("ai_edge_litert", APP, ("app/runtimes/",)),
     ("keras", APP, ()),
     ("PIL", APP, ("app/pictures/",)),
     ("matplotlib", APP, ()),
@@ -106,6 +107,20 @@ def loaded_by(statement):
 
 def test_importing_the_service_loads_neither_tensorflow_nor_matplotlib_nor_training():
     assert not loaded_by("import app.main") & {"tensorflow", "keras", "matplotlib", "training"}
+
+
+SERVE = """
+from app import models, runtimes, settings, store
+served = models.Models(store.scan(settings.Settings().model_store), runtimes.opener('auto'), 1)
+served.open_newest('fashion-dense@2')
+served.get(served.find('fashion-dense@2')).decode(__import__('numpy').zeros((1, 10), 'f4'))
+"""
+
+
+def test_serving_with_litert_never_loads_tensorflow():
+    loaded = loaded_by(f"import app.main; exec({SERVE!r})")
+    assert "ai_edge_litert" in loaded
+    assert not loaded & {"tensorflow", "keras", "matplotlib", "training"}
 
 
 def test_the_check_can_fail():

@@ -26,12 +26,15 @@ def free_port():
         return listening.getsockname()[1]
 
 
-def test_a_seeded_address_gives_the_same_bytes_from_two_workers_after_a_restart_and_under_load(tmp_path):
+@pytest.mark.parametrize("runtime", ["litert", "tensorflow"])
+def test_a_seeded_address_gives_the_same_bytes_from_two_workers_after_a_restart_and_under_load(
+    tmp_path, runtime
+):
     bodies = set()
-    with serving(tmp_path, workers=2) as server:
+    with serving(tmp_path, workers=2, VITRINE_RUNTIME=runtime) as server:
         for _ in range(100):  # a connection each, so that both workers are asked
             bodies.add(httpx.get(server.url + SEEDED).content)
-    with serving(tmp_path) as server:
+    with serving(tmp_path, VITRINE_RUNTIME=runtime) as server:
         stop = threading.Event()
         statuses = []
 
@@ -151,4 +154,5 @@ def test_a_client_that_leaves_in_the_middle_of_an_upload_costs_nothing(tmp_path)
 def test_an_installed_command_works_from_anywhere(tmp_path):
     done = subprocess.run([VITRINE, "models"], capture_output=True, text=True, cwd=tmp_path, check=False)
     assert done.stdout.startswith("fashion-dense@1  28 x 28, 10 axes")
+    assert [line.split()[-1] for line in done.stdout.splitlines()[:2]] == ["tensorflow", "litert"]
     assert str(PROJECT) not in done.stdout

@@ -236,7 +236,7 @@ class DiscretizedLogistic(Likelihood):
         The mean of a logistic variable clipped to [0, 255] is s (softplus(m / s) - softplus((m - 255) / s)).
         """
         log_weights, means, scales = self._split(decoded)
-        clipped = scales * (tf.math.softplus(means / scales) - tf.math.softplus((means - LEVELS) / scales))
+        clipped = scales * (_softplus(means / scales) - _softplus((means - LEVELS) / scales))
         return tf.reduce_sum(tf.exp(log_weights) * clipped, axis=-1) / LEVELS
 
     def noise_shape(self, image_shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -461,6 +461,11 @@ def _down(column: Tensor, rows: int) -> Tensor:
 def _log_normal(x: Tensor, mean: Tensor, log_variance: Tensor) -> Tensor:
     quadratic = tf.math.squared_difference(x, mean) * tf.exp(-log_variance)
     return -0.5 * (quadratic + log_variance + math.log(2 * math.pi))
+
+
+def _softplus(x: Tensor) -> Tensor:
+    """Return log(1 + exp(x)) for x of any size; LiteRT computes ``tf.math.softplus`` literally."""
+    return tf.maximum(x, 0.0) + tf.math.log1p(tf.exp(-tf.abs(x)))
 
 
 def _log_sinhc(u: Tensor) -> Tensor:

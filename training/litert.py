@@ -25,9 +25,9 @@ FILES = {
 SIGNATURES = {"encoder": ("encode",), "decoder": ("decode", "draw")}
 CHECKED_CODES = 1_024
 MAX_LEVELS = 1  # by which two runtimes may differ: a rounding error may lie across the edge of a level
-# A draw may choose, by its noise, between values far apart: black or white, or a component. It chooses otherwise
-# only if the noise falls between the two runtimes' thresholds, which are some 1e-7 apart. A wrong operation
-# moves per cents of the pixels.
+# A draw may choose, by its noise, between values far apart: black or white, or a component. It chooses
+# otherwise only if the noise falls between the two runtimes' thresholds, which are some 1e-7 apart. A wrong
+# operation moves per cents of the pixels.
 MAX_CHANGED_CHOICES = 1e-4
 
 Array = npt.NDArray[np.float32]

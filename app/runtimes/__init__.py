@@ -71,9 +71,9 @@ def choose(choice: Choice, folder: Path) -> Literal["litert", "tensorflow"]:
         raise RuntimeUnavailable(
             "has no flatbuffers for LiteRT: set VITRINE_RUNTIME=auto, or publish it again by vitrine-train"
         )
-    chosen: Literal["litert", "tensorflow"] = (
-        "litert" if converted and choice != "tensorflow" else "tensorflow"
-    )
+    chosen: Literal["litert", "tensorflow"] = "litert" if converted else "tensorflow"
+    if choice != "auto":
+        chosen = choice
     if importlib.util.find_spec(_MODULES[chosen]) is None:
         raise RuntimeUnavailable(f"needs {chosen}, which is not installed: {_INSTALLED_BY[chosen]}")
     return chosen

@@ -42,7 +42,17 @@ def test_models_as_json_names_versions_that_are_not_served(run, fake_store):
     (write_version(fake_store, number=2) / "decoder" / "weights").write_text("changed")
     found = json.loads(run("models", "--json", "--model-store", str(fake_store)).output)
     assert [entry["model"] for entry in found["models"]] == ["fake@1"]
+    assert found["models"][0]["runtime"] == "tensorflow"
     assert list(found["rejected"]) == ["fake/2"]
+
+
+def test_serving_a_model_that_lacks_its_runtime_exits_3_with_the_remedy(run, fake_store, monkeypatch):
+    monkeypatch.setenv("VITRINE_RUNTIME", "litert")
+    monkeypatch.setenv("VITRINE_DEFAULT_MODEL", "fake")
+    done = run("serve", "--model-store", str(fake_store))
+    assert done.exit_code == 3
+    assert done.stderr.startswith("vitrine: fake@1: has no flatbuffers for LiteRT: set VITRINE_RUNTIME=auto")
+    assert len(done.stderr.splitlines()) == 1
 
 
 @pytest.mark.parametrize("command", ["serve", "models"])

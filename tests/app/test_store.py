@@ -11,6 +11,12 @@ from app import store
 from app.errors import ModelNotFound, StoreError
 from tests.fakes import list_files, seal, write_version
 
+LITERT = {
+    "encoder": "encoder/assets.extra/encoder.tflite",
+    "decoder": "decoder/assets.extra/decoder.tflite",
+    "rows": 32,
+}
+
 
 def reason(folder, name="fake"):
     with pytest.raises(store.InvalidVersion) as caught:
@@ -149,6 +155,9 @@ def test_a_path_that_leaves_the_version_is_never_read(version):
         ({"walk": {"axis": 0, "steps": 65}}, "walk.steps"),
         ({"axes": [{"kl": 1, "mean": 0, "std": 1, "quantiles": {"0.025": 9, "0.975": 10}}] * 2}, "axes.0"),
         ({"prior": {"name": "flow"}}, "prior.name"),
+        ({"runtimes": {"litert": {"encoder": "x", "decoder": "y", "rows": 32}}}, "runtimes.litert"),
+        ({"runtimes": {"litert": LITERT | {"rows": 8}}}, "runtimes.litert.rows"),
+        ({"runtimes": {"litert": LITERT}}, "not among the files"),
         ({"prior": {"name": "gaussian_mixture"}}, "prior"),
         ({"prior": {"name": "gaussian_mixture", "path": "prior.npz"}}, "prior.npz is not among the files"),
         ({"prior": {"name": "standard_normal", "path": "encoder/weights"}}, "prior"),

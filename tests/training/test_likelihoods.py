@@ -18,6 +18,7 @@ from training.likelihoods import (  # noqa: E402
     Gaussian,
     GaussianPerPixel,
     GaussianShared,
+    normal_quantile,
 )
 
 LEVELS = np.arange(256, dtype=np.float32) / 255
@@ -180,6 +181,16 @@ def test_a_continuous_bernoullis_draw_inverts_its_distribution():
     np.testing.assert_allclose(cdf, np.broadcast_to(noise, cdf.shape), rtol=2e-3)
     assert (x >= 0).all()
     assert (x <= 1).all()
+
+
+def test_normal_quantiles_are_right_to_the_last_digits_of_float32():
+    probability = np.float32(
+        [1e-30, 1e-12, 1e-7, 0.001, 0.0749, 0.0751, 0.3, 0.5, 0.6, 0.924, 0.926, 1 - 2**-24]
+    )
+    expected = [NormalDist().inv_cdf(float(p)) for p in probability]
+    # AS 241's seven digits, and as many of float32.
+    found = normal_quantile(probability).numpy()
+    np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-7)
 
 
 def test_a_gaussian_draw_is_a_function_of_its_noise():

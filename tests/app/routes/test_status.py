@@ -1,6 +1,7 @@
 import httpx
 
 from app.main import create_app
+from app.runtimes import opener
 from app.settings import Settings
 from tests.conftest import Client
 from tests.fakes import open_fake, write_version
@@ -40,6 +41,19 @@ def test_readiness_names_versions_that_are_not_served(tmp_path):
     client.close()
 
 
+def test_readiness_names_a_version_that_lacks_its_runtime_with_the_remedy(tmp_path):
+    write_version(tmp_path)
+    lean = write_version(tmp_path, name="lean")
+    opened = opener("litert")
+
+    def open_lean(folder, threads):
+        return opened(folder, threads) if folder == lean else open_fake(folder, threads)
+
+    client = Client(create_app(Settings(model_store=tmp_path, default_model="fake"), open_lean))
+    assert "set VITRINE_RUNTIME=auto" in client.get("/readyz").json()["rejected"]["lean/1"]
+    client.close()
+
+
 def test_an_older_version_is_opened_when_its_address_is_asked_for(tmp_path):
     for number in (1, 2):
         write_version(tmp_path, number=number)
@@ -55,6 +69,7 @@ def test_version_shows_the_build_the_models_and_every_limit(client):
     assert body["version"] == "0.1.0"
     assert body["default_model"] == "fake@1"
     assert len(body["models"][0]["digest"]) == 64
+    assert body["models"][0]["runtime"] == "fake"
     assert body["limits"] == Settings().limits()
 
 

@@ -1,0 +1,84 @@
+"""LiteRT on the model that the project ships."""
+
+import hashlib
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from app.runtimes.litert import LiteRTRuntime
+from tests.conftest import PROJECT, SHIPPED_VERSION
+
+RNG = np.random.default_rng(5)
+Z = RNG.standard_normal((32, 10), np.float32)
+NOISE = RNG.uniform(0.001, 0.999, (32, 28, 28)).astype(np.float32)
+IMAGES = RNG.random((32, 28, 28), np.float32)
+
+
+def outputs(runtime):
+    return [*runtime.encode(IMAGES), runtime.decode(Z), runtime.draw(Z, NOISE)]
+
+
+@pytest.fixture(scope="module")
+def runtime():
+    return LiteRTRuntime(SHIPPED_VERSION, threads=1)
+
+
+@pytest.mark.tensorflow
+def test_it_computes_what_tensorflow_does(runtime):
+    from app.runtimes.tensorflow import TensorFlowRuntime
+
+    # The same float32 sums in another order: a few units of the last place of numbers near 1, or near 4 where
+    # the draw's noise is.
+    for found, expected in zip(outputs(runtime), outputs(TensorFlowRuntime(SHIPPED_VERSION, 1)), strict=True):
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_what_it_returns_stays_when_it_is_called_again(runtime):
+    first = runtime.decode(Z)
+    kept = first.copy()
+    runtime.decode(-Z)
+    assert np.array_equal(first, kept)
+    assert first.flags.owndata or first.base.flags.owndata
+
+
+def test_a_row_does_not_depend_on_the_others(runtime):
+    other = -Z
+    other[7] = Z[7]
+    assert np.array_equal(runtime.decode(other)[7], runtime.decode(Z)[7])
+
+
+DIGEST = """
+import hashlib, sys, tests.app.runtimes.test_litert as t
+runtime = t.LiteRTRuntime(t.SHIPPED_VERSION, threads=int(sys.argv[1]))
+print(hashlib.sha256(b"".join(array.tobytes() for array in t.outputs(runtime))).hexdigest())
+"""
+
+
+def test_the_bytes_are_the_same_with_any_number_of_threads_and_in_another_process(runtime):
+    here = hashlib.sha256(b"".join(array.tobytes() for array in outputs(runtime))).hexdigest()
+    for threads in (1, 2, 3):
+        done = subprocess.run(
+            [sys.executable, "-c", DIGEST, str(threads)],
+            capture_output=True,
+            text=True,
+            cwd=PROJECT,
+            check=True,
+        )
+        assert done.stdout.split() == [here]
+
+
+def test_many_threads_at_once_get_each_their_own_rows(runtime):
+    codes = [np.float32(Z * scale) for scale in np.linspace(-2, 2, 64)]
+    expected = [runtime.decode(z) for z in codes]
+    with ThreadPoolExecutor(8) as pool:
+        for found, right in zip(pool.map(runtime.decode, codes * 4), expected * 4, strict=True):
+            assert np.array_equal(found, right)
+
+
+@pytest.mark.parametrize("rows", [1, 31, 33])
+def test_another_number_of_rows_is_refused(runtime, rows):
+    with pytest.raises(ValueError, match=f"32 rows. Received: {rows}"):
+        runtime.decode(np.zeros((rows, 10), np.float32))
