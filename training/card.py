@@ -1,6 +1,7 @@
 """The model card: what a version is, how good it is, what it must not be used for, how to make it again."""
 
 import math
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -43,12 +44,12 @@ The order of the axes is an accident of the run: it carries no meaning and chang
 ## Use and limits
 
 For teaching and for trying the service. It knows {data} and nothing else: any other picture is
-reconstructed as the nearest piece of clothing. Its bounds are no detector of unusual images: a likelihood
+reconstructed as {nearest}. Its bounds are no detector of unusual images: a likelihood
 can be higher for images of another kind (Nalisnick et al. 2019).
 
 ## Make it again
 
-    vitrine-train fit training/configs/{name}.toml --out runs/{name}
+    vitrine-train fit training/configs/{name}.toml{data_option} --out runs/{name}
     vitrine-train evaluate runs/{name}
     vitrine-train export runs/{name}
 
@@ -82,6 +83,8 @@ def model_card(config: Config, recorded: dict[str, Any], metrics: dict[str, Any]
         metrics: what ``evaluate`` measured.
     """
     height, width = recorded["image_shape"][:2]
+    clothes = config.data == "fashion-mnist"
+    own = re.sub(r"[^\w.-]", "_", recorded["data"]["name"])  # a folder's name, which may hold Markdown
     bounds, axes, test = metrics["bounds"], metrics["axes"], metrics["test"]
     libraries, machine = recorded["libraries"], recorded["machine"]
     likelihood = from_config(config.likelihood, config.likelihood_variance, config.likelihood_components)
@@ -94,7 +97,9 @@ def model_card(config: Config, recorded: dict[str, Any], metrics: dict[str, Any]
     too_wide = bounds["log_p_x"][0]["bits_per_dim"] > 8
     return TEMPLATE.format(
         name=config.name,
-        data={"fashion-mnist": "Fashion-MNIST"}.get(config.data, config.data),
+        data="Fashion-MNIST" if clothes else f"the {recorded['splits']['train']} images of {own}",
+        nearest="the nearest piece of clothing" if clothes else "whatever comes nearest among these",
+        data_option="" if clothes else f" --data {own}",
         latent_dim=config.latent_dim,
         size=f"{height} x {width}",
         palette="colour" if len(recorded["image_shape"]) == 3 else "grey",

@@ -19,8 +19,9 @@ DATA_OPTION = click.option(
     "data_folder",
     type=click.Path(path_type=Path),
     envvar="VITRINE_DATA",
-    help="Folder with the data set's files; or set VITRINE_DATA. If neither is given: Keras' cache, Debian's "
-    "package folder, Keras' download.",
+    help="Fashion-MNIST's folder, or your own images: a folder of pictures, an .npz or idx files; or set "
+    "VITRINE_DATA. If neither is given: where the run found them; for fit of Fashion-MNIST, Keras' cache, "
+    "Debian's package folder, Keras' download.",
 )
 RUN_ARGUMENT = click.argument("run", type=click.Path(path_type=Path))
 
@@ -49,7 +50,9 @@ def fit(config: Path, data_folder: Path | None, out: Path | None) -> None:
     from training import data
     from training.fit import fit as run_fit
 
-    dataset = data.load(experiment.data, data_folder)
+    dataset = data.load_for(experiment, data_folder)
+    for note in dataset.notes:
+        click.echo(note)
     out = out or Path("runs") / experiment.name
     click.echo(
         f"{experiment.name}: {len(dataset.train)} training and {len(dataset.validation)} validation images "
@@ -74,8 +77,8 @@ def evaluate(run: Path, data_folder: Path | None, as_json: bool, full: bool) -> 
     from training.evaluate import evaluate as run_evaluate
     from training.fit import load_run
 
-    experiment, vae, _ = load_run(run)
-    dataset = data.load(experiment.data, data_folder)
+    experiment, vae, recorded = load_run(run)
+    dataset = data.load_again(experiment, data_folder, recorded)
     report = functools.partial(click.echo, err=as_json)
     metrics = run_evaluate(experiment, vae, dataset, run, full=full, report=report)
     if as_json:
@@ -113,7 +116,7 @@ def export(run: Path, data_folder: Path | None, store: Path) -> None:
     from training.priors import prepare
 
     experiment, vae, recorded = load_run(run)
-    dataset = data.load(experiment.data, data_folder)
+    dataset = data.load_again(experiment, data_folder, recorded)
     metrics = load_metrics(run, recorded["weights_sha256"])
     if metrics is None:
         click.echo("not evaluated yet: measuring on the test split first")

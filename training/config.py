@@ -36,7 +36,7 @@ class Config:
 
     Args:
         name: name of the model in the store: lower-case letters, digits, ``-``, ``_`` and ``.``.
-        data: name of the data set; ``fashion-mnist`` is the one known.
+        data: name of the data set: ``fashion-mnist``, or ``images``: whatever ``--data`` names.
         latent_dim: number of latent axes, D.
         encoder_units: widths of the encoder's dense hidden layers, from the image inwards.
         decoder_units: widths of the decoder's dense hidden layers, from z outwards.
@@ -75,6 +75,9 @@ class Config:
             ``as-trained``: as they are.
         prior_components: numbers of Gaussians to try as a prior fitted after training; the best on validation
             images is kept. Empty: the prior is N(0, I).
+        image_size: height and width that images are fitted to; not given, training.data.shapes chooses. Of
+            ``images``.
+        image_channels: 1 for grey, 3 for colour; not given, grey if every image is. Of ``images``.
         walk_axis: axis that an interpolation walks along unless asked otherwise.
         walk_low: where the walk begins; not given, the axis' own 2.5 % quantile.
         walk_high: where the walk ends; not given, the axis' own 97.5 % quantile.
@@ -110,6 +113,8 @@ class Config:
     vamp_components: int = 0
     axis_order: str = "canonical"
     prior_components: tuple[int, ...] = ()
+    image_size: tuple[int, ...] = ()
+    image_channels: int | None = None
     walk_axis: int = 0
     walk_low: float | None = None
     walk_high: float | None = None
@@ -127,6 +132,18 @@ class Config:
             value = getattr(self, field)
             fits = value > 0 if self.network in kinds else value == 0
             _require(fits, field, f"1 or more for {' and '.join(kinds)}, else 0", value)
+        own = self.data == "images"
+        for field in ("image_size", "image_channels"):
+            value = getattr(self, field)
+            _require(own or not value, field, 'left out: it belongs to data = "images" alone', value)
+        sides = len(self.image_size) in (0, 2) and all(side > 0 for side in self.image_size)
+        _require(sides, "image_size", "height and width, greater than zero", self.image_size)
+        times = len(self.channels)
+        halved = all(side % 2**times == 0 for side in self.image_size)
+        expected = f"sides that can be halved {times} times, once for each of channels"
+        _require(halved, "image_size", expected, self.image_size)
+        channels = self.image_channels
+        _require(channels in (None, 1, 3), "image_channels", "1 or 3", channels)
         schedule = self.learning_rate_schedule
         _require(schedule in SCHEDULES, "learning_rate_schedule", f"one of {SCHEDULES}", schedule)
         _require(self.axis_order in AXIS_ORDERS, "axis_order", f"one of {AXIS_ORDERS}", self.axis_order)
@@ -238,7 +255,7 @@ def _typed(key: str, value: Any, kind: Any) -> Any:
         _require(isinstance(value, str), key, "text", value)
     elif kind is bool:
         _require(isinstance(value, bool), key, "true or false", value)
-    elif kind is int:
+    elif kind is int or (kind == int | None and value is not None):
         _require(isinstance(value, int) and not isinstance(value, bool), key, "a whole number", value)
     elif kind == tuple[int, ...]:
         whole = isinstance(value, list | tuple) and all(type(item) is int for item in value)

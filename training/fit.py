@@ -142,7 +142,8 @@ def weights_sha256(vae: VariationalAutoencoder) -> str:
 def environment(config: Config, dataset: data.Dataset, digest: str) -> dict[str, Any]:
     """Return what a later reader needs to repeat the run or to explain a difference."""
     return {
-        "data": {"name": dataset.name, "sha256": dataset.sha256},
+        "data": {"name": dataset.name, "sha256": dataset.sha256, "files": dataset.num_files},
+        "source": str(Path(dataset.source).absolute()),  # not in data, which is published with the model
         "image_shape": list(dataset.image_shape),
         "splits": {split: len(getattr(dataset, split)) for split in ("train", "validation", "test")},
         "seed": config.seed,

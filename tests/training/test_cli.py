@@ -1,14 +1,18 @@
+import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
 from tests.conftest import PROJECT
 from training import cli as commands
 from training.cli import cli
+from training.errors import DataError
 
 DENSE = str(PROJECT / "training" / "configs" / "fashion-dense.toml")
+OWN = str(PROJECT / "training" / "configs" / "images.toml")
 
 
 def test_help_imports_nothing_heavy():
@@ -36,6 +40,8 @@ def test_describe_says_what_the_loss_claims():
         (["fit", "nowhere.toml"], 2, "nowhere.toml: cannot be read"),
         (["fit", DENSE, "--data", "."], 2, "has no train-images-idx3-ubyte"),
         (["fit", DENSE, "--data", "nowhere"], 2, "nowhere: has no train-images-idx3-ubyte"),
+        (["fit", OWN], 2, "name a folder of pictures, an .npz or idx files by --data"),
+        (["fit", OWN, "--data", "nowhere"], 2, "nowhere: does not exist"),
         (["evaluate", "nowhere"], 1, "not a finished run"),
     ],
 )
@@ -70,14 +76,45 @@ def test_fit_evaluate_and_export_end_with_a_version(tiny_config, tiny_dataset, t
     monkeypatch.setattr(data, "load", lambda name, folder: tiny_dataset)
     monkeypatch.chdir(tmp_path)
     lines = [
-        f"{key} = {list(value) if isinstance(value, tuple) else repr(value)}"
-        for key, value in tiny_config.as_dict().items()
-        if value is not None
+        f"{key} = {json.dumps(value)}" for key, value in tiny_config.as_dict().items() if value is not None
     ]
-    (tmp_path / "tiny.toml").write_text("\n".join(lines).replace("'", '"'))
+    (tmp_path / "tiny.toml").write_text("\n".join(lines))
     for arguments in (["fit", "tiny.toml"], ["evaluate", "runs/tiny"], ["export", "runs/tiny"]):
         done = CliRunner().invoke(cli, arguments, catch_exceptions=False)
         assert done.exit_code == 0, done.output
         if arguments[0] != "export":  # every command names the next one
             assert "next: vitrine-train" in done.output
     assert (tmp_path / "model_store" / "tiny" / "1" / "manifest.json").exists()
+
+
+@pytest.mark.tensorflow
+def test_own_images_are_trained_on_described_and_found_again(
+    tiny_config, tiny_dataset, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    np.savez(tmp_path / "squares.npz", images=tiny_dataset.train)
+    resolved = tiny_config.as_dict() | {"data": "images", "image_size": [4, 4]}
+    lines = [f"{key} = {json.dumps(value)}" for key, value in resolved.items() if value is not None]
+    (tmp_path / "tiny.toml").write_text("\n".join(lines))
+
+    def run(*arguments):
+        done = CliRunner().invoke(cli, arguments, catch_exceptions=False)
+        assert done.exit_code == 0, done.output
+        return done.output
+
+    told = run("fit", "tiny.toml", "--data", "squares.npz")
+    assert told.index("found: 128 images of 6 x 5") < told.index("size: 4 x 4, grey") < told.index("loss")
+    recorded = json.loads((tmp_path / "runs" / "tiny" / "environment.json").read_text())
+    assert recorded["image_shape"] == [4, 4]
+    assert recorded["data"]["files"] == 1
+    assert set(recorded["data"]["sha256"]) == {"train", "validation", "test"}
+    assert recorded["source"] == str(tmp_path / "squares.npz")
+    run("export", "runs/tiny")
+    version = tmp_path / "model_store" / "tiny" / "1"
+    assert (
+        str(tmp_path) not in (version / "manifest.json").read_text()
+    )  # whose disk it was is nobody's business
+    assert "clothing" not in (version / "card.md").read_text()
+    np.savez(tmp_path / "other.npz", images=1 - tiny_dataset.train)
+    with pytest.raises(DataError, match="not what this run was trained on"):
+        run("evaluate", "runs/tiny", "--data", "other.npz")

@@ -39,6 +39,29 @@ def test_pca_with_every_component_loses_nothing_and_with_fewer_the_smallest_vari
     assert evaluate.pca_reconstruction_mse(train, train, 2) == pytest.approx(smallest / 4)
 
 
+def test_pca_of_fewer_images_than_pixels_is_the_singular_value_decomposition():
+    train, test = np.split(np.random.default_rng(0).random((24, 5, 6), np.float32), [12])
+    flat = train.reshape(12, 30).astype(np.float64)
+    _, _, directions = np.linalg.svd(flat - flat.mean(axis=0), full_matrices=False)
+    for components in (3, 11, 20):  # twelve images span eleven directions around their mean
+        centred = test.reshape(12, 30) - flat.mean(axis=0)
+        basis = directions[: min(components, 11)]
+        expected = np.mean((centred - centred @ basis.T @ basis) ** 2)
+        assert evaluate.pca_reconstruction_mse(train, test, components) == pytest.approx(expected, rel=1e-6)
+
+
+def test_pca_of_many_large_images_is_fitted_on_some_of_them_and_that_is_said(
+    vae, tiny_config, tiny_dataset, monkeypatch
+):
+    all_of_them = evaluate.reconstruction_metrics(vae, tiny_dataset, 2)
+    assert all_of_them["protocol"].endswith("PCA fitted on the training split")
+    monkeypatch.setattr(evaluate, "PCA_IMAGES", 20)  # of 128, whose 30 pixels are more than 20
+    some = evaluate.reconstruction_metrics(vae, tiny_dataset, 2)
+    assert some["protocol"].endswith("PCA fitted on the first 20 training images")
+    expected = evaluate.pca_reconstruction_mse(tiny_dataset.train[:20], tiny_dataset.test, 2)
+    assert some["pca_reconstruction_mse"] == expected
+
+
 def test_the_aggregate_posterior_is_described_axis_by_axis(vae, tiny_dataset):
     axes = evaluate.aggregate_posterior(vae, tiny_dataset.train, seed=0)
     z_mean, z_log_var = (output.numpy().astype(np.float64) for output in vae.encoder(tiny_dataset.train))
@@ -51,6 +74,19 @@ def test_the_aggregate_posterior_is_described_axis_by_axis(vae, tiny_dataset):
         values = list(axis["quantiles"].values())
         assert values == sorted(values)
         assert axis["quantiles"]["0.025"] < axis["mean"] < axis["quantiles"]["0.975"]
+
+
+def test_quantiles_of_codes_that_strayed_end_where_a_walk_must(tiny_config, tiny_dataset):
+    from training.vae import VariationalAutoencoder
+
+    vae = VariationalAutoencoder(tiny_config, (6, 5))
+    z_mean = vae.encoder.get_layer("z_mean")
+    z_mean.kernel.assign(np.zeros((8, 2), np.float32))
+    z_mean.bias.assign([20.0, -20.0])
+    first, second = evaluate.aggregate_posterior(vae, tiny_dataset.train, 0)
+    assert set(first["quantiles"].values()) == {8.0}
+    assert set(second["quantiles"].values()) == {-8.0}
+    assert first["mean"] == pytest.approx(20, abs=0.5)  # 128 draws of deviation 1 or so
 
 
 def test_an_axis_that_ignores_the_image_is_not_active(tiny_config, tiny_dataset):

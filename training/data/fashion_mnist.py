@@ -1,20 +1,17 @@
-"""Images for training, validation and test, never mixed.
+"""Fashion-MNIST (H. Xiao, K. Rasul, R. Vollgraf, 2017, MIT licence): grey images of clothes, 28 x 28.
 
-Fashion-MNIST (H. Xiao, K. Rasul, R. Vollgraf, 2017, MIT licence): 28 x 28 grey images of clothes, 60,000
-to train with and 10,000 to test. The last 5,000 of the 60,000 are the validation split.
+60,000 to train with and 10,000 to test. The last 5,000 of the 60,000 are the validation split.
 """
 
-import dataclasses
-import gzip
 import hashlib
 import os
-import zlib
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from training.data import idx
+from training.data.dataset import Dataset, Images, Labels
 from training.errors import DataError
 
 NUM_VALIDATION = 5_000
@@ -41,36 +38,6 @@ FASHION_MNIST_CLASSES = (
     "Ankle boot",
 )
 
-Images = npt.NDArray[np.float32]
-
-
-@dataclasses.dataclass(frozen=True)
-class Labels:
-    """The class of every image, as a number from 0 that counts `names`; int64."""
-
-    names: tuple[str, ...]
-    train: npt.NDArray[np.int64]  # (N,)
-    validation: npt.NDArray[np.int64]  # (N,)
-    test: npt.NDArray[np.int64]  # (N,)
-
-
-@dataclasses.dataclass(frozen=True)
-class Dataset:
-    """Images split once and for all; pixels are float32 in [0, 1]."""
-
-    name: str
-    train: Images  # (N, H, W)
-    validation: Images  # (N, H, W)
-    test: Images  # (N, H, W)
-    sha256: dict[str, str]  # file name -> SHA-256 of its decompressed content
-    source: str  # where the files were read
-    labels: Labels | None = None  # where the images have classes
-
-    @property
-    def image_shape(self) -> tuple[int, ...]:
-        """Shape of one image, (H, W)."""
-        return self.train.shape[1:]
-
 
 def load_fashion_mnist(folder: Path | None = None) -> Dataset:
     """Load Fashion-MNIST from `folder`, or from the first place that has it.
@@ -87,7 +54,7 @@ def load_fashion_mnist(folder: Path | None = None) -> Dataset:
     source = folder or _find_fashion_mnist()
     contents = {name: _read_checked(source, name, sha) for name, sha in FASHION_MNIST_SHA256.items()}
     train = _images(contents["train-images-idx3-ubyte"])
-    classes = _labels(contents["train-labels-idx1-ubyte"])
+    classes = _classes(contents["train-labels-idx1-ubyte"])
     return Dataset(
         name="fashion-mnist",
         train=train[:-NUM_VALIDATION],
@@ -95,27 +62,14 @@ def load_fashion_mnist(folder: Path | None = None) -> Dataset:
         test=_images(contents["t10k-images-idx3-ubyte"]),
         sha256=dict(FASHION_MNIST_SHA256),
         source=str(source),
+        num_files=len(contents),
         labels=Labels(
             FASHION_MNIST_CLASSES,
             train=classes[:-NUM_VALIDATION],
             validation=classes[-NUM_VALIDATION:],
-            test=_labels(contents["t10k-labels-idx1-ubyte"]),
+            test=_classes(contents["t10k-labels-idx1-ubyte"]),
         ),
     )
-
-
-LOADERS: dict[str, Callable[[Path | None], Dataset]] = {"fashion-mnist": load_fashion_mnist}
-
-
-def load(name: str, folder: Path | None = None) -> Dataset:
-    """Load the data set called `name`.
-
-    Raises:
-        DataError: the name is unknown, or as ``load_fashion_mnist``.
-    """
-    if name not in LOADERS:
-        raise DataError(f"unknown data set {name!r}; known: {', '.join(LOADERS)}")
-    return LOADERS[name](folder)
 
 
 def keras_cache_folder() -> Path:
@@ -155,14 +109,9 @@ def _read_checked(folder: Path, name: str, sha256: str) -> bytes:
     if path is None:
         raise DataError(
             f"{folder}: has no {name}.gz (nor {name}); the folder must hold the four idx files of "
-            "Fashion-MNIST: name another by --data"
+            'Fashion-MNIST: name another by --data (your own images go with data = "images")'
         )
-    try:
-        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise DataError(f"{path}: truncated or not gzip ({error}); delete it and fetch it again") from error
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
+    content = idx.read(path)
     found = hashlib.sha256(content).hexdigest()
     if found != sha256:
         raise DataError(
@@ -172,24 +121,9 @@ def _read_checked(folder: Path, name: str, sha256: str) -> bytes:
     return content
 
 
-def _images(idx: bytes) -> Images:
-    """Parse an idx3 file, whose header is four big-endian int32: magic 2051, count, rows, columns."""
-    magic, count, rows, columns = np.frombuffer(idx, ">i4", 4)
-    if magic != 2051:
-        raise DataError(f"not an idx file of images: magic number {magic}, expected 2051")
-    pixels = np.frombuffer(idx, np.uint8, offset=16).reshape(count, rows, columns)
-    return pixels.astype(np.float32) / np.float32(255)
+def _images(content: bytes) -> Images:
+    return idx.parse(content, ndim=3).astype(np.float32) / np.float32(255)
 
 
-def _labels(idx: bytes) -> npt.NDArray[np.int64]:
-    """Parse an idx1 file, whose header is two big-endian int32: magic 2049, count."""
-    magic, count = np.frombuffer(idx, ">i4", 2)
-    if magic != 2049:
-        raise DataError(f"not an idx file of labels: magic number {magic}, expected 2049")
-    return np.frombuffer(idx, np.uint8, count, offset=8).astype(np.int64)
-
-
-def batches(images: Images, batch_size: int) -> Iterator[Images]:
-    """Yield `images` in order, `batch_size` at a time; the last batch may be smaller."""
-    for start in range(0, len(images), batch_size):
-        yield images[start : start + batch_size]
+def _classes(content: bytes) -> npt.NDArray[np.int64]:
+    return idx.parse(content, ndim=1).astype(np.int64)

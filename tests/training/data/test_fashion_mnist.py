@@ -7,6 +7,7 @@ import pytest
 
 from tests.conftest import skip
 from training import data
+from training.data import fashion_mnist
 from training.errors import DataError
 
 
@@ -30,7 +31,7 @@ def contents(monkeypatch):
         "t10k-labels-idx1-ubyte": idx_labels(np.arange(7)),
     }
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
-    monkeypatch.setattr(data, "FASHION_MNIST_SHA256", digests)
+    monkeypatch.setattr(fashion_mnist, "FASHION_MNIST_SHA256", digests)
     return contents
 
 
@@ -73,14 +74,14 @@ def test_keras_cache_comes_before_debians_folder(tmp_path, contents, monkeypatch
     cache = fill(tmp_path / "keras" / "datasets" / "fashion-mnist", contents)
     debian = fill(tmp_path / "debian", contents)
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
-    monkeypatch.setattr(data, "DEBIAN_FOLDER", debian)
+    monkeypatch.setattr(fashion_mnist, "DEBIAN_FOLDER", debian)
     assert data.load_fashion_mnist().source == str(cache)
     (cache / "t10k-labels-idx1-ubyte.gz").unlink()
     assert data.load_fashion_mnist().source == str(debian)
 
 
 def test_a_named_folder_comes_before_everything(tmp_path, contents, monkeypatch):
-    monkeypatch.setattr(data, "DEBIAN_FOLDER", fill(tmp_path / "debian", contents))
+    monkeypatch.setattr(fashion_mnist, "DEBIAN_FOLDER", fill(tmp_path / "debian", contents))
     named = fill(tmp_path / "named", contents)
     assert data.load_fashion_mnist(named).source == str(named)
 
@@ -91,7 +92,7 @@ def test_when_no_place_has_the_files_keras_downloads_them_to_its_cache(tmp_path,
 
     cache = tmp_path / "keras" / "datasets" / "fashion-mnist"
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
-    monkeypatch.setattr(data, "DEBIAN_FOLDER", tmp_path / "nowhere")
+    monkeypatch.setattr(fashion_mnist, "DEBIAN_FOLDER", tmp_path / "nowhere")
     monkeypatch.setattr(keras.datasets.fashion_mnist, "load_data", lambda: fill(cache, contents))
     assert data.load_fashion_mnist().source == str(cache)
 
@@ -104,7 +105,7 @@ def test_a_failed_download_says_where_it_looked_and_what_to_do(tmp_path, monkeyp
         raise Exception("URL fetch failure\nwith a second line")
 
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
-    monkeypatch.setattr(data, "DEBIAN_FOLDER", tmp_path / "debian")
+    monkeypatch.setattr(fashion_mnist, "DEBIAN_FOLDER", tmp_path / "debian")
     monkeypatch.setattr(keras.datasets.fashion_mnist, "load_data", fail)
     with pytest.raises(DataError) as caught:
         data.load_fashion_mnist()
@@ -143,16 +144,6 @@ def test_a_file_that_is_not_the_published_one_is_named_with_both_checksums(tmp_p
     message = refusal(tmp_path)
     assert "not the published" in message
     assert hashlib.sha256(b"other labels").hexdigest()[:12] in message
-
-
-def test_an_unknown_data_set_is_refused_with_the_known_ones():
-    with pytest.raises(DataError, match="known: fashion-mnist"):
-        data.load("imagenet")
-
-
-def test_batches_cover_everything_in_order_with_a_smaller_last_one():
-    images = np.arange(10)
-    assert [batch.tolist() for batch in data.batches(images, 4)] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
 
 
 @pytest.fixture(scope="module")

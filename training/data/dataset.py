@@ -1,0 +1,45 @@
+"""Images split once and for all, and their classes."""
+
+import dataclasses
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+Images = npt.NDArray[np.float32]
+
+
+@dataclasses.dataclass(frozen=True)
+class Labels:
+    """The class of every image, as a number from 0 that counts `names`; int64."""
+
+    names: tuple[str, ...]
+    train: npt.NDArray[np.int64]  # (N,)
+    validation: npt.NDArray[np.int64]  # (N,)
+    test: npt.NDArray[np.int64]  # (N,)
+
+
+@dataclasses.dataclass(frozen=True)
+class Dataset:
+    """Images split once and for all; pixels are float32 in [0, 1]."""
+
+    name: str
+    train: Images  # (N, H, W) grey or (N, H, W, 3) colour
+    validation: Images  # as train
+    test: Images  # as train
+    sha256: dict[str, str]  # what tells these images from others: part -> SHA-256 of its content
+    source: str  # where the files were read
+    labels: Labels | None = None  # where the images have classes
+    num_files: int = 0  # files read
+    notes: tuple[str, ...] = ()  # what was found, chosen and left out: one line each, for people
+
+    @property
+    def image_shape(self) -> tuple[int, ...]:
+        """Shape of one image, (H, W) or (H, W, 3)."""
+        return self.train.shape[1:]
+
+
+def batches(images: Images, batch_size: int) -> Iterator[Images]:
+    """Yield `images` in order, `batch_size` at a time; the last batch may be smaller."""
+    for start in range(0, len(images), batch_size):
+        yield images[start : start + batch_size]

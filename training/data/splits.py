@@ -1,0 +1,77 @@
+"""Which image is for training, which for validation, which for the test.
+
+Splits that the source names are kept. What it does not name is taken from the rest by the SHA-256 of the
+pixels: one image in ten for validation, one in ten for the test. So the split depends on the pictures alone,
+not on their names or their order, and equal pictures always land together. An image that the source has in
+two splits stays in the last of train, validation, test, and leaves the others.
+"""
+
+import dataclasses
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from training.errors import DataError
+
+Pixels = npt.NDArray[np.uint8]
+
+SPLITS = ("train", "validation", "test")
+UNSPLIT = ""
+MIN_IMAGES = 20  # different ones; with fewer, neither validation nor test would say anything
+MIN_SPLIT = {"train": 10, "validation": 2, "test": 2}
+
+
+@dataclasses.dataclass(frozen=True)
+class Gathered:
+    """Images of one shape as a source has them, before they are split."""
+
+    pixels: Pixels  # (N, H, W) or (N, H, W, 3)
+    splits: tuple[str, ...]  # of each image, as the source says: one of SPLITS, or "" if it says nothing
+    classes: tuple[str, ...] | None  # name of each image's class
+    num_files: int
+    notes: tuple[str, ...]  # what was found, chosen and left out
+
+
+def assign(pixels: Pixels, given: Sequence[str]) -> tuple[str, ...]:
+    """Return the split of each image, "" for one that is left out because a later split has it.
+
+    Args:
+        pixels: the images, (N, ...).
+        given: the split of each that the source names, "" if it names none.
+
+    Raises:
+        DataError: too few different images, in all or in a split.
+    """
+    digests = digests_of(pixels)
+    rank = {split: number for number, split in enumerate((UNSPLIT, *SPLITS))}
+    last: dict[bytes, str] = {}
+    for digest, split in zip(digests, given, strict=True):
+        last[digest] = max(last.get(digest, UNSPLIT), split, key=rank.__getitem__)
+    if len(last) < MIN_IMAGES:
+        raise DataError(f"{len(last)} different images are too few; bring {MIN_IMAGES} or more")
+    pool = sorted(digest for digest, split in last.items() if split in (UNSPLIT, "train"))
+    share = max(round(0.1 * len(pool)), min(5, len(pool) // 5))
+    final = dict.fromkeys(pool, "train")
+    for split in ("test", "validation"):
+        if split not in given:
+            final |= dict.fromkeys(pool[:share], split)
+            pool = pool[share:]
+    for split, fewest in MIN_SPLIT.items():
+        found = sum(1 for digest in last if final.get(digest, last[digest]) == split)
+        if found < fewest:
+            raise DataError(f"{found} different images to {_purpose(split)}; bring {fewest} or more")
+    return tuple(
+        final.get(digest) or (split if split == last[digest] else UNSPLIT)
+        for digest, split in zip(digests, given, strict=True)
+    )
+
+
+def digests_of(pixels: Pixels) -> list[bytes]:
+    """Return the SHA-256 of every image's levels."""
+    return [hashlib.sha256(image.tobytes()).digest() for image in pixels]
+
+
+def _purpose(split: str) -> str:
+    return {"train": "train with", "validation": "validate with", "test": "test with"}[split]
