@@ -170,7 +170,9 @@ def _log_config() -> dict[str, Any]:
     loggers = LOGGING_CONFIG["loggers"] | {
         "vitrine": {"handlers": ["default"], "level": "INFO", "propagate": False}
     }
-    return LOGGING_CONFIG | {"loggers": loggers}
+    # uvicorn's own formatter copies every record to colour it, which takes as long as the picture's PNG.
+    formatters = LOGGING_CONFIG["formatters"] | {"access": {"format": "%(levelname)s:     %(message)s"}}
+    return LOGGING_CONFIG | {"loggers": loggers, "formatters": formatters}
 
 
 def main() -> None:

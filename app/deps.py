@@ -4,12 +4,13 @@ import asyncio
 import difflib
 import math
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
+from starlette.requests import ClientDisconnect
 
 from app.engine import Engine
 from app.errors import (
@@ -27,8 +28,13 @@ from app.models import Model, Models
 from app.pictures.grids import Ink
 from app.pictures.uploads import Invert
 from app.settings import Settings, variable
+from app.work import Work
+
+T = TypeVar("T")
 
 FORMATS = ("png",)
+
+PATIENCE_SECONDS = 0.05  # how long a request goes on before anybody looks whether its client is still there
 
 MAX_CODE_CHARACTERS = 8192
 MAX_LABEL_CHARACTERS = 100
@@ -354,7 +360,48 @@ def model_finder(
     return ModelFinder(models, settings.default_model)
 
 
+class Door:
+    """The engine, for the client of one request: when the client leaves, its work is given up."""
+
+    def __init__(self, request: Request, engine: Engine) -> None:
+        self._request, self._engine = request, engine
+
+    async def run(self, work: Work[T]) -> T:
+        """Return what `work` returns; the request's body must have been read.
+
+        Raises:
+            ClientDisconnect: nobody waits for it any more.
+        """
+        future = self._engine.submit(work)
+        watching: list[asyncio.Task[None]] = []
+
+        async def watch() -> None:
+            while (await self._request.receive())["type"] != "http.disconnect":
+                pass
+            future.cancel()
+
+        # A watcher costs more than most pictures take, so that only a client who waits gets one.
+        loop = asyncio.get_running_loop()
+        timer = loop.call_later(PATIENCE_SECONDS, lambda: watching.append(loop.create_task(watch())))
+        try:
+            return await future
+        except asyncio.CancelledError:
+            if watching and watching[0].done():
+                raise ClientDisconnect from None
+            future.cancel()  # the request's own task was
+            raise
+        finally:
+            timer.cancel()
+            for task in watching:
+                task.cancel()
+
+
+def service_door(request: Request, engine: Annotated[Engine, Depends(service_engine)]) -> Door:
+    """Return the door to computation for this request's client."""
+    return Door(request, engine)
+
+
 SettingsDep = Annotated[Settings, Depends(service_settings)]
-EngineDep = Annotated[Engine, Depends(service_engine)]
+EngineDep = Annotated[Door, Depends(service_door)]
 ModelsDep = Annotated[Models, Depends(service_models)]
 FinderDep = Annotated[ModelFinder, Depends(model_finder)]

@@ -11,6 +11,7 @@
     - UnsupportedUpload   415
   x UnsupportedFormat     406  a picture format that is not offered
   x Overloaded            503  more work than the machine takes on
+  x DeadlinePassed        504  admitted, but not done in time
   x NotReady              503  no model is warm
   x ModelError            500  a model that does not do what its manifest says
   x StoreError            no status: the model store cannot be served at all
@@ -185,7 +186,21 @@ class Overloaded(VitrineError):
 
     def __init__(self, waiting: int, retry_after_seconds: int) -> None:
         super().__init__(
-            f"{waiting} requests are waiting already. Try again in {retry_after_seconds} s.",
+            f"{waiting} images are waiting already. Try again in {retry_after_seconds} s.",
+            headers={"Retry-After": str(retry_after_seconds)},
+        )
+
+
+class DeadlinePassed(VitrineError):
+    """A request waited for as long as one may take."""
+
+    status = 504
+    kind = "deadline-passed"
+    title = "The picture was not ready in time"
+
+    def __init__(self, seconds: float, retry_after_seconds: int) -> None:
+        super().__init__(
+            f"Not ready within {seconds:g} s. Try again in {retry_after_seconds} s.",
             headers={"Retry-After": str(retry_after_seconds)},
         )
 

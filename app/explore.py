@@ -1,12 +1,12 @@
 """The use cases: what a sample grid, a reconstruction and an interpolation *are*.
 
 Functions of a model and plain values. Each checks at once every number that a client may choose, against the
-model and the limits, and returns the work that remains: a refusal costs nothing and waits for nobody.
+model and the limits, and returns the work that remains: a refusal costs nothing and waits for nobody. The
+work itself is a generator (``app.work``): what it yields is computed, 32 rows at a time.
 """
 
 import dataclasses
 import math
-from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
@@ -19,6 +19,7 @@ from app.pictures import grids, uploads
 from app.pictures.grids import Ink
 from app.pictures.uploads import Invert
 from app.settings import Settings, variable
+from app.work import Rows, Steps, Work
 
 Render = Literal["mean", "draw"]
 
@@ -45,7 +46,8 @@ class Look:
     ink: Ink = "dark"
 
 
-Work = Callable[[], Picture]
+# Pixels that are drawn and deflated on the event loop: a quarter of a millisecond.
+LIGHT_PIXELS = 65_536
 
 
 def samples(
@@ -58,7 +60,7 @@ def samples(
     temperature: float,
     render: Render,
     label: str | None = None,
-) -> Work:
+) -> Work[Picture]:
     """Draw `n` images by ancestral sampling: z ~ p(z), then p(x given z).
 
     Args:
@@ -82,15 +84,20 @@ def samples(
     columns = check_look(look, n, model, limits)
     manifest = model.manifest
 
-    def work() -> Picture:
-        z = model.prior.draw(seed, 0, n, temperature, number)
-        if render == "draw":
-            images = model.draw(z, latent.uniform_noise(seed, 0, n, manifest.likelihood.noise_shape))
-        else:
-            images = model.decode(z)
-        return _picture(grids.to_pixels(images), columns, look)
+    def codes(start: int, count: int) -> npt.NDArray[np.float32]:
+        return model.prior.draw(seed, start, count, temperature, number)
 
-    return work
+    def noise(start: int, count: int) -> npt.NDArray[np.float32]:
+        return latent.uniform_noise(seed, start, count, manifest.likelihood.noise_shape)
+
+    def steps() -> Steps[Picture]:
+        if render == "draw":
+            images = yield Rows(model.drawing, n, lambda *stretch: (codes(*stretch), noise(*stretch)))
+        else:
+            images = yield Rows(model.decoding, n, lambda *stretch: (codes(*stretch),))
+        return _picture(images, columns, look)
+
+    return Work(steps, n, _is_heavy(n, model, look))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -144,7 +151,7 @@ def resolve_walk(
 
 def interpolate(
     model: Model, limits: Settings, look: Look, walk: Walk, *, seed: int | None, z: tuple[float, ...] | None
-) -> Work:
+) -> Work[Picture]:
     """Walk along one latent axis from low to high in equal steps, every other axis held.
 
     Args:
@@ -172,16 +179,17 @@ def interpolate(
     else:
         base = np.zeros(latent_dim, np.float32)
 
-    def work() -> Picture:
+    def steps() -> Steps[Picture]:
         codes = latent.walk(base, walk.axis, walk.low, walk.high, walk.steps)
-        return _picture(grids.to_pixels(model.decode(codes)), columns, look)
+        images = yield Rows.of(model.decoding, codes)
+        return _picture(images, columns, look)
 
-    return work
+    return Work(steps, walk.steps, _is_heavy(walk.steps, model, look))
 
 
 def reconstruct(
     model: Model, limits: Settings, look: Look, files: list[tuple[str, bytes]], invert: Invert
-) -> Work:
+) -> Work[Picture]:
     """Encode images and decode their posterior means: originals above, reconstructions below.
 
     Args:
@@ -198,15 +206,16 @@ def reconstruct(
     columns = check_look(look, len(files), model, limits, rows_each=2)
     shape = model.manifest.image.shape
 
-    def work() -> Picture:
+    def steps() -> Steps[Picture]:
         read = uploads.read_uploads(files, shape, invert, limits)
         notes = tuple(f"{found.name}: {note}" for found in read for note in found.notes)
-        return _reconstructions(model, np.stack([found.pixels for found in read]), columns, look, notes)
+        originals = np.stack([found.pixels for found in read])
+        return (yield from _reconstructions(model, originals, columns, look, notes))
 
-    return work
+    return Work(steps, 2 * len(files), heavy=True)
 
 
-def reconstruct_examples(model: Model, limits: Settings, look: Look) -> Work:
+def reconstruct_examples(model: Model, limits: Settings, look: Look) -> Work[Picture]:
     """Reconstruct the images that the model's version ships: held-out data it was never trained on.
 
     Raises:
@@ -224,17 +233,18 @@ def reconstruct_examples(model: Model, limits: Settings, look: Look) -> Work:
         )
     columns = check_look(look, len(examples), model, limits, rows_each=2)
 
-    def work() -> Picture:
+    def steps() -> Steps[Picture]:
         images = [grids.decode_png(str(version.folder / path)) for path in examples]
-        return _reconstructions(model, np.stack(images), columns, look, ())
+        return (yield from _reconstructions(model, np.stack(images), columns, look, ()))
 
-    return work
+    return Work(steps, 2 * len(examples), heavy=True)
 
 
 def _reconstructions(
     model: Model, originals: npt.NDArray[np.uint8], columns: int, look: Look, notes: tuple[str, ...]
-) -> Picture:
-    decoded = grids.to_pixels(model.decode(model.encode(originals.astype(np.float32) / np.float32(255))))
+) -> Steps[Picture]:
+    z_mean = yield Rows.of(model.encoding, originals.astype(np.float32) / np.float32(255))
+    decoded = yield Rows.of(model.decoding, z_mean)
     rows = []
     for start in range(0, len(originals), columns):
         for images in (originals, decoded):
@@ -243,6 +253,11 @@ def _reconstructions(
             row[: len(part)] = part
             rows.append(row)
     return _picture(np.concatenate(rows), columns, look, notes)
+
+
+def _is_heavy(count: int, model: Model, look: Look) -> bool:
+    image = model.manifest.image
+    return count * image.height * image.width * look.zoom**2 > LIGHT_PIXELS
 
 
 def _picture(images: npt.NDArray[np.uint8], columns: int, look: Look, notes: tuple[str, ...] = ()) -> Picture:

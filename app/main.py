@@ -1,5 +1,6 @@
 """The service, put together."""
 
+import gc
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,6 +13,7 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 
 from app import store
+from app.cores import available_cores
 from app.deps import to_invalid_parameter
 from app.engine import Engine
 from app.errors import AddressNotFound, MethodNotAllowed, VitrineError, echo, problem
@@ -48,7 +50,13 @@ def create_app(settings: Settings | None = None, open_runtime: OpenRuntime | Non
         models = Models(found, open_runtime, settings.inference_threads)
         models.open_newest(settings.default_model)
         app.state.models = models
-        app.state.engine = Engine(settings.lanes, settings.max_waiting)
+        app.state.engine = Engine(
+            settings.lanes, settings.max_waiting_images, settings.deadline_seconds, app.state.metrics
+        )
+        threads, cores = settings.workers * settings.lanes * settings.inference_threads, available_cores()
+        if threads > cores:
+            log.warning("%d threads compute on %d cores: workers x lanes x inference threads", threads, cores)
+        gc.freeze()  # a framework's million objects are here to stay: collections need not visit them
         log.info("serving %s from %s", ", ".join(models.opened), settings.model_store)
         yield
         engine, app.state.engine, app.state.models = app.state.engine, None, None

@@ -6,7 +6,6 @@ version that cannot be opened is remembered and passed over, so that the one bef
 
 import logging
 import threading
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -16,13 +15,9 @@ from app.pictures import grids
 from app.priors import open_prior
 from app.runtimes import Array, OpenRuntime, Runtime
 from app.store import Manifest, Store, Version
+from app.work import TILE, Operation
 
 log = logging.getLogger("vitrine")
-
-# Every computation has this many rows, filled up if need be. A matrix product may round differently for
-# another number of rows, so a picture's bytes can only be permanent if the number never changes; and image k
-# of a request always sits in row k modulo TILE.
-TILE = 32
 
 
 class Model:
@@ -32,6 +27,11 @@ class Model:
         version: what the store knows of it.
         runtime: what computes.
 
+    Attributes:
+        encoding: operation (32, H, W) images -> (32, D) z_mean.
+        decoding: operation (32, D) z -> (32, H, W) levels of p(x given z)'s mean, uint8.
+        drawing: operation (32, D) z and uniform noise -> (32, H, W) levels of a draw, uint8.
+
     Raises:
         ModelError: the prior's file is not what the manifest says.
     """
@@ -40,6 +40,9 @@ class Model:
         self.version = version
         self.prior = open_prior(version)
         self._runtime = runtime
+        self.encoding = Operation("encode", self._encode)
+        self.decoding = Operation("decode", lambda z: grids.to_pixels(self._decode(z)))
+        self.drawing = Operation("draw", lambda z, noise: grids.to_pixels(self._draw(z, noise)))
 
     @property
     def manifest(self) -> Manifest:
@@ -53,35 +56,60 @@ class Model:
 
     def encode(self, images: Array) -> Array:
         """Return z_mean, (N, D), of `images`, (N, H, W) in [0, 1]."""
-        return _tiled(lambda images: self._runtime.encode(images)[0], images)
+        return self.encoding.whole(images)
 
     def decode(self, z: Array) -> Array:
         """Return the mean of p(x given z), (N, H, W), of `z`, (N, D)."""
-        return self._images(_tiled(self._runtime.decode, z))
+        return Operation("decode", self._decode).whole(z)
 
     def draw(self, z: Array, noise: Array) -> Array:
         """Return a draw from p(x given z), (N, H, W), made from uniform `noise` in (0, 1)."""
-        return self._images(_tiled(self._runtime.draw, z, noise))
+        return Operation("draw", self._draw).whole(z, noise)
 
     def warm_up(self) -> None:
         """Run every signature once: the first call of each is slow, and an unfit model is found out here.
 
+        Each operation then learns which positions of a tile are alike: what bytes may rest on is found out
+        on the machine that computes them.
+
         Raises:
-            ModelError: the model's shapes are not those of its manifest, or its numbers are not finite.
+            ModelError: the model's shapes are not those of its manifest, its numbers are not finite, or what
+                it makes of one row depends on the others.
         """
         manifest = self.manifest
-        z = np.zeros((1, manifest.latent_dim), np.float32)
-        images = self.decode(z)
-        self.draw(z, np.full((1, *manifest.likelihood.noise_shape), 0.5, np.float32))
-        z_mean = self.encode(np.clip(images, 0, 1))
-        if z_mean.shape != z.shape or not np.isfinite(z_mean).all():
-            raise ModelError(
-                f"{self.version.reference}: encode gave {z_mean.shape}, expected {z.shape}, all finite"
-            )
+        generator = np.random.default_rng(0)
+        z = generator.standard_normal((TILE, manifest.latent_dim), np.float32)
+        noise = generator.uniform(0.01, 0.99, (TILE, *manifest.likelihood.noise_shape)).astype(np.float32)
+        images = generator.random((TILE, *manifest.image.shape), np.float32)
+        for operation, arrays in (
+            (self.decoding, (z,)),
+            (self.drawing, (z, noise)),
+            (self.encoding, (images,)),
+        ):
+            operation.function(*arrays)  # the first call is slow, and not to be timed
+            if not operation.measure(*arrays):
+                raise ModelError(
+                    f"{self.version.reference}: what {operation.name} makes of a row depends on the others"
+                )
         for path in manifest.examples:
             shape = grids.decode_png(str(self.version.folder / path)).shape
             if shape != manifest.image.shape:
                 raise ModelError(f"{self.version.reference}: {path} is {shape}, not {manifest.image.shape}")
+
+    def _encode(self, images: Array) -> Array:
+        z_mean = self._runtime.encode(images)[0]
+        expected = (len(images), self.manifest.latent_dim)
+        if z_mean.shape != expected or not np.isfinite(z_mean).all():
+            raise ModelError(
+                f"{self.version.reference}: encode gave {z_mean.shape}, expected {expected}, all finite"
+            )
+        return z_mean
+
+    def _decode(self, z: Array) -> Array:
+        return self._images(self._runtime.decode(z))
+
+    def _draw(self, z: Array, noise: Array) -> Array:
+        return self._images(self._runtime.draw(z, noise))
 
     def _images(self, images: Array) -> Array:
         if images.shape[1:] != self.manifest.image.shape:
@@ -177,17 +205,3 @@ class Models:
     def opened(self) -> list[str]:
         """References of the versions opened so far."""
         return sorted(self._opened)
-
-
-def _tiled(function: Callable[..., Array], *arrays: Array) -> Array:
-    """Apply `function` to TILE rows at a time and return the rows that were asked for."""
-    count = len(arrays[0])
-    results = []
-    for start in range(0, count, TILE):
-        rows = [array[start : start + TILE] for array in arrays]
-        missing = TILE - len(rows[0])
-        if missing:
-            # One half is a valid code, pixel and noise alike.
-            rows = [np.concatenate([r, np.full((missing, *r.shape[1:]), 0.5, r.dtype)]) for r in rows]
-        results.append(function(*rows)[: count - start])
-    return np.concatenate(results) if len(results) > 1 else results[0]

@@ -1,11 +1,12 @@
 """The one place that reads the environment. Every limit has its unit and a help text."""
 
-import os
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from app.cores import available_cores
 
 PREFIX = "VITRINE_"
 PROJECT = Path(__file__).resolve().parent.parent
@@ -28,10 +29,10 @@ class Settings(BaseSettings):
         description="Model that answers when a request names none: NAME or NAME@VERSION.",
     )
     lanes: int = Field(
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1),
+        max(1, available_cores() - 1),
         ge=1,
         le=256,
-        description="Requests computed at the same time in one process; the cores it may run on if not set.",
+        description="Computations at the same time in one process; if not set, its cores less one.",
     )
     runtime: Literal["auto", "litert", "tensorflow"] = Field(
         "auto",
@@ -40,8 +41,11 @@ class Settings(BaseSettings):
     inference_threads: int = Field(
         1, ge=1, le=256, description="Threads that the runtime may use within one computation."
     )
-    max_waiting: int = Field(
-        256, ge=0, description="Requests that may wait in one process; beyond it 503 with Retry-After."
+    max_waiting_images: int = Field(
+        8192, ge=1, description="Images that may wait in one process; beyond it 503 with Retry-After."
+    )
+    deadline_seconds: float = Field(
+        10, gt=0, description="Seconds that a request may wait and be computed; beyond it 504."
     )
     max_images: int = Field(400, ge=1, description="Images in one picture.")
     max_steps: int = Field(64, ge=2, description="Steps in one interpolation.")

@@ -199,6 +199,20 @@ def test_an_images_bytes_do_not_depend_on_what_it_is_computed_with(shipped):
     assert np.array_equal(model.decode(other)[3], many[3])
 
 
+def test_positions_said_to_be_alike_give_the_same_bytes_with_any_neighbours(shipped):
+    model = shipped.app.state.models.get(shipped.app.state.models.store.find("fashion-dense@1"))
+    generator = np.random.default_rng(5)
+    z = generator.normal(size=(32, 10)).astype(np.float32)
+    alone = model.decoding.function(z)
+    alike = np.array(model.decoding.alike)
+    for _ in range(100):
+        k, position = generator.integers(32, size=2)
+        others = generator.normal(size=(32, 10)).astype(np.float32)
+        others[position] = z[k]
+        if alike[k] == alike[position]:
+            assert np.array_equal(model.decoding.function(others)[position], alone[k])
+
+
 def test_uploads_of_every_kind_reconstruct_on_the_shipped_model(shipped):
     photo = Image.effect_noise((900, 600), 80).convert("RGB")
     for kind, mode in (("JPEG", "RGB"), ("JPEG", "CMYK"), ("PNG", "RGBA"), ("GIF", "P"), ("WEBP", "RGB")):

@@ -32,16 +32,18 @@ RULES = [
 # What each room of the service may import of the others; a room that is not named here may import anything.
 ROOMS = {
     "errors": set(),
-    "settings": set(),
+    "cores": set(),
+    "settings": {"cores"},
+    "work": set(),
     "latent": {"errors"},
     "forms": {"errors"},
     "pictures": {"errors", "pictures"},
-    "engine": {"errors"},
+    "engine": {"errors", "metrics", "work"},
     "runtimes": {"runtimes"},
     "store": {"errors"},
     "priors": {"errors", "latent", "store"},
-    "models": {"errors", "pictures", "priors", "runtimes", "store"},
-    "explore": {"errors", "latent", "models", "pictures", "settings"},
+    "models": {"errors", "pictures", "priors", "runtimes", "store", "work"},
+    "explore": {"errors", "latent", "models", "pictures", "settings", "work"},
     "metrics": set(),
     "middleware": {"metrics"},
 }

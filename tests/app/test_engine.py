@@ -1,86 +1,293 @@
-import asyncio
-import functools
-import threading
+"""The engine against the faults that such queues are known for. Time is controlled by events."""
 
+import asyncio
+import threading
+import time
+
+import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from app.engine import Engine
-from app.errors import Overloaded
+from app.errors import DeadlinePassed, NotReady, Overloaded
+from app.metrics import Metrics
+from app.work import TILE, Operation, Rows, Work
+
+
+class Held:
+    """An operation that doubles rows, remembers them, and waits in its first tile for `go_on`."""
+
+    def __init__(self, alike=(0,) * TILE, held=True):
+        self.operation = Operation("double", self.compute)
+        self.operation.alike = alike
+        self.go_on, self.begun = threading.Event(), threading.Event()
+        self.tiles = []
+        if not held:
+            self.go_on.set()
+
+    def compute(self, rows):
+        self.tiles.append(rows.copy())
+        self.begun.set()
+        assert self.go_on.wait(10)
+        if (rows < 0).any():
+            raise ValueError("negative")
+        return rows * 2
+
+    def work(self, first, count=1):
+        """The numbers `first`, `first` + 1, ... doubled, as a list."""
+
+        def steps():
+            rows = np.arange(first, first + count, dtype=np.float32)
+            return (yield Rows.of(self.operation, rows)).tolist()
+
+        return Work(steps, count)
+
+    def computed(self):
+        return {value for tile in self.tiles for value in tile.tolist()} - {0.5}
+
+
+def new_engine(lanes=1, images=1000, seconds=10.0, inline_seconds=0.0, metrics=None):
+    return Engine(lanes, images, seconds, metrics or Metrics(), inline_seconds)
 
 
 async def until(condition):
-    for _ in range(2000):
+    for _ in range(5000):
         if condition():
             return
         await asyncio.sleep(0.001)
     raise AssertionError("never happened")
 
 
-async def filled_engine(lanes, max_waiting):
-    """An engine with every lane busy and every place taken, and the event that lets it go on."""
-    engine, go_on, running = Engine(lanes, max_waiting), threading.Event(), threading.Semaphore(0)
-
-    def work(number):
-        running.release()
-        go_on.wait(10)
-        return number
-
-    tasks = [
-        asyncio.ensure_future(engine.run(functools.partial(work, i))) for i in range(lanes + max_waiting)
-    ]
-    for _ in range(lanes):
-        await until(lambda: running.acquire(blocking=False))
-    return engine, go_on, tasks
+async def occupied(held, engine):
+    """Have the only lane wait in a tile of one image, and return the future of that."""
+    first = engine.submit(held.work(1000))
+    await until(held.begun.is_set)
+    return first
 
 
-def test_a_function_runs_in_another_thread_and_its_result_comes_back():
+def doubled(first, count=1):
+    return [2.0 * (first + k) for k in range(count)]
+
+
+@pytest.mark.parametrize("inline_seconds", [0.0, 1.0], ids=["in a lane", "on the event loop"])
+def test_an_idle_engine_computes_at_once(inline_seconds):
     async def scenario():
-        engine = Engine(1, 0)
-        return await engine.run(lambda: ("done", threading.get_ident()))
+        held = Held(held=False)
+        engine = new_engine(inline_seconds=inline_seconds)
+        assert await engine.run(held.work(1, 70)) == doubled(1, 70)
+        assert [len(tile) for tile in held.tiles] == [TILE] * 3
 
-    result, thread = asyncio.run(scenario())
-    assert result == "done"
-    assert thread != threading.get_ident()
-
-
-def test_an_error_in_the_function_reaches_the_caller():
-    with pytest.raises(ZeroDivisionError):
-        asyncio.run(Engine(1, 0).run(lambda: 1 / 0))
+    asyncio.run(scenario())
 
 
-def test_beyond_the_last_place_callers_are_refused_with_a_time_and_those_admitted_finish():
+def test_what_waits_while_a_lane_is_busy_is_computed_together():
     async def scenario():
-        engine, go_on, tasks = await filled_engine(lanes=2, max_waiting=3)
+        held, engine = Held(), new_engine()
+        first = await occupied(held, engine)
+        rest = [engine.submit(held.work(number)) for number in range(1, TILE + 1)]
+        await asyncio.sleep(0)
+        held.go_on.set()
+        assert await asyncio.gather(first, *rest) == [doubled(n) for n in (1000, *range(1, TILE + 1))]
+        assert len(held.tiles) == 2
+
+    asyncio.run(scenario())
+
+
+def test_many_images_do_not_keep_one_waiting_for_longer_than_a_tile():
+    async def scenario():
+        held, engine = Held(), new_engine()
+        first = await occupied(held, engine)
+        large = engine.submit(held.work(1, 400))
+        small = engine.submit(held.work(2000))
+        await asyncio.sleep(0)
+        held.go_on.set()
+        await asyncio.gather(first, large, small)
+        assert 2000 in held.tiles[2]  # after one tile of the large one, which was there before it
+        assert large.result() == doubled(1, 400)
+
+    asyncio.run(scenario())
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 80), st.booleans()), min_size=1, max_size=12),
+    st.sampled_from([(0,) * TILE, (0,) * 30 + (30,) * 2, tuple(range(TILE))]),
+)
+@settings(max_examples=30, deadline=None)
+def test_everyone_gets_their_own_rows_each_computed_at_a_position_alike_to_its_own(requests, alike):
+    """A row's number says its own position: the operation adds what its class of positions adds."""
+    offsets = np.array(alike, np.float32) / 64  # exact, and less than the half between two numbers
+
+    async def scenario():
+        held = Held(alike, held=False)
+        held.operation.function = lambda rows: rows + offsets
+        engine = new_engine(lanes=2)
+        futures = [engine.submit(held.work(100 * k, n)) for k, (n, _) in enumerate(requests)]
+        for future, (_, leaves) in zip(futures, requests, strict=True):
+            if leaves:
+                future.cancel()
+        for k, ((count, leaves), future) in enumerate(zip(requests, futures, strict=True)):
+            if not leaves:
+                assert await future == [100 * k + row + offsets[row % TILE] for row in range(count)]
+        await asyncio.sleep(0)
+        assert engine.waiting == 0
+
+    asyncio.run(scenario())
+
+
+def test_an_error_fails_the_request_that_caused_it_and_none_beside_it():
+    async def scenario():
+        held, engine = Held(), new_engine()
+        first = await occupied(held, engine)
+        good, bad = engine.submit(held.work(1)), engine.submit(held.work(-5))
+        await asyncio.sleep(0)
+        held.go_on.set()
+        assert await first == doubled(1000)
+        assert await good == doubled(1)
+        with pytest.raises(ValueError, match="negative"):
+            await bad
+        assert await engine.run(held.work(7)) == doubled(7)
+
+    asyncio.run(scenario())
+
+
+def test_beyond_the_last_place_work_is_refused_at_once_with_a_time_and_what_is_admitted_finishes():
+    async def scenario():
+        held, metrics = Held(), Metrics()
+        engine = new_engine(images=100, metrics=metrics)
+        first = await occupied(held, engine)
+        waiting = [engine.submit(held.work(n, 33)) for n in (1, 2, 3)]
+        started = time.perf_counter()
         for _ in range(10):
             with pytest.raises(Overloaded) as caught:
-                await engine.run(int)
+                engine.submit(held.work(1))
             assert int(caught.value.headers["Retry-After"]) >= 1
-        go_on.set()
-        return await asyncio.gather(*tasks)
+        assert time.perf_counter() - started < 0.2  # twenty milliseconds each
+        held.go_on.set()
+        assert await asyncio.gather(first, *waiting) == [doubled(1000), *(doubled(n, 33) for n in (1, 2, 3))]
+        assert 'vitrine_refused_total{reason="queue_full"} 10.0' in metrics.render()[0].decode()
 
-    assert asyncio.run(scenario()) == [0, 1, 2, 3, 4]
+    asyncio.run(scenario())
 
 
-def test_a_cancelled_caller_that_waited_gives_its_place_back():
+def test_retry_after_is_what_the_measured_rate_predicts():
     async def scenario():
-        engine, go_on, tasks = await filled_engine(lanes=1, max_waiting=2)
-        tasks[-1].cancel()
-        await until(lambda: engine.waiting == 1)
-        late = asyncio.ensure_future(engine.run(lambda: "late"))
+        held = Held()
+        engine = new_engine(images=100, seconds=100)
+        await occupied(held, engine)
+        engine.submit(held.work(1, 99))
+        for seconds_per_image, expected in ((0.001, 1), (0.1, 10), (0.5, 50)):
+            engine._seconds_per_image = seconds_per_image
+            with pytest.raises(Overloaded) as caught:
+                engine.submit(held.work(1))
+            assert caught.value.headers["Retry-After"] == str(expected)
+        engine._max_waiting_images, engine._seconds_per_image = 10**6, 2.0
+        with pytest.raises(Overloaded) as caught:  # there is room, but 200 seconds are longer than 100
+            engine.submit(held.work(1))
+        assert caught.value.headers["Retry-After"] == "200"
+        held.go_on.set()
+        engine.close()
+
+    asyncio.run(scenario())
+
+
+def test_work_larger_than_the_queue_is_let_in_when_nothing_else_waits():
+    async def scenario():
+        assert await new_engine(images=1).run(Held(held=False).work(0, 50)) == doubled(0, 50)
+
+    asyncio.run(scenario())
+
+
+def test_cancelled_work_gives_its_place_back_at_once_and_is_never_computed():
+    async def scenario():
+        held = Held()
+        engine = new_engine(images=100)
+        first = await occupied(held, engine)
+        gone = engine.submit(held.work(2000, 99))
+        gone.cancel()
         await asyncio.sleep(0)
-        go_on.set()
-        return await late
+        assert engine.waiting == 1
+        late = engine.submit(held.work(1, 99))
+        await asyncio.sleep(0)
+        held.go_on.set()
+        await asyncio.gather(first, late)
+        assert held.computed() == {1000.0, *map(float, range(1, 100))}
 
-    assert asyncio.run(scenario()) == "late"
+    asyncio.run(scenario())
 
 
-def test_the_event_loop_answers_while_every_lane_is_busy():
+def test_work_whose_deadline_passes_is_answered_though_the_lane_is_stuck_and_is_never_computed():
     async def scenario():
-        engine, go_on, tasks = await filled_engine(lanes=1, max_waiting=0)
-        await asyncio.wait_for(asyncio.sleep(0.001), 1)
-        go_on.set()
-        await asyncio.gather(*tasks)
-        await until(lambda: engine.waiting == 0)
-        return await engine.run(lambda: "next")
+        held = Held()
+        engine = new_engine(seconds=0.02)
+        first = await occupied(held, engine)
+        waiting = engine.submit(held.work(1))
+        for future in (first, waiting):
+            with pytest.raises(DeadlinePassed) as caught:
+                await future
+            assert int(caught.value.headers["Retry-After"]) >= 1
+        await asyncio.sleep(0)
+        assert engine.waiting == 0
+        held.go_on.set()
+        engine.close()
+        assert held.computed() == {1000.0}
 
-    assert asyncio.run(scenario()) == "next"
+    asyncio.run(scenario())
+
+
+def test_the_event_loop_answers_while_every_lane_and_every_heavy_thread_is_busy():
+    async def scenario():
+        held, engine = Held(), new_engine()
+        first = await occupied(held, engine)
+
+        def steps():
+            held.go_on.wait(10)
+            return (yield Rows.of(held.operation, np.ones(1, np.float32))).tolist()
+
+        heavy = engine.submit(Work(steps, 1, heavy=True))
+        started = time.perf_counter()
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert time.perf_counter() - started < 0.2
+        held.go_on.set()
+        assert await asyncio.gather(first, heavy) == [doubled(1000), [2.0]]
+
+    asyncio.run(scenario())
+
+
+def test_closing_finishes_the_tile_that_is_being_computed_and_gives_up_what_waits():
+    async def scenario():
+        held, engine = Held(), new_engine()
+        first = await occupied(held, engine)
+        waiting = engine.submit(held.work(1))
+        threading.Timer(0.02, held.go_on.set).start()
+        engine.close()
+        for future in (first, waiting):
+            with pytest.raises(NotReady):
+                await future
+        assert held.computed() == {1000.0}
+        with pytest.raises(NotReady):
+            engine.submit(held.work(2))
+
+    asyncio.run(scenario())
+
+
+def test_the_queue_can_be_seen():
+    async def scenario():
+        held, metrics = Held(), Metrics()
+        engine = new_engine(metrics=metrics)
+        first = await occupied(held, engine)
+        gone, stays = engine.submit(held.work(1, 5)), engine.submit(held.work(1, 20))
+        assert "vitrine_queue_images 26.0" in metrics.render()[0].decode()
+        gone.cancel()
+        await asyncio.sleep(0)
+        held.go_on.set()
+        await asyncio.gather(first, stays)
+        await asyncio.sleep(0)
+        text = metrics.render()[0].decode()
+        assert "vitrine_queue_images 0.0" in text
+        assert "vitrine_batch_images_sum 21.0" in text
+        assert "vitrine_queue_duration_seconds_count 2.0" in text
+        assert 'vitrine_refused_total{reason="cancelled"} 1.0' in text
+
+    asyncio.run(scenario())

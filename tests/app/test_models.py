@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from app.errors import ModelError, StoreError
-from app.models import TILE, Model, Models
+from app.models import Model, Models
 from app.store import scan
+from app.work import TILE
 from tests.fakes import FakeRuntime, list_files, open_fake, png_bytes, seal, write_version
 
 

@@ -532,6 +532,33 @@ def test_a_saturated_service_answers_503_with_a_time(client, monkeypatch):
     assert_still_answers(client)
 
 
+def test_a_client_that_leaves_gives_its_place_back_and_its_images_are_never_computed(client, monkeypatch):
+    model = client.app.state.models.get(client.app.state.models.store.find("fake"))
+    engine = client.app.state.engine
+    monkeypatch.setattr(engine, "_dispatch_soon", lambda: None)  # everything waits
+    computed = model._runtime.rows_seen.copy()
+    statuses = []
+
+    async def leave():
+        messages = [{"type": "http.request", "body": b""}, {"type": "http.disconnect"}]
+
+        async def receive():
+            return messages.pop(0)
+
+        async def send(message):
+            statuses.append(message.get("status"))
+
+        scope = {"type": "http", "method": "GET", "path": "/samples", "raw_path": b"/samples", "headers": []}
+        await client.app({**scope, "query_string": b"n=400", "http_version": "1.1"}, receive, send)
+
+    client._runner.run(leave())
+    assert statuses[0] == 499
+    assert engine.waiting == 0
+    monkeypatch.undo()
+    assert_still_answers(client)
+    assert model._runtime.rows_seen == [*computed, 32]
+
+
 def test_a_model_that_gives_what_is_not_a_number_is_an_error_without_its_insides(client, monkeypatch):
     model = client.app.state.models.get(client.app.state.models.store.find("fake"))
     monkeypatch.setattr(model._runtime, "decode", lambda z: np.full((len(z), 8, 8), np.nan, np.float32))

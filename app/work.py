@@ -1,0 +1,151 @@
+"""What there is to compute: operations of a model, rows for them, and the work that a request leaves.
+
+A request's work is a generator. It yields the rows that it wants computed, is sent their results, and returns
+its answer. So a use case reads from top to bottom and knows nothing of threads, while the engine is free to
+compute the rows of several requests together.
+"""
+
+import dataclasses
+import time
+from collections.abc import Callable, Generator
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+# Every computation has this many rows, filled up if need be. A matrix product may round differently for
+# another number of rows, so a picture's bytes can only be permanent if the number never changes.
+TILE = 32
+
+Array = npt.NDArray[Any]
+T = TypeVar("T")
+
+
+class Operation:
+    """One thing that a model computes, on TILE rows at a time.
+
+    Row k of a request belongs at position k modulo TILE. The kernels below a runtime work on a few rows at a
+    time and treat those left over at the end in another way, so the same row may round differently at
+    another position. `alike` says which positions give the same bytes: a row may be computed at any position
+    that is alike to its own, whoever its neighbours are.
+
+    Args:
+        name: what metrics call it.
+        function: TILE rows of each argument -> TILE rows of the result.
+    """
+
+    def __init__(self, name: str, function: Callable[..., Array]) -> None:
+        self.name = name
+        self.function = function
+        self.alike: tuple[int, ...] = tuple(range(TILE))  # until measured, a position is like itself only
+        self.seconds = 0.001  # smoothed time of one computation
+
+    def __call__(self, *arrays: Array) -> Array:
+        """Apply the function to up to TILE rows, each at its own place, and return as many."""
+        return self.function(*map(filled_up, arrays))[: len(arrays[0])]
+
+    def whole(self, *arrays: Array) -> Array:
+        """Apply the function to any number of rows, TILE after TILE."""
+        results = [
+            self(*(array[start : start + TILE] for array in arrays))
+            for start in range(0, len(arrays[0]), TILE)
+        ]
+        return np.concatenate(results) if len(results) > 1 else results[0]
+
+    def measure(self, *arrays: Array) -> bool:
+        """Find out which positions are alike: compute every row at every position.
+
+        Args:
+            arrays: TILE rows of each argument, no two the same.
+
+        Returns:
+            Whether a row's result is independent of the rows beside it. Where it is not, no picture can be
+            permanent.
+        """
+        seconds = []
+        found = []  # found[shift][k]: row k computed at position (k + shift) modulo TILE
+        for shift in range(TILE):
+            rolled = [np.roll(array, shift, axis=0) for array in arrays]
+            started = time.perf_counter()
+            result = self.function(*rolled)
+            seconds.append(time.perf_counter() - started)
+            found.append([hash(row.tobytes()) for row in np.roll(result, -shift, axis=0)])
+        at = [
+            tuple(found[(position - k) % TILE][k] for k in range(TILE)) for position in range(TILE)
+        ]  # at[position]: every row computed there
+        self.alike = tuple(at.index(results) for results in at)
+        self.seconds = sorted(seconds)[TILE // 2]
+        even = np.arange(TILE) % 2 == 0
+        for kept in (even, ~even):
+            alone = [array.copy() for array in arrays]
+            for array in alone:
+                array[~kept] = PADDING
+            result = self.function(*alone)
+            if any(hash(result[k].tobytes()) != found[0][k] for k in np.flatnonzero(kept)):
+                return False
+        return True
+
+
+PADDING = 0.5  # a valid code, pixel and noise alike
+
+
+def filled_up(rows: Array) -> Array:
+    """Return `rows` with as many behind them as make TILE."""
+    missing = TILE - len(rows)
+    if not missing:
+        return rows
+    return np.concatenate([rows, np.full((missing, *rows.shape[1:]), PADDING, rows.dtype)])
+
+
+@dataclasses.dataclass(frozen=True)
+class Rows:
+    """Rows that a request wants computed.
+
+    Args:
+        operation: by what.
+        count: how many.
+        make: ``make(start, count)`` returns that stretch of each argument; called when its turn comes,
+            so that work nobody waits for any more costs nothing, and by several threads at once.
+    """
+
+    operation: Operation
+    count: int
+    make: Callable[[int, int], tuple[Array, ...]]
+
+    @classmethod
+    def of(cls, operation: Operation, *arrays: Array) -> "Rows":
+        """Return the rows of arrays that are there already."""
+
+        def make(start: int, count: int) -> tuple[Array, ...]:
+            return tuple(array[start : start + count] for array in arrays)
+
+        return cls(operation, len(arrays[0]), make)
+
+
+Steps = Generator[Rows, Array, T]
+
+
+@dataclasses.dataclass(frozen=True)
+class Work(Generic[T]):
+    """What remains of a checked request.
+
+    Args:
+        steps: starts the generator that yields Rows, is sent their results and returns the answer.
+        images: what it costs, in images computed.
+        heavy: whether its own steps, between the rows, take so long that they need a thread.
+    """
+
+    steps: Callable[[], Steps[T]]
+    images: int
+    heavy: bool = False
+
+    def __call__(self) -> T:
+        """Do all of it here and now, alone."""
+        steps = self.steps()
+        try:
+            rows = next(steps)
+            while True:
+                rows = steps.send(rows.operation.whole(*rows.make(0, rows.count)))
+        except StopIteration as end:
+            answer: T = end.value
+            return answer

@@ -1,0 +1,58 @@
+import numpy as np
+import pytest
+
+from app.work import PADDING, TILE, Operation, Rows, Work
+
+ROWS = np.random.default_rng(0).random((TILE, 2), np.float32)
+
+
+def last_two_differ(rows):
+    """A kernel that takes thirty rows at once and the two left over in another way."""
+    result = rows.copy()
+    result[-2:] += np.float32(1e-6)
+    return result
+
+
+def test_until_it_is_measured_a_position_is_like_itself_only():
+    assert Operation("double", lambda rows: rows * 2).alike == tuple(range(TILE))
+
+
+def test_positions_that_give_the_same_bytes_are_found_alike():
+    operation = Operation("double", lambda rows: rows * 2)
+    assert operation.measure(ROWS)
+    assert operation.alike == (0,) * TILE
+    assert 0 < operation.seconds < 1
+
+
+def test_positions_that_round_in_another_way_are_told_apart():
+    operation = Operation("left over", last_two_differ)
+    assert operation.measure(ROWS)
+    assert operation.alike == (0,) * 30 + (30,) * 2
+
+
+def test_a_function_whose_rows_depend_on_each_other_is_found_out():
+    assert not Operation("centre", lambda rows: rows - rows.mean(axis=0)).measure(ROWS)
+
+
+@pytest.mark.parametrize("count", [1, 31, 32, 33, 100])
+def test_every_computation_has_a_whole_tile_filled_up_with_padding(count):
+    seen = []
+
+    def function(rows):
+        seen.append(rows.copy())
+        return rows * 2
+
+    rows = np.arange(count, dtype=np.float32)
+    assert np.array_equal(Operation("double", function).whole(rows), rows * 2)
+    assert {len(tile) for tile in seen} == {TILE}
+    assert (seen[-1][(count - 1) % TILE + 1 :] == PADDING).all()
+
+
+def test_work_done_alone_gets_every_result_it_asks_for():
+    double = Operation("double", lambda rows: rows * 2)
+
+    def steps():
+        twice = yield Rows.of(double, ROWS)
+        return (yield Rows.of(double, twice))
+
+    assert np.array_equal(Work(steps, images=TILE)(), ROWS * 4)
