@@ -189,12 +189,14 @@ def _write_part(network: keras.Model, path: Path, **signatures: Any) -> None:
 def _write_saved_model(
     network: keras.Model, path: Path, rows: int | None, signatures: dict[str, Any]
 ) -> None:
-    archive = keras.export.ExportArchive()
-    archive.track(network)
+    # Keras' own ExportArchive would write every variable twice.
+    module = tf.Module()
+    module.variables_of_network = [variable.value for variable in network.variables]
+    functions = {}
     for name, (function, inputs) in signatures.items():
         specs = [tf.TensorSpec((rows, *shape), tf.float32, name=key) for key, shape in inputs.items()]
-        archive.add_endpoint(name, function, input_signature=specs)
-    archive.write_out(str(path), verbose=False)
+        functions[name] = tf.function(function, input_signature=specs)
+    tf.saved_model.save(module, str(path), signatures=functions)
 
 
 def write_examples(examples: Images, folder: Path) -> None:

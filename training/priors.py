@@ -135,7 +135,7 @@ class GaussianMixture:
         Raises:
             OSError: the file cannot be written.
         """
-        np.savez(
+        np.savez_compressed(  # half of every factor is zeros
             path,
             weights=self.weights,
             means=self.means.astype(np.float32),
