@@ -1,10 +1,14 @@
 """Pictures of a training run."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import matplotlib
+import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+
+from training.data import Images
 
 UNITS = {
     "textbook": {
@@ -42,4 +46,23 @@ def training_curves(history: dict[str, list[float]], objective: str, title: str,
         axes.spines[["top", "right"]].set_visible(False)
         axes.legend(frameon=False)
     figure.suptitle(f"{title}: {history['val_loss'][-1]:.4g} on validation after {epochs[-1]} epochs")
+    figure.savefig(path, dpi=120)
+
+
+def nearest_training_images(pairs: Mapping[str, tuple[Images, Images]], path: Path) -> None:
+    """Draw samples over their nearest training images, one strip for each set of samples, to a PNG.
+
+    Args:
+        pairs: by name, samples (N, H, W) or (N, H, W, 3) and as many training images, in [0, 1].
+        path: where the PNG goes.
+    """
+    matplotlib.use("Agg")
+    strips = {name: np.hstack([np.vstack(pair) for pair in zip(*both, strict=True)]) for name, both in pairs.items()}
+    inches = {name: 11 * strip.shape[0] / strip.shape[1] for name, strip in strips.items()}
+    figure = Figure(figsize=(11, sum(inches.values()) + 0.4 * len(strips)), layout="constrained")
+    panels = figure.subplots(len(strips), 1, squeeze=False)[:, 0]
+    for axes, (name, strip) in zip(panels, strips.items(), strict=True):
+        axes.imshow(strip, cmap="gray_r", vmin=0, vmax=1, interpolation="nearest")
+        axes.set_title(f"{name}: samples, and below each its nearest training image", fontsize=9)
+        axes.set_axis_off()
     figure.savefig(path, dpi=120)
