@@ -130,7 +130,9 @@ def export(run: Path, data_folder: Path | None, store: Path) -> None:
 @cli.command()
 @click.option("--dataset", "name", default="fashion-mnist", show_default=True, help="Data set with labels.")
 @DATA_OPTION
-@click.option("--out", type=click.Path(path_type=Path), help="File to write; runs/classifier-DATASET.npz if not given.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="File to write; runs/classifier-DATASET.npz if not given."
+)
 def classifier(name: str, data_folder: Path | None, out: Path | None) -> None:
     """Train the classifier in whose features sample quality is measured.
 
@@ -146,7 +148,9 @@ def classifier(name: str, data_folder: Path | None, out: Path | None) -> None:
     if dataset.labels is not None:
         click.echo(f"test accuracy {trained.accuracy(dataset.test, dataset.labels.test):.4f}")
     shipped = trained.sha256 == classifiers.PINNED.get(dataset.name)
-    click.echo(f"SHA-256 {trained.sha256}, {'the same as' if shipped else 'not that of'} the classifier shipped")
+    click.echo(
+        f"SHA-256 {trained.sha256}, {'the same as' if shipped else 'not that of'} the classifier shipped"
+    )
     click.echo(f"written to {out}")
 
 

@@ -57,7 +57,9 @@ def nearest_training_images(pairs: Mapping[str, tuple[Images, Images]], path: Pa
         path: where the PNG goes.
     """
     matplotlib.use("Agg")
-    strips = {name: np.hstack([np.vstack(pair) for pair in zip(*both, strict=True)]) for name, both in pairs.items()}
+    strips = {
+        name: np.hstack([np.vstack(pair) for pair in zip(*both, strict=True)]) for name, both in pairs.items()
+    }
     inches = {name: 11 * strip.shape[0] / strip.shape[1] for name, strip in strips.items()}
     figure = Figure(figsize=(11, sum(inches.values()) + 0.4 * len(strips)), layout="constrained")
     panels = figure.subplots(len(strips), 1, squeeze=False)[:, 0]

@@ -1,8 +1,8 @@
 """Does a model repeat its training images? Samples against their nearest training image.
 
 A sample that lies nearer to some training image than unseen images of the same kind do may be a copy. Blurred
-pictures lie near to everything, most of all pixel by pixel, so a large share below the threshold is a reason to
-look at the pairs and no proof.
+pictures lie near to everything, most of all pixel by pixel, so a large share below the threshold is a reason
+to look at the pairs and no proof.
 """
 
 from typing import NamedTuple
@@ -20,8 +20,8 @@ PERCENTILE = 1.0
 class Nearest(NamedTuple):
     """The training image nearest to each query."""
 
-    index: npt.NDArray[np.int64]  # (N,), into the training images
-    distance: npt.NDArray[np.float64]  # (N,), Euclidean
+    indices: npt.NDArray[np.int64]  # (N,), into the training images
+    distances: npt.NDArray[np.float64]  # (N,), Euclidean
 
 
 class Memorisation(NamedTuple):
@@ -45,14 +45,14 @@ def nearest(queries: Array, train: Array) -> Nearest:
     """
     origin = np.mean(train, axis=0, dtype=np.float64).astype(np.float32).ravel()
     flat = train.reshape(len(train), -1).astype(np.float32) - origin
-    index, distance = [], []
+    indices, distances = [], []
     for start in range(0, len(queries), QUERIES):
         rows = queries[start : start + QUERIES].reshape(-1, flat.shape[1]).astype(np.float32) - origin
         found = squared_distances(rows, flat).argmin(axis=1)
-        index.append(found)
+        indices.append(found)
         difference = (rows - flat[found]).astype(np.float64)
-        distance.append(np.sqrt(np.einsum("nf,nf->n", difference, difference)))
-    return Nearest(np.concatenate(index), np.concatenate(distance))
+        distances.append(np.sqrt(np.einsum("nf,nf->n", difference, difference)))
+    return Nearest(np.concatenate(indices), np.concatenate(distances))
 
 
 def memorisation(samples: Nearest, held_out: Nearest) -> Memorisation:
@@ -61,11 +61,11 @@ def memorisation(samples: Nearest, held_out: Nearest) -> Memorisation:
     ``nearer_than_held_out`` is the Mann-Whitney statistic over its maximum, on which the test of Meehan,
     Chaudhuri and Dasgupta (2020) stands.
     """
-    threshold = float(np.percentile(held_out.distance, PERCENTILE))
+    threshold = float(np.percentile(held_out.distances, PERCENTILE))
     return Memorisation(
         threshold=threshold,
-        share_below=float(np.mean(samples.distance < threshold)),
-        median=float(np.median(samples.distance)),
-        held_out_median=float(np.median(held_out.distance)),
-        nearer_than_held_out=auroc(samples.distance, held_out.distance),
+        share_below=float(np.mean(samples.distances < threshold)),
+        median=float(np.median(samples.distances)),
+        held_out_median=float(np.median(held_out.distances)),
+        nearer_than_held_out=auroc(samples.distances, held_out.distances),
     )

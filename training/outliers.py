@@ -1,7 +1,7 @@
 """Images of another kind, and how well a score of unusualness finds them.
 
-A likelihood alone is no detector of unusual images: a model of clothes may well find a flat grey picture, or a
-digit, more probable than a shirt (Nalisnick et al. 2019). An AUROC below 0.5 here says just that.
+A likelihood alone is no detector of unusual images: a model of clothes may well find a flat grey picture, or
+a digit, more probable than a shirt (Nalisnick et al. 2019). An AUROC below 0.5 here says just that.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,11 @@ from training import data
 from training.two_sample import auroc
 
 PATCHES = 4  # along each side of an image
-FONTS = ("DejaVu Sans", "DejaVu Serif", "DejaVu Sans Mono")  # matplotlib brings these, so every machine has them
+FONTS = (
+    "DejaVu Sans",
+    "DejaVu Serif",
+    "DejaVu Sans Mono",
+)  # matplotlib brings these, so every machine has them
 WARNING = (
     "A likelihood alone does not detect unusual images: it may be higher for images of another kind "
     "(Nalisnick et al. 2019)."
@@ -64,12 +68,14 @@ def shuffled_patches(images: data.Images, rng: np.random.Generator) -> data.Imag
     for image, result in zip(images, shuffled, strict=True):
         for (top, left), place in zip(corners, rng.permutation(len(corners)), strict=True):
             row, column = corners[place]
-            result[top : top + height, left : left + width] = image[row : row + height, column : column + width]
+            result[top : top + height, left : left + width] = image[
+                row : row + height, column : column + width
+            ]
     return shuffled
 
 
 def digits(number: int, image_shape: tuple[int, ...], rng: np.random.Generator) -> data.Images:
-    """Return light printed digits on a dark ground, of several fonts and sizes, moved about; (N, *image_shape)."""
+    """Return light printed digits on a dark ground, in several fonts, sizes and places; (N, *image_shape)."""
     height, width = image_shape[:2]
     glyphs = [
         _glyph(str(digit), font, size, height, width)
@@ -84,7 +90,9 @@ def digits(number: int, image_shape: tuple[int, ...], rng: np.random.Generator) 
             for choice, shift in zip(rng.integers(len(glyphs), size=number), shifts, strict=True)
         ]
     )
-    return np.array(np.broadcast_to(drawn.reshape(*drawn.shape, *(1,) * (len(image_shape) - 2)), (number, *image_shape)))
+    return np.array(
+        np.broadcast_to(drawn.reshape(*drawn.shape, *(1,) * (len(image_shape) - 2)), (number, *image_shape))
+    )
 
 
 def _glyph(text: str, font: str, size: float, height: int, width: int) -> data.Images:
@@ -93,13 +101,16 @@ def _glyph(text: str, font: str, size: float, height: int, width: int) -> data.I
     from matplotlib.figure import Figure
 
     dots_per_inch = 72  # so that a point is a pixel
-    figure = Figure(figsize=(width / dots_per_inch, height / dots_per_inch), dpi=dots_per_inch, facecolor="black")
+    figure = Figure(
+        figsize=(width / dots_per_inch, height / dots_per_inch), dpi=dots_per_inch, facecolor="black"
+    )
     canvas = FigureCanvasAgg(figure)
     figure.text(
         0.5, 0.5, text, color="white", family=font, size=size * height, ha="center", va="center_baseline"
     )
-    canvas.draw()
-    return _levels(np.asarray(canvas.buffer_rgba())[..., 0])
+    canvas.draw()  # type: ignore[no-untyped-call]  # matplotlib types a part of itself
+    red = np.asarray(canvas.buffer_rgba())[..., 0]  # type: ignore[no-untyped-call]
+    return _levels(red)
 
 
 def _levels(values: npt.NDArray[Any]) -> data.Images:

@@ -1,8 +1,8 @@
 """How near generated images are to real ones: pure functions of arrays.
 
-Two sets are compared by their features, (N, F), which `training.classifier` computes; a feature that matters is
-one that tells classes apart. Nothing here is comparable between feature extractors, between numbers of images, or
-with printed FIDs: always read a number beside that of real images against real ones.
+Two sets are compared by their features, (N, F), which `training.classifier` computes. Nothing here is
+comparable between feature extractors, between numbers of images, or with printed FIDs: always read a
+number beside that of real images against real ones.
 """
 
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from training import data
 
 ROWS = 1_000  # rows of a matrix of distances that are held in memory at a time
 SSIM_WINDOW = 11  # side of the Gaussian window, of standard deviation 1.5 (Wang et al. 2004)
-# Mean squared error of rounding to 8 bits, (1/255)^2 / 12: a smaller one counts as this, so that PSNR stays finite.
+# Mean squared error of rounding to 8 bits, (1/255)^2 / 12: a smaller one counts as this; PSNR stays finite.
 ROUNDING_MSE = 1 / (12 * 255**2)
 
 Array = npt.NDArray[np.floating]
@@ -50,8 +50,8 @@ def frechet_distance(a: Gaussian, b: Gaussian) -> float:
     """Return the squared 2-Wasserstein distance between two Gaussians (Heusel et al. 2017, "FID").
 
     |m_a - m_b|^2 + tr(S_a + S_b - 2 (S_a^1/2 S_b S_a^1/2)^1/2). That symmetric product has the eigenvalues of
-    S_a S_b, real and not negative, so no square root of an asymmetric matrix is taken and singular covariances,
-    of features that never fire, need no special case.
+    S_a S_b, real and not negative, so no square root of an asymmetric matrix is taken, and singular
+    covariances, of features that never fire, need no special case.
     """
     values, vectors = np.linalg.eigh(a.covariance)
     root = (vectors * np.sqrt(np.clip(values, 0, None))) @ vectors.T
@@ -63,14 +63,14 @@ def frechet_distance(a: Gaussian, b: Gaussian) -> float:
 
 
 def kernel_distance(a: Array, b: Array) -> float:
-    """Return the squared maximum mean discrepancy of two sets of features, unbiased (Bińkowski et al. 2018, "KID").
+    """Return the unbiased squared maximum mean discrepancy of two sets (Bińkowski et al. 2018, "KID").
 
-    The kernel is (x . y / F + 1)^3. Zero in expectation for equal distributions whatever the number of images,
-    hence now and then below zero.
+    The kernel is (x . y / F + 1)^3. Zero in expectation for equal distributions whatever the number of
+    images, hence now and then below zero.
 
     Args:
-        a: (N, F), N at least 2.
-        b: (M, F), M at least 2.
+        a: features (N, F), N at least 2.
+        b: features (M, F), M at least 2.
     """
     x, y = np.asarray(a, np.float64), np.asarray(b, np.float64)
 
@@ -131,7 +131,9 @@ def _reach(rows: Array, k: int) -> Array:
     reach = []
     for start, chunk in _chunks(rows):
         distances = squared_distances(chunk, rows)
-        distances[np.arange(len(chunk)), np.arange(start, start + len(chunk))] = np.inf  # not its own neighbour
+        distances[np.arange(len(chunk)), np.arange(start, start + len(chunk))] = (
+            np.inf
+        )  # not its own neighbour
         reach.append(np.partition(distances, k - 1, axis=1)[:, k - 1].copy())  # a view would keep it all
     return np.concatenate(reach)
 
@@ -183,7 +185,8 @@ def psnr(images: data.Images, others: data.Images) -> npt.NDArray[np.float64]:
         others: of the same shape.
     """
     squared = (np.asarray(images, np.float64) - others) ** 2
-    return -10 * np.log10(np.maximum(squared.reshape(len(squared), -1).mean(axis=1), ROUNDING_MSE))
+    mse = np.maximum(squared.reshape(len(squared), -1).mean(axis=1), ROUNDING_MSE)
+    return np.asarray(-10 * np.log10(mse))
 
 
 def ssim_window(image_shape: tuple[int, ...]) -> int:
@@ -195,8 +198,8 @@ def ssim_window(image_shape: tuple[int, ...]) -> int:
 def ssim(images: data.Images, others: data.Images) -> npt.NDArray[np.float64]:
     """Return the structural similarity of each pair (Wang et al. 2004), (N,); 1 for equal images.
 
-    Computed by ``tf.image.ssim`` in windows of ``ssim_window`` pixels that lie wholly inside the image, K_1 0.01,
-    K_2 0.03, pixels in [0, 1]; a mean over positions, and over colours.
+    Computed by ``tf.image.ssim`` in windows of ``ssim_window`` pixels that lie wholly inside the image, K_1
+    0.01, K_2 0.03, pixels in [0, 1]; a mean over positions, and over colours.
 
     Args:
         images: (N, H, W) or (N, H, W, C), in [0, 1].

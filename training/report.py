@@ -1,4 +1,4 @@
-"""The quality of a model's samples and reconstructions: every number beside that of real images, with its protocol.
+"""The quality of samples and reconstructions: every number beside that of real images, with its protocol.
 
 One call, `quality_report`, measures one model; it reads the test split. To see several models side by side,
 describe the real images once by `describe_real` and hand the result to every call.
@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from training import classifier, data, outliers, quality
+from training.classifier import Classifier, Outputs
 from training.memorisation import Memorisation, Nearest, memorisation, nearest
 from training.two_sample import two_sample_auroc
 
@@ -23,29 +24,34 @@ NEIGHBOURS = 5  # k of precision, recall, density and coverage
 PAIRS = 20  # samples with their nearest training images that are named, and drawn
 
 PROTOCOLS = {
-    "images": "all pictures clipped to [0, 1] and rounded to 8 bits; samples and training images against test images",
+    "images": "clipped to [0, 1] and rounded to 8 bits; samples and training images against test images",
     "features": "64 numbers of this project's classifier, named by its SHA-256; comparable with no other",
     "frechet_distance": "squared 2-Wasserstein distance of Gaussians fitted to the features; lower is better",
     "frechet_distance_repeated": f"mean and standard deviation over {REPEATS} independent sets of samples",
     "kernel_distance": "unbiased squared MMD of the features, kernel (x . y / 64 + 1)^3; lower is better",
-    "precision, recall, density, coverage": f"k = {NEIGHBOURS} nearest neighbours in the features; higher is better, "
-    "density and coverage of equal distributions are 1 and 0.97",
+    "precision, recall, density, coverage": f"k = {NEIGHBOURS} nearest neighbours in the features; higher is "
+    "better, density and coverage of equal distributions are 1 and 0.97",
     "classes": "shares by most probable class; their entropy in nats; mean highest probability; exp E KL",
-    "two_sample_auroc": "two convolutions trained for 2 epochs to tell the pictures from test images, half held out; "
-    "0.5 if it cannot, 1 if it always can",
-    "memorisation": "Euclidean distance to the nearest of all training images; share nearer than the 1st percentile "
-    "of test images: 0.01 if as near as unseen ones. Soft pictures lie near to everything: look at the pairs",
+    "two_sample_auroc": "two convolutions trained for 2 epochs to tell the pictures from test images, half "
+    "held out; 0.5 if it cannot, 1 if it always can",
+    "memorisation": "Euclidean distance to the nearest of all training images; share nearer than the 1st "
+    "percentile of test images: 0.01 if as near as unseen ones. Soft pictures lie near to "
+    "everything: look at the pairs",
     "reconstruction": "of test images; PSNR and SSIM are means over images",
     "outliers": "AUROC of the score between test images and images of another kind",
 }
 WITHOUT_CLASSIFIER = (
-    "No classifier is shipped for this data set, so whatever is measured in its features is left out: Frechet and "
-    "kernel distance, precision, recall, density, coverage, classes."
+    "No classifier is shipped for this data set, so whatever is measured in its features is left out: "
+    "Frechet and kernel distance, precision, recall, density, coverage, classes."
 )
 
 Generate = Callable[[int], data.Images]
 Reconstruct = Callable[[data.Images], data.Images]
 Say = Callable[[str], object]
+
+
+def silent(line: str) -> None:
+    """Take a line of progress, and keep it to oneself."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,8 +63,8 @@ class Real:
     num_images: int  # N
     test: data.Images  # (N, ...), drawn without order from the test split, at 8-bit levels
     test_index: npt.NDArray[np.int64]  # (N,), where they stand in the split
-    classifier: classifier.Classifier | None
-    test_outputs: classifier.Outputs | None  # of `test`
+    classifier: Classifier | None
+    test_outputs: Outputs | None  # of `test`
     train_features: npt.NDArray[np.float32] | None  # of all training images
     nearest_pixels: Nearest  # of `test`
     nearest_features: Nearest | None  # of `test`
@@ -75,7 +81,7 @@ def quality_report(
     score: outliers.Score | None = None,
     real: Real | None = None,
     figure: Path | None = None,
-    say: Say = lambda line: None,
+    say: Say = silent,
 ) -> dict[str, Any]:
     """Measure samples and reconstructions of one model.
 
@@ -83,8 +89,8 @@ def quality_report(
 
     Args:
         dataset: images; samples are compared with its test split.
-        generators: by the prior's name, a function n -> n fresh samples (n, *image_shape) about [0, 1], called
-            several times.
+        generators: by the prior's name, a function n -> n fresh samples (n, *image_shape) about [0, 1],
+            called several times.
         reconstruct: images -> their reconstructions, the same shape; None: leave them out.
         seed: of every choice made here.
         num_images: N, of samples and of real images; at most as many as the test split has.
@@ -95,8 +101,8 @@ def quality_report(
 
     Returns:
         Plain values, ready for JSON: ``protocols`` in words; ``num_images`` and ``seed``; ``classifier``
-        (``sha256``, ``test_accuracy``), or None and ``without_classifier``; ``real``, training images measured as
-        if they were samples; ``samples`` by prior; ``reconstruction``; ``outliers``.
+        (``sha256``, ``test_accuracy``), or None and ``without_classifier``; ``real``, training images
+        measured as if they were samples; ``samples`` by prior; ``reconstruction``; ``outliers``.
 
     Raises:
         ValueError: a function returned the wrong shape or NaN.
@@ -127,9 +133,7 @@ def quality_report(
     return report
 
 
-def describe_real(
-    dataset: data.Dataset, seed: int, num_images: int = NUM_IMAGES, say: Say = lambda line: None
-) -> Real:
+def describe_real(dataset: data.Dataset, seed: int, num_images: int = NUM_IMAGES, say: Say = silent) -> Real:
     """Describe real images once, for any number of models.
 
     Args:
@@ -145,7 +149,9 @@ def describe_real(
     rng = np.random.default_rng(seed)
     index = np.sort(rng.permutation(len(dataset.test))[:number])
     test = classifier.eight_bit_levels(dataset.test[index])
-    pretend = classifier.eight_bit_levels(dataset.train[np.sort(rng.permutation(len(dataset.train))[:number])])
+    pretend = classifier.eight_bit_levels(
+        dataset.train[np.sort(rng.permutation(len(dataset.train))[:number])]
+    )
     judge = classifier.committed(dataset)
     test_outputs = train_features = nearest_features = None
     say(f"real images: nearest training images of {number} test images, about {_seconds(30, number)} s")
@@ -185,8 +191,8 @@ def _sample_quality(
     if real.classifier is not None and real.train_features is not None and real.nearest_features is not None:
         near = nearest(real.classifier.features(samples), real.train_features)
         result["memorisation"]["features"] = _copies(memorisation(near, real.nearest_features), near)
-    closest = np.argsort(near.distance, kind="stable")[:PAIRS]
-    return result, (samples[closest], real.dataset.train[near.index[closest]])
+    closest = np.argsort(near.distances, kind="stable")[:PAIRS]
+    return result, (samples[closest], real.dataset.train[near.indices[closest]])
 
 
 def _distribution(real: Real, images: data.Images) -> dict[str, Any]:
@@ -239,9 +245,10 @@ def _describe_classifier(real: Real) -> dict[str, Any] | None:
 
 def _copies(found: Memorisation, near: Nearest) -> dict[str, Any]:
     """The numbers, and the closest pairs: number of the sample, of the training image, and their distance."""
-    closest = np.argsort(near.distance, kind="stable")[:PAIRS]
+    closest = np.argsort(near.distances, kind="stable")[:PAIRS]
     pairs = [
-        {"sample": int(i), "train": int(near.index[i]), "distance": float(near.distance[i])} for i in closest
+        {"sample": int(i), "train": int(near.indices[i]), "distance": float(near.distances[i])}
+        for i in closest
     ]
     return found._asdict() | {"closest": pairs}
 

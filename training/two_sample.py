@@ -1,4 +1,4 @@
-"""Can a network that is trained to tell generated images from real ones do so? (Lopez-Paz and Oquab 2017)"""
+"""A network that is trained to tell generated images from real ones: can it (Lopez-Paz and Oquab 2017)?"""
 
 import keras
 import numpy as np
@@ -32,17 +32,15 @@ def auroc(low: npt.ArrayLike, high: npt.ArrayLike) -> float:
     return float((below + not_above).mean() / (2 * len(negatives)))
 
 
-def two_sample_auroc(
-    real: data.Images, generated: data.Images, seed: int = 0, epochs: int = EPOCHS
-) -> float:
+def two_sample_auroc(real: data.Images, generated: data.Images, seed: int = 0, epochs: int = EPOCHS) -> float:
     """Train a small network on half of the images and return its AUROC on the other half.
 
-    0.5: it cannot tell generated from real; 1: it always can. A weak judge on purpose, of two convolutions and
-    seconds of training: what it finds, anybody can see. Deterministic on one machine.
+    0.5: it cannot tell generated from real; 1: it always can. A weak judge on purpose, of two convolutions
+    and seconds of training: what it finds, anybody can see. Deterministic on one machine.
 
     Args:
         real: (N, H, W) or (N, H, W, C), in [0, 1]; N at least 4.
-        generated: (M, ...) of the same shape, at the same 8-bit levels: or else the rounding tells them apart.
+        generated: (M, ...) of the same shape, at 8-bit levels too: or else the rounding tells them apart.
         seed: of the halves, the initial weights and the order of images.
         epochs: passes over the training half.
     """
@@ -52,7 +50,7 @@ def two_sample_auroc(
     shuffled = [images[rng.permutation(len(images))] for images in (real, generated)]
     for half in (0, 1):
         parts = [images[half::2] for images in shuffled]
-        labels = np.repeat(np.float32([0, 1]), [len(part) for part in parts])
+        labels = np.repeat(np.array([0, 1], np.float32), [len(part) for part in parts])
         halves.append((np.concatenate(parts), labels))
     judge = _judge(real.shape[1:])
     judge.compile(

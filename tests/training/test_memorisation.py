@@ -13,15 +13,15 @@ def test_the_nearest_training_image_is_that_of_a_plain_search(monkeypatch):
     queries, train = rng.random((10, 4, 3), np.float32), rng.random((50, 4, 3), np.float32)
     distances = np.sqrt(((queries[:, None].astype(float) - train) ** 2).sum(axis=(2, 3)))
     found = nearest(queries, train)
-    np.testing.assert_array_equal(found.index, distances.argmin(axis=1))
-    np.testing.assert_allclose(found.distance, distances.min(axis=1), rtol=1e-6)
+    np.testing.assert_array_equal(found.indices, distances.argmin(axis=1))
+    np.testing.assert_allclose(found.distances, distances.min(axis=1), rtol=1e-6)
 
 
 def test_a_copy_has_distance_zero_and_names_its_original():
     train = np.random.default_rng(0).random((40, 28, 28), np.float32)
     found = nearest(train[[7, 31]], train)
-    assert found.index.tolist() == [7, 31]
-    assert found.distance.tolist() == [0, 0]
+    assert found.indices.tolist() == [7, 31]
+    assert found.distances.tolist() == [0, 0]
 
 
 def distances(*values):

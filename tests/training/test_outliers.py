@@ -8,7 +8,9 @@ pytestmark = pytest.mark.tensorflow
 
 @pytest.fixture(scope="module", params=[(28, 28), (30, 22, 3)], ids=["grey", "colour"])
 def images(request):
-    return np.random.default_rng(0).integers(0, 256, (40, *request.param)).astype(np.float32) / np.float32(255)
+    return np.random.default_rng(0).integers(0, 256, (40, *request.param)).astype(np.float32) / np.float32(
+        255
+    )
 
 
 def test_every_set_has_the_shape_of_the_images_and_8_bit_levels(images):
@@ -37,7 +39,9 @@ def test_inverted_and_flat_images_are_what_they_are_called(images):
 
 
 def test_shuffled_patches_are_the_same_patches_elsewhere():
-    image = np.arange(16, dtype=np.float32).repeat(4).reshape(1, 8, 8)  # pairs of rows differ from patch to patch
+    image = (
+        np.arange(16, dtype=np.float32).repeat(4).reshape(1, 8, 8)
+    )  # pairs of rows differ from patch to patch
     shuffled = outliers.shuffled_patches(image, np.random.default_rng(0))
 
     def patches(array):

@@ -118,7 +118,7 @@ def test_chunks_change_nothing_and_keep_the_memory_small(monkeypatch):
 
 
 def test_more_neighbours_than_images_are_refused():
-    with pytest.raises(ValueError, match="fewer than the images of either set. Received: 3"):
+    with pytest.raises(ValueError, match=r"fewer than the images of either set\. Received: 3"):
         quality.precision_recall_density_coverage(np.zeros((3, 1)), np.zeros((9, 1)), k=3)
 
 
