@@ -75,7 +75,11 @@ def kernel_distance(a: Array, b: Array) -> float:
     x, y = np.asarray(a, np.float64), np.asarray(b, np.float64)
 
     def kernel_sum(left: Array, right: Array) -> float:
-        return float(sum(((rows @ right.T / right.shape[1] + 1) ** 3).sum() for _, rows in _chunks(left)))
+        total = 0.0
+        for _, rows in _chunks(left):
+            base = rows @ right.T / right.shape[1] + 1
+            total += float(np.vdot(base, base * base))  # the third power, which ** computes far more slowly
+        return total
 
     def within(rows: Array) -> float:
         same = ((np.sum(rows**2, axis=1) / rows.shape[1] + 1) ** 3).sum()  # k(x, x), which the sum leaves out
