@@ -62,7 +62,6 @@ class Real:
     seed: int
     num_images: int  # N
     test: data.Images  # (N, ...), drawn without order from the test split, at 8-bit levels
-    test_index: npt.NDArray[np.int64]  # (N,), where they stand in the split
     classifier: Classifier | None
     test_outputs: Outputs | None  # of `test`
     train_features: npt.NDArray[np.float32] | None  # of all training images
@@ -160,7 +159,7 @@ def describe_real(dataset: data.Dataset, seed: int, num_images: int = NUM_IMAGES
         test_outputs, train_features = judge.outputs(test), judge.features(dataset.train)
         nearest_features = nearest(test_outputs.features, train_features)
     real = Real(
-        dataset, seed, number, test, index, judge, test_outputs, train_features, nearest_pixels,
+        dataset, seed, number, test, judge, test_outputs, train_features, nearest_pixels,
         nearest_features, floor={},
     )  # fmt: skip
     say(f"real images: training against test images, about {_seconds(25, number)} s")
@@ -237,10 +236,10 @@ def _outliers(real: Real, score: outliers.Score) -> dict[str, Any]:
 
 def _describe_classifier(real: Real) -> dict[str, Any] | None:
     labels = real.dataset.labels
-    if real.classifier is None or real.test_outputs is None or labels is None:
+    if real.classifier is None or labels is None:
         return None
-    right = real.test_outputs.probabilities.argmax(axis=1) == labels.test[real.test_index]
-    return {"sha256": real.classifier.sha256, "test_accuracy": float(right.mean())}
+    accuracy = real.classifier.accuracy(real.dataset.test, labels.test)
+    return {"sha256": real.classifier.sha256, "test_accuracy": accuracy}
 
 
 def _copies(found: Memorisation, near: Nearest) -> dict[str, Any]:

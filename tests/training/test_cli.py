@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import subprocess
 import sys
@@ -118,3 +119,26 @@ def test_own_images_are_trained_on_described_and_found_again(
     np.savez(tmp_path / "other.npz", images=1 - tiny_dataset.train)
     with pytest.raises(DataError, match="not what this run was trained on"):
         run("evaluate", "runs/tiny", "--data", "other.npz")
+
+
+@pytest.mark.tensorflow
+def test_classifier_trains_one_beside_the_shipped_one_and_says_how_good_it_is(
+    tiny_dataset, tmp_path, monkeypatch
+):
+    import hashlib
+
+    from training import classifier, data
+
+    halves = [(split[:, :3].sum(axis=(1, 2)) > split[:, 3:].sum(axis=(1, 2))).astype("int64")
+              for split in (tiny_dataset.train, tiny_dataset.validation, tiny_dataset.test)]  # fmt: skip
+    labelled = dataclasses.replace(tiny_dataset, labels=data.Labels(("low", "high"), *halves))
+    monkeypatch.setattr(data, "load", lambda name, folder: labelled)
+    monkeypatch.chdir(tmp_path)
+    shipped = (classifier.FOLDER / "fashion-mnist.npz").read_bytes()
+    done = CliRunner().invoke(cli, ["classifier"], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    written = (tmp_path / "runs" / "classifier-squares.npz").read_bytes()
+    assert f"SHA-256 {hashlib.sha256(written).hexdigest()}, not that of the classifier shipped" in done.output
+    accuracy = float(done.output.split("test accuracy ")[1].split()[0])
+    assert accuracy > 0.75  # 0.5 by chance, of 40 images
+    assert (classifier.FOLDER / "fashion-mnist.npz").read_bytes() == shipped
