@@ -71,7 +71,8 @@ def fit(config: Path, data_folder: Path | None, out: Path | None) -> None:
 @click.option(
     "--full", is_flag=True, help="L_500 on all test images and L_5000 on 1,000: the figures of a card."
 )
-def evaluate(run: Path, data_folder: Path | None, as_json: bool, full: bool) -> None:
+@click.option("--quality", is_flag=True, help="Measure the quality of samples too; takes some minutes.")
+def evaluate(run: Path, data_folder: Path | None, as_json: bool, full: bool, quality: bool) -> None:
     """Measure the model of RUN on the test split; fit its prior first, if it has one to fit."""
     from training import data
     from training.evaluate import evaluate as run_evaluate
@@ -80,7 +81,7 @@ def evaluate(run: Path, data_folder: Path | None, as_json: bool, full: bool) -> 
     experiment, vae, recorded = load_run(run)
     dataset = data.load_again(experiment, data_folder, recorded)
     report = functools.partial(click.echo, err=as_json)
-    metrics = run_evaluate(experiment, vae, dataset, run, full=full, report=report)
+    metrics = run_evaluate(experiment, vae, dataset, run, full=full, quality=quality, report=report)
     if as_json:
         click.echo(json.dumps(metrics, indent=2))
         return

@@ -16,9 +16,11 @@ from training import bounds, data, objectives, priors
 from training.config import Config
 from training.errors import RunError
 from training.fit import make_deterministic, weights_sha256, write_json
+from training.report import quality_report
 from training.vae import VariationalAutoencoder
 
 METRICS = "metrics.json"
+NEAREST = "nearest.png"
 QUANTILES = (0.01, 0.025, 0.05, 0.25, 0.5, 0.75, 0.95, 0.975, 0.99)
 ACTIVE_VARIANCE = 0.01  # Burda et al. 2016: an axis is active if Var_x(E_q[z]) exceeds this
 MAX_CODE = 8.0  # what the service lets a request ask for, on either side of zero
@@ -35,6 +37,7 @@ def evaluate(
     run: Path,
     *,
     full: bool = False,
+    quality: bool = False,
     report: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Any]:
     """Measure a trained model and write ``metrics.json``; first fit its prior, if that has not been done.
@@ -45,6 +48,7 @@ def evaluate(
         dataset: the images; this is where the test split is read.
         run: the run folder.
         full: measure the bounds on all test images and with up to 5,000 draws, which takes long.
+        quality: measure the quality of samples and reconstructions, which takes some minutes.
         report: called with a line now and then.
 
     Returns:
@@ -64,6 +68,8 @@ def evaluate(
         "bounds": bounds.bounds(vae, prior, dataset.test, plan, report),
         "axes": aggregate_posterior(vae, dataset.train, config.seed),
     }
+    if quality:
+        metrics["quality"] = sample_quality(vae, prior, dataset, config.seed, run / NEAREST, report)
     try:
         write_json(run / METRICS, metrics)
     except OSError as error:
@@ -78,6 +84,50 @@ def load_metrics(run: Path, weights: str) -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     return metrics if metrics.get("weights_sha256") == weights else None
+
+
+def sample_quality(
+    vae: VariationalAutoencoder,
+    prior: priors.Prior,
+    dataset: data.Dataset,
+    seed: int,
+    figure: Path,
+    report: Callable[[str], None] = lambda _: None,
+) -> dict[str, Any]:
+    """Return what ``report.quality_report`` says of samples from the prior: their means, and draws.
+
+    Args:
+        vae: the trained model.
+        prior: what codes are drawn from.
+        dataset: the images; the test split is read.
+        seed: of the codes, the noise and every choice.
+        figure: where the samples nearest to a training image are drawn.
+        report: called with a line for each part.
+    """
+    rng = np.random.default_rng(seed)
+    likelihood = vae.likelihood
+
+    def decoded(z: Array) -> Array:
+        parts = [likelihood.mean(vae.decoder(rows, training=False)) for rows in data.batches(z, BATCH)]
+        return np.concatenate([np.asarray(part) for part in parts])
+
+    def means(count: int) -> Array:
+        return decoded(prior.draw(count, rng))
+
+    def draws(count: int) -> Array:
+        parts = []
+        for z in data.batches(prior.draw(count, rng), BATCH):
+            noise = rng.uniform(1e-6, 1 - 1e-6, (len(z), *likelihood.noise_shape(dataset.image_shape)))
+            parts.append(likelihood.draw(vae.decoder(z, training=False), noise.astype(np.float32)))
+        return np.concatenate([np.asarray(part) for part in parts])
+
+    def reconstruct(images: Array) -> Array:
+        encoded = [vae.encoder(batch, training=False)[0] for batch in data.batches(images, BATCH)]
+        return decoded(np.concatenate([np.asarray(z_mean) for z_mean in encoded]))
+
+    generators = {"mean": means, "draw": draws}
+    measured = quality_report(dataset, generators, reconstruct, seed, figure=figure, say=report)
+    return {"prior": prior.name} | measured
 
 
 def reconstruction_metrics(

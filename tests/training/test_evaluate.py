@@ -124,6 +124,18 @@ def test_a_fitted_prior_is_the_one_that_the_bounds_are_measured_with(
     assert len(lines) == 1  # read back, not fitted again
 
 
+def test_the_quality_of_samples_is_measured_where_it_is_asked_for(tiny_config, vae, tiny_dataset, tmp_path):
+    metrics = evaluate.evaluate(tiny_config, vae, tiny_dataset, tmp_path, quality=True)
+    quality = metrics["quality"]
+    assert quality["prior"] == "standard_normal"
+    assert quality["num_images"] == len(tiny_dataset.test)
+    assert set(quality["samples"]) == {"mean", "draw"}
+    # A draw adds noise of standard deviation 0.7 to every pixel: it lies far from everything.
+    means, draws = (quality["samples"][render]["memorisation"]["pixels"] for render in ("mean", "draw"))
+    assert draws["median"] > 1.5 * means["median"]
+    assert (tmp_path / evaluate.NEAREST).is_file()
+
+
 def test_a_report_that_is_broken_or_of_other_weights_is_not_used(vae, tiny_config, tiny_dataset, tmp_path):
     assert evaluate.load_metrics(tmp_path, "none") is None
     evaluate.evaluate(tiny_config, vae, tiny_dataset, tmp_path)
