@@ -3,13 +3,14 @@
 import functools
 import json
 import os
+import shlex
 import sys
 from pathlib import Path
 
 import click
 
 from training import config as configs
-from training.errors import ConfigError, DataError, TrainingError
+from training.errors import ConfigError, DataError, Interrupted, TrainingError
 
 EXIT_FAILURE = 1
 EXIT_USAGE = 2
@@ -44,8 +45,13 @@ def cli() -> None:
 @click.argument("config", type=click.Path(path_type=Path))
 @DATA_OPTION
 @click.option("--out", type=click.Path(path_type=Path), help="Run folder to create; runs/NAME if not given.")
-def fit(config: Path, data_folder: Path | None, out: Path | None) -> None:
-    """Train the model that CONFIG, a TOML file, describes."""
+@click.option("--resume", is_flag=True, help="Go on from the run folder's checkpoint, as if never stopped.")
+def fit(config: Path, data_folder: Path | None, out: Path | None, resume: bool) -> None:
+    """Train the model that CONFIG, a TOML file, describes.
+
+    Ctrl-C stops after the step under way; --resume goes on from the last whole epoch, to the same weights. A
+    second Ctrl-C ends at once.
+    """
     experiment = configs.load(config)
     from training import data
     from training.fit import fit as run_fit
@@ -58,8 +64,16 @@ def fit(config: Path, data_folder: Path | None, out: Path | None) -> None:
         f"{experiment.name}: {len(dataset.train)} training and {len(dataset.validation)} validation images "
         f"from {dataset.source}"
     )
-    result = run_fit(experiment, dataset, out)
-    click.echo(f"loss {result['loss']:.4f}, val_loss {result['val_loss']:.4f}, KL {result['kl']:.2f} nats")
+    try:
+        result = run_fit(experiment, dataset, out, resume=resume)
+    except Interrupted as interrupted:
+        words = ["vitrine-train", "fit", str(config), "--resume", "--out", str(out)]
+        if data_folder is not None:
+            words += ["--data", str(data_folder)]
+        click.echo(f"vitrine-train: {interrupted}; to go on: {shlex.join(words)}", err=True)
+        sys.exit(128 + interrupted.signal)  # as a shell reports a process that a signal ended
+    losses = f"loss {result['loss']:.4f}, val_loss {result['val_loss']:.4f}"
+    click.echo(f"epoch {result['epoch']}: {losses}, KL {result['kl']:.2f} nats")
     click.echo(f"weights {result['weights_sha256']}")
     click.echo(f"written to {out}; next: vitrine-train evaluate {out}")
 

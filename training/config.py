@@ -18,6 +18,7 @@ OPTIMIZERS = ("adam", "nadam")
 NETWORKS = ("dense", "conv", "residual", "spatial")
 AXIS_ORDERS = ("canonical", "as-trained")
 SCHEDULES = ("constant", "cosine")
+KEPT = ("last", "best")
 OBJECTIVES = ("textbook", "elbo", "iwae", "dreg")
 LIKELIHOODS = (  # training.likelihoods.NAMES, which cannot be asked without loading TensorFlow
     "gaussian",
@@ -60,6 +61,8 @@ class Config:
         ema_momentum: momentum of the average of the weights, which then stands for them in validation and in
             the result; 0: no average.
         epochs: passes over the training split.
+        keep: the weights that are the result: those of the ``last`` epoch, or of the ``best`` one, by the
+            bound on validation after KL warm-up.
         batch_size: images in one step.
         seed: the one source of randomness: initial weights, order of images, posterior draws.
         k: draws of q(z given x) for each image, of ``iwae`` and ``dreg``.
@@ -104,6 +107,7 @@ class Config:
     spatial_channels: int = 0
     learning_rate_schedule: str = "constant"
     ema_momentum: float = 0.0
+    keep: str = "last"
     k: int = 1
     beta: float = 1.0
     kl_warmup_epochs: int = 0
@@ -198,6 +202,9 @@ class Config:
             _require(0 <= value < math.inf, field, "zero or more, and finite", value)
             alone = self.objective == "elbo" or value == usual
             _require(alone, field, f"{usual} unless the objective is elbo", value)
+        _require(self.keep in KEPT, "keep", f"one of {KEPT}", self.keep)
+        rateable = self.keep == "last" or self.kl_warmup_epochs < self.epochs
+        _require(rateable, "keep", "last, as KL is warmed up to the end", self.keep)
         if self.objective == "textbook":
             _require(
                 self.likelihood == "gaussian" and self.likelihood_variance == 0.5,

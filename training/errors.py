@@ -4,6 +4,7 @@
   - ConfigError: the experiment file
   - DataError: the images
   - RunError: the folder of a run, or the place an export goes to
+  - Interrupted: a signal ended the run before its time
 """
 
 
@@ -21,3 +22,15 @@ class DataError(TrainingError):
 
 class RunError(TrainingError):
     """A run folder is missing or incomplete, or a destination cannot be written."""
+
+
+class Interrupted(TrainingError):
+    """A signal, Ctrl-C or SIGTERM, ended a run, which can be resumed.
+
+    Args:
+        signal: its number.
+    """
+
+    def __init__(self, signal: int) -> None:
+        super().__init__(f"stopped by signal {signal}")
+        self.signal = signal

@@ -1,14 +1,19 @@
 """Pictures of a training run."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
 import matplotlib
+import matplotlib.image
 import numpy as np
+import numpy.typing as npt
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from training.data import Images
+
+Array = npt.NDArray[np.float32]
 
 UNITS = {
     "textbook": {
@@ -46,7 +51,57 @@ def training_curves(history: dict[str, list[float]], objective: str, title: str,
         axes.spines[["top", "right"]].set_visible(False)
         axes.legend(frameon=False)
     figure.suptitle(f"{title}: {history['val_loss'][-1]:.4g} on validation after {epochs[-1]} epochs")
-    figure.savefig(path, dpi=120)
+    _save(figure, path)
+
+
+def axes_spectrum(kl_per_axis: Array, title: str, path: Path) -> None:
+    """Draw the KL of each latent axis, the largest first, to a PNG: how many axes the model uses.
+
+    Args:
+        kl_per_axis: nats, (D,).
+        title: name of the run.
+        path: where the PNG goes.
+    """
+    matplotlib.use("Agg")
+    figure = Figure(figsize=(6, 3.4), layout="constrained")
+    axes = figure.subplots()
+    order = np.argsort(-kl_per_axis)
+    places = np.arange(len(order))
+    axes.bar(places, kl_per_axis[order], color="tab:blue")
+    if len(order) <= 40:  # beyond that the numbers would overlap
+        axes.set_xticks(places, [str(axis) for axis in order], fontsize=8)
+    axes.set(title=f"{title}: KL by axis, nats per image", xlabel="latent axis")
+    axes.grid(alpha=0.3, axis="y")
+    axes.spines[["top", "right"]].set_visible(False)
+    _save(figure, path)
+
+
+def sample_sheet(samples: Array, images: Array, reconstructions: Array, path: Path) -> None:
+    """Draw generated images, and beside them real ones next to their reconstructions, to a PNG.
+
+    One pixel of an image is two of the sheet; [0, 1] is black to white, and values outside it are clipped.
+
+    Args:
+        samples: (N, H, W) or (N, H, W, C), filled in row by row.
+        images: (M, H, W) or (M, H, W, C), one under the other.
+        reconstructions: of `images`, to the right of each.
+        path: where the PNG goes.
+    """
+    rows = len(images)
+    columns = math.ceil(len(samples) / rows)
+    height, width, *channels = samples.shape[1:]
+    blank = np.ones((rows * columns - len(samples), *samples.shape[1:]), samples.dtype)
+    cells = np.concatenate([samples, blank]).reshape(rows, columns, height, width, *channels)
+    gap = np.ones((rows, 1, height, width, *channels), samples.dtype)
+    cells = np.concatenate([cells, gap, images[:, None], reconstructions[:, None]], axis=1)
+    sheet = np.swapaxes(cells, 1, 2).reshape(rows * height, (columns + 3) * width, *channels)
+    pixels = np.rint(np.clip(sheet, 0, 1) * 255).astype(np.uint8)
+    pixels = pixels.repeat(2, axis=0).repeat(2, axis=1)
+    if pixels.ndim == 2 or pixels.shape[-1] == 1:
+        pixels = np.broadcast_to(pixels.reshape(*pixels.shape[:2], 1), (*pixels.shape[:2], 3))
+    temporary = path.with_suffix(".tmp")
+    matplotlib.image.imsave(temporary, np.ascontiguousarray(pixels), format="png")
+    temporary.replace(path)
 
 
 def nearest_training_images(pairs: Mapping[str, tuple[Images, Images]], path: Path) -> None:
@@ -67,4 +122,11 @@ def nearest_training_images(pairs: Mapping[str, tuple[Images, Images]], path: Pa
         axes.imshow(strip, cmap="gray_r", vmin=0, vmax=1, interpolation="nearest")
         axes.set_title(f"{name}: samples, and below each its nearest training image", fontsize=9)
         axes.set_axis_off()
-    figure.savefig(path, dpi=120)
+    _save(figure, path)
+
+
+def _save(figure: Figure, path: Path) -> None:
+    """Write a PNG, whole or not at all."""
+    temporary = path.with_suffix(".tmp")
+    figure.savefig(temporary, dpi=120, format="png")
+    temporary.replace(path)

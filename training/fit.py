@@ -1,12 +1,19 @@
 """A training run, told top to bottom.
 
-A run folder holds all that is known of it:
+A run folder holds all that is known of it. As training goes, after every epoch:
 
     config.json       the resolved experiment
     history.json      every epoch's numbers
-    environment.json  data, seed, library versions, processor, and the digest of the weights
+    last.npz          the checkpoint to resume from
+    best.npz          the weights that validation found best
+    curves.png        losses by epoch
+    axes.png          KL by latent axis
+    samples.png       generated images; validation images and their reconstructions
+
+and at its end:
+
     weights.weights.h5
-    curves.png
+    environment.json  data, seed, library versions, processor, and the digest of the weights
 """
 
 import contextlib
@@ -15,78 +22,229 @@ import json
 import math
 import os
 import platform
-import sys
+import time
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
-from training import data
+from training import checkpoints, data
 from training.config import Config, from_dict
 from training.errors import RunError
+from training.progress import (
+    Measure,
+    ProgressLine,
+    StopOnSignal,
+    ValidateAveraged,
+    Warnings,
+    averaged_weights,
+    on_terminal,
+)
 from training.vae import KLWarmUp, VariationalAutoencoder
+
+Array = npt.NDArray[np.float32]
 
 WEIGHTS = "weights.weights.h5"
 ENVIRONMENT = "environment.json"
+HISTORY = "history.json"
 LIBRARIES = ("tensorflow", "keras", "numpy")
+SHEET_SAMPLES = 35  # five rows of seven, beside five reconstructions
+SHEET_IMAGES = 5
+PICTURES_SHARE = 0.03  # of the time that training takes
 
 
-def fit(config: Config, dataset: data.Dataset, out: Path, *, progress: bool | None = None) -> dict[str, Any]:
+def fit(
+    config: Config,
+    dataset: data.Dataset,
+    out: Path,
+    *,
+    progress: bool | None = None,
+    resume: bool = False,
+) -> dict[str, Any]:
     """Train one model and write its run folder.
 
-    The same configuration, data, machine and library versions give the same weights, bit for bit. Another
-    processor or another TensorFlow may round differently: the numbers then agree to about three digits.
+    The same configuration, data, machine and library versions give the same weights, bit for bit, whether
+    training was interrupted and resumed or not. Another processor or another TensorFlow may round
+    differently: the numbers then agree to about three digits.
 
     Args:
         config: the experiment.
         dataset: images; the test split is not touched.
-        out: the run folder; created. A run that did not finish there is overwritten.
-        progress: a moving bar (True), one line an epoch (False), or a bar if standard output is a
+        out: the run folder; created.
+        progress: a moving line (True), one line an epoch (False), or a moving one if standard output is a
             terminal (None).
+        resume: go on from the folder's checkpoint; from the start, if it came to none.
 
     Returns:
-        The last epoch's numbers and ``weights_sha256``.
+        The numbers of the epoch whose weights are kept, ``epoch``, counted from 1, and ``weights_sha256``.
 
     Raises:
-        RunError: the folder cannot be written or holds another run, or the loss stopped being a number.
+        RunError: the folder cannot be written, holds another run or nothing to resume, or the loss stopped
+            being a number.
+        Interrupted: Ctrl-C or SIGTERM came; the checkpoint of the last whole epoch is there.
     """
-    from training import figures  # matplotlib is needed here alone
-
-    if (out / ENVIRONMENT).exists():
-        raise RunError(f"{out}: holds a run already; remove it or name another folder by --out")
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        write_json(out / "config.json", config.as_dict())
-    except OSError as error:
-        raise RunError(f"{out}: cannot be written ({error.strerror or error})") from error
-
+    _check_folder(out, resume)
     make_deterministic(config.seed, kernels=not config.jit_compile)
     vae = VariationalAutoencoder(config, dataset.image_shape)
     vae.compile(optimizer=_optimizer(config, len(dataset.train)), jit_compile=config.jit_compile)
-    show_bar = sys.stdout.isatty() if progress is None else progress
-    history = vae.fit(
-        dataset.train,
-        epochs=config.epochs,
-        batch_size=config.batch_size,
-        validation_data=(dataset.validation,),
-        callbacks=_callbacks(config, len(dataset.train)),
-        verbose=1 if show_bar else 2,
-    ).history
-    if not all(math.isfinite(value) for values in history.values() for value in values):
-        raise RunError(f"{out}: the loss is no longer a number; try a smaller learning_rate")
-
-    digest = weights_sha256(vae)
+    state = checkpoints.Progress(0, {}, None)
+    if (out / checkpoints.LAST).exists():
+        finished = (out / ENVIRONMENT).exists()
+        state = checkpoints.resume(out / checkpoints.LAST, vae, config, dataset, finished=finished)
     try:
+        out.mkdir(parents=True, exist_ok=True)
+        (out / ENVIRONMENT).unlink(missing_ok=True)  # an extended run is unfinished again
+        write_json(out / "config.json", config.as_dict())
+        state = _train(vae, config, dataset, out, state, on_terminal() if progress is None else progress)
+        kept = state.epoch
+        if config.keep == "best":
+            kept = checkpoints.load_best(out / checkpoints.BEST, vae)
+        digest = weights_sha256(vae)
         vae.save_weights(out / WEIGHTS)
-        write_json(out / "history.json", history)
-        figures.training_curves(history, config.objective, config.name, out / "curves.png")
-        write_json(out / ENVIRONMENT, environment(config, dataset, digest))  # last: it marks the run finished
+        recorded = environment(config, dataset, digest) | {"epoch": kept}
+        write_json(out / ENVIRONMENT, recorded)  # last: it marks the run finished
     except OSError as error:
         raise RunError(f"{out}: cannot be written ({error.strerror or error})") from error
-    return {name: values[-1] for name, values in history.items()} | {"weights_sha256": digest}
+    numbers = {name: values[kept - 1] for name, values in state.history.items()}
+    return numbers | {"epoch": kept, "weights_sha256": digest}
+
+
+def _check_folder(out: Path, resume: bool) -> None:
+    checkpoint = out / checkpoints.LAST
+    if resume and not (out / "config.json").exists():
+        raise RunError(f"{out}: nothing to resume; leave --resume out to begin")
+    if resume and (out / ENVIRONMENT).exists() and not checkpoint.exists():
+        raise RunError(f"{out}: finished, and without a checkpoint to go on from; name another by --out")
+    if resume:
+        return
+    if (out / ENVIRONMENT).exists():
+        raise RunError(f"{out}: holds a run already; remove it or name another folder by --out")
+    if checkpoint.exists():
+        raise RunError(f"{out}: holds an unfinished run; go on with --resume, remove it, or name another")
+
+
+def _train(
+    vae: VariationalAutoencoder,
+    config: Config,
+    dataset: data.Dataset,
+    out: Path,
+    state: checkpoints.Progress,
+    moving: bool,
+) -> checkpoints.Progress:
+    """Run the epochs that remain; the model then has its last weights, averaged if they are."""
+    if state.epoch == config.epochs:  # stopped between the last epoch and its writing down
+        vae.optimizer.finalize_variable_values(vae.trainable_variables)
+        return state
+    measure = Measure(config, dataset.validation)
+    record = Record(config, dataset, out, state, measure)
+    line = ProgressLine(config, len(dataset.train), state.epoch, moving, measure)
+    stop = StopOnSignal()
+    callbacks = [keras.callbacks.TerminateOnNaN(), ValidateAveraged()]
+    if config.kl_warmup_epochs:
+        batches = math.ceil(len(dataset.train) / config.batch_size)
+        warm_up = KLWarmUp(config.beta, config.kl_warmup_epochs * batches)
+        warm_up.seen = state.epoch * batches
+        callbacks.append(warm_up)
+    callbacks += [measure, record, line, Warnings(config, measure, record.history), stop]
+    with stop, contextlib.closing(line):
+        vae.fit(
+            dataset.train,
+            initial_epoch=state.epoch,
+            epochs=config.epochs,
+            batch_size=config.batch_size,
+            validation_data=(dataset.validation,),
+            callbacks=callbacks,
+            verbose=0,
+        )
+    return record.state
+
+
+class Record(keras.callbacks.Callback):  # type: ignore[misc]  # Keras publishes no types
+    """Writes an epoch down when it ends: checkpoints, history, pictures.
+
+    Args:
+        config: the experiment.
+        dataset: its training and validation images are used.
+        out: the run folder.
+        state: where training begins.
+        measure: runs before this callback.
+
+    Attributes:
+        history: one number an epoch; grows.
+        state: after the latest epoch.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        dataset: data.Dataset,
+        out: Path,
+        state: checkpoints.Progress,
+        measure: Measure,
+    ) -> None:
+        super().__init__()
+        self.config = config
+        self.dataset = dataset
+        self.out = out
+        self.state = state
+        self.history = state.history
+        self.measure = measure
+        self.began = time.monotonic()
+        self.drawing = 0.0  # seconds
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
+        """Write; the best weights before the state that says which epoch they are of."""
+        for name, value in logs.items():
+            self.history.setdefault(name, []).append(value)
+        best = self._best_epoch()
+        if best == epoch + 1:
+            with averaged_weights(self.model):
+                checkpoints.save_best(self.out / checkpoints.BEST, self.model, best)
+        self.state = checkpoints.Progress(epoch + 1, self.history, best)
+        path = self.out / checkpoints.LAST
+        checkpoints.save_last(path, self.model, self.config, self.dataset, self.state)
+        write_json(self.out / HISTORY, self.history)
+        last = epoch + 1 == self.config.epochs
+        if last or self.drawing <= PICTURES_SHARE * (time.monotonic() - self.began):
+            self._draw()
+
+    def _best_epoch(self) -> int | None:
+        """Return the epoch, from 1, with the best bound on validation of those at the full weight of KL."""
+        losses = self.history["val_loss"][self.config.kl_warmup_epochs :]
+        return int(np.argmin(losses)) + self.config.kl_warmup_epochs + 1 if losses else None
+
+    def _draw(self) -> None:
+        """Draw all pictures. The codes come from a generator of their own: training's are not touched."""
+        from training import figures  # matplotlib is needed here alone
+
+        began = time.monotonic()
+        name = self.config.name
+        figures.training_curves(self.history, self.config.objective, name, self.out / "curves.png")
+        figures.axes_spectrum(self.measure.kl_per_axis, name, self.out / "axes.png")
+        images = self.dataset.validation[:SHEET_IMAGES]
+        with averaged_weights(self.model):
+            z_mean, _ = self.model.encoder(images, training=False)
+            codes = _prior_codes(self.model, SHEET_SAMPLES, z_mean.shape[-1], self.config.seed)
+            decoded = self.model.decoder(np.concatenate([codes, z_mean]), training=False)
+            pictures = keras.ops.convert_to_numpy(self.model.likelihood.mean(decoded))
+        samples, reconstructions = pictures[:SHEET_SAMPLES], pictures[SHEET_SAMPLES:]
+        figures.sample_sheet(samples, images, reconstructions, self.out / "samples.png")
+        self.drawing += time.monotonic() - began
+
+
+def _prior_codes(vae: VariationalAutoencoder, num: int, latent_dim: int, seed: int) -> Array:
+    """Return codes of the prior that the model trains with, (num, D); the same for the same seed and weights."""
+    generator = np.random.default_rng(seed)
+    noise = generator.standard_normal((num, latent_dim), dtype=np.float32)
+    if vae.vamp is None:
+        return noise
+    mean, log_var = (v.numpy() for v in vae.encoder(vae.vamp.pseudo_images(), training=False))
+    component = generator.integers(len(mean), size=num)
+    return np.asarray(mean[component] + np.exp(log_var[component] / 2) * noise)
 
 
 def make_deterministic(seed: int, *, kernels: bool = True) -> None:
@@ -183,16 +341,6 @@ def machine() -> dict[str, Any]:
         "system": platform.system(),
         "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "default"),
     }
-
-
-def _callbacks(config: Config, num_images: int) -> list[keras.callbacks.Callback]:
-    callbacks = [keras.callbacks.TerminateOnNaN()]
-    if config.ema_momentum:
-        callbacks.append(keras.callbacks.SwapEMAWeights(swap_on_epoch=True))
-    if config.kl_warmup_epochs:
-        batches = math.ceil(num_images / config.batch_size)
-        callbacks.append(KLWarmUp(config.beta, config.kl_warmup_epochs * batches))
-    return callbacks
 
 
 def _optimizer(config: Config, num_images: int) -> keras.optimizers.Optimizer:

@@ -13,7 +13,8 @@ from training.errors import RunError  # noqa: E402
 def test_a_run_folder_holds_what_is_known_of_the_run(tiny_run, tiny_config):
     assert json.loads((tiny_run / "config.json").read_text())["seed"] == tiny_config.seed
     history = json.loads((tiny_run / "history.json").read_text())
-    assert set(history) == {p + n for p in ("", "val_") for n in ("loss", "reconstruction", "kl")}
+    losses = {p + n for p in ("", "val_") for n in ("loss", "reconstruction", "kl")}
+    assert set(history) == losses | {"val_elbo", "val_bits_per_dim", "active_axes"}
     assert all(len(values) == tiny_config.epochs for values in history.values())
     recorded = json.loads((tiny_run / "environment.json").read_text())
     assert recorded["libraries"]["tensorflow"].startswith("2.")
