@@ -6,7 +6,8 @@ import pytest
 
 pytestmark = pytest.mark.tensorflow
 
-from training import evaluate, fit, progress  # noqa: E402
+from training import bounds, fit, progress  # noqa: E402
+from training.priors import StandardNormal  # noqa: E402
 
 
 def test_the_textbooks_bound_follows_from_its_loss():
@@ -31,7 +32,8 @@ def test_the_bound_that_is_shown_is_the_one_that_evaluation_reports(
     config = dataclasses.replace(tiny_config, objective=objective)
     found = fit.fit(config, tiny_dataset, tmp_path / "run", progress=False)
     _, vae, _ = fit.load_run(tmp_path / "run")
-    row = evaluate.bounds(vae, np.repeat(tiny_dataset.validation, 20, axis=0), draws=(1,))["log_p_x"][0]
+    images = np.repeat(tiny_dataset.validation, 20, axis=0)
+    row = bounds.bounds(vae, StandardNormal(2), images, ((len(images), (1,)),))["log_p_x"][0]
     # Two sets of draws of q(z given x) for 32 images of 30 pixels: the standard error is near 0.05 nats.
     assert found["val_elbo"] == pytest.approx(row["nats"], abs=0.4)
     assert found["val_bits_per_dim"] == pytest.approx(row["bits_per_dim"], abs=0.02)
