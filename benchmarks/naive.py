@@ -16,7 +16,7 @@ from PIL import Image
 
 app = FastAPI()
 store = Path(__file__).resolve().parent.parent / "model_store"
-decoder = tf.saved_model.load(str(store / "fashion-dense" / "1" / "decoder"))
+decoder = tf.saved_model.load(str(store / "fashion-dense" / "2" / "decoder"))
 decode = decoder.signatures["decode"]
 
 
