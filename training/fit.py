@@ -237,7 +237,7 @@ class Record(keras.callbacks.Callback):  # type: ignore[misc]  # Keras publishes
 
 
 def _prior_codes(vae: VariationalAutoencoder, num: int, latent_dim: int, seed: int) -> Array:
-    """Return codes of the prior that the model trains with, (num, D); the same for the same seed and weights."""
+    """Return codes of the prior that the model trains with, (num, D): a function of seed and weights."""
     generator = np.random.default_rng(seed)
     noise = generator.standard_normal((num, latent_dim), dtype=np.float32)
     if vae.vamp is None:

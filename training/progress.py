@@ -182,7 +182,8 @@ class ProgressLine(keras.callbacks.Callback):  # type: ignore[misc]
         """Show what was measured."""
         measured = (
             f"ELBO {logs['val_elbo']:.1f} nats, {logs['val_bits_per_dim']:.3f} bits/dim, "
-            f"KL {logs['val_kl']:.2f} nats, {logs['active_axes']:.0f}/{len(self.measure.kl_per_axis)} axes active, "
+            f"KL {logs['val_kl']:.2f} nats, "
+            f"{logs['active_axes']:.0f}/{len(self.measure.kl_per_axis)} axes active, "
             f"{self.speed:.0f} images/s"
         )
         if self.moving:
