@@ -26,8 +26,9 @@ class Server:
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             text = self.log.read_text()
-            if text.count("Application startup complete") >= workers:
-                self.url = re.findall(r"Uvicorn running on (http://[^ ]+)", text)[0]
+            address = re.search(r"Uvicorn running on (http://[^ ]+)", text)
+            if address and text.count("Application startup complete") >= workers:
+                self.url = address[1]
                 return
             if self.process.poll() is not None:
                 break
