@@ -71,7 +71,6 @@ class Config:
         free_bits: nats that each axis may carry before it costs anything, of ``elbo``.
         mean_weight: weight of the mean image's squared error in training, nats for each squared unit, of
             ``elbo``: for a likelihood that could do with a poor mean image. Validation does not know it.
-        jit_compile: compile the training step by XLA: more memory, for many models less time.
         vamp_components: posteriors of learned pseudo-images whose mixture is the prior while the model trains
             (a VampPrior); 0: it is N(0, I). Of ``elbo`` without free bits.
         axis_order: ``canonical``: axes are published by falling KL, each in a stated direction (``axes``);
@@ -113,7 +112,6 @@ class Config:
     kl_warmup_epochs: int = 0
     free_bits: float = 0.0
     mean_weight: float = 0.0
-    jit_compile: bool = False
     vamp_components: int = 0
     axis_order: str = "canonical"
     prior_components: tuple[int, ...] = ()

@@ -19,7 +19,6 @@ and at its end:
 import contextlib
 import hashlib
 import json
-import math
 import os
 import platform
 import time
@@ -32,9 +31,10 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from training import checkpoints, data
+from training import checkpoints, data, loop
 from training.config import Config, from_dict
 from training.errors import RunError
+from training.loop import steps_per_epoch
 from training.progress import (
     Measure,
     ProgressLine,
@@ -44,7 +44,7 @@ from training.progress import (
     averaged_weights,
     on_terminal,
 )
-from training.vae import KLWarmUp, VariationalAutoencoder
+from training.vae import VariationalAutoencoder
 
 Array = npt.NDArray[np.float32]
 
@@ -88,9 +88,10 @@ def fit(
         Interrupted: Ctrl-C or SIGTERM came; the checkpoint of the last whole epoch is there.
     """
     _check_folder(out, resume)
-    make_deterministic(config.seed, kernels=not config.jit_compile)
+    make_deterministic(config.seed)
     vae = VariationalAutoencoder(config, dataset.image_shape)
-    vae.compile(optimizer=_optimizer(config, len(dataset.train)), jit_compile=config.jit_compile)
+    vae.compile(optimizer=_optimizer(config, len(dataset.train)), jit_compile=False)
+    vae.kl_warmup_steps = config.kl_warmup_epochs * steps_per_epoch(len(dataset.train), config.batch_size)
     state = checkpoints.Progress(0, {}, None)
     if (out / checkpoints.LAST).exists():
         finished = (out / ENVIRONMENT).exists()
@@ -144,21 +145,17 @@ def _train(
     line = ProgressLine(config, len(dataset.train), state.epoch, moving, measure)
     stop = StopOnSignal()
     callbacks = [keras.callbacks.TerminateOnNaN(), ValidateAveraged()]
-    if config.kl_warmup_epochs:
-        batches = math.ceil(len(dataset.train) / config.batch_size)
-        warm_up = KLWarmUp(config.beta, config.kl_warmup_epochs * batches)
-        warm_up.seen = state.epoch * batches
-        callbacks.append(warm_up)
     callbacks += [measure, record, line, Warnings(config, measure, record.history), stop]
     with stop, contextlib.closing(line):
-        vae.fit(
+        loop.train(
+            vae,
             dataset.train,
-            initial_epoch=state.epoch,
+            dataset.validation,
+            seed=config.seed,
             epochs=config.epochs,
             batch_size=config.batch_size,
-            validation_data=(dataset.validation,),
+            first_epoch=state.epoch,
             callbacks=callbacks,
-            verbose=0,
         )
     return record.state
 
@@ -247,18 +244,11 @@ def _prior_codes(vae: VariationalAutoencoder, num: int, latent_dim: int, seed: i
     return np.asarray(mean[component] + np.exp(log_var[component] / 2) * noise)
 
 
-def make_deterministic(seed: int, *, kernels: bool = True) -> None:
-    """Seed every generator that Keras, NumPy and Python use, and forbid kernels that race.
-
-    Args:
-        seed: the seed.
-        kernels: forbid them. Not for a step that XLA compiles: its kernels for processors do not race, and
-            Keras would silently leave it uncompiled.
-    """
+def make_deterministic(seed: int) -> None:
+    """Seed every generator that Keras, NumPy and Python use, and forbid kernels that race."""
     keras.backend.clear_session()  # layer names, and with them the order of weights, start afresh
     keras.utils.set_random_seed(seed)
-    if kernels:
-        tf.config.experimental.enable_op_determinism()
+    tf.config.experimental.enable_op_determinism()
 
 
 def load_run(run: Path) -> tuple[Config, VariationalAutoencoder, dict[str, Any]]:
@@ -346,7 +336,7 @@ def machine() -> dict[str, Any]:
 def _optimizer(config: Config, num_images: int) -> keras.optimizers.Optimizer:
     rate: Any = config.learning_rate
     if config.learning_rate_schedule == "cosine":
-        steps = config.epochs * math.ceil(num_images / config.batch_size)
+        steps = config.epochs * steps_per_epoch(num_images, config.batch_size)
         rising = max(1, steps // 20)
         rate = keras.optimizers.schedules.CosineDecay(
             0.01 * rate, steps - rising, alpha=0.01, warmup_target=rate, warmup_steps=rising

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from training import objectives
 from training.config import Config
 from training.errors import Interrupted, RunError
+from training.loop import steps_per_epoch
 from training.vae import VariationalAutoencoder
 
 MEASURED_IMAGES = 1_000  # of the validation split, for numbers by axis: a sixth of the cost of all
@@ -155,7 +156,7 @@ class ProgressLine(keras.callbacks.Callback):  # type: ignore[misc]
         """Start the clock, and the bar."""
         self.began = time.monotonic()
         if self.moving:
-            steps = math.ceil(self.num_images / self.config.batch_size)
+            steps = steps_per_epoch(self.num_images, self.config.batch_size)
             self.bar: Any = click.progressbar(
                 length=(self.config.epochs - self.first_epoch) * steps,
                 width=0,  # as wide as the terminal lets it be
@@ -167,13 +168,15 @@ class ProgressLine(keras.callbacks.Callback):  # type: ignore[misc]
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:  # noqa: ARG002
         """Say which epoch it is."""
         self.epoch_began = time.monotonic()
+        self.shown = 0
         if self.moving:
             self.bar.label = f"epoch {epoch + 1}/{self.config.epochs}"
 
     def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:  # noqa: ARG002
         """Move on."""
         if self.moving:
-            self.bar.update(1)
+            self.bar.update(batch + 1 - self.shown)
+            self.shown = batch + 1
 
     def on_test_begin(self, logs: Logs = None) -> None:  # noqa: ARG002
         """Take the time that training alone took."""

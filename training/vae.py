@@ -121,10 +121,14 @@ class VariationalAutoencoder(keras.Model):  # type: ignore[misc]  # Keras publis
         self.sampling = Sampling(config.k)
         self.vamp = VampPrior(config.vamp_components, image_shape) if config.vamp_components else None
         self.objective = config.objective
+        self.beta = config.beta
         self.free_bits = config.free_bits
         self.mean_weight = config.mean_weight
-        # Changed by KLWarmUp while training; a variable, so that the compiled step sees the change.
-        self.beta = keras.Variable(config.beta, trainable=False, name="beta")
+        self.kl_warmup_steps = 0
+        # Some thirty passes over memory become one: what follows the networks, and the gradients, costs as
+        # much as they do if it is not compiled. The networks themselves gain nothing by XLA.
+        self._compiled_objective = tf.function(self._objective, jit_compile=True)
+        self._compiled_update = tf.function(self._update, jit_compile=True)
         self.reconstruction_tracker = keras.metrics.Mean("reconstruction")
         self.kl_tracker = keras.metrics.Mean("kl")
 
@@ -147,83 +151,98 @@ class VariationalAutoencoder(keras.Model):  # type: ignore[misc]  # Keras publis
             outputs["log_prior"] = self.vamp(z, *self.encoder(self.vamp.pseudo_images()))
         return outputs
 
+    def kl_weight(self, step: Tensor) -> Tensor:
+        """Return the weight of KL at a training step, counted from 0: it rises in equal steps to beta."""
+        if not self.kl_warmup_steps:
+            return tf.constant(self.beta, tf.float32)
+        return self.beta * tf.minimum(1.0, tf.cast(step, tf.float32) / self.kl_warmup_steps)
+
     def compute_loss(
         self,
         x: Tensor = None,
         y: Tensor = None,  # noqa: ARG002  Keras' signature
         y_pred: Any = None,
         sample_weight: Tensor = None,  # noqa: ARG002
-        training: bool = True,
+        training: bool = False,  # noqa: ARG002  train_step has a way of its own
     ) -> Tensor:
-        """Return the scalar to minimise, and note its parts for the progress display.
-
-        For validation it is the bound itself: beta 1, no free bits, no weight on the mean image.
-        """
-        z_mean, z_log_var = y_pred["z_mean"], y_pred["z_log_var"]
-        if self.objective == "textbook":
-            objective = objectives.textbook(x, self.likelihood.mean(y_pred["decoded"]), z_mean, z_log_var)
-        elif self.objective == "elbo":
-            log_prob = self.likelihood.log_prob(x, y_pred["decoded"])
-            if self.vamp is not None:
-                beta = self.beta if training else 1.0
-                objective = objectives.negative_elbo_by_draws(
-                    log_prob, y_pred["z"], z_mean, z_log_var, y_pred["log_prior"], beta
-                )
-            else:
-                relaxed = {"beta": self.beta, "free_bits": self.free_bits} if training else {}
-                objective = objectives.negative_elbo(log_prob, z_mean, z_log_var, **relaxed)
-            if training and self.mean_weight:
-                squared = objectives.squared_error(x, self.likelihood.mean(y_pred["decoded"]))
-                objective = objective._replace(loss=objective.loss + self.mean_weight * squared)
-        else:
-            log_prob = self.likelihood.log_prob(x[None], y_pred["decoded"])
-            objective = objectives.negative_importance_weighted_bound(
-                log_prob, y_pred["z"], z_mean, z_log_var
-            )
-        return self._note(objective, x)
+        """Return the bound itself for validation, and note its parts: beta 1, and nothing that relaxes it."""
+        return self._note(self._compiled_objective(x, y_pred, tf.constant(1.0), False)[0], x)
 
     def train_step(self, data: Any) -> dict[str, Tensor]:
         """Take one step; with the doubly reparameterised gradients where they are asked for."""
-        if self.objective != "dreg":
-            return super().train_step(data)  # type: ignore[no-any-return]
         images, _, _ = keras.utils.unpack_x_y_sample_weight(data)
-        with tf.GradientTape(persistent=True) as tape:
+        with tf.GradientTape(persistent=self.objective == "dreg") as tape:
             outputs = self(images, training=True)
-            log_prob = self.likelihood.log_prob(images[None], outputs["decoded"])
-            objective, weights = objectives.doubly_reparameterised(
-                log_prob, outputs["z"], outputs["z_mean"], outputs["z_log_var"]
-            )
-        decoder, encoder = self.decoder.trainable_variables, self.encoder.trainable_variables
-        by_decoder = tape.gradient(objective.loss, decoder)
-        by_z = tape.gradient(objective.loss, outputs["z"])
-        by_encoder = tape.gradient(outputs["z"], encoder, output_gradients=weights[..., None] * by_z)
-        self.optimizer.apply_gradients(zip([*by_encoder, *by_decoder], [*encoder, *decoder], strict=True))
-        loss = self._note(objective, images)
-        self._loss_tracker.update_state(loss, sample_weight=keras.ops.shape(images)[0])
+            beta = self.kl_weight(self.optimizer.iterations.value)
+            objective, weights = self._compiled_objective(images, outputs, beta, True)
+        if self.objective == "dreg":
+            decoder, encoder = self.decoder.trainable_variables, self.encoder.trainable_variables
+            by_decoder = tape.gradient(objective.loss, decoder)
+            by_z = tape.gradient(objective.loss, outputs["z"])
+            by_encoder = tape.gradient(outputs["z"], encoder, output_gradients=weights[..., None] * by_z)
+            gradients, variables = [*by_encoder, *by_decoder], [*encoder, *decoder]
+        else:
+            variables = self.trainable_variables
+            gradients = tape.gradient(objective.loss, variables)
+        if not self.optimizer.built:
+            self.optimizer.build(self.trainable_variables)
+        by_variable = dict(zip((id(variable) for variable in variables), gradients, strict=True))
+        self._compiled_update([by_variable[id(variable)] for variable in self.trainable_variables])
+        self._loss_tracker.update_state(
+            self._note(objective, images), sample_weight=keras.ops.shape(images)[0]
+        )
         return self.get_metrics_result()  # type: ignore[no-any-return]
+
+    @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
+    def train_steps(self, images: Tensor, order: Tensor) -> None:
+        """Take one step for each row of `order`, all in one call: calls can cost as much as steps.
+
+        Args:
+            images: the training split.
+            order: (steps, B) int32, which images each step takes.
+        """
+        for step in tf.range(tf.shape(order)[0]):
+            self.train_step(tf.gather(images, order[step]))
+
+    def _objective(
+        self, images: Tensor, outputs: dict[str, Tensor], beta: Tensor, training: bool
+    ) -> tuple[objectives.Objective, Tensor]:
+        """Return what is minimised, and of ``dreg`` in training the draws' weights, of others nothing."""
+        decoded, z_mean, z_log_var = outputs["decoded"], outputs["z_mean"], outputs["z_log_var"]
+        nothing = tf.zeros(())
+        if self.objective == "textbook":
+            return objectives.textbook(images, self.likelihood.mean(decoded), z_mean, z_log_var), nothing
+        if self.objective == "elbo":
+            log_prob = self.likelihood.log_prob(images, decoded)
+            if self.vamp is not None:
+                objective = objectives.negative_elbo_by_draws(
+                    log_prob, outputs["z"], z_mean, z_log_var, outputs["log_prior"], beta
+                )
+            else:
+                free_bits = self.free_bits if training else 0.0
+                objective = objectives.negative_elbo(log_prob, z_mean, z_log_var, beta, free_bits)
+            if training and self.mean_weight:
+                squared = objectives.squared_error(images, self.likelihood.mean(decoded))
+                objective = objective._replace(loss=objective.loss + self.mean_weight * squared)
+            return objective, nothing
+        log_prob = self.likelihood.log_prob(images[None], decoded)
+        if training and self.objective == "dreg":
+            return objectives.doubly_reparameterised(log_prob, outputs["z"], z_mean, z_log_var)
+        bound = objectives.negative_importance_weighted_bound(log_prob, outputs["z"], z_mean, z_log_var)
+        return bound, nothing
+
+    def _update(self, gradients: list[Tensor]) -> None:
+        optimizer, momentum = self.optimizer, self.optimizer.ema_momentum
+        if optimizer.use_ema:
+            # Keras' average would hold on to the first weights for a thousand steps. After t steps this one
+            # has forgotten all but the last t / 9 or so; the rule is that of TensorFlow's own averages.
+            step = tf.cast(optimizer.iterations.value, tf.float32)
+            optimizer.ema_momentum = tf.minimum(momentum, (1.0 + step) / (10.0 + step))
+        optimizer.apply(gradients, self.trainable_variables)
+        optimizer.ema_momentum = momentum
 
     def _note(self, objective: objectives.Objective, images: Tensor) -> Tensor:
         batch_size = keras.ops.shape(images)[0]  # so that a smaller last batch weighs less
         self.reconstruction_tracker.update_state(objective.reconstruction, sample_weight=batch_size)
         self.kl_tracker.update_state(objective.kl, sample_weight=batch_size)
         return objective.loss
-
-
-class KLWarmUp(keras.callbacks.Callback):  # type: ignore[misc]  # Keras publishes no types
-    """Raises the weight of KL from 0 to beta, a little at every batch, and then leaves it there.
-
-    Args:
-        beta: where the weight ends.
-        num_batches: over how many batches.
-    """
-
-    def __init__(self, beta: float, num_batches: int) -> None:
-        super().__init__()
-        self.final = beta
-        self.num_batches = num_batches
-        self.seen = 0
-
-    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002  Keras' signature
-        """Set the weight for the batch to come."""
-        self.model.beta.assign(self.final * min(1.0, self.seen / max(1, self.num_batches)))
-        self.seen += 1

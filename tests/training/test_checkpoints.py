@@ -11,7 +11,7 @@ import pytest
 pytestmark = pytest.mark.tensorflow
 
 from tests.conftest import PROJECT  # noqa: E402
-from training import checkpoints, fit  # noqa: E402
+from training import checkpoints, fit, loop  # noqa: E402
 from training.errors import Interrupted, RunError  # noqa: E402
 
 ELBO = {"objective": "elbo", "learning_rate": 0.003}
@@ -49,16 +49,15 @@ class Stop(keras.callbacks.Callback):
 @pytest.fixture
 def stopping(monkeypatch):
     """Lets the next ``fit`` be interrupted, by SIGINT unless another is named."""
-    from training.vae import VariationalAutoencoder
-
-    plain = VariationalAutoencoder.fit
+    plain = loop.train
 
     def switch(number=signal.SIGINT):
-        def fit_and_stop(vae, *arguments, callbacks, **options):
-            monkeypatch.setattr(VariationalAutoencoder, "fit", plain)
-            return plain(vae, *arguments, callbacks=[Stop(number), *callbacks], **options)
+        def train_and_stop(*arguments, callbacks, **options):
+            monkeypatch.setattr(loop, "train", plain)
+            plain(*arguments, callbacks=[Stop(number), *callbacks], **options)
 
-        monkeypatch.setattr(VariationalAutoencoder, "fit", fit_and_stop)
+        monkeypatch.setattr(loop, "SECONDS_A_CALL", 0.0)  # a step a call, so that there is a middle
+        monkeypatch.setattr(loop, "train", train_and_stop)
 
     return switch
 
@@ -88,7 +87,7 @@ PROGRAM = """
 import dataclasses, os, signal, sys
 from pathlib import Path
 import keras, numpy as np
-from training import fit
+from training import fit, loop
 from training.config import from_dict
 from training.data import Dataset
 import json
@@ -103,8 +102,8 @@ class Kill(keras.callbacks.Callback):
 folder = Path(sys.argv[1])
 images = np.load(folder / "images.npy")
 dataset = Dataset("squares", images[:128], images[128:160], images[160:], {"squares": "0" * 64}, "memory")
-plain = keras.Model.fit
-keras.Model.fit = lambda vae, *a, callbacks, **o: plain(vae, *a, callbacks=[Kill(), *callbacks], **o)
+plain, loop.SECONDS_A_CALL = loop.train, 0.0
+loop.train = lambda *a, callbacks, **o: plain(*a, callbacks=[Kill(), *callbacks], **o)
 fit.fit(from_dict(json.loads((folder / "config.json").read_text())), dataset, folder / "run")
 """
 

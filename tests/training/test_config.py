@@ -68,7 +68,6 @@ def test_a_resolved_configuration_reads_back_as_itself():
         ),
         ({"residual_blocks": 1}, "residual_blocks: expected 1 or more for residual and spatial, else 0"),
         ({"spatial_channels": 1}, "spatial_channels: expected 1 or more for spatial, else 0"),
-        ({"jit_compile": 1}, "jit_compile: expected true or false"),
         ({"mean_weight": 5.0}, "mean_weight: expected 0.0 unless the objective is elbo"),
         ({"vamp_components": 3}, "vamp_components: expected 0 unless the objective is elbo"),
         ({"axis_order": "random"}, "axis_order: expected one of"),

@@ -11,7 +11,7 @@ from training.bounds import bound_of, log_weights  # noqa: E402
 from training.fit import make_deterministic  # noqa: E402
 from training.likelihoods import NAMES  # noqa: E402
 from training.priors import StandardNormal, learned  # noqa: E402
-from training.vae import KLWarmUp, Sampling, VariationalAutoencoder  # noqa: E402
+from training.vae import Sampling, VariationalAutoencoder  # noqa: E402
 
 
 def test_draws_have_the_posteriors_mean_and_standard_deviation():
@@ -78,13 +78,46 @@ def test_validation_is_measured_on_the_bound_itself_whatever_training_relaxes(ti
     assert reports[0] == reports[1]
 
 
-def test_the_weight_of_kl_rises_in_equal_steps_and_stays(tiny_config, tiny_dataset):
+def test_the_weight_of_kl_rises_in_equal_steps_and_stays(tiny_config):
+    vae = VariationalAutoencoder(dataclasses.replace(tiny_config, objective="elbo", beta=0.8), (6, 5))
+    vae.kl_warmup_steps = 5
+    weights = [float(vae.kl_weight(step)) for step in range(8)]
+    np.testing.assert_allclose(weights, [0, 0.16, 0.32, 0.48, 0.64, 0.8, 0.8, 0.8], rtol=1e-6)
+
+
+def test_training_weighs_kl_by_the_step_that_it_takes(tiny_config, tiny_dataset):
+    # An encoder that has only KL to answer for, as no pixel's error reaches it: its posterior mean moves
+    # towards N(0, I) at the second step, and does not at the first, whose weight is zero.
     vae = VariationalAutoencoder(dataclasses.replace(tiny_config, objective="elbo"), (6, 5))
-    vae.compile(optimizer="nadam")
-    seen = []
-    note = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: seen.append(float(vae.beta)))
-    vae.fit(tiny_dataset.train, batch_size=32, epochs=2, verbose=0, callbacks=[KLWarmUp(0.8, 5), note])
-    np.testing.assert_allclose(seen, [0, 0.16, 0.32, 0.48, 0.64, 0.8, 0.8, 0.8], rtol=1e-6)
+    vae.compile(optimizer=keras.optimizers.SGD(0.1))
+    vae.decoder.trainable = True
+    for variable in vae.decoder.trainable_variables:
+        variable.assign(np.zeros(variable.shape, np.float32))
+    vae.decoder.trainable = False
+    vae.kl_warmup_steps = 1
+    encoder = [np.asarray(v) for v in vae.encoder.trainable_variables]
+    order = np.arange(16, dtype=np.int32)[None]
+    vae.train_steps(tiny_dataset.train, order)
+    assert all(np.array_equal(a, b) for a, b in zip(encoder, vae.encoder.trainable_variables, strict=True))
+    vae.train_steps(tiny_dataset.train, order)
+    assert not all(
+        np.array_equal(a, b) for a, b in zip(encoder, vae.encoder.trainable_variables, strict=True)
+    )
+
+
+def test_the_average_of_the_weights_forgets_where_training_began(tiny_config, tiny_dataset):
+    keras.utils.set_random_seed(0)
+    vae = VariationalAutoencoder(tiny_config, (6, 5))
+    vae.compile(optimizer=keras.optimizers.SGD(0.01, use_ema=True, ema_momentum=0.999))
+    expected = None
+    for step in range(6):
+        vae.train_steps(tiny_dataset.train, np.arange(16, dtype=np.int32)[None] + step)
+        weight = np.asarray(vae.trainable_variables[0])
+        momentum = (1 + step) / (10 + step)  # far below 0.999
+        expected = weight if expected is None else momentum * expected + (1 - momentum) * weight
+    average = vae.optimizer._model_variables_moving_average[0]
+    np.testing.assert_allclose(average, expected, rtol=1e-6, atol=1e-7)
+    assert vae.optimizer.ema_momentum == 0.999
 
 
 @pytest.mark.parametrize("likelihood", NAMES)
