@@ -68,6 +68,8 @@ def serve(**options: Any) -> None:
 
     import uvicorn
 
+    from app.protocol import JoinedProtocol
+
     with contextlib.ExitStack() as stack:
         if settings.workers > 1:  # where they count together; read by prometheus_client
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="vitrine-metrics-"))
@@ -77,7 +79,8 @@ def serve(**options: Any) -> None:
             host=settings.host,
             port=settings.port,
             workers=settings.workers,
-            http="httptools",  # h11 lets a request with two lengths through
+            http=JoinedProtocol,
+            access_log=settings.access_log,
             log_config=_log_config(),
             server_header=False,
             proxy_headers=False,

@@ -24,6 +24,7 @@ from app.errors import (
 )
 from app.explore import Look, Render
 from app.forms import Part, parse_form
+from app.middleware import Receive
 from app.models import Model, Models
 from app.pictures.grids import Ink
 from app.pictures.uploads import Invert
@@ -363,8 +364,8 @@ def model_finder(
 class Door:
     """The engine, for the client of one request: when the client leaves, its work is given up."""
 
-    def __init__(self, request: Request, engine: Engine) -> None:
-        self._request, self._engine = request, engine
+    def __init__(self, receive: Receive, engine: Engine) -> None:
+        self._receive, self._engine = receive, engine
 
     async def run(self, work: Work[T]) -> T:
         """Return what `work` returns; the request's body must have been read.
@@ -376,7 +377,7 @@ class Door:
         watching: list[asyncio.Task[None]] = []
 
         async def watch() -> None:
-            while (await self._request.receive())["type"] != "http.disconnect":
+            while (await self._receive())["type"] != "http.disconnect":
                 pass
             future.cancel()
 
@@ -398,7 +399,7 @@ class Door:
 
 def service_door(request: Request, engine: Annotated[Engine, Depends(service_engine)]) -> Door:
     """Return the door to computation for this request's client."""
-    return Door(request, engine)
+    return Door(request.receive, engine)
 
 
 SettingsDep = Annotated[Settings, Depends(service_settings)]

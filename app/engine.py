@@ -27,6 +27,7 @@ import math
 import threading
 import time
 from collections import deque
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -39,7 +40,7 @@ from app.work import PADDING, TILE, Array, Operation, Rows, Work
 T = TypeVar("T")
 
 SMOOTHING = 0.1  # weight of the newest measurement
-INLINE_SECONDS = 0.0002  # about twice what a change of thread and back takes
+INLINE_SECONDS = 0.0003  # what a change of thread and back takes, with Python's lock in between
 ALONE_SECONDS = 0.001  # the same for a tile that nobody else waits for: what it holds up is little
 TURN_SECONDS = 0.002  # the longest that tiles keep the event loop from its other work
 
@@ -92,7 +93,40 @@ class _Part(NamedTuple):
     request: "_Request[Any]"
     start: int
     stop: int
-    positions: list[int]
+    positions: Sequence[int]
+
+
+class _Places:
+    """The free positions of a tile, where a row may have those that are alike to its own."""
+
+    def __init__(self, alike: tuple[int, ...]) -> None:
+        self._alike = alike
+        self._free: dict[int, list[int]] = {}
+        for position in reversed(range(TILE)):
+            self._free.setdefault(alike[position], []).append(position)
+
+    def take(self, start: int, stop: int) -> Sequence[int]:
+        """Return positions for the rows from `start` to `stop` - 1, or for as many as there are left."""
+        positions: list[int] = []
+        for row in range(start, stop):
+            places = self._free.get(self._alike[row % TILE])
+            if not places:
+                break
+            positions.append(places.pop())
+        return positions
+
+
+class _Line:
+    """The free positions of a tile whose positions are all alike: those behind the last one taken."""
+
+    def __init__(self) -> None:
+        self._next = 0
+
+    def take(self, start: int, stop: int) -> Sequence[int]:
+        """Return positions; see ``_Places``."""
+        first = self._next
+        self._next = min(TILE, first + stop - start)
+        return range(first, self._next)
 
 
 class Engine:
@@ -288,7 +322,7 @@ class Engine:
             tile = self._pack()
             if tile is None:
                 return
-            self._hand_back(*self._compute(*tile))
+            self._hand_back(*self._compute(time.perf_counter, *tile))
             if time.perf_counter() > until:
                 self._dispatch_soon()
                 return
@@ -311,7 +345,9 @@ class Engine:
         loop = self._loop
         assert loop is not None  # noqa: S101  for the type checker: submit has set it
         while (tile := self._pack(from_lane=True)) is not None:
-            loop.call_soon_threadsafe(self._hand_back, *self._compute(*tile))
+            # Not how long the thread waits for Python's lock: by the clock, an operation that was once
+            # computed in a lane, beside a busy event loop, would never be brief again.
+            loop.call_soon_threadsafe(self._hand_back, *self._compute(time.thread_time, *tile))
 
     # 4. A tile: packed, computed, handed back.
 
@@ -333,9 +369,7 @@ class Engine:
 
     def _fill(self, operation: Operation, requests: deque[_Request[Any]], now: float) -> list[_Part]:
         """Take rows from the front of the round until the tile is full or the next does not fit."""
-        free: dict[int, list[int]] = {}
-        for position in reversed(range(TILE)):
-            free.setdefault(operation.alike[position], []).append(position)
+        places = _Line() if operation.uniform else _Places(operation.alike)
         parts: list[_Part] = []
         for _ in range(len(requests)):
             request = requests.popleft()
@@ -343,13 +377,7 @@ class Engine:
                 self._rows_waiting -= request.rows.count - request.taken
                 continue  # of a passed deadline the timer tells the client
             start = request.taken
-            positions: list[int] = []
-            stop = min(request.rows.count, start - start % TILE + TILE)
-            while start + len(positions) < stop:
-                places = free.get(operation.alike[(start + len(positions)) % TILE])
-                if not places:
-                    break
-                positions.append(places.pop())
+            positions = places.take(start, min(request.rows.count, start - start % TILE + TILE))
             if not positions:
                 requests.appendleft(request)
                 break
@@ -363,16 +391,24 @@ class Engine:
                 requests.append(request)
         return parts
 
-    def _compute(self, operation: Operation, parts: list[_Part]) -> tuple[list[_Part], list[Any], float]:
-        """Return for each part its rows, or the error that it met; and the time it took."""
-        started = time.perf_counter()
+    def _compute(
+        self, clock: Callable[[], float], operation: Operation, parts: list[_Part]
+    ) -> tuple[list[_Part], list[Any], float]:
+        """Return for each part its rows, or the error that it met; and the time it took.
+
+        Args:
+            clock: that tells for how long the operation keeps its thread busy.
+            operation: what computes.
+            parts: of one tile.
+        """
+        started, busy = time.perf_counter(), clock()
         results: list[Any]
         try:
             results = _computed(operation, parts)
         except Exception as error:  # a model is a program: it can fail in any way
             results = [error] if len(parts) == 1 else [_alone(operation, part) for part in parts]
         seconds = time.perf_counter() - started
-        operation.seconds = _smoothed(operation.seconds, seconds)
+        operation.seconds = _smoothed(operation.seconds, clock() - busy)
         self._metrics.batch_images.observe(sum(len(part.positions) for part in parts))
         return parts, results, seconds
 
@@ -406,27 +442,27 @@ def _step(request: _Request[Any], result: Array | None) -> tuple[Rows | None, An
 
 def _computed(operation: Operation, parts: list[_Part]) -> list[Any]:
     """Compute one tile and return each part's rows."""
-    if len(parts) == 1 and parts[0].positions[0] == 0 and _is_run(parts[0].positions):
+    places = [_index(part.positions) for part in parts]
+    if len(parts) == 1 and isinstance(places[0], slice) and places[0].start == 0:
         part = parts[0]
         return [operation(*part.request.rows_of(part.start, part.stop))]
     tile: list[Array] = []
-    for part in parts:
+    for part, place in zip(parts, places, strict=True):
         arguments = part.request.rows_of(part.start, part.stop)
         if not tile:
             tile = [np.full((TILE, *rows.shape[1:]), PADDING, rows.dtype) for rows in arguments]
         for whole, rows in zip(tile, arguments, strict=True):
-            whole[part.positions] = rows
+            whole[place] = rows
     result = operation.function(*tile)
-    return [
-        result[part.positions[0] : part.positions[-1] + 1]
-        if _is_run(part.positions)
-        else result[part.positions]
-        for part in parts
-    ]
+    return [result[place] for place in places]
 
 
-def _is_run(positions: list[int]) -> bool:
-    return positions[-1] - positions[0] == len(positions) - 1 and positions == sorted(positions)
+def _index(positions: Sequence[int]) -> slice | Sequence[int]:
+    """Return what picks `positions`: a slice, which copies nothing, if they are one run."""
+    first, count = positions[0], len(positions)
+    if isinstance(positions, range) or list(positions) == list(range(first, first + count)):
+        return slice(first, first + count)
+    return positions
 
 
 def _alone(operation: Operation, part: _Part) -> Any:

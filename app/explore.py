@@ -5,6 +5,8 @@ model and the limits, and returns the work that remains: a refusal costs nothing
 work itself is a generator (``app.work``): what it yields is computed, 32 rows at a time.
 """
 
+from __future__ import annotations  # those of inner functions would be evaluated anew in every request
+
 import dataclasses
 import math
 from typing import Literal

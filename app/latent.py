@@ -8,6 +8,7 @@ of Box & Muller (1958), because NumPy does not promise that its own normals stay
 """
 
 import math
+import threading
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,7 @@ STREAM_NOISE = 1
 STREAM_CHOICES = 2
 
 WORDS_PER_BLOCK = 4  # one step of Philox' counter gives four 64-bit words
+_WORD = 2**64 - 1
 
 Latents = npt.NDArray[np.float32]
 
@@ -38,10 +40,15 @@ def standard_normal(seed: int, start: int, count: int, latent_dim: int) -> Laten
     """
     pairs = (latent_dim + 1) // 2
     uniform = _uniform(seed, STREAM_LATENTS, start, count, 2 * pairs)
-    radius = np.sqrt(-2.0 * np.log(uniform[:, :pairs]))
-    angle = 2.0 * np.pi * uniform[:, pairs:]
-    normal = np.concatenate([radius * np.cos(angle), radius * np.sin(angle)], axis=1)
-    return normal[:, :latent_dim].astype(np.float32)
+    radius = np.log(uniform[:, :pairs])
+    radius *= -2.0
+    np.sqrt(radius, out=radius)
+    angle = (2.0 * np.pi) * uniform[:, pairs:]
+    normal = np.empty((count, 2 * pairs), np.float32)
+    # Multiplied as float64 and rounded once, on the way into the array.
+    np.multiply(radius, np.cos(angle), out=normal[:, :pairs], casting="same_kind")
+    np.multiply(radius, np.sin(angle), out=normal[:, pairs:], casting="same_kind")
+    return normal[:, :latent_dim]
 
 
 def uniform_noise(seed: int, start: int, count: int, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
@@ -89,8 +96,34 @@ def _uniform(seed: int, stream: int, start: int, count: int, width: int) -> npt.
     Every row takes the same number of counter steps, so a row is reached without computing those before it.
     """
     blocks = -(-width // WORDS_PER_BLOCK)
-    philox = np.random.Philox(key=np.array([seed, stream], dtype=np.uint64))
-    philox.advance(start * blocks)
+    philox = _philox(seed, stream, start * blocks)
     words = philox.random_raw(count * blocks * WORDS_PER_BLOCK).reshape(count, blocks * WORDS_PER_BLOCK)
     # The upper 53 bits, centred in their cells: never 0, whose logarithm is infinite, and never 1.
-    return ((words[:, :width] >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
+    words >>= np.uint64(11)
+    uniform: npt.NDArray[np.float64] = words[:, :width] + 0.5
+    uniform *= 2.0**-53
+    return uniform
+
+
+_generators = threading.local()
+
+
+def _philox(seed: int, stream: int, block: int) -> np.random.Philox:
+    """Return a generator before the given block of its sequence.
+
+    A new one asks the system for entropy that it then does not use, which takes longer than the numbers do;
+    so every thread has one, and it is put into the state.
+    """
+    philox = getattr(_generators, "philox", None)
+    if philox is None:
+        philox = _generators.philox = np.random.Philox(key=0)
+    counter = np.array([block & _WORD, block >> 64, 0, 0], np.uint64)
+    philox.state = {
+        "bit_generator": "Philox",
+        "state": {"counter": counter, "key": np.array([seed, stream], np.uint64)},
+        "buffer": np.zeros(WORDS_PER_BLOCK, np.uint64),
+        "buffer_pos": WORDS_PER_BLOCK,  # nothing left in it
+        "has_uint32": 0,
+        "uinteger": 0,
+    }
+    return philox

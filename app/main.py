@@ -18,9 +18,10 @@ from app.deps import to_invalid_parameter
 from app.engine import Engine
 from app.errors import AddressNotFound, MethodNotAllowed, VitrineError, echo, problem
 from app.metrics import Metrics
-from app.middleware import App, Envelope, Scope
+from app.middleware import App, Envelope, Receive, Scope, Send
 from app.models import Models
 from app.routes import pages, pictures, status
+from app.routes.express import Express
 from app.runtimes import OpenRuntime, opener
 from app.settings import Settings, load_settings
 
@@ -32,7 +33,25 @@ DESCRIPTION = (
 )
 
 
-def create_app(settings: Settings | None = None, open_runtime: OpenRuntime | None = None) -> FastAPI:
+class Service(FastAPI):
+    """FastAPI behind a door of ours: what every request passes, and the short way of what is asked most.
+
+    They are no middleware of FastAPI's, whose layers before the first one take as long as the short way.
+    """
+
+    door: App
+
+    async def framework(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer by FastAPI's routes."""
+        await super().__call__(scope, receive, send)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, or run the lifespan."""
+        scope["app"] = self
+        await (self.door if scope["type"] == "http" else self.framework)(scope, receive, send)
+
+
+def create_app(settings: Settings | None = None, open_runtime: OpenRuntime | None = None) -> Service:
     """Build the service. Models are opened when it starts, not here.
 
     Args:
@@ -62,7 +81,7 @@ def create_app(settings: Settings | None = None, open_runtime: OpenRuntime | Non
         engine, app.state.engine, app.state.models = app.state.engine, None, None
         engine.close()
 
-    app = FastAPI(
+    app = Service(
         title="Vitrine",
         description=DESCRIPTION,
         lifespan=lifespan,
@@ -78,7 +97,8 @@ def create_app(settings: Settings | None = None, open_runtime: OpenRuntime | Non
     app.include_router(status.router)
     app.include_router(pages.router)
     pages.mount_assets(app)
-    app.add_middleware(Envelope, metrics=app.state.metrics, answer_unforeseen=answer_unforeseen)
+    express = Express(app.framework, app.state, pictures.router, answer_failure)
+    app.door = Envelope(express, app.state.metrics, answer_unforeseen)
     app.add_exception_handler(VitrineError, answer_problem)
     app.add_exception_handler(RequestValidationError, answer_invalid_parameter)
     app.add_exception_handler(HTTPException, answer_http_error)
@@ -122,6 +142,12 @@ def answer_http_error(request: Request, error: Exception) -> Response:
 def answer_nobody(request: Request, error: Exception) -> Response:  # noqa: ARG001  a handler's signature
     """Close a request whose client has left in the middle of its upload; 499 is for the metrics alone."""
     return Response(status_code=499)
+
+
+def answer_failure(scope: Scope, error: Exception) -> App:
+    """Answer what the framework's handlers answer: one of our own errors, or a client who has left."""
+    answer = answer_problem if isinstance(error, VitrineError) else answer_nobody
+    return answer(Request(scope), error)
 
 
 def answer_unforeseen(scope: Scope, error: Exception) -> App:

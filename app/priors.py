@@ -38,7 +38,8 @@ class StandardNormal:
         Returns:
             (count, D) float32.
         """
-        return latent.standard_normal(seed, start, count, self.latent_dim) * np.float32(temperature)
+        codes = latent.standard_normal(seed, start, count, self.latent_dim)
+        return codes if temperature == 1.0 else codes * np.float32(temperature)
 
 
 @dataclasses.dataclass(frozen=True)

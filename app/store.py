@@ -5,6 +5,7 @@ changed or added, or with a link that leads out of it, is not served; the reason
 """
 
 import dataclasses
+import functools
 import hashlib
 import json
 import re
@@ -180,7 +181,7 @@ class Version:
     folder: Path
     manifest: Manifest
 
-    @property
+    @functools.cached_property
     def reference(self) -> str:
         """``name@version``, as requests write it."""
         return f"{self.name}@{self.number}"

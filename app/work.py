@@ -5,6 +5,8 @@ its answer. So a use case reads from top to bottom and knows nothing of threads,
 compute the rows of several requests together.
 """
 
+from __future__ import annotations  # those of inner functions would be evaluated anew in every request
+
 import dataclasses
 import time
 from collections.abc import Callable, Generator
@@ -27,7 +29,7 @@ class Operation:
     Row k of a request belongs at position k modulo TILE. The kernels below a runtime work on a few rows at a
     time and treat those left over at the end in another way, so the same row may round differently at
     another position. `alike` says which positions give the same bytes: a row may be computed at any position
-    that is alike to its own, whoever its neighbours are.
+    that is alike to its own, whoever its neighbours are. `uniform` says that all are.
 
     Args:
         name: what metrics call it.
@@ -37,8 +39,18 @@ class Operation:
     def __init__(self, name: str, function: Callable[..., Array]) -> None:
         self.name = name
         self.function = function
-        self.alike: tuple[int, ...] = tuple(range(TILE))  # until measured, a position is like itself only
-        self.seconds = 0.001  # smoothed time of one computation
+        self.alike = tuple(range(TILE))  # until measured, a position is like itself only
+        self.seconds = 0.001  # smoothed time that one computation keeps its thread busy
+
+    @property
+    def alike(self) -> tuple[int, ...]:
+        """For each position of a tile, the first one that gives the same bytes."""
+        return self._alike
+
+    @alike.setter
+    def alike(self, alike: tuple[int, ...]) -> None:
+        self._alike = alike
+        self.uniform = not any(alike)  # every position gives the same bytes
 
     def __call__(self, *arrays: Array) -> Array:
         """Apply the function to up to TILE rows, each at its own place, and return as many."""
@@ -66,9 +78,9 @@ class Operation:
         found = []  # found[shift][k]: row k computed at position (k + shift) modulo TILE
         for shift in range(TILE):
             rolled = [np.roll(array, shift, axis=0) for array in arrays]
-            started = time.perf_counter()
+            started = time.thread_time()
             result = self.function(*rolled)
-            seconds.append(time.perf_counter() - started)
+            seconds.append(time.thread_time() - started)
             found.append([hash(row.tobytes()) for row in np.roll(result, -shift, axis=0)])
         at = [
             tuple(found[(position - k) % TILE][k] for k in range(TILE)) for position in range(TILE)
@@ -113,7 +125,7 @@ class Rows:
     make: Callable[[int, int], tuple[Array, ...]]
 
     @classmethod
-    def of(cls, operation: Operation, *arrays: Array) -> "Rows":
+    def of(cls, operation: Operation, *arrays: Array) -> Rows:
         """Return the rows of arrays that are there already."""
 
         def make(start: int, count: int) -> tuple[Array, ...]:

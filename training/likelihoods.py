@@ -88,15 +88,15 @@ class Gaussian(Likelihood):
         return {"variance": self.variance}
 
     def log_prob(self, images: Tensor, decoded: Tensor) -> Tensor:  # noqa: D102
-        return _log_normal(images, decoded[..., 0], math.log(self.variance))
+        return _log_normal(images, _only(decoded), math.log(self.variance))
 
     def mean(self, decoded: Tensor) -> Tensor:
         """Return the decoder's output itself, which may leave [0, 1]."""
-        return decoded[..., 0]
+        return _only(decoded)
 
     def draw(self, decoded: Tensor, noise: Tensor) -> Tensor:
         """Return m + sqrt(v) * Phi^-1(noise): inverse transform sampling."""
-        return decoded[..., 0] + math.sqrt(self.variance) * normal_quantile(noise)
+        return _only(decoded) + math.sqrt(self.variance) * normal_quantile(noise)
 
 
 class GaussianPerPixel(Likelihood):
@@ -147,11 +147,11 @@ class Bernoulli(Likelihood):
 
     def log_prob(self, images: Tensor, decoded: Tensor) -> Tensor:
         """Return x * logit - log(1 + exp(logit)), which is normalised over x in {0, 1} only."""
-        logits = decoded[..., 0]
+        logits = _only(decoded)
         return images * logits - tf.math.softplus(logits)
 
     def mean(self, decoded: Tensor) -> Tensor:  # noqa: D102
-        return tf.sigmoid(decoded[..., 0])
+        return tf.sigmoid(_only(decoded))
 
     def draw(self, decoded: Tensor, noise: Tensor) -> Tensor:
         """Return 1 where the noise is below the probability, else 0."""
@@ -170,13 +170,13 @@ class ContinuousBernoulli(Likelihood):
 
     def log_prob(self, images: Tensor, decoded: Tensor) -> Tensor:
         """Return h x - log((exp(h) - 1) / h)."""
-        logits = decoded[..., 0]
+        logits = _only(decoded)
         # log((e^h - 1) / h) = h / 2 + log(sinh(h / 2) / (h / 2)), whose second term is even.
         return images * logits - (logits / 2 + _log_sinhc(logits / 2))
 
     def mean(self, decoded: Tensor) -> Tensor:
         """Return 1/2 + (coth(h / 2) - 2 / h) / 2, the slope of the constant."""
-        half = decoded[..., 0] / 2
+        half = _only(decoded) / 2
         near = tf.abs(half) < 0.1
         far = tf.where(near, tf.ones_like(half), half)
         series = half / 3 - half**3 / 45
@@ -184,7 +184,7 @@ class ContinuousBernoulli(Likelihood):
 
     def draw(self, decoded: Tensor, noise: Tensor) -> Tensor:
         """Return log(1 + u (exp(h) - 1)) / h, the inverse of the distribution function."""
-        logits = decoded[..., 0]
+        logits = _only(decoded)
         near = tf.abs(logits) < 1e-3
         far = tf.where(near, tf.ones_like(logits), logits)
         # For h > 0 the mirror image keeps every exponent below zero: x(u; h) = 1 - x(1 - u; -h).
@@ -418,6 +418,11 @@ NAMES = (
     DiscretizedLogistic.name,
     AutoregressiveLogistic.name,
 )
+
+
+def _only(decoded: Tensor) -> Tensor:
+    """Return the one parameter of every pixel, (B, *S). LiteRT slices element by element, and reshapes for nothing."""
+    return tf.squeeze(decoded, axis=-1)
 
 
 def _logistic_draw(log_weights: Tensor, means: Tensor, scales: Tensor, noise: Tensor) -> Tensor:

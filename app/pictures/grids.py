@@ -5,6 +5,7 @@ cells of a grid stay comparable. A value k/255 becomes level k, so 8-bit picture
 every value lands within one level of matplotlib's 256-colour maps, which cut into the same bins.
 """
 
+import functools
 import struct
 from typing import Any, Literal
 
@@ -27,7 +28,9 @@ FILTER_UP = 2
 
 def to_pixels(images: npt.NDArray[np.floating[Any]]) -> Pixels:
     """Return `images` as 8-bit levels: min(255, floor(256 x)) of x clipped to [0, 1]."""
-    levels: Pixels = np.minimum(np.clip(images, 0.0, 1.0) * 256.0, 255.0).astype(np.uint8)
+    scaled = np.multiply(images, 256.0)
+    np.clip(scaled, 0.0, 255.0, out=scaled)
+    levels: Pixels = scaled.astype(np.uint8)
     return levels
 
 
@@ -44,15 +47,20 @@ def grid(images: Pixels, columns: int, zoom: int = 1, ink: Ink = "dark") -> Pixe
     Returns:
         (rows * H * zoom, columns * W * zoom) uint8, with a last axis of 3 for colour.
     """
-    count, height, width = images.shape[:3]
+    count, height, width, *colours = images.shape
     columns = min(columns, count)
     rows = -(-count // columns)
-    cells = np.zeros((rows * columns, *images.shape[1:]), np.uint8)
-    cells[:count] = images
-    cells = cells.reshape(rows, columns, *images.shape[1:]).swapaxes(1, 2)
-    pixels = cells.reshape(rows * height, columns * width, *images.shape[3:])
+    pixels = np.empty((rows, height, columns, width, *colours), np.uint8)
+    cells = pixels.swapaxes(1, 2)  # (rows, columns, H, W), and what is written there lies in place
+    if rows * columns > count:
+        left_over = np.zeros((rows * columns - count, *images.shape[1:]), np.uint8)
+        images = np.concatenate([images, left_over])
+    images = images.reshape(cells.shape)
     if ink == "dark":
-        pixels = 255 - pixels
+        np.subtract(255, images, out=cells)
+    else:
+        cells[...] = images
+    pixels = pixels.reshape(rows * height, columns * width, *colours)
     return pixels if zoom == 1 else pixels.repeat(zoom, axis=0).repeat(zoom, axis=1)
 
 
@@ -70,14 +78,23 @@ def encode_png(pixels: Pixels) -> bytes:
     filtered[0, 1:] = rows[0]
     np.subtract(rows[1:], rows[:-1], out=filtered[1:, 1:])  # modulo 256, as PNG wants it
     colour = COLOUR_RGB if pixels.ndim == 3 else COLOUR_GREY
-    header = struct.pack(">IIBBBBB", width, height, BIT_DEPTH, colour, 0, 0, 0)
     data = isal_zlib.compress(filtered, 1)
-    return SIGNATURE + _chunk(b"IHDR", header) + _chunk(b"IDAT", data) + _chunk(b"IEND", b"")
+    return b"".join((_head(width, height, colour), *_chunk(b"IDAT", data), _END))
 
 
-def _chunk(name: bytes, content: bytes) -> bytes:
+@functools.lru_cache(maxsize=64)  # most pictures have one of a few sizes
+def _head(width: int, height: int, colour: int) -> bytes:
+    """Return what stands before the pixels."""
+    header = struct.pack(">IIBBBBB", width, height, BIT_DEPTH, colour, 0, 0, 0)
+    return b"".join((SIGNATURE, *_chunk(b"IHDR", header)))
+
+
+def _chunk(name: bytes, content: bytes) -> tuple[bytes, ...]:
     checksum = isal_zlib.crc32(content, isal_zlib.crc32(name))
-    return struct.pack(">I", len(content)) + name + content + struct.pack(">I", checksum)
+    return struct.pack(">I", len(content)), name, content, struct.pack(">I", checksum)
+
+
+_END = b"".join(_chunk(b"IEND", b""))
 
 
 def decode_png(path: str) -> Pixels:

@@ -1,6 +1,8 @@
 """The pictures: samples, interpolations, reconstructions."""
 
-import secrets
+import dataclasses
+import functools
+import random
 from collections.abc import Mapping
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -13,8 +15,12 @@ from app.errors import UnsupportedFormat
 from app.explore import Picture
 from app.latent import MAX_SEED
 from app.models import Model
+from app.settings import Settings
+from app.work import Work
 
 router = APIRouter(dependencies=[Depends(deps.refuse_repeated_parameters)], tags=["pictures"])
+
+_seeds = random.Random()  # noqa: S311  a seed is no secret
 
 IMAGE: dict[int | str, dict[str, Any]] = {
     200: {
@@ -50,6 +56,61 @@ UPLOAD_BODY = {
 }
 
 
+@dataclasses.dataclass(frozen=True)
+class Asked:
+    """A checked request: what it leaves to compute, and what its answer says beside the picture.
+
+    Args:
+        work: what remains.
+        headers: of the answer, but for those that the picture decides; names in lower case.
+    """
+
+    work: Work[Picture]
+    headers: dict[str, str]
+
+    def headers_of(self, picture: Picture) -> dict[str, str]:
+        """Return the answer's headers, but for its type and length."""
+        own = {"x-grid": f"{picture.columns}x{picture.rows}"}
+        if picture.notes:
+            own["x-notes"] = "; ".join(picture.notes)
+        return self.headers | own
+
+
+def ask_samples(query: deps.SamplesQuery, model: Model, settings: Settings) -> Asked:
+    """Check ``GET /samples``; see ``explore.samples``."""
+    check_format("format", query.format)
+    drawn = query.seed is None
+    seed = _seeds.randint(0, MAX_SEED) if query.seed is None else query.seed
+    work = explore.samples(
+        model,
+        settings,
+        query.look,
+        n=query.n,
+        seed=seed,
+        temperature=query.temperature,
+        render=query.render,
+        label=query.label,
+    )
+    permanent = not drawn and pinned(query.model)
+    location = f"{address_without_seed(query, model.version.reference)}&seed={seed}"
+    return Asked(work, describe(model, permanent=permanent, location=location, seed=seed, drawn=drawn))
+
+
+def ask_walk(query: deps.InterpolateQuery, model: Model, settings: Settings) -> Asked:
+    """Check ``GET /interpolate``; see ``explore.interpolate``."""
+    check_format("format", query.format)
+    walk = explore.resolve_walk(
+        model, settings, axis=query.axis, low=query.low, high=query.high, steps=query.steps
+    )
+    work = explore.interpolate(model, settings, query.look, walk, seed=query.seed, z=query.code)
+    values = dict(query) | vars(walk)
+    if query.code is not None:
+        # Written afresh: a + that the client wrote would come back as a space.
+        values["z"] = ",".join(map(repr, query.code))
+    location = address("/interpolate", model.version.reference, values)
+    return Asked(work, describe(model, permanent=pinned(query.model), location=location, seed=query.seed))
+
+
 @router.get("/samples", response_class=Response, responses=IMAGE, summary="A grid of generated images")
 async def samples(
     query: Annotated[deps.SamplesQuery, Query()],
@@ -58,21 +119,7 @@ async def samples(
     settings: SettingsDep,
 ) -> Response:
     """Generate `n` images by ancestral sampling: z ~ p(z), then p(x given z)."""
-    check_format("format", query.format)
-    model = await finder.find(query.model)
-    drawn = query.seed is None
-    values = query.model_dump(exclude={"model", "format"})
-    values["seed"] = secrets.randbelow(MAX_SEED + 1) if query.seed is None else query.seed
-    chosen = {name: values[name] for name in ("n", "seed", "temperature", "render", "label")}
-    picture = await engine.run(explore.samples(model, settings, query.look, **chosen))
-    return png(
-        picture,
-        model,
-        permanent=not drawn and pinned(query.model),
-        seed=values["seed"],
-        drawn=drawn,
-        location=address("/samples", model, values),
-    )
+    return await answer(ask_samples(query, await finder.find(query.model), settings), engine)
 
 
 @router.get("/interpolate", response_class=Response, responses=IMAGE, summary="A walk along one latent axis")
@@ -83,23 +130,7 @@ async def interpolate(
     settings: SettingsDep,
 ) -> Response:
     """Decode codes that differ in one axis only, which runs from `low` to `high` in equal steps."""
-    check_format("format", query.format)
-    model = await finder.find(query.model)
-    ends = query.model_dump(include={"axis", "low", "high", "steps"})
-    walk = explore.resolve_walk(model, settings, **ends)
-    work = explore.interpolate(model, settings, query.look, walk, seed=query.seed, z=query.code)
-    picture = await engine.run(work)
-    values = query.model_dump(exclude={"model", "format"}) | vars(walk)
-    if query.code is not None:
-        # Written afresh: a + that the client wrote would come back as a space.
-        values["z"] = ",".join(map(repr, query.code))
-    return png(
-        picture,
-        model,
-        permanent=pinned(query.model),
-        seed=query.seed,
-        location=address("/interpolate", model, values),
-    )
+    return await answer(ask_walk(query, await finder.find(query.model), settings), engine)
 
 
 @router.get(
@@ -117,9 +148,11 @@ async def reconstruct_examples(
     """Encode and decode the held-out images that the model ships: originals above, reconstructions below."""
     check_format("format", query.format)
     model = await finder.find(query.model)
-    picture = await engine.run(explore.reconstruct_examples(model, settings, query.look))
-    values = query.model_dump(exclude={"model", "format"})
-    return png(picture, model, permanent=pinned(query.model), location=address("/reconstruct", model, values))
+    work = explore.reconstruct_examples(model, settings, query.look)
+    location = address("/reconstruct", model.version.reference, dict(query))
+    return await answer(
+        Asked(work, describe(model, permanent=pinned(query.model), location=location)), engine
+    )
 
 
 @router.post(
@@ -144,8 +177,8 @@ async def reconstruct(
     check_format("format", query.format)
     model = await finder.find(query.model)
     files = await deps.read_files(request)
-    picture = await engine.run(explore.reconstruct(model, settings, query.look, files, query.invert))
-    return png(picture, model, permanent=False)
+    work = explore.reconstruct(model, settings, query.look, files, query.invert)
+    return await answer(Asked(work, describe(model, permanent=False)), engine)
 
 
 SUFFIX = {"response_class": Response, "include_in_schema": False}
@@ -178,43 +211,57 @@ def pinned(reference: str | None) -> bool:
     return reference is not None and "@" in reference
 
 
-def address(path: str, model: Model, values: Mapping[str, Any]) -> str:
-    """Return a picture's permanent address: the version and every parameter, defaults included."""
-    parts = [f"model={model.version.reference}"]
+@functools.lru_cache(maxsize=256)  # the query of requests for one picture after another is the same
+def address_without_seed(query: deps.SamplesQuery, reference: str) -> str:
+    """Return what stands before the seed in the permanent address of a grid of samples."""
+    return address("/samples", reference, dict(query) | {"seed": None})
+
+
+def address(path: str, reference: str, values: Mapping[str, Any]) -> str:
+    """Return a picture's permanent address: the version and every parameter, defaults included.
+
+    Args:
+        path: of the endpoint.
+        reference: NAME@VERSION of what draws.
+        values: parameters by name, ``model`` and ``format`` passed over; None: not given.
+    """
+    parts = [f"model={reference}"]
     for name, value in sorted(values.items()):
-        if value is not None:
-            parts.append(f"{name}={quote(str(value), safe=',:@')}")
+        if value is not None and name not in ("model", "format"):
+            parts.append(f"{name}={quote(value, safe=',:@') if isinstance(value, str) else value}")
     return f"{path}?{'&'.join(parts)}"
 
 
-def png(
-    picture: Picture,
+def describe(
     model: Model,
     *,
     permanent: bool,
     location: str | None = None,
     seed: int | None = None,
     drawn: bool = False,
-) -> Response:
-    """Wrap a picture.
+) -> dict[str, str]:
+    """Return what an answer's headers say of the request.
 
     Args:
-        picture: what was drawn.
-        model: what drew it.
+        model: what draws.
         permanent: the request's address means this picture for good.
         location: the picture's permanent address.
-        seed: the seed it came from.
+        seed: the seed it comes from.
         drawn: the server chose the seed, so the request's address means another picture next time.
     """
-    headers = {"X-Model": model.version.reference, "X-Grid": f"{picture.columns}x{picture.rows}"}
+    headers = {"x-model": model.version.reference}
     if location is None or drawn:
-        headers["Cache-Control"] = "no-store"
+        headers["cache-control"] = "no-store"
     else:
-        headers["Cache-Control"] = "public, max-age=31536000, immutable" if permanent else "no-cache"
+        headers["cache-control"] = "public, max-age=31536000, immutable" if permanent else "no-cache"
     if location is not None:
-        headers["Content-Location"] = location
+        headers["content-location"] = location
     if seed is not None:
-        headers["X-Seed"] = str(seed)
-    if picture.notes:
-        headers["X-Notes"] = "; ".join(picture.notes)
-    return Response(picture.png, media_type="image/png", headers=headers)
+        headers["x-seed"] = str(seed)
+    return headers
+
+
+async def answer(asked: Asked, engine: deps.Door) -> Response:
+    """Compute and wrap a picture."""
+    picture = await engine.run(asked.work)
+    return Response(picture.png, media_type="image/png", headers=asked.headers_of(picture))
