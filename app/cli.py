@@ -29,6 +29,7 @@ def cli() -> None:
     vitrine serve --port 9000 --workers 2
     vitrine models                      what the store holds
     vitrine health                      is the server on this machine ready?
+    vitrine bench --tune                which lanes and threads suit this machine?
 
     Every setting can also be given by the environment: VITRINE_HOST, VITRINE_PORT, VITRINE_WORKERS,
     VITRINE_MODEL_STORE and more; README.md lists them all.
@@ -149,6 +150,74 @@ def health() -> None:
         _exit(EXIT_UNREACHABLE, f"{host}:{settings.port}: {error}")
     click.echo(body)
     sys.exit(0 if response.status == 200 else EXIT_FAILURE)
+
+
+@cli.command()
+@click.option("--model", help="NAME or NAME@VERSION; the default model if not given.")
+@click.option(
+    "--seconds",
+    type=click.FloatRange(0, 3600),
+    default=1.0,
+    show_default=True,
+    help="Length of one measurement.",
+)
+@click.option(
+    "--n", "counts", type=click.IntRange(1, 100_000), multiple=True, help="Images in a picture; repeatable."
+)
+@click.option("--tune", is_flag=True, help="Measure lanes x inference threads, and write a profile.")
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The profile's file; vitrine-profile.json if not given.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def bench(
+    model: str | None, seconds: float, counts: tuple[int, ...], tune: bool, out: Path | None, as_json: bool
+) -> None:
+    """Measure how fast this machine generates pictures, with the settings in force.
+
+    With --tune, measure every sensible combination of lanes and inference threads through the engine, and
+    write the best into a profile for VITRINE_PROFILE.
+    """
+    if tune and counts:
+        raise click.UsageError("--n has no meaning with --tune, whose loads are fixed.")
+    if out is not None and not tune:
+        raise click.UsageError("--out goes with --tune.")
+    out = out or Path("vitrine-profile.json")
+    if not out.absolute().parent.is_dir():  # better known before the measurements than after
+        raise click.UsageError(f"--out: {out.absolute().parent} is no folder.")
+    from app.settings import SettingsError, load_settings
+
+    try:
+        # A profile that does not fit this machine must not keep it from getting one that does.
+        settings = load_settings(profile=None) if tune else load_settings()
+    except SettingsError as error:
+        _exit(EXIT_USAGE, str(error))
+
+    from app import bench as measuring
+    from app import profiles
+    from app.errors import ModelError, ModelNotFound, StoreError
+
+    def note(line: str) -> None:
+        click.echo(line, err=as_json)  # where JSON is asked for, nothing else is on the standard output
+
+    reference = model or settings.default_model
+    try:
+        if not tune:
+            result = measuring.measure(settings, reference, seconds, counts or measuring.COUNTS, note)
+            if as_json:
+                click.echo(json.dumps(result, indent=2))
+            return
+        profile = measuring.tune(settings, reference, seconds, note)
+    except (StoreError, ModelNotFound, ModelError) as error:
+        _exit(EXIT_NO_MODEL, error.detail)
+    try:
+        profiles.write(out, profile)
+    except OSError as error:
+        _exit(EXIT_FAILURE, f"{out}: {error.strerror or error}")
+    if as_json:
+        click.echo(profile.model_dump_json(indent=2))
+    note(f"wrote {out}; to use it: VITRINE_PROFILE={out.absolute()} vitrine serve")
 
 
 def _runtime_of(folder: Path, choice: "Choice") -> tuple[str | None, str]:

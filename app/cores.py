@@ -1,7 +1,8 @@
-"""How many cores this process may use: its affinity and its control group's quota, not the machine's."""
+"""Which processor this is, and how many of its cores the process may use: by affinity and quota."""
 
 import math
 import os
+import platform
 from pathlib import Path
 
 SYSTEM = Path("/")
@@ -18,6 +19,19 @@ def available_cores(system: Path = SYSTEM) -> int:
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
     return max(1, math.ceil(min(cores, _quota(system))))
+
+
+def processor_name(system: Path = SYSTEM) -> str:
+    """Return what the processor calls itself, or its architecture.
+
+    Args:
+        system: the root of the file system.
+    """
+    for line in _lines(system / "proc" / "cpuinfo"):  # which only Linux has
+        key, _, value = line.partition(":")
+        if key.strip() == "model name" and value.strip():
+            return value.strip()
+    return platform.processor() or platform.machine()
 
 
 def _quota(system: Path) -> float:

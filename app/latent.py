@@ -100,7 +100,8 @@ def _uniform(seed: int, stream: int, start: int, count: int, width: int) -> npt.
     words = philox.random_raw(count * blocks * WORDS_PER_BLOCK).reshape(count, blocks * WORDS_PER_BLOCK)
     # The upper 53 bits, centred in their cells: never 0, whose logarithm is infinite, and never 1.
     words >>= np.uint64(11)
-    uniform: npt.NDArray[np.float64] = words[:, :width] + 0.5
+    uniform: npt.NDArray[np.float64] = words[:, :width].astype(np.float64)
+    uniform += 0.5
     uniform *= 2.0**-53
     return uniform
 

@@ -12,8 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 
-from app import store
-from app.cores import available_cores
+from app import profiles, store
 from app.deps import to_invalid_parameter
 from app.engine import Engine
 from app.errors import AddressNotFound, MethodNotAllowed, VitrineError, echo, problem
@@ -72,11 +71,15 @@ def create_app(settings: Settings | None = None, open_runtime: OpenRuntime | Non
         app.state.engine = Engine(
             settings.lanes, settings.max_waiting_images, settings.deadline_seconds, app.state.metrics
         )
-        threads, cores = settings.workers * settings.lanes * settings.inference_threads, available_cores()
-        if threads > cores:
-            log.warning("%d threads compute on %d cores: workers x lanes x inference threads", threads, cores)
+        if warning := settings.too_many_threads():
+            log.warning(warning)
         gc.freeze()  # a framework's million objects are here to stay: collections need not visit them
-        log.info("serving %s from %s", ", ".join(models.opened), settings.model_store)
+        log.info(
+            "serving %s from %s%s",
+            ", ".join(models.opened),
+            settings.model_store,
+            _expected(settings, models),
+        )
         yield
         engine, app.state.engine, app.state.models = app.state.engine, None, None
         engine.close()
@@ -104,6 +107,18 @@ def create_app(settings: Settings | None = None, open_runtime: OpenRuntime | Non
     app.add_exception_handler(HTTPException, answer_http_error)
     app.add_exception_handler(ClientDisconnect, answer_nobody)
     return app
+
+
+def _expected(settings: Settings, models: Models) -> str:
+    """Say what the profile, if there is one, lets expect of the default model."""
+    if settings.profile is None:
+        return ""
+    model = models.get(models.find(settings.default_model))
+    profile = profiles.read(settings.profile)
+    expectation = profile.expectation(
+        model.manifest.digest, model.runtime, settings.lanes, settings.inference_threads
+    )
+    return f"; {expectation}"
 
 
 def answer_problem(request: Request, error: Exception) -> Response:

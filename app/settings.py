@@ -6,6 +6,7 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from app import profiles
 from app.cores import available_cores
 
 PREFIX = "VITRINE_"
@@ -41,6 +42,10 @@ class Settings(BaseSettings):
     inference_threads: int = Field(
         1, ge=1, le=256, description="Threads that the runtime may use within one computation."
     )
+    profile: Path | None = Field(
+        None,
+        description="File of `vitrine bench --tune`; gives the lanes and inference threads that are not set.",
+    )
     max_waiting_images: int = Field(
         8192, ge=1, description="Images that may wait in one process; beyond it 503 with Retry-After."
     )
@@ -66,25 +71,44 @@ class Settings(BaseSettings):
         """Return every limit by name, as shown at ``/version``."""
         return {name: value for name, value in self.model_dump().items() if name.startswith("max_")}
 
+    def too_many_threads(self) -> str | None:
+        """Return a warning if more threads may compute at once than there are cores, else None."""
+        threads, cores = self.workers * self.lanes * self.inference_threads, available_cores()
+        if threads <= cores:
+            return None
+        return (
+            f"{threads} threads may compute on {cores} cores: workers={self.workers} x lanes={self.lanes} x "
+            f"inference_threads={self.inference_threads}"
+        )
+
 
 class SettingsError(Exception):
     """An environment variable has a value that cannot be used; one line a variable."""
 
 
 def load_settings(**overrides: Any) -> Settings:
-    """Read the settings from the environment; `overrides` win.
+    """Read the settings from the environment; `overrides` win, and a profile gives what neither sets.
 
     Raises:
         SettingsError: names each variable, what was found and what was expected.
     """
     try:
-        return Settings(**overrides)
+        settings = Settings(**overrides)
     except ValidationError as error:
         lines = [
             f"{variable(str(fault['loc'][0]))}={str(fault['input'])[:80]!r}: {fault['msg']}"
             for fault in error.errors()
         ]
         raise SettingsError("; ".join(lines)) from None
+    if settings.profile is None:
+        return settings
+    try:
+        profile = profiles.read(settings.profile)
+    except profiles.ProfileError as error:
+        raise SettingsError(f"{variable('profile')}={str(settings.profile)!r}: {error}") from None
+    measured = {"lanes": profile.lanes, "inference_threads": profile.inference_threads}
+    unset = measured.keys() - settings.model_fields_set
+    return settings.model_copy(update={name: measured[name] for name in unset})
 
 
 def variable(name: str) -> str:

@@ -11,6 +11,7 @@ import httpx
 import numpy as np
 import pytest
 
+from app import profiles
 from tests.conftest import PROJECT
 from tests.fakes import pixels_of
 from tests.serving import VITRINE, serving
@@ -76,6 +77,25 @@ def test_settings_come_from_the_environment_and_health_finds_the_server(tmp_path
         )
         assert done.returncode == 0
         assert '"status":"ready"' in done.stdout
+
+
+def test_a_profile_is_served_with_and_warned_of_where_several_workers_exceed_the_cores(tmp_path):
+    cores = profiles.available_cores()
+    found = profiles.Profile(
+        cores=cores,
+        processor="a processor",
+        model="another@1",
+        digest="0" * 64,
+        runtime="litert",
+        lanes=cores,
+        inference_threads=1,
+        rates=(),
+    )
+    profiles.write(tmp_path / "profile.json", found)
+    with serving(tmp_path, workers=2, VITRINE_PROFILE="profile.json") as server:
+        log = server.log.read_text()
+    assert f"{2 * cores} threads may compute on {cores} cores: workers=2 x lanes={cores} x" in log
+    assert "no rate is known: the profile is of another@1 by litert" in log
 
 
 def test_metrics_add_up_over_two_workers(tmp_path):

@@ -421,7 +421,7 @@ NAMES = (
 
 
 def _only(decoded: Tensor) -> Tensor:
-    """Return the one parameter of every pixel, (B, *S). LiteRT slices element by element, and reshapes for nothing."""
+    """Return the one parameter of every pixel, (B, *S); LiteRT would slice it out element by element."""
     return tf.squeeze(decoded, axis=-1)
 
 

@@ -1,9 +1,9 @@
 """The short way of ``GET /samples`` and ``GET /interpolate``: plain ASGI, without the framework.
 
 Routing, dependencies and responses of a framework take several times as long as a small picture does. This
-takes the requests that are asked most if everything about them is in order, reads them by the same query models
-and asks the same functions as the routes do. Whatever is not in order it leaves to the routes: they alone know
-how to refuse, so a refusal reads the same whichever way it came.
+takes the requests that are asked most if everything about them is in order, reads them by the same query
+models and asks the same functions as the routes do. Whatever is not in order it leaves to the routes: they
+alone know how to refuse, so a refusal reads the same whichever way it came.
 """
 
 import functools

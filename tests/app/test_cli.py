@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from app import bench, profiles
 from app.cli import cli
-from tests.fakes import write_version
+from app.settings import load_settings
+from tests.fakes import open_fake, write_version
 
 
 @pytest.fixture
@@ -91,3 +93,72 @@ def test_health_exits_4_when_nothing_answers(run, monkeypatch):
 
 def test_the_commands_are_installed():
     assert Path(sys.executable).with_name("vitrine").exists()
+
+
+@pytest.fixture
+def fake_bench(fake_store, tmp_path, monkeypatch):
+    """The fake model as the default one, opened without any runtime; the folder is free to be written to."""
+    monkeypatch.setenv("VITRINE_MODEL_STORE", str(fake_store))
+    monkeypatch.setenv("VITRINE_DEFAULT_MODEL", "fake")
+    monkeypatch.setattr(bench, "opener", lambda choice: open_fake)
+    monkeypatch.chdir(tmp_path)
+
+
+def test_bench_prints_a_row_for_each_count(run, fake_bench):
+    done = run("bench", "--seconds", "0", "--n", "1", "--n", "33")
+    assert done.exit_code == 0, done.output
+    rows = [line.split() for line in done.stdout.splitlines()]
+    assert [row[0] for row in rows if "%" in row[-1]] == ["1", "33"]
+    assert done.stdout.startswith("fake@1 by fake; ")
+
+
+def test_bench_as_json_prints_nothing_else(run, fake_bench):
+    report = json.loads(run("bench", "--seconds", "0", "--json").stdout)
+    assert [loop["n"] for loop in report["loop"]] == [1, 21, 100, 400]
+    assert all(set(loop["shares"]) == {"codes", "decode", "grid", "png"} for loop in report["loop"])
+
+
+def test_tuning_writes_a_profile_that_the_settings_take(run, fake_bench, tmp_path, monkeypatch):
+    done = run("bench", "--tune", "--seconds", "0", "--json", "--out", "mine.json")
+    assert done.exit_code == 0, done.output
+    profile = profiles.read(tmp_path / "mine.json")
+    assert json.loads(done.stdout) == profile.model_dump(mode="json")
+    monkeypatch.setenv("VITRINE_PROFILE", str(tmp_path / "mine.json"))
+    settings = load_settings()
+    assert (settings.lanes, settings.inference_threads) == (profile.lanes, profile.inference_threads)
+
+
+def test_tuning_replaces_a_profile_that_is_refused_here(run, fake_bench, monkeypatch):
+    assert run("bench", "--tune", "--seconds", "0").exit_code == 0
+    path = Path("vitrine-profile.json")
+    found = json.loads(path.read_text())
+    path.write_text(json.dumps(found | {"cores": found["cores"] + 1}))
+    monkeypatch.setenv("VITRINE_PROFILE", str(path))
+    for command in (("serve",), ("bench",)):
+        done = run(*command)
+        assert done.exit_code == 2
+        assert "vitrine bench --tune" in done.stderr
+        assert len(done.stderr.splitlines()) == 1
+    assert run("bench", "--tune", "--seconds", "0").exit_code == 0
+    assert json.loads(path.read_text())["cores"] == found["cores"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (("--out", "mine.json"), "--out goes with --tune"),
+        (("--tune", "--n", "3"), "--n has no meaning with --tune"),
+        (("--tune", "--out", "nowhere/mine.json"), "is no folder"),
+        (("--seconds", "-1"), "--seconds"),
+    ],
+)
+def test_options_of_bench_that_contradict_are_refused_before_anything_is_measured(run, arguments, complaint):
+    done = run("bench", *arguments)
+    assert done.exit_code == 2
+    assert complaint in done.stderr
+
+
+def test_bench_without_the_model_exits_3_and_names_those_that_are_there(run, fake_bench):
+    done = run("bench", "--model", "another", "--seconds", "0")
+    assert done.exit_code == 3
+    assert "fake@1" in done.stderr

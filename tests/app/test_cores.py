@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from app.cores import available_cores
+from app.cores import available_cores, processor_name
 
 
 @pytest.fixture(autouse=True)
@@ -37,6 +37,15 @@ def test_a_quota_of_version_one_bounds_the_cores(tmp_path, quota, cores):
     folder = "sys/fs/cgroup/cpu"
     files = {f"{folder}/cpu.cfs_quota_us": quota, f"{folder}/cpu.cfs_period_us": "100000"}
     assert available_cores(system(tmp_path, "3:cpu,cpuacct:/\n0::/\n", **files)) == cores
+
+
+def test_the_processor_is_called_what_it_calls_itself(tmp_path):
+    text = "processor\t: 0\nmodel\t\t: 49\nmodel name\t: A Processor: 3 GHz\n"
+    assert processor_name(system(tmp_path, "", **{"proc/cpuinfo": text})) == "A Processor: 3 GHz"
+
+
+def test_a_processor_without_a_name_is_called_by_its_architecture(tmp_path):
+    assert processor_name(tmp_path)
 
 
 def test_without_control_groups_the_affinity_counts(tmp_path):

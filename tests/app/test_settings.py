@@ -1,5 +1,7 @@
 import pytest
 
+from app import profiles
+from app import settings as reading
 from app.settings import Settings, SettingsError, load_settings, variable
 
 
@@ -40,3 +42,71 @@ def test_limits_are_the_settings_that_begin_with_max():
 
 def test_a_settings_variable_has_the_prefix():
     assert variable("max_images") == "VITRINE_MAX_IMAGES"
+
+
+@pytest.fixture
+def profile(tmp_path, monkeypatch):
+    """A profile of this very machine, which the environment names."""
+    found = profiles.Profile(
+        cores=profiles.available_cores(),
+        processor="a processor",
+        model="fake@1",
+        digest="0" * 64,
+        runtime="fake",
+        lanes=3,
+        inference_threads=5,
+        rates=(),
+    )
+    path = tmp_path / "profile.json"
+    profiles.write(path, found)
+    monkeypatch.setenv("VITRINE_PROFILE", str(path))
+    return found
+
+
+def test_a_profile_gives_lanes_and_inference_threads(profile):
+    settings = load_settings()
+    assert (settings.lanes, settings.inference_threads) == (3, 5)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"), [("VITRINE_LANES", (1, 5)), ("VITRINE_INFERENCE_THREADS", (3, 1))]
+)
+def test_what_is_set_wins_over_the_profile_even_where_it_is_the_default(monkeypatch, profile, name, expected):
+    monkeypatch.setenv(name, "1")
+    settings = load_settings()
+    assert (settings.lanes, settings.inference_threads) == expected
+
+
+def test_an_override_of_none_leaves_the_profile_unread(monkeypatch):
+    monkeypatch.setenv("VITRINE_PROFILE", "/nowhere/profile.json")
+    assert load_settings(profile=None).inference_threads == 1
+
+
+def test_a_profile_of_another_number_of_cores_is_refused_with_the_remedy(monkeypatch, profile):
+    monkeypatch.setattr(profiles, "available_cores", lambda: profile.cores + 1)
+    with pytest.raises(SettingsError, match=r"VITRINE_PROFILE='.*profile.json': .*vitrine bench --tune"):
+        load_settings()
+
+
+@pytest.mark.parametrize(
+    ("workers", "lanes", "threads", "warned"),
+    [(1, 1, 1, False), (1, 4, 1, False), (2, 1, 2, False), (1, 5, 1, True), (3, 2, 1, True), (1, 2, 3, True)],
+)
+def test_more_computing_threads_than_cores_are_warned_of(monkeypatch, workers, lanes, threads, warned):
+    monkeypatch.setattr(reading, "available_cores", lambda: 4)
+    warning = Settings(workers=workers, lanes=lanes, inference_threads=threads).too_many_threads()
+    assert (warning is not None) is warned
+    if warning:
+        assert f"{workers * lanes * threads} threads may compute on 4 cores" in warning
+        assert f"workers={workers} x lanes={lanes} x inference_threads={threads}" in warning
+
+
+def test_a_profile_and_several_workers_together_are_warned_of(monkeypatch, profile):
+    monkeypatch.setattr(reading, "available_cores", lambda: 15)
+    assert load_settings().too_many_threads() is None
+    monkeypatch.setenv("VITRINE_WORKERS", "2")
+    assert "30 threads may compute on 15 cores" in load_settings().too_many_threads()
+
+
+def test_the_defaults_of_this_machine_are_not_warned_of():
+    assert Settings().too_many_threads() is None

@@ -1,0 +1,362 @@
+"""How fast this machine is: a picture's parts one after the other, and the engine by lanes and threads.
+
+The engine is driven directly, without HTTP, so that what is measured is the model and what surrounds it.
+"""
+
+import asyncio
+import itertools
+import statistics
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from uvicorn.loops.auto import auto_loop_factory
+
+from app import explore, store
+from app.cores import available_cores, processor_name
+from app.engine import Engine
+from app.metrics import Metrics
+from app.models import Model, Models
+from app.pictures import grids
+from app.profiles import Profile, Rate
+from app.runtimes import OpenRuntime, opener
+from app.settings import Settings
+from app.work import TILE
+
+COUNTS = (1, 21, 100, 400)
+PARTS = ("codes", "decode", "grid", "png")
+COLUMNS = 7  # what /samples draws unless told otherwise
+ROUNDS = 5
+
+# A combination must be this much faster than one with fewer threads to be worth their memory and cores.
+MARGIN = 0.03
+BUSY = 0.1  # scatter between rounds from which on they say little
+
+# A measurement is never refused.
+NO_LIMIT = 2**40  # images, pixels
+NO_DEADLINE = 86_400  # seconds
+
+TILE_IS_FIXED = (
+    f"tile: {TILE} rows, not swept: a picture's bytes must not depend on the machine, "
+    f"and LiteRT's files take {TILE} rows"
+)
+THREADS_ARE_FIXED = "inference threads not swept: TensorFlow keeps those of the first model in a process"
+
+Say = Callable[[str], None]
+
+
+def measure(
+    settings: Settings,
+    reference: str,
+    seconds: float,
+    counts: Sequence[int],
+    say: Say,
+    open_runtime: OpenRuntime | None = None,
+) -> dict[str, Any]:
+    """Measure the bare loop for every count and the engine under every load, with the settings in force.
+
+    Args:
+        settings: lanes, inference threads, runtime and store.
+        reference: the model, NAME or NAME@VERSION.
+        seconds: of one measurement.
+        counts: images in a picture of the bare loop.
+        say: takes the lines of the report.
+        open_runtime: how a version is opened; as the settings say if not given.
+
+    Returns:
+        The report as plain values, for JSON.
+
+    Raises:
+        StoreError: there is no store.
+        ModelNotFound: there is no such model.
+        ModelError: it cannot be opened.
+    """
+    lanes, threads = settings.lanes, settings.inference_threads
+    model = _open(settings, reference, threads, open_runtime)
+    say(f"{_subject(model)}; lanes={lanes}, inference_threads={threads}")
+    loops = [measure_loop(model, n, seconds) for n in counts]
+    say("the bare loop: one thread, pictures of n images, share of each part")
+    for line in loop_table(loops):
+        say(line)
+    by_load = {str(load): measure_engine(model, settings, lanes, load, seconds) for load in LOADS}
+    rate = Rate(lanes=lanes, inference_threads=threads, images_per_second=by_load)
+    for line in rate_table([rate]):
+        say(line)
+    return {
+        "model": model.version.reference,
+        "digest": model.manifest.digest,
+        "runtime": model.runtime,
+        "cores": available_cores(),
+        "processor": processor_name(),
+        "loop": [asdict(loop) for loop in loops],
+        "engine": rate.model_dump(),
+    }
+
+
+def tune(
+    settings: Settings,
+    reference: str,
+    seconds: float,
+    say: Say,
+    open_runtime: OpenRuntime | None = None,
+    rounds: int = ROUNDS,
+) -> Profile:
+    """Measure lanes x inference threads on this machine; see ``measure`` for what the arguments mean.
+
+    With TensorFlow only the lanes are swept: the first model of a process fixes its threads.
+
+    Raises:
+        StoreError: there is no store.
+        ModelNotFound: there is no such model.
+        ModelError: it cannot be opened.
+    """
+    cores = available_cores()
+    models = {
+        settings.inference_threads: _open(settings, reference, settings.inference_threads, open_runtime)
+    }
+    model = models[settings.inference_threads]
+    threads_are_fixed = model.runtime == "tensorflow"
+    swept = combinations(cores, [settings.inference_threads] if threads_are_fixed else None)
+    say(_subject(model))
+    if threads_are_fixed:
+        say(THREADS_ARE_FIXED)
+    say(TILE_IS_FIXED)
+    measurements = len(swept) * len(LOADS) * rounds
+    say(f"{measurements} measurements of {seconds:g} s, {rounds} of each kind, of which the median counts")
+    for _, threads in swept:
+        if threads not in models:
+            models[threads] = _open(settings, reference, threads, open_runtime)
+    rates = sweep(models, settings, swept, seconds, rounds)
+    chosen = choose(rates)
+    for line in rate_table(rates, chosen):
+        say(line)
+    scatter = max(rate.scatter for rate in rates)
+    if scatter > BUSY:
+        say(
+            f"the rounds scatter by {100 * scatter:.0f} %: "
+            "tune again when nothing else keeps this machine busy"
+        )
+    return Profile(
+        cores=cores,
+        processor=processor_name(),
+        model=model.version.reference,
+        digest=model.manifest.digest,
+        runtime=model.runtime,
+        lanes=chosen.lanes,
+        inference_threads=chosen.inference_threads,
+        rates=tuple(rates),
+    )
+
+
+def _open(settings: Settings, reference: str, threads: int, open_runtime: OpenRuntime | None) -> Model:
+    """Return the model, opened and warm, with `threads` for one computation."""
+    found = store.scan(settings.model_store)
+    models = Models(found, open_runtime or opener(settings.runtime), threads)
+    return models.get(models.find(reference))
+
+
+def _subject(model: Model) -> str:
+    return f"{model.version.reference} by {model.runtime}; {available_cores()} cores of {processor_name()}"
+
+
+@dataclass(frozen=True)
+class Loop:
+    """The bare loop for pictures of one size, in one thread.
+
+    Args:
+        n: images in a picture.
+        images_per_second: the rate.
+        shares: part -> its share of the time; their sum is 1.
+    """
+
+    n: int
+    images_per_second: float
+    shares: dict[str, float]
+
+
+def measure_loop(model: Model, n: int, seconds: float) -> Loop:
+    """Draw pictures of `n` images for `seconds`, at least one, with nothing around them.
+
+    A picture's time is the median of each part: one that was interrupted by another process says nothing.
+    """
+    pictures: list[dict[str, float]] = []
+    until = time.perf_counter() + seconds
+    while not pictures or time.perf_counter() < until:
+        pictures.append(draw_picture(model, n, len(pictures))[1])
+    times = {part: statistics.median(picture[part] for picture in pictures) for part in PARTS}
+    total = sum(times.values())
+    return Loop(n, n / total, {part: took / total for part, took in times.items()})
+
+
+def draw_picture(model: Model, n: int, seed: int) -> tuple[bytes, dict[str, float]]:
+    """Return the PNG of /samples, and the seconds of each part.
+
+    Args:
+        model: what generates.
+        n: number of images.
+        seed: where the codes come from.
+    """
+    spent = dict.fromkeys(PARTS, 0.0)
+    mark = time.perf_counter()
+
+    def lap(part: str) -> None:
+        nonlocal mark
+        now = time.perf_counter()
+        spent[part] += now - mark
+        mark = now
+
+    tiles = []
+    for start in range(0, n, TILE):
+        codes = model.prior.draw(seed, start, min(TILE, n - start))
+        lap("codes")
+        tiles.append(model.decoding(codes))
+        lap("decode")
+    pixels = grids.grid(np.concatenate(tiles), COLUMNS)
+    lap("grid")
+    png = grids.encode_png(pixels)
+    lap("png")
+    return png, spent
+
+
+class Load(NamedTuple):
+    """Requests that are always in flight, each for a picture of `n` images."""
+
+    in_flight: int
+    n: int
+
+    def __str__(self) -> str:
+        """As profiles and tables name it."""
+        return f"{self.in_flight} x {self.n}"
+
+
+LOADS = (Load(64, 21), Load(4, 400))
+
+
+def measure_engine(model: Model, settings: Settings, lanes: int, load: Load, seconds: float) -> float:
+    """Return images per second of `load` through an engine of its own, on the server's kind of event loop.
+
+    Args:
+        model: what generates; it holds the inference threads.
+        settings: whose limits the requests obey, but for those on size.
+        lanes: of the engine.
+        load: kept up for `seconds`; every client asks at least once, and what has begun is counted too.
+        seconds: length of the measurement.
+    """
+    with asyncio.Runner(loop_factory=auto_loop_factory()) as runner:
+        return runner.run(_drive(model, settings, lanes, load, seconds))
+
+
+async def _drive(model: Model, settings: Settings, lanes: int, load: Load, seconds: float) -> float:
+    limits = settings.model_copy(update={"max_images": NO_LIMIT, "max_pixels": NO_LIMIT})
+    engine = Engine(lanes, NO_LIMIT, NO_DEADLINE, Metrics())
+    look = explore.Look(columns=COLUMNS)
+    seeds = itertools.count()
+    images = 0
+    started = time.perf_counter()
+
+    async def client() -> None:
+        nonlocal images
+        while True:
+            work = explore.samples(
+                model, limits, look, n=load.n, seed=next(seeds), temperature=1.0, render="mean"
+            )
+            await engine.run(work)
+            images += load.n
+            if time.perf_counter() - started >= seconds:
+                return
+
+    try:
+        await asyncio.gather(*(client() for _ in range(load.in_flight)))
+        return images / (time.perf_counter() - started)
+    finally:
+        engine.close()
+
+
+def combinations(cores: int, inference_threads: Sequence[int] | None = None) -> list[tuple[int, int]]:
+    """Return the lanes and inference threads that are worth a measurement: no more in all than cores.
+
+    Args:
+        cores: that the process may keep busy.
+        inference_threads: the only ones that can be measured; None: any.
+    """
+    most = min(cores, 256)  # what the settings take
+    counts = sorted({1, max(1, most - 1), most} | {2**k for k in range(most.bit_length())})
+    return [
+        (lanes, threads)
+        for lanes, threads in itertools.product(counts, inference_threads or counts)
+        if lanes * threads <= cores or lanes == 1
+    ]
+
+
+def sweep(
+    models: dict[int, Model],
+    settings: Settings,
+    swept: Sequence[tuple[int, int]],
+    seconds: float,
+    rounds: int = ROUNDS,
+    measure: Callable[[Model, Settings, int, Load, float], float] = measure_engine,
+) -> list[Rate]:
+    """Measure every combination under every load, and return the medians over the rounds.
+
+    Combinations take turns within a round, and every other round goes backwards, so that what else the
+    machine does meets them all alike.
+
+    Args:
+        models: the same version, opened with each number of inference threads.
+        settings: see ``measure_engine``.
+        swept: lanes and inference threads.
+        seconds: of one measurement; there are combinations x loads x rounds of them.
+        rounds: how often each is repeated.
+        measure: what measures.
+    """
+    found: dict[tuple[int, int], dict[str, list[float]]] = {
+        combination: {str(load): [] for load in LOADS} for combination in swept
+    }
+    for turn in range(rounds):
+        for lanes, threads in swept if turn % 2 == 0 else reversed(swept):
+            for load in LOADS:
+                rate = measure(models[threads], settings, lanes, load, seconds)
+                found[lanes, threads][str(load)].append(rate)
+    return [
+        Rate(
+            lanes=lanes,
+            inference_threads=threads,
+            images_per_second={load: round(statistics.median(rates), 1) for load, rates in by_load.items()},
+            scatter=round(max(map(_scatter, by_load.values())), 3),
+        )
+        for (lanes, threads), by_load in found.items()
+    ]
+
+
+def _scatter(rates: Sequence[float]) -> float:
+    """Return the median deviation from the median, as a part of the median."""
+    median = statistics.median(rates)
+    return statistics.median(abs(rate - median) for rate in rates) / median
+
+
+def choose(rates: Sequence[Rate]) -> Rate:
+    """Return the combination to serve with: of those about as good as the best, the one of fewest threads."""
+    best = max(rate.overall for rate in rates)
+    good = [rate for rate in rates if rate.overall >= (1 - MARGIN) * best]
+    return min(good, key=lambda rate: (rate.lanes * rate.inference_threads, -rate.overall))
+
+
+def loop_table(loops: Sequence[Loop]) -> Iterator[str]:
+    """Yield the lines of a table of bare loops."""
+    yield f"{'n':>5}  {'images/s':>9}  " + "  ".join(f"{part:>6}" for part in loops[0].shares)
+    for loop in loops:
+        shares = "  ".join(f"{100 * share:5.1f}%" for share in loop.shares.values())
+        yield f"{loop.n:>5}  {loop.images_per_second:>9.0f}  {shares}"
+
+
+def rate_table(rates: Sequence[Rate], chosen: Rate | None = None) -> Iterator[str]:
+    """Yield the lines of a table of rates, the chosen one marked."""
+    loads = list(rates[0].images_per_second)
+    yield "the engine, images/s by load (requests in flight x images in each), and overall"
+    yield "lanes  threads  " + "  ".join(f"{load:>9}" for load in [*loads, "overall"])
+    for rate in rates:
+        cells = "  ".join(f"{value:>9.0f}" for value in [*rate.images_per_second.values(), rate.overall])
+        mark = "  <- chosen" if rate is chosen else ""
+        yield f"{rate.lanes:>5}  {rate.inference_threads:>7}  {cells}{mark}"
