@@ -16,6 +16,7 @@ from app.engine import Engine
 from app.errors import (
     Fault,
     InvalidParameter,
+    ModelError,
     NotReady,
     UnsupportedUpload,
     UploadError,
@@ -344,13 +345,21 @@ class ModelFinder:
 
         Raises:
             ModelNotFound: there is none.
+            ModelError: the version cannot be opened.
         """
-        version = self._models.find(reference or self._default)
-        opened = self._models.get_opened(version)
-        if opened is not None:
-            return opened
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._models.opener, self._models.get, version)
+        reference = reference or self._default
+        while True:
+            version = self._models.find(reference)
+            opened = self._models.get_opened(version)
+            if opened is not None:
+                return opened
+            loop = asyncio.get_running_loop()
+            try:
+                return await loop.run_in_executor(self._models.opener, self._models.get, version)
+            except ModelError:
+                if "@" in reference:
+                    raise
+                # A bare name now means the version before.
 
 
 def model_finder(

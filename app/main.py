@@ -66,7 +66,7 @@ def create_app(settings: Settings | None = None, open_runtime: OpenRuntime | Non
         for version, reason in found.rejected.items():
             log.warning("not served: %s: %s", version, reason)
         models = Models(found, open_runtime, settings.inference_threads)
-        models.open_newest(settings.default_model)
+        models.open_default(settings.default_model)
         app.state.models = models
         app.state.engine = Engine(
             settings.lanes, settings.max_waiting_images, settings.deadline_seconds, app.state.metrics
@@ -80,8 +80,10 @@ def create_app(settings: Settings | None = None, open_runtime: OpenRuntime | Non
             settings.model_store,
             _expected(settings, models),
         )
+        models.opener.submit(models.open_others)
         yield
         engine, app.state.engine, app.state.models = app.state.engine, None, None
+        models.opener.shutdown(cancel_futures=True)
         engine.close()
 
     app = Service(

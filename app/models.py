@@ -1,7 +1,8 @@
 """The models of a running service: opened once, looked up by name.
 
-The newest version of each name is opened at start-up; an older one when a permanent URL first asks for it. A
-version that cannot be opened is remembered and passed over, so that the one before it serves.
+The default model is opened before the service is ready, the newest versions of the others right after; an
+older version when a permanent URL first asks for it. A version that cannot be opened is remembered and passed
+over, so that the one before it serves.
 """
 
 import logging
@@ -144,24 +145,35 @@ class Models:
         # Opening takes seconds: in a thread of its own, so that pictures of other models go on.
         self.opener = ThreadPoolExecutor(1, thread_name_prefix="opener")
 
-    def open_newest(self, default: str) -> None:
-        """Open the newest usable version of every name.
+    def open_default(self, default: str) -> None:
+        """Open the model that answers when a request names none.
+
+        Args:
+            default: NAME, its newest usable version, or NAME@VERSION.
 
         Raises:
-            StoreError: the default model has no usable version.
+            StoreError: it has no usable version.
         """
-        for name in self.store.versions:
-            for version in reversed(self.store.versions[name]):
-                try:
-                    self.get(version)
-                except ModelError as error:
-                    log.warning("not served: %s", error.detail, exc_info=error)
-                else:
-                    break
+        if "@" not in default:
+            self._open_newest(default)
         try:
             self.get(self.find(default))
         except (ModelError, ModelNotFound) as error:
             raise StoreError(f"the default model {default} cannot be served: {error.detail}") from error
+
+    def open_others(self) -> None:
+        """Open the newest usable version of every name, so that the first request for it need not wait."""
+        for name in self.store.versions:
+            self._open_newest(name)
+
+    def _open_newest(self, name: str) -> None:
+        for version in reversed(self.store.versions.get(name, ())):
+            try:
+                self.get(version)
+            except ModelError as error:
+                log.warning("not served: %s", error.detail, exc_info=error)
+            else:
+                return
 
     def find(self, reference: str) -> Version:
         """Return the version that ``name`` (its newest usable one) or ``name@version`` means.

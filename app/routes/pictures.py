@@ -13,7 +13,6 @@ from app import deps, explore
 from app.deps import EngineDep, FinderDep, SettingsDep
 from app.errors import UnsupportedFormat
 from app.explore import Picture
-from app.latent import MAX_SEED
 from app.models import Model
 from app.settings import Settings
 from app.work import Work
@@ -80,7 +79,7 @@ def ask_samples(query: deps.SamplesQuery, model: Model, settings: Settings) -> A
     """Check ``GET /samples``; see ``explore.samples``."""
     check_format("format", query.format)
     drawn = query.seed is None
-    seed = _seeds.randint(0, MAX_SEED) if query.seed is None else query.seed
+    seed = _seeds.getrandbits(63) if query.seed is None else query.seed
     work = explore.samples(
         model,
         settings,

@@ -1,8 +1,6 @@
 """Runs a version's flatbuffers by LiteRT, TensorFlow's own small runtime."""
 
 from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -63,18 +61,13 @@ class _Interpreters:
         for name, array in arrays.items():
             if len(array) != LITERT_ROWS:
                 raise ValueError(f"{name}: expected {LITERT_ROWS} rows. Received: {len(array)}")
-        with self._borrowed() as runners:
-            outputs: dict[str, Array] = runners[signature](**arrays)
-            return outputs
-
-    @contextmanager
-    def _borrowed(self) -> Iterator[dict[str, Any]]:
         try:
             runners = self._idle.pop()
         except IndexError:
             runners = self._make()
-        yield runners
+        outputs: dict[str, Array] = runners[signature](**arrays)
         self._idle.append(runners)  # not one that failed
+        return outputs
 
     def _make(self) -> dict[str, Any]:
         interpreter = Interpreter(model_content=self._flatbuffer, num_threads=self._threads)

@@ -1,9 +1,11 @@
+import asyncio
 import json
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
+from app.deps import ModelFinder
 from app.errors import ModelError, StoreError
 from app.models import Model, Models
 from app.store import scan
@@ -58,7 +60,9 @@ def test_a_version_that_cannot_be_opened_is_passed_over_and_the_one_before_it_se
         write_version(tmp_path, number=number)
     write_version(tmp_path, name="other", number=2)
     models = Models(scan(tmp_path), failing_open("2"), threads=1)
-    models.open_newest("fake")
+    models.open_default("fake")
+    assert models.opened == ["fake@1"]
+    models.open_others()
     assert models.find("fake").number == 1
     assert set(models.rejected) == {"fake/2", "other/2"}
     assert "KeyError" in models.rejected["fake/2"]
@@ -77,7 +81,7 @@ def test_a_version_that_cannot_be_opened_is_tried_once(tmp_path):
 def test_without_a_usable_default_model_the_service_does_not_start(tmp_path):
     write_version(tmp_path)
     with pytest.raises(StoreError, match="default model fake cannot be served"):
-        Models(scan(tmp_path), failing_open("1"), threads=1).open_newest("fake")
+        Models(scan(tmp_path), failing_open("1"), threads=1).open_default("fake")
 
 
 def test_examples_that_are_not_the_models_images_are_found_out_while_warming_up(tmp_path):
@@ -109,3 +113,16 @@ def test_a_version_is_opened_once_however_many_ask_at_the_same_time(version, tmp
         found = set(pool.map(models.get, [version] * 64))
     assert len(opened) == len(found) == 1
     assert models.opened == ["fake@1"]
+
+
+def test_a_bare_name_asked_for_before_its_newest_version_failed_means_the_one_before(tmp_path):
+    for number in (1, 2):
+        write_version(tmp_path, number=number)
+    models = Models(scan(tmp_path), failing_open("2"), threads=1)
+
+    async def find(reference):
+        return await ModelFinder(models, "fake").find(reference)
+
+    assert asyncio.run(find("fake")).version.number == 1
+    with pytest.raises(ModelError, match="fake@2: KeyError"):
+        asyncio.run(find("fake@2"))

@@ -56,3 +56,10 @@ def test_work_done_alone_gets_every_result_it_asks_for():
         return (yield Rows.of(double, twice))
 
     assert np.array_equal(Work(steps, images=TILE)(), ROWS * 4)
+
+
+def test_a_function_that_looks_at_the_row_beside_is_found_out_though_equal_rows_hide_it():
+    def neighbours(rows):
+        return rows + np.roll(rows, 1, axis=0) - rows  # of equal rows: the row itself
+
+    assert not Operation("beside", neighbours).measure(ROWS)
