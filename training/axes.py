@@ -9,6 +9,7 @@ D is the number of latent axes.
 
 import dataclasses
 from collections.abc import Callable
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ Tensor = Any  # tf.Tensor; TensorFlow publishes no types
 Array = npt.NDArray[np.float32]
 
 STRIP_STEPS = 7
+PLANE_STEPS = 20
 MAX_STRIPS = 64  # axes that the picture of all axes shows, the most informative ones
 
 
@@ -131,6 +133,28 @@ def strips(
         codes = np.tile(centre, (STRIP_STEPS, 1))
         ends = axis["quantiles"]["0.025"], axis["quantiles"]["0.975"]
         codes[:, number] = np.linspace(*ends, STRIP_STEPS)
+        rows.append(np.concatenate(list(value_of(decode(codes))), axis=1))
+    return np.concatenate(rows)
+
+
+def plane(decode: Callable[[Array], Array], value_of: Callable[[Array], Any]) -> Any:
+    """Return one picture of a plane of codes: what a decoder of two axes has made of its manifold.
+
+    Both axes run through the quantiles of N(0, 1) at equal steps of probability, so that each cell stands for
+    an equal share of the prior (Goodfellow, Bengio & Courville 2016, figure 20.6): axis 0 from left to right,
+    axis 1 from bottom to top.
+
+    Args:
+        decode: codes (B, 2) over the published axes -> images (B, H, W) or (B, H, W, 3) in [0, 1].
+        value_of: images -> levels.
+
+    Returns:
+        (PLANE_STEPS * H, PLANE_STEPS * W) or with colours.
+    """
+    steps = [NormalDist().inv_cdf((step + 0.5) / PLANE_STEPS) for step in range(PLANE_STEPS)]
+    rows = []
+    for upwards in reversed(steps):
+        codes = np.array([(sideways, upwards) for sideways in steps], np.float32)
         rows.append(np.concatenate(list(value_of(decode(codes))), axis=1))
     return np.concatenate(rows)
 

@@ -79,7 +79,7 @@ def export(
             held_out[:MATCHED_IMAGES],
         )
         write_examples(held_out[:NUM_EXAMPLES], staging / "examples")
-        write_strips(vae, staging / "axes.png", axes, metrics["axes"])
+        write_axes(vae, staging, axes, metrics["axes"])
         if isinstance(prior, GaussianMixture):
             prior.reordered(axes.order, axes.signs).save(staging / "prior.npz")
         if previous is not None:
@@ -121,10 +121,8 @@ def match_axes(previous: Path, version: Path, held_out: Images) -> dict[str, Any
     return {"version": int(previous.name), "axes": axes_of.match(*codes)}
 
 
-def write_strips(
-    vae: VariationalAutoencoder, path: Path, axes: Axes, described: list[dict[str, Any]]
-) -> None:
-    """Write the picture of all axes: a row for each, walking from its 2.5 to its 97.5 % quantile."""
+def write_axes(vae: VariationalAutoencoder, folder: Path, axes: Axes, described: list[dict[str, Any]]) -> None:
+    """Write the pictures of the axes: ``axes.png``, and of two axes their plane, ``manifold.png``."""
 
     def decode(z: Images) -> Any:
         return vae.likelihood.mean(vae.decoder(axes.trained(z), training=False))
@@ -132,8 +130,11 @@ def write_strips(
     def levels(images: Any) -> Any:  # dark on white, as the service draws by default
         return 255 - np.clip(np.floor(np.asarray(images) * 256), 0, 255).astype(np.uint8)
 
-    picture = axes_of.strips(decode, described, levels)
-    path.write_bytes(tf.io.encode_png(np.atleast_3d(picture)).numpy())
+    pictures = {"axes.png": axes_of.strips(decode, described, levels)}
+    if len(described) == 2:
+        pictures["manifold.png"] = axes_of.plane(decode, levels)
+    for name, picture in pictures.items():
+        (folder / name).write_bytes(tf.io.encode_png(np.atleast_3d(picture)).numpy())
 
 
 def write_encoder(vae: VariationalAutoencoder, path: Path, axes: Axes) -> None:

@@ -230,6 +230,11 @@ def test_a_picture_of_all_axes_is_published(canonical):
     assert picture.min() < 200  # something is drawn, dark on white
 
 
+def test_a_model_of_two_axes_publishes_its_manifold(canonical):
+    picture = tf.io.decode_png((canonical / "manifold.png").read_bytes()).numpy()
+    assert picture.shape == (20 * 6, 20 * 5, 1)
+
+
 def test_the_card_carries_the_measured_numbers_and_the_command_that_repeats_them(version):
     card = (version / "card.md").read_text()
     metrics = json.loads((version / "manifest.json").read_text())["metrics"]
