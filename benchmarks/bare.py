@@ -99,14 +99,16 @@ def picture(model: Model, render: str, n: int, seed: int) -> dict[str, float]:
 def table(results: list[Bare]) -> str:
     """Return the results as a Markdown table."""
     lines = [
-        "| model | runtime | render | n | pictures/s | images/s | " + " | ".join(f"{p}, %" for p in PARTS) + " |",
+        "| model | runtime | render | n | pictures/s | images/s | "
+        + " | ".join(f"{p}, %" for p in PARTS)
+        + " |",
         "|---" * (6 + len(PARTS)) + "|",
     ]
     for found in results:
         shares = " | ".join(f"{100 * found.shares[part]:.0f}" for part in PARTS)
         lines.append(
-            f"| {found.model} | {found.runtime} | {found.render} | {found.n} | {found.pictures_per_second:.1f} "
-            f"| {found.n * found.pictures_per_second:.0f} | {shares} |"
+            f"| {found.model} | {found.runtime} | {found.render} | {found.n} "
+            f"| {found.pictures_per_second:.1f} | {found.n * found.pictures_per_second:.0f} | {shares} |"
         )
     return "\n".join(lines)
 

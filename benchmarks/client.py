@@ -1,4 +1,4 @@
-"""An HTTP/1.1 client that costs its machine little: raw sockets, kept alive, no more than one request on each.
+"""An HTTP/1.1 client that costs its machine little: raw sockets, kept alive, one request at a time on each.
 
 It reads what Vitrine writes: answers with a Content-Length. Not a client for anything else.
 """
@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 HOST = "127.0.0.1"
 PROBES_PER_SECOND = 50
+PATIENCE_SECONDS = 30
 
 
 class Answer(NamedTuple):
@@ -137,22 +138,32 @@ class Pool:
             self.free.pop().close()
 
 
-async def probe(port: int, target: str, seconds: float) -> list[float]:
-    """Ask for `target` at a steady rate and return each answer's seconds since it was due.
+class Probes(NamedTuple):
+    """What a steady questioner found.
+
+    Args:
+        seconds: of each answer 200, since it was due to be asked for.
+        failed: connections that broke or stayed silent, and other answers.
+    """
+
+    seconds: list[float]
+    failed: int
+
+
+async def probe(port: int, target: str, seconds: float) -> Probes:
+    """Ask for `target` at a steady rate.
 
     A server that answers late does not thin out the questions, so a stall of it is met by every one of them
     that fell due meanwhile.
-
-    Raises:
-        OSError: a connection failed, or an answer was not 200.
     """
     pool = Pool(port)
 
-    async def one(due: float) -> float:
-        answer = await pool.get(target)
-        if answer.status != 200:
-            raise ConnectionError(f"{target}: {answer.status}")
-        return time.perf_counter() - due
+    async def one(due: float) -> float | None:
+        try:
+            answer = await asyncio.wait_for(pool.get(target), PATIENCE_SECONDS)
+        except OSError:  # TimeoutError is one
+            return None
+        return time.perf_counter() - due if answer.status == 200 else None
 
     started = time.perf_counter()
     probes = []
@@ -162,7 +173,8 @@ async def probe(port: int, target: str, seconds: float) -> list[float]:
         probes.append(asyncio.create_task(one(due)))
     found = await asyncio.gather(*probes)
     pool.close()
-    return found
+    good = [value for value in found if value is not None]
+    return Probes(good, len(found) - len(good))
 
 
 def percentiles(seconds: list[float]) -> dict[str, float]:

@@ -84,7 +84,7 @@ async def fetch(port: int, targets: list[str], connections: int, generator: np.r
 
 
 def growth(found: list[tuple[int, float]]) -> float:
-    """Return the slope of memory over the second half, in MiB for every 100,000 pictures; 0 if it is too short."""
+    """Return the slope over the second half, in MiB for every 100,000 pictures; 0 if it is too short."""
     half = found[len(found) // 2 :]
     if len(half) < 2:
         return 0.0

@@ -69,9 +69,7 @@ def main() -> None:
     sys.exit(1 if differing else 0)
 
 
-async def in_a_crowd(
-    port: int, targets: list[str], generator: np.random.Generator, leave: float
-) -> Found:
+async def in_a_crowd(port: int, targets: list[str], generator: np.random.Generator, leave: float) -> Found:
     """Ask for every target, in bursts, each with another number of connections.
 
     Args:
@@ -156,9 +154,10 @@ def report(runtime: str, targets: list[str], crowd: Found, alone: Found) -> int:
     pictures = len(targets)
     print(file=sys.stderr)
     print(
-        f"{runtime}: {pictures} addresses, {len(differing)} differ; in a crowd {pictures / crowd.seconds:.0f} a second, "
-        f"{crowd.left} cancelled, {crowd.refused} tries failed; alone {pictures / alone.seconds:.0f} a second, "
-        f"{alone.refused} tries failed"
+        f"{runtime}: {pictures} addresses, {len(differing)} differ; "
+        f"in a crowd {pictures / crowd.seconds:.0f} a second, {crowd.left} cancelled, "
+        f"{crowd.refused} tries failed; "
+        f"alone {pictures / alone.seconds:.0f} a second, {alone.refused} tries failed"
     )
     for target in differing[:10]:
         print(f"  differs: {target}")

@@ -109,7 +109,7 @@ class Server:
         raise RuntimeError(f"{' '.join(self.program.command)} gave no picture:\n{end}")
 
     def wait_until_idle(self, seconds: float = 60) -> None:
-        """Wait until the server's processes do next to nothing: every worker has started, every queue is empty."""
+        """Wait until its processes do next to nothing: every worker has started, every queue is empty."""
         deadline = time.perf_counter() + seconds
         before, at = self.processor_seconds(), time.perf_counter()
         while time.perf_counter() < deadline:
@@ -125,7 +125,7 @@ class Server:
         return ticks / os.sysconf("SC_CLK_TCK")
 
     def pss_mib(self) -> float:
-        """Return the memory of all its processes, in MiB: shared pages are divided among those who share them."""
+        """Return the memory of all its processes, in MiB, pages divided among those who share them."""
         kib = 0
         for pid in self._stat():
             with contextlib.suppress(OSError):

@@ -1,6 +1,6 @@
 """The service that one would write in an afternoon: FastAPI and a ``def`` route, which runs in a thread.
 
-    uvicorn naive:app
+uvicorn naive:app
 """
 
 from drawing import Decoder, draw, png
