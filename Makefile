@@ -45,7 +45,7 @@ requirements: .venv/dev ## pin the dependencies of pyproject.toml again, with ha
 
 PEERS = naive litserve bentoml ray-serve
 
-benchmark-peers: $(PEERS:%=benchmarks/.environments/%/installed) ## install the services that benchmarks/ measures Vitrine beside: 8 GB
+benchmark-peers: $(PEERS:%=benchmarks/.environments/%/installed) ## install the services that benchmarks/ measures Vitrine beside: 7 GB
 
 # Each has an environment of its own: none is held to the versions of another.
 benchmarks/.environments/%/installed: benchmarks/peers/%.txt

@@ -2,7 +2,7 @@
 
 import json
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -39,7 +39,7 @@ def classes(reference: str) -> tuple[str, ...]:
 
 
 def targets(
-    count: int, models: dict[str, Sequence[str]], generator: np.random.Generator, others: float
+    count: int, models: Mapping[str, Sequence[str]], generator: np.random.Generator, others: float
 ) -> list[str]:
     """Draw paths with queries, each with a seed of its own.
 

@@ -4,10 +4,10 @@
     .venv/bin/python -m benchmarks.overload --seconds 10 --times 5
 
 Capacity is measured first, in a closed loop. Then requests are sent at `times` that rate whatever becomes
-of those before: an open loop, on time, over as many connections as it takes, from this process, which is not the
-server's. Pictures are of 400 images, so that ten times the capacity is a rate that one client can really send;
-the rate that it did send is reported, and how late it was. Where server and client share cores, goodput loses
-to capacity what the client itself takes.
+of those before: an open loop, on time, over as many connections as it takes, from this process, not the
+server's. Pictures are of 400 images, so that ten times the capacity is a rate that a client can really
+send; the rate that it did send is reported, and how late it was. Where server and client share cores,
+goodput loses to capacity what the client itself takes.
 """
 
 import argparse

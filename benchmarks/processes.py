@@ -185,7 +185,9 @@ def running(program: Program) -> Iterator[Server]:
         free.bind((HOST, 0))
         port = free.getsockname()[1]
     command = [word.format(port=port) for word in program.command]
-    environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "2", "PYTHONUNBUFFERED": "1"} | program.environment
+    environment = (
+        os.environ | {"TF_CPP_MIN_LOG_LEVEL": "2", "PYTHONUNBUFFERED": "1"} | dict(program.environment)
+    )
     with tempfile.TemporaryDirectory(prefix="vitrine-benchmark-") as folder:
         log = Path(folder) / "log"
         with log.open("wb") as output:

@@ -10,6 +10,8 @@ meets all of them; medians over the rounds are reported. Only ratios travel betw
 """
 
 import argparse
+import hashlib
+import io
 import json
 import os
 import platform
@@ -21,7 +23,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import uvloop
+from PIL import Image
 
 from benchmarks import client, processes
 from benchmarks.load import command, require_wrk, wrk
@@ -31,6 +35,7 @@ SERVERS = ("vitrine", "vitrine-tensorflow", "naive", "litserve", "bentoml", "ray
 CONNECTIONS = (1, 16, 64, 256)
 SECTIONS = ("startup", "memory", "throughput", "alone", "livez", "bare")
 IMAGES = 21
+SEED = 5  # of the picture that all draw for comparison
 COUNTS = (1, 21, 100, 400)
 ALONE_CONNECTIONS = 16  # of 400 images each, these all find room in the queue
 RUNTIMES = ("litert", "tensorflow")
@@ -63,6 +68,7 @@ def main() -> None:
         for name in turned(arguments.servers, number):
             if {"startup", "memory", "throughput"} & set(arguments.only):
                 rows += beside(name, number, arguments)
+        require_same_pictures(rows)
         if "alone" in arguments.only:
             for runtime, workers in turned([(r, w) for r in RUNTIMES for w in WORKERS], number):
                 rows += alone(runtime, workers, number, arguments)
@@ -87,7 +93,9 @@ def beside(name: str, number: int, arguments: argparse.Namespace) -> list[Row]:
     row: Row = {"server": name, "round": number}
     rows = []
     with processes.running(PROGRAMS[name]) as server:
-        rows.append(row | {"kind": "startup", "seconds": server.first_picture_seconds})
+        rows.append(
+            row | {"kind": "startup", "seconds": server.first_picture_seconds, "pixels": pixels(server)}
+        )
         started_mib = server.pss_mib()
         if {"memory", "throughput"} & set(arguments.only):
             warm(server)
@@ -99,6 +107,27 @@ def beside(name: str, number: int, arguments: argparse.Namespace) -> list[Row]:
             rows.append(row | {"kind": "memory", "processes": len(server.processes())} | loaded)
     log(f"round {number + 1} of {arguments.rounds}: {name}")
     return rows
+
+
+def pixels(server: Server) -> str:
+    """Return a digest of one seed's pixels: the same for all that draw the same picture.
+
+    Raises:
+        RuntimeError: the answer is no picture.
+    """
+    status, body = server.picture(IMAGES, SEED)
+    if status != 200:
+        raise RuntimeError(f"expected 200. Received: {status}, {body[:200]!r}")
+    with Image.open(io.BytesIO(body)) as picture:
+        return hashlib.sha256(np.asarray(picture).tobytes()).hexdigest()[:16]
+
+
+def require_same_pictures(rows: list[Row]) -> None:
+    """End the program if the peers, whose codes for a seed are not Vitrine's, do not draw alike."""
+    drawn = {row["server"]: row["pixels"] for row in rows if row["kind"] == "startup"}
+    peers = {name: found for name, found in drawn.items() if not name.startswith("vitrine")}
+    if len(set(peers.values())) > 1:
+        sys.exit(f"the services do not draw the same picture: {peers}")
 
 
 def alone(runtime: str, workers: int, number: int, arguments: argparse.Namespace) -> list[Row]:
