@@ -256,8 +256,8 @@ PROGRAMS = {
     "naive": peer("naive", "uvicorn", "naive:app", "--host", HOST, "--port", "{port}"),
     "litserve": peer("litserve", *LITSERVE, method="POST"),
     "litserve-single": peer("litserve", *LITSERVE, method="POST", batching=False),
-    "bentoml": peer("bentoml", *BENTOML),
-    "bentoml-single": peer("bentoml", *BENTOML, batching=False),
+    "bentoml": peer("bentoml", *BENTOML, batching=False),
+    "bentoml-batching": peer("bentoml", *BENTOML),
     "ray-serve": peer("ray-serve", *RAY_SERVE),
     "ray-serve-single": peer("ray-serve", *RAY_SERVE, batching=False),
 }

@@ -54,6 +54,5 @@ if __name__ == "__main__":
         host="127.0.0.1",
         port=int(sys.argv[1]),
         num_api_servers=1,
-        log_level="warning",
         generate_client_file=False,
     )
