@@ -2,8 +2,9 @@
 
     bentoml serve bentoml_service:Samples --host 127.0.0.1
 
-Without batching, the service decodes by itself. With it, decoding is a service of its own, as the documentation
-composes them: BentoML's dispatcher lies between the two, and only calls that pass it are batched, adaptively.
+Without batching, the service decodes by itself. With it, decoding is a service of its own, as the
+documentation composes them: BentoML's dispatcher lies between the two, and only calls that pass it are
+batched, adaptively.
 """
 
 import bentoml
