@@ -3,13 +3,13 @@ PYTHON ?= python3
 BIN = .venv/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help setup serve test train lint format requirements clean
+.PHONY: help setup serve test train lint format requirements benchmark-peers peer-requirements clean
 
 # Every training run has a folder of its own.
 RUN ?= runs/fashion-dense-$(shell date +%Y%m%d-%H%M%S)
 
 help: ## say what there is to make
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
 
 setup: .venv/dev ## install everything: serving, training and the tools of development
 
@@ -43,8 +43,25 @@ requirements: .venv/dev ## pin the dependencies of pyproject.toml again, with ha
 		pinned="-c requirements/serve.txt"; \
 	done
 
+PEERS = naive litserve bentoml ray-serve
+
+benchmark-peers: $(PEERS:%=benchmarks/.environments/%/installed) ## install the services that benchmarks/ measures Vitrine beside: 7 GB
+
+# Each has an environment of its own: none is held to the versions of another.
+benchmarks/.environments/%/installed: benchmarks/peers/%.txt
+	$(PYTHON) -m venv --clear $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
+	touch $@
+
+peer-requirements: .venv/dev ## pin what those services need again, with hashes
+	$(PIP) uv
+	for peer in $(PEERS); do \
+		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
+			--no-header benchmarks/peers/$$peer.in -o benchmarks/peers/$$peer.txt || exit 1; \
+	done
+
 clean: ## remove what the other targets made, but for runs/ and model_store/
-	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv benchmarks/.environments build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # Bytecode is compiled as it is installed, so that no start has to.
 .venv/serve .venv/train .venv/dev: .venv/%: requirements/%.txt pyproject.toml

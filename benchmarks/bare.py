@@ -1,0 +1,117 @@
+"""The loop without a service around it: draw codes, decode, grid, PNG. What a service can reach at most.
+
+    .venv/bin/python -m benchmarks.bare                    every model of the store, by LiteRT; a minute
+    .venv/bin/python -m benchmarks.bare --runtime tensorflow --models fashion-dense
+
+One thread of one process, with the service's own modules. Each picture has another seed.
+"""
+
+import argparse
+import json
+import time
+from typing import NamedTuple
+
+from app import latent, runtimes, store
+from app.models import Model, Models
+from app.pictures import grids
+from app.settings import Settings
+
+COUNTS = (1, 21, 100, 400)
+COLUMNS = 7
+PARTS = ("codes", "decode", "grid", "png")
+
+
+class Bare(NamedTuple):
+    """What one loop found.
+
+    Args:
+        model: NAME@VERSION.
+        runtime: what computed.
+        render: ``mean`` or ``draw``.
+        n: images in a picture.
+        pictures_per_second: of the whole loop.
+        shares: of the loop's time, by part; drawing noise belongs to codes.
+    """
+
+    model: str
+    runtime: str
+    render: str
+    n: int
+    pictures_per_second: float
+    shares: dict[str, float]
+
+
+def main() -> None:
+    """Measure, and print a table or JSON."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--models", nargs="*", help="names; every model of the store if not given")
+    parser.add_argument("--runtime", default="litert", choices=("litert", "tensorflow"))
+    parser.add_argument("--renders", nargs="*", default=["mean", "draw"], choices=("mean", "draw"))
+    parser.add_argument("--counts", nargs="*", type=int, default=COUNTS, help="images in a picture")
+    parser.add_argument("--seconds", type=float, default=2.0, help="of each loop")
+    parser.add_argument("--json", action="store_true")
+    arguments = parser.parse_args()
+    found = store.scan(Settings().model_store)
+    models = Models(found, runtimes.opener(arguments.runtime), 1)
+    results = [
+        measure(models.get(models.find(name)), render, n, arguments.seconds)
+        for name in arguments.models or found.versions
+        for render in arguments.renders
+        for n in arguments.counts
+    ]
+    if arguments.json:
+        print(json.dumps([result._asdict() for result in results]))
+    else:
+        print(table(results))
+
+
+def measure(model: Model, render: str, n: int, seconds: float) -> Bare:
+    """Draw pictures of `n` images for so many seconds."""
+    picture(model, render, n, 0)
+    spent = dict.fromkeys(PARTS, 0.0)
+    count = 0
+    started = time.perf_counter()
+    while time.perf_counter() - started < seconds:
+        for part, part_seconds in picture(model, render, n, count).items():
+            spent[part] += part_seconds
+        count += 1
+    total = time.perf_counter() - started
+    shares = {part: value / total for part, value in spent.items()}
+    return Bare(model.version.reference, model.runtime, render, n, count / total, shares)
+
+
+def picture(model: Model, render: str, n: int, seed: int) -> dict[str, float]:
+    """Draw one picture and return the seconds that each part took."""
+    began = time.perf_counter()
+    arrays = [model.prior.draw(seed, 0, n)]
+    if render == "draw":
+        arrays.append(latent.uniform_noise(seed, 0, n, model.manifest.likelihood.noise_shape))
+    drawn = time.perf_counter()
+    images = (model.drawing if render == "draw" else model.decoding).whole(*arrays)
+    decoded = time.perf_counter()
+    pixels = grids.grid(images, COLUMNS)
+    tiled = time.perf_counter()
+    grids.encode_png(pixels)
+    ends = (drawn, decoded, tiled, time.perf_counter())
+    return {part: end - start for part, start, end in zip(PARTS, (began, *ends), ends, strict=False)}
+
+
+def table(results: list[Bare]) -> str:
+    """Return the results as a Markdown table."""
+    lines = [
+        "| model | runtime | render | n | pictures/s | images/s | "
+        + " | ".join(f"{p}, %" for p in PARTS)
+        + " |",
+        "|---" * (6 + len(PARTS)) + "|",
+    ]
+    for found in results:
+        shares = " | ".join(f"{100 * found.shares[part]:.0f}" for part in PARTS)
+        lines.append(
+            f"| {found.model} | {found.runtime} | {found.render} | {found.n} "
+            f"| {found.pictures_per_second:.1f} | {found.n * found.pictures_per_second:.0f} | {shares} |"
+        )
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()

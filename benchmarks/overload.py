@@ -1,0 +1,196 @@
+"""Ten times what it can do: does Vitrine keep its pace, refuse the rest at once, and recover?
+
+    .venv/bin/python -m benchmarks.overload                     a minute; needs wrk
+    .venv/bin/python -m benchmarks.overload --seconds 10 --times 5
+
+Capacity is measured first, in a closed loop. Then requests are sent at `times` that rate whatever becomes
+of those before: an open loop, on time, over as many connections as it takes, from this process, not the
+server's. Pictures are of 400 images, so that ten times the capacity is a rate that a client can really
+send; the rate that it did send is reported, and how late it was. Where server and client share cores,
+goodput loses to capacity what the client itself takes.
+"""
+
+import argparse
+import asyncio
+import collections
+import json
+import statistics
+import time
+from typing import NamedTuple
+
+import uvloop
+
+from benchmarks import processes
+from benchmarks.client import Answer, Pool, percentiles
+from benchmarks.load import require_wrk, wrk
+from benchmarks.processes import Server
+
+CLOSED_CONNECTIONS = 16  # as many pictures of 400 images find room in the queue
+PROBE_SECONDS = 0.05
+PROBES = 10
+NORMAL = 2.0  # a probe is normal again within so many times what the median took before
+RECOVERY_SECONDS = 60.0
+PATIENCE_SECONDS = 30.0
+
+
+class Sent(NamedTuple):
+    """One request of the open loop.
+
+    Args:
+        late: seconds by which it was sent after it was due.
+        answer: None if the connection failed, or nothing came in time.
+        ended: seconds from the load's start to its answer.
+    """
+
+    late: float
+    answer: Answer | None
+    ended: float
+
+
+class Outcome(NamedTuple):
+    """What the server did under load and after.
+
+    Args:
+        sent: every request.
+        recovered: seconds from the load's end until answers were as before; None if they never were.
+        before: seconds of a picture on the idle server.
+    """
+
+    sent: list[Sent]
+    recovered: float | None
+    before: list[float]
+
+
+def main() -> None:
+    """Measure, and print what was found."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--n", type=int, default=400, help="images in a picture")
+    parser.add_argument("--times", type=float, default=10, help="the load, in capacities")
+    parser.add_argument("--seconds", type=float, default=30, help="of the load")
+    parser.add_argument("--closed-seconds", type=int, default=5, help="of measuring capacity")
+    parser.add_argument("--connections", type=int, default=4000, help="at most")
+    parser.add_argument("--max-waiting-images", type=int, help="the server's setting")
+    parser.add_argument("--deadline-seconds", type=float, help="the server's setting")
+    parser.add_argument("--runtime", default="auto", choices=("auto", "litert", "tensorflow"))
+    arguments = parser.parse_args()
+    processes.end_at_sigterm()
+    require_wrk()
+    environment = {"VITRINE_RUNTIME": arguments.runtime}
+    if arguments.max_waiting_images is not None:
+        environment["VITRINE_MAX_WAITING_IMAGES"] = str(arguments.max_waiting_images)
+    if arguments.deadline_seconds is not None:
+        environment["VITRINE_DEADLINE_SECONDS"] = str(arguments.deadline_seconds)
+    with processes.running(processes.vitrine(**environment)) as server:
+        wrk(server, CLOSED_CONNECTIONS, 2, arguments.n)
+        capacity = wrk(server, CLOSED_CONNECTIONS, arguments.closed_seconds, arguments.n).rate
+        server.wait_until_idle()
+        outcome = uvloop.run(overload(server, arguments, capacity * arguments.times))
+        mib = server.pss_mib()
+    found = summary(outcome, capacity, arguments.times * capacity, arguments.seconds)
+    print(json.dumps(found | {"pss_mib": round(mib)}, indent=1))
+
+
+async def overload(server: Server, arguments: argparse.Namespace, rate: float) -> Outcome:
+    """Ask the idle server, then load it in an open loop, then ask until it is as before."""
+    probes = Pool(server.port)
+    target = server.target(arguments.n)
+    before = [(await probes.get(target)).seconds for _ in range(PROBES)]
+    pool = Pool(server.port, arguments.connections)
+    started = time.perf_counter()
+
+    async def one(due: float) -> Sent:
+        late = time.perf_counter() - due
+        answer = None
+        try:
+            # The picture itself is of no interest here, and would be kept for all of the measurement.
+            answer = await asyncio.wait_for(pool.get(target), PATIENCE_SECONDS)
+            answer = answer._replace(body=answer.body if answer.status != 200 else b"")
+        except OSError:  # TimeoutError is one
+            pass
+        return Sent(late, answer, time.perf_counter() - started)
+
+    requests = []
+    for number in range(int(arguments.seconds * rate)):
+        due = started + number / rate
+        ahead = due - time.perf_counter()
+        # A timer for every request would cost more than the request: those due within 1 ms go together.
+        if ahead > 0.001 or number % 64 == 0:
+            await asyncio.sleep(max(0.0, ahead))
+        requests.append(asyncio.create_task(one(due)))
+    await asyncio.sleep(max(0.0, started + arguments.seconds - time.perf_counter()))
+    recovered = await recovery(probes, target, NORMAL * statistics.median(before))
+    sent = await asyncio.gather(*requests)
+    pool.close()
+    probes.close()
+    return Outcome(sent, recovered, before)
+
+
+async def recovery(probes: Pool, target: str, normal: float) -> float | None:
+    """Ask until five answers in a row are pictures that took no longer than `normal` seconds.
+
+    Returns:
+        Seconds from now to the first of the five; None if they do not come within a minute.
+    """
+    stopped = time.perf_counter()
+    good: list[float] = []
+    while time.perf_counter() - stopped < RECOVERY_SECONDS:
+        asked = time.perf_counter() - stopped
+        try:
+            answer = await asyncio.wait_for(probes.get(target), PATIENCE_SECONDS)
+        except OSError:  # TimeoutError is one
+            good = []
+            continue
+        good = [*good, asked] if answer.status == 200 and answer.seconds <= normal else []
+        if len(good) == 5:
+            return good[0]
+        await asyncio.sleep(PROBE_SECONDS)
+    return None
+
+
+def summary(outcome: Outcome, capacity: float, planned: float, seconds: float) -> dict[str, object]:
+    """Return the figures.
+
+    Args:
+        outcome: what happened.
+        capacity: pictures a second in the closed loop.
+        planned: requests a second that were to be sent.
+        seconds: how long.
+    """
+    answers = [sent.answer for sent in outcome.sent if sent.answer is not None]
+    pictures = [answer for answer in answers if answer.status == 200]
+    refusals = [answer for answer in answers if answer.status != 200]
+    in_time = sum(
+        sent.answer is not None and sent.answer.status == 200 and sent.ended <= seconds
+        for sent in outcome.sent
+    )
+    # Sent as long as the load lasted, or longer, if the client could not keep up.
+    lasted = max(seconds, seconds + max((sent.late for sent in outcome.sent), default=0.0))
+    return {
+        "capacity_per_second": round(capacity, 1),
+        "planned_per_second": round(planned, 1),
+        "sent_per_second": round(len(outcome.sent) / lasted, 1),
+        "sent_late": percentiles([sent.late for sent in outcome.sent]),
+        "goodput_per_second": round(in_time / seconds, 1),
+        "goodput_of_capacity": round(in_time / seconds / capacity, 3),
+        "statuses": dict(sorted(collections.Counter(answer.status for answer in answers).items())),
+        "without_answer": len(outcome.sent) - len(answers),
+        "refusals_not_as_promised": sum(not as_promised(answer) for answer in refusals),
+        "refusal": percentiles([answer.seconds for answer in refusals]),
+        "picture": percentiles([answer.seconds for answer in pictures]),
+        "idle_picture": percentiles(outcome.before),
+        "recovered_after_seconds": None if outcome.recovered is None else round(outcome.recovered, 2),
+    }
+
+
+def as_promised(refusal: Answer) -> bool:
+    """Say whether a refusal is 503, a problem document, and names when to come again."""
+    kind = refusal.headers.get("content-type", "")
+    return (
+        refusal.status == 503
+        and kind.startswith("application/problem+json")
+        and refusal.headers.get("retry-after", "").isdecimal()
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,53 @@
+"""What every peer draws: codes, the SavedModel's signature, a grid seven images wide, ``PIL.Image.save``.
+
+They differ in the framework between this and the network, and in nothing else. There are no limits and no
+checks; a seed makes their pictures comparable with each other, not with Vitrine's.
+"""
+
+import io
+import os
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+from PIL import Image
+
+VERSION = Path(__file__).resolve().parents[2] / "model_store" / "fashion-dense" / "2"
+BATCHING = os.environ.get("PEER_BATCHING", "1") == "1"  # whether several requests may be decoded together
+MAX_BATCH = 16  # requests
+
+
+class Decoder:
+    """The shipped decoder, as a user of TensorFlow runs it."""
+
+    def __init__(self) -> None:
+        self._loaded = tf.saved_model.load(str(VERSION / "decoder"))
+        self._decode = self._loaded.signatures["decode"]
+
+    def __call__(self, z: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Return the images, (N, 28, 28) in [0, 1], of codes, (N, 10)."""
+        images: npt.NDArray[np.float32] = self._decode(z=tf.constant(z))["image"].numpy()
+        return images
+
+    def many(self, codes: list[npt.NDArray[np.float32]]) -> list[npt.NDArray[np.float32]]:
+        """Decode the codes of several requests at once."""
+        ends = np.cumsum([len(z) for z in codes])
+        return np.split(self(np.concatenate(codes)), ends[:-1])
+
+
+def draw(n: int, seed: int | None) -> npt.NDArray[np.float32]:
+    """Return `n` codes z ~ N(0, I), (n, 10)."""
+    return np.random.default_rng(seed).standard_normal((n, 10), np.float32)
+
+
+def png(images: npt.NDArray[np.float32]) -> bytes:
+    """Return a PNG of the images, dark on white, seven in a row."""
+    levels = 255 - (np.clip(images, 0, 1) * 255).astype(np.uint8)
+    rows = -(-len(levels) // 7)
+    cells = np.full((rows * 7, 28, 28), 255, np.uint8)
+    cells[: len(levels)] = levels
+    grid = cells.reshape(rows, 7, 28, 28).swapaxes(1, 2).reshape(rows * 28, 7 * 28)
+    buffer = io.BytesIO()
+    Image.fromarray(grid).save(buffer, format="PNG")
+    return buffer.getvalue()

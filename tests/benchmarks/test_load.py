@@ -1,0 +1,14 @@
+import pytest
+
+from benchmarks.load import parsed
+
+OUTPUT = """Running 2s test @ http://127.0.0.1:1/samples
+  2 threads and 4 connections
+{"requests": 1000, "seconds": 2.000000, "refused": 100, "broken": 3, "p50_ms": 2.5, "p99_ms": 7.25, "max_ms": 9.0}
+"""
+
+
+def test_the_rate_counts_only_answers_that_are_not_refusals():
+    found = parsed(OUTPUT)
+    assert found.rate == pytest.approx(450)
+    assert (found.refused, found.broken, found.p99_ms) == (100, 3, 7.25)
