@@ -131,7 +131,7 @@ def answer_problem(request: Request, error: Exception) -> Response:
         log.error("request %s: %s", request_id, error.detail, exc_info=error)
     request.app.state.metrics.problems.labels(error.kind).inc()
     return JSONResponse(
-        problem(error, echo(request.url.path), request_id),
+        problem(error, echo(request.scope["path"]), request_id),
         error.status,
         {"Cache-Control": "no-store"} | error.headers,
         media_type="application/problem+json",
