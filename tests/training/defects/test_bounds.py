@@ -144,13 +144,12 @@ def test_defect_05_chunks_of_draws_and_images_agree(monkeypatch, at_once):
 @pytest.mark.parametrize("k", [1, 50, 257])
 def test_defect_06_as_many_draws_are_taken_as_were_asked_for_each_different(k):
     """The number of draws is rounded to the batch size, up or down."""
-    vae = LinearGaussian()
-    vae.W = vae.W * 1.1  # another decoder than the encoder's: the weights then differ from draw to draw
-    weights = bounds.log_weights(vae, StandardNormal(2), vae.images, k)
+    model = LinearGaussian()
+    # Another posterior than the exact one: the weights then differ from draw to draw.
+    model.encoder = lambda images, training: (tf.zeros((len(images), 2)), tf.zeros((len(images), 2)))
+    weights = bounds.log_weights(model, StandardNormal(2), model.images, k)
     assert weights.shape == (k, 150)
-    vae.encoder = lambda images, training: (tf.zeros((len(images), 2)), tf.zeros((len(images), 2)))
-    weights = bounds.log_weights(vae, StandardNormal(2), vae.images[:3], k)
-    assert all(len(np.unique(column)) > 0.99 * k for column in weights.T)  # float32 may meet itself
+    assert all(len(np.unique(column)) > 0.98 * k for column in weights.T)  # float32 may meet itself
 
 
 def test_defect_06_more_draws_than_there_are_cannot_be_asked_for():
