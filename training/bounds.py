@@ -113,7 +113,11 @@ def bound_of(weights: npt.NDArray[np.float64], k: int) -> npt.NDArray[np.float64
     """Return an estimate of L_k for each image, (N,), in nats, from log weights (M, N) with M at least k.
 
     The draws are cut into M // k groups of k; their estimates are averaged.
+
+    Raises:
+        ValueError: there are fewer draws than k.
     """
+    _check_draws(weights, k)
     groups = len(weights) // k
     grouped = weights[: groups * k].reshape(groups, k, -1)
     largest = grouped.max(axis=1, keepdims=True)
@@ -123,6 +127,16 @@ def bound_of(weights: npt.NDArray[np.float64], k: int) -> npt.NDArray[np.float64
 
 
 def effective_sample_size(weights: npt.NDArray[np.float64], k: int) -> float:
-    """Return (sum w)^2 / sum w^2 of the first `k` draws, averaged over images; 1 to k."""
+    """Return (sum w)^2 / sum w^2 of the first `k` draws, averaged over images; 1 to k.
+
+    Raises:
+        ValueError: there are fewer draws than k.
+    """
+    _check_draws(weights, k)
     first = np.exp(weights[:k] - weights[:k].max(axis=0))
     return float(np.mean(first.sum(axis=0) ** 2 / (first**2).sum(axis=0)))
+
+
+def _check_draws(weights: npt.NDArray[np.float64], k: int) -> None:
+    if not 1 <= k <= len(weights):
+        raise ValueError(f"k: expected 1 to {len(weights)}, the draws there are. Received: {k}")

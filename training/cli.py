@@ -179,7 +179,8 @@ def describe(config: Path) -> None:
     click.echo(f"\np(x given z): {experiment.likelihood}")
     if experiment.likelihood_variance is not None:
         click.echo(f"its standard deviation is {experiment.likelihood_variance**0.5:.3f} per pixel.")
-    click.echo("beta, the weight of KL, is 1.")
+    warmed = f", reached after {experiment.kl_warmup_epochs} epochs" if experiment.kl_warmup_epochs else ""
+    click.echo(f"beta, the weight of KL in training, is {experiment.beta:g}{warmed}.")
     if experiment.objective == "textbook":
         click.echo("The loss is (SSE + KL) / pixels: the negative ELBO, up to a constant, of variance 1/2.")
 

@@ -29,6 +29,7 @@ LIKELIHOODS = (  # training.likelihoods.NAMES, which cannot be asked without loa
     "discretized-logistic",
     "autoregressive-logistic",
 )
+MIN_VARIANCE = 1 / (2 * math.pi * 255**2)  # training.likelihoods.MIN_VARIANCE, for the same reason
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +49,8 @@ class Config:
         residual_blocks: blocks at the smallest size, of ``residual`` and ``spatial``.
         spatial_channels: channels of the map of ``spatial``, whose axes are part of latent_dim.
         likelihood: the observation model p(x given z) that the exported decoder declares.
-        likelihood_variance: variance of ``gaussian``, per pixel, for pixels in [0, 1]; for that one alone.
+        likelihood_variance: variance of ``gaussian``, per pixel, for pixels in [0, 1]; for that one alone. At
+            least 2.45e-6: narrower, one of 256 levels could have a probability above one.
         likelihood_components: logistics in the mixture of ``discretized-logistic`` or
             ``autoregressive-logistic``.
         objective: ``textbook`` is the squared error averaged over pixels plus KL over pixels;
@@ -161,8 +163,8 @@ class Config:
         _require(0 <= self.seed < 2**32, "seed", "0 to 2^32 - 1", self.seed)
         fixed = self.likelihood == "gaussian"
         variance = self.likelihood_variance
-        known = variance is not None and 0 < variance < math.inf
-        expected = "greater than zero and finite" if fixed else "left out: it belongs to gaussian alone"
+        known = variance is not None and MIN_VARIANCE <= variance < math.inf
+        expected = "2.45e-6 or more, and finite" if fixed else "left out: it belongs to gaussian alone"
         _require(known if fixed else variance is None, "likelihood_variance", expected, variance)
         for field in ("latent_dim", "epochs", "batch_size", "learning_rate", "likelihood_components"):
             value = getattr(self, field)

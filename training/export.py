@@ -57,9 +57,12 @@ def export(
         The new version's folder.
 
     Raises:
-        RunError: the store cannot be written, or the two runtimes draw different pictures. Nothing is left
-            behind.
+        RunError: the store cannot be written, the bounds were measured with another prior, or the two
+            runtimes draw different pictures. Nothing is left behind.
     """
+    if metrics["bounds"]["prior"] != prior.name:
+        measured = f"measured with the prior {metrics['bounds']['prior']}, not {prior.name}"
+        raise RunError(f"{config.name}: its bounds were {measured}; run vitrine-train evaluate again")
     model_folder = store / config.name
     axes = published_axes(config, vae, metrics)
     metrics = metrics | {"axes": axes.describe(metrics["axes"])}

@@ -33,7 +33,7 @@ import tensorflow as tf
 
 from training import checkpoints, data, loop
 from training.config import Config, from_dict
-from training.errors import RunError
+from training.errors import ConfigError, RunError
 from training.loop import steps_per_epoch
 from training.progress import (
     Measure,
@@ -83,11 +83,13 @@ def fit(
         The numbers of the epoch whose weights are kept, ``epoch``, counted from 1, and ``weights_sha256``.
 
     Raises:
+        ConfigError: the likelihood is a probability of black and white pixels alone, and the images are grey.
         RunError: the folder cannot be written, holds another run or nothing to resume, or the loss stopped
             being a number.
         Interrupted: Ctrl-C or SIGTERM came; the checkpoint of the last whole epoch is there.
     """
     _check_folder(out, resume)
+    _check_images(config, dataset)
     make_deterministic(config.seed)
     vae = VariationalAutoencoder(config, dataset.image_shape)
     vae.compile(optimizer=_optimizer(config, len(dataset.train)), jit_compile=False)
@@ -126,6 +128,16 @@ def _check_folder(out: Path, resume: bool) -> None:
         raise RunError(f"{out}: holds a run already; remove it or name another folder by --out")
     if checkpoint.exists():
         raise RunError(f"{out}: holds an unfinished run; go on with --resume, remove it, or name another")
+
+
+def _check_images(config: Config, dataset: data.Dataset) -> None:
+    """Refuse greys to a Bernoulli: over 256 levels its formula sums to more than one, and bounds nothing."""
+    images = dataset.train
+    if config.likelihood == "bernoulli" and not ((images == 0) | (images == 1)).all():
+        raise ConfigError(
+            "likelihood: expected another than bernoulli, as the images have greys; "
+            "name continuous-bernoulli or discretized-logistic. Received: 'bernoulli'"
+        )
 
 
 def _train(

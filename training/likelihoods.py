@@ -68,10 +68,10 @@ class Gaussian(Likelihood):
     log N(x; m, v) = -(x - m)^2 / (2 v) - log(2 pi v) / 2.
 
     Args:
-        variance: per pixel, for pixels scaled to [0, 1].
+        variance: per pixel, for pixels scaled to [0, 1]; at least MIN_VARIANCE.
 
     Raises:
-        ValueError: the variance is not positive.
+        ValueError: the variance is smaller, or not a number.
     """
 
     name = "gaussian"
@@ -79,8 +79,10 @@ class Gaussian(Likelihood):
     log_level_width = -math.log(LEVELS)
 
     def __init__(self, variance: float) -> None:
-        if not variance > 0:
-            raise ValueError(f"variance: expected a number greater than zero. Received: {variance!r}")
+        if not variance >= MIN_VARIANCE:
+            raise ValueError(
+                f"variance: expected a number of at least {MIN_VARIANCE:.3g}. Received: {variance!r}"
+            )
         self.variance = float(variance)
 
     @property
@@ -161,7 +163,8 @@ class Bernoulli(Likelihood):
 class ContinuousBernoulli(Likelihood):
     """The Bernoulli's formula made a density over [0, 1] by its constant (Loaiza-Ganem & Cunningham 2019).
 
-    With log-odds h: p(x) = h exp(h x) / (exp(h) - 1).
+    With log-odds h: p(x) = h exp(h x) / (exp(h) - 1). At black or white that is about |h|, so h is bent to
+    stay within +-LEVELS: further out a density over pixels of 256 values could be driven beyond every bound.
     """
 
     name = "continuous-bernoulli"
@@ -170,13 +173,13 @@ class ContinuousBernoulli(Likelihood):
 
     def log_prob(self, images: Tensor, decoded: Tensor) -> Tensor:
         """Return h x - log((exp(h) - 1) / h)."""
-        logits = _only(decoded)
+        logits = self._log_odds(decoded)
         # log((e^h - 1) / h) = h / 2 + log(sinh(h / 2) / (h / 2)), whose second term is even.
         return images * logits - (logits / 2 + _log_sinhc(logits / 2))
 
     def mean(self, decoded: Tensor) -> Tensor:
         """Return 1/2 + (coth(h / 2) - 2 / h) / 2, the slope of the constant."""
-        half = _only(decoded) / 2
+        half = self._log_odds(decoded) / 2
         near = tf.abs(half) < 0.1
         far = tf.where(near, tf.ones_like(half), half)
         series = half / 3 - half**3 / 45
@@ -184,7 +187,7 @@ class ContinuousBernoulli(Likelihood):
 
     def draw(self, decoded: Tensor, noise: Tensor) -> Tensor:
         """Return log(1 + u (exp(h) - 1)) / h, the inverse of the distribution function."""
-        logits = _only(decoded)
+        logits = self._log_odds(decoded)
         near = tf.abs(logits) < 1e-3
         far = tf.where(near, tf.ones_like(logits), logits)
         # For h > 0 the mirror image keeps every exponent below zero: x(u; h) = 1 - x(1 - u; -h).
@@ -192,6 +195,9 @@ class ContinuousBernoulli(Likelihood):
         mirrored = tf.where(far > 0, 1 - noise, noise)
         drawn = tf.math.log1p(mirrored * tf.math.expm1(size)) / size
         return tf.where(near, noise, tf.where(far > 0, 1 - drawn, drawn))
+
+    def _log_odds(self, decoded: Tensor) -> Tensor:
+        return LEVELS * tf.tanh(_only(decoded) / LEVELS)
 
 
 class DiscretizedLogistic(Likelihood):

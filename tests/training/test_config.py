@@ -94,7 +94,7 @@ def test_a_resolved_configuration_reads_back_as_itself():
         ({"likelihood": "bernoulli", "objective": "elbo"}, "likelihood_variance: expected left out"),
         (
             {"likelihood_variance": None, "objective": "elbo"},
-            "likelihood_variance: expected greater than zero",
+            "likelihood_variance: expected 2.45e-6 or more",
         ),
         ({"likelihood_components": 0}, "likelihood_components: expected greater than zero"),
         ({"walk_axis": 2}, "walk_axis: expected 0 to latent_dim - 1"),

@@ -1,0 +1,193 @@
+"""Defects 14, 15, 20, 21, 22 and 26: what a code is, what a picture shows of it, and the axes in between."""
+
+import json
+
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.tensorflow
+
+from app import explore, latent, store  # noqa: E402
+from app.errors import InvalidParameter  # noqa: E402
+from app.models import Model  # noqa: E402
+from app.pictures import grids  # noqa: E402
+from app.runtimes import opener  # noqa: E402
+from app.settings import Settings  # noqa: E402
+from tests.conftest import SHIPPED_MODEL, SHIPPED_STORE  # noqa: E402
+from tests.fakes import FakeRuntime, pixels_of, write_version  # noqa: E402
+from training import axes, evaluate, export, fit  # noqa: E402
+from training.classifier import eight_bit_levels  # noqa: E402
+from training.vae import VariationalAutoencoder  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def vae(tiny_run):
+    return fit.load_run(tiny_run)[1]
+
+
+@pytest.fixture(scope="module")
+def shipped_model():
+    """The model that the project ships, as the service opens it by default."""
+    version = store.scan(SHIPPED_STORE).find(SHIPPED_MODEL)
+    return Model(version, opener("auto")(version.folder, 1))
+
+
+@pytest.fixture(scope="module")
+def fake(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("store")
+    write_version(folder)
+    return Model(store.scan(folder).find("fake"), FakeRuntime())
+
+
+def test_defect_14_a_code_is_the_posterior_mean_twice_the_same(vae, tiny_dataset):
+    """Encoding and reconstructing draw from q(z given x), so that every call gives another answer."""
+    images = tiny_dataset.test
+    first, second = (vae.encoder(images)[0].numpy() for _ in range(2))
+    assert np.array_equal(first, second)
+    reports = [evaluate.reconstruction_metrics(vae, tiny_dataset, 2) for _ in range(2)]
+    assert reports[0] == reports[1]
+    # A draw has to be asked for: it is what the model itself gives while it trains.
+    drawn = [vae(images)["z"].numpy() for _ in range(2)]
+    assert not np.array_equal(*drawn)
+
+
+def test_defect_14_the_service_reconstructs_the_decoded_mean(shipped_model):
+    """A picture of a reconstruction is one of many, and which one is not said."""
+    images = np.random.default_rng(0).random((3, 28, 28), np.float32)
+    codes = [shipped_model.encode(images) for _ in range(2)]
+    assert np.array_equal(*codes)
+    look = explore.Look(columns=5, ink="light")
+    found = pixels_of(explore.reconstruct_examples(shipped_model, Settings(), look)().png)
+    originals = np.stack([found[:28, 28 * k : 28 * k + 28] for k in range(5)]).astype(np.float32) / 255
+    decoded = grids.to_pixels(shipped_model.decode(shipped_model.encode(originals)))
+    for k in range(5):
+        # The same rows in another place of a tile: rounding may reach a level.
+        assert np.abs(found[28:, 28 * k : 28 * k + 28].astype(int) - decoded[k]).max() <= 1
+
+
+def test_defect_15_a_draw_has_the_variance_that_the_manifest_declares(shipped_model):
+    """The mean of p(x given z) is shown and called a sample."""
+    z = np.zeros((32, 10), np.float32)
+    noise = latent.uniform_noise(1, 0, 32, (28, 28))
+    mean, draw = shipped_model.decode(z), shipped_model.draw(z, noise)
+    declared = shipped_model.manifest.likelihood.parameters["variance"]
+    # 25,088 pixels: a standard error of the variance of 0.9 %, of the mean of 0.0045; four of each.
+    assert (draw - mean).var() == pytest.approx(declared, rel=0.036)
+    assert abs((draw - mean).mean()) < 0.018
+
+
+def test_defect_15_a_picture_says_which_of_the_two_it_shows(fake):
+    """Nobody who looks at a picture can tell a mean from a draw."""
+    look = explore.Look(columns=2, ink="light")
+    request = {"n": 2, "seed": 4, "temperature": 1.0}
+    mean, draw = (
+        pixels_of(explore.samples(fake, Settings(), look, render=render, **request)().png).astype(int)
+        for render in ("mean", "draw")
+    )
+    assert all(len(np.unique(half)) == 1 for half in (mean[:4, :8], mean[4:, 8:]))  # flat, as the fake's are
+    assert len(np.unique(draw[:4, :8])) > 10
+    assert np.abs(draw - mean).max() <= 0.05 * 256 + 1  # half the range of the fake's noise, and rounding
+
+
+def test_defect_20_a_walk_spans_the_middle_95_percent_of_an_axis(tiny_config, tiny_dataset):
+    """Walks end at +-1 or less, where two thirds of the codes lie, and the rest of the axis is never seen."""
+    # Posteriors of N(0, 1) and N(3, 1/4) whatever the image: the quantiles of a normal distribution.
+    model = VariationalAutoencoder(tiny_config, (6, 5))
+    for name, bias in (("z_mean", [0.0, 3.0]), ("z_log_var", [0.0, 2 * np.log(0.5)])):
+        model.encoder.get_layer(name).kernel.assign(np.zeros((8, 2), np.float32))
+        model.encoder.get_layer(name).bias.assign(np.float32(bias))
+    images = np.tile(tiny_dataset.train, (200, 1, 1))
+    described = evaluate.aggregate_posterior(model, images, seed=0)
+    # 25,600 draws: a standard error of 0.017 deviations at these quantiles; four of them.
+    for axis, centre, deviation in zip(described, (0.0, 3.0), (1.0, 0.5), strict=True):
+        ends = [axis["quantiles"][q] for q in ("0.025", "0.975")]
+        expected = [centre - 1.96 * deviation, centre + 1.96 * deviation]
+        np.testing.assert_allclose(ends, expected, atol=0.067 * deviation)
+
+
+def test_defect_20_the_service_walks_between_those_quantiles_unless_it_is_told_otherwise(fake):
+    """The ends of a walk are numbers in the code of whoever draws it."""
+    left_out = dict.fromkeys(("low", "high", "steps"))
+    walk = explore.resolve_walk(fake, Settings(), axis=0, **left_out)
+    assert (walk.low, walk.high) == (-1.5, 2.5)  # what the fake's manifest says of its axes
+    asked = explore.resolve_walk(fake, Settings(), axis=0, low=-0.8, high=0.8, steps=3)
+    assert (asked.low, asked.high) == (-0.8, 0.8)
+    # The textbook's own walk, +-0.8, is fashion-dense's alone.
+    manifest = json.loads((SHIPPED_STORE / "fashion" / "1" / "manifest.json").read_text())
+    assert manifest["walk"]["low"] is manifest["walk"]["high"] is None
+
+
+def test_defect_21_a_walk_is_linear_in_one_axis_and_exact_at_its_ends():
+    """A straight path between two codes passes nearer to the centre than codes lie, and nobody is told.
+
+    Nothing here draws a path between two codes, so there is no choice between a chord and an arc to be made: a
+    walk moves along one axis, and every other one is held.
+    """
+    base = latent.standard_normal(7, 0, 1, 10)[0]
+    codes = latent.walk(base, axis=4, low=-1.7, high=2.3, steps=9)
+    assert codes[0, 4] == np.float32(-1.7)
+    assert codes[-1, 4] == np.float32(2.3)
+    np.testing.assert_allclose(np.diff(codes[:, 4]), 0.5, rtol=1e-6)
+    assert np.array_equal(np.delete(codes, 4, axis=1), np.tile(np.delete(base, 4), (9, 1)))
+
+
+def test_defect_21_a_walk_that_makes_no_sense_is_an_error(fake):
+    """Ends that define no path give a picture of nothing."""
+    for ends in ({"low": 1.0, "high": -1.0}, {"low": -9.0, "high": 1.0}, {"low": float("nan"), "high": 1.0}):
+        with pytest.raises(InvalidParameter):
+            explore.resolve_walk(fake, Settings(), axis=0, steps=3, **ends)
+
+
+def test_defect_22_published_axes_do_not_depend_on_the_accidents_of_training(vae, tiny_dataset):
+    """Axis 3 is the interesting one, until the model is trained again."""
+
+    def decode(z):
+        return vae.likelihood.mean(vae.decoder(z)).numpy()
+
+    described = evaluate.aggregate_posterior(vae, tiny_dataset.train, seed=0)
+    published = axes.canonical(decode, described)
+    kl = [axis["kl"] for axis in published.describe(described)]
+    assert kl == sorted(kl, reverse=True)
+    # The same model with its axes swapped and turned, as another seed might have left it.
+    accident = axes.Axes(order=(1, 0), signs=(-1, 1))
+    again = axes.canonical(lambda z: decode(accident.trained(z)), accident.describe(described))
+    z = latent.standard_normal(3, 0, 20, 2)
+    np.testing.assert_array_equal(accident.trained(again.trained(z)), published.trained(z))
+    for number, axis in enumerate(published.describe(described)):
+        ends = np.tile([axis["mean"] for axis in published.describe(described)], (2, 1)).astype(np.float32)
+        ends[:, number] += [-axis["std"], axis["std"]]
+        dark, bright = decode(published.trained(ends)).mean(axis=(1, 2))
+        assert dark <= bright
+
+
+def test_defect_22_the_pictures_do_not_change_and_publishing_again_changes_nothing(vae, tiny_dataset):
+    """Axes are renamed in the list and not in the decoder, or once more at every export."""
+    described = evaluate.aggregate_posterior(vae, tiny_dataset.train, seed=0)
+    published = axes.Axes(order=(1, 0), signs=(-1, 1))
+    z_mean, z_log_var = vae.encoder(tiny_dataset.test)
+    turned, turned_log_var = published.publish(z_mean, z_log_var)
+    np.testing.assert_array_equal(turned_log_var, z_log_var.numpy()[:, [1, 0]])
+    np.testing.assert_array_equal(vae.decoder(published.trained(turned)), vae.decoder(z_mean))
+    once = axes.canonical(lambda z: vae.decoder(z).numpy(), described)
+    twice = axes.canonical(lambda z: vae.decoder(once.trained(z)).numpy(), once.describe(described))
+    assert not twice.changed
+    pairs = axes.match(z_mean.numpy(), turned.numpy())
+    assert [pair["was"] for pair in pairs] == [1, 0]
+    np.testing.assert_allclose([pair["correlation"] for pair in pairs], [-1, 1], atol=1e-6)
+
+
+@pytest.mark.parametrize("levels_of", [grids.to_pixels, lambda images: 255 * eight_bit_levels(images)])
+def test_defect_26_levels_are_clipped_and_rounded(levels_of):
+    """A bare cast to uint8 wraps what lies outside [0, 1] around, and cuts where it should round."""
+    images = np.array([-0.1, 0.0, 0.5, 1.0, 1.1, 99.9 / 255], np.float32)
+    assert np.rint(levels_of(images)).tolist() == [0, 0, 128, 255, 255, 100]
+
+
+def test_defect_26_published_examples_and_uploads_of_them_keep_every_level(tmp_path):
+    """Rounding is left out where pictures are written, and levels sink by one on their way to and fro."""
+    # A tenth of a level below each: what a cast would make the level before.
+    images = (np.arange(256, dtype=np.float32).reshape(1, 16, 16) - np.float32(0.1)).clip(0) / np.float32(255)
+    export.write_examples(images, tmp_path / "examples")
+    found = grids.decode_png(str(tmp_path / "examples" / "0.png"))
+    assert np.array_equal(found, np.arange(256).reshape(16, 16))
+    assert np.array_equal(grids.to_pixels(found.astype(np.float32) / np.float32(255)), found)
