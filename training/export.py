@@ -124,7 +124,9 @@ def match_axes(previous: Path, version: Path, held_out: Images) -> dict[str, Any
     return {"version": int(previous.name), "axes": axes_of.match(*codes)}
 
 
-def write_axes(vae: VariationalAutoencoder, folder: Path, axes: Axes, described: list[dict[str, Any]]) -> None:
+def write_axes(
+    vae: VariationalAutoencoder, folder: Path, axes: Axes, described: list[dict[str, Any]]
+) -> None:
     """Write the pictures of the axes: ``axes.png``, and of two axes their plane, ``manifold.png``."""
 
     def decode(z: Images) -> Any:
