@@ -1,7 +1,7 @@
 """The epochs of a training run: an order of the images, steps, validation, callbacks.
 
-Keras' own ``fit`` takes the images in the same order in every epoch once it is seeded, and calls Python once a
-step, which for a small network takes longer than the step. Here every epoch has an order of its own, a pure
+Keras' own ``fit`` takes the images in the same order in every epoch once it is seeded, and calls Python once
+a step, which for a small network takes longer than the step. Here every epoch has an order of its own, a pure
 function of seed and epoch, and many steps are one call.
 """
 
