@@ -155,6 +155,7 @@ def _train(
             epochs=config.epochs,
             batch_size=config.batch_size,
             first_epoch=state.epoch,
+            tail_begins=config.tail_begins,
             callbacks=callbacks,
         )
     return record.state

@@ -136,6 +136,34 @@ def test_averaged_weights_stand_for_the_weights_in_validation_and_in_the_result(
     assert abs(measured - found["val_loss"]) < abs(plain["val_loss"] - found["val_loss"]) + 0.5
 
 
+@pytest.mark.parametrize("objective", ["iwae", "dreg"])
+def test_a_tail_trains_on_l_k_while_validation_stays_the_elbo(
+    tiny_config, tiny_dataset, tmp_path, objective, capsys
+):
+    plain = dataclasses.replace(tiny_config, objective="elbo", mean_weight=4.0, epochs=8)
+    config = dataclasses.replace(plain, tail_objective=objective, tail_epochs=3, k=8)
+    fit.fit(config, tiny_dataset, tmp_path / "tail", progress=False)
+    lines = capsys.readouterr().out.splitlines()
+    begins = (
+        f"epoch 6: here begins the tail of {objective}, 8 draws an image; val_loss stays the negative ELBO"
+    )
+    assert lines.index(begins) == 5  # after five epochs' lines
+    fit.fit(plain, tiny_dataset, tmp_path / "plain", progress=False)
+    tail, whole = (
+        {
+            name: np.array(values)
+            for name, values in json.loads((tmp_path / run / "history.json").read_text()).items()
+        }
+        for run in ("tail", "plain")
+    )
+    assert all(np.array_equal(tail[name][:5], whole[name][:5]) for name in whole)
+    # The mean image's error lies on top of the ELBO; L_8 lies below it.
+    surplus = tail["loss"] - tail["reconstruction"] - tail["kl"]
+    assert (surplus[:5] > 0.05).all()
+    assert (surplus[5:] < -0.05).all()
+    np.testing.assert_allclose(tail["val_loss"], tail["val_reconstruction"] + tail["val_kl"], rtol=1e-5)
+
+
 def test_the_cosine_schedule_rises_falls_and_ends_near_nothing(tiny_config):
     config = dataclasses.replace(tiny_config, learning_rate_schedule="cosine", epochs=10, batch_size=10)
     rate = fit._optimizer(config, num_images=100)._learning_rate
