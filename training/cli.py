@@ -63,6 +63,7 @@ def fit(config: Path, data_folder: Path | None, out: Path | None, seed: int | No
         experiment = dataclasses.replace(experiment, seed=seed)
     from training import data
     from training.fit import fit as run_fit
+    from training.fit import is_slow_in_bfloat16
 
     dataset = data.load_for(experiment, data_folder)
     for note in dataset.notes:
@@ -72,6 +73,8 @@ def fit(config: Path, data_folder: Path | None, out: Path | None, seed: int | No
         f"{experiment.name}: {len(dataset.train)} training and {len(dataset.validation)} validation images "
         f"from {dataset.source}"
     )
+    if experiment.precision == "bfloat16" and is_slow_in_bfloat16():
+        click.echo("precision: this processor has no instructions for bfloat16; float32 will be faster")
     try:
         result = run_fit(experiment, dataset, out, resume=resume)
     except Interrupted as interrupted:

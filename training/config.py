@@ -19,6 +19,7 @@ NETWORKS = ("dense", "conv", "residual", "spatial")
 AXIS_ORDERS = ("canonical", "as-trained")
 SCHEDULES = ("constant", "cosine")
 KEPT = ("last", "best")
+PRECISIONS = ("float32", "bfloat16")
 OBJECTIVES = ("textbook", "elbo", "iwae", "dreg")
 TAILS = ("", "iwae", "dreg")
 LIKELIHOODS = (  # training.likelihoods.NAMES, which cannot be asked without loading TensorFlow
@@ -61,6 +62,9 @@ class Config:
             fall to nearly nothing along a cosine.
         ema_momentum: momentum of the average of the weights, which then stands for them in validation and in
             the result; 0: no average.
+        precision: what the networks compute in while they train: ``float32``, or ``bfloat16``, products of 8
+            significant bits. Weights, draws and likelihoods are float32 in either case, and so is all that is
+            evaluated and published.
         epochs: passes over the training split.
         keep: the weights that are the result: those of the ``last`` epoch, or of the ``best`` one, by the
             bound on validation after KL warm-up.
@@ -109,6 +113,7 @@ class Config:
     spatial_channels: int = 0
     learning_rate_schedule: str = "constant"
     ema_momentum: float = 0.0
+    precision: str = "float32"
     keep: str = "last"
     k: int = 1
     tail_objective: str = ""
@@ -214,6 +219,7 @@ class Config:
             _require(0 <= value < math.inf, field, "zero or more, and finite", value)
             alone = self.objective == "elbo" or value == usual
             _require(alone, field, f"{usual} unless the objective is elbo", value)
+        _require(self.precision in PRECISIONS, "precision", f"one of {PRECISIONS}", self.precision)
         _require(self.keep in KEPT, "keep", f"one of {KEPT}", self.keep)
         rateable = self.keep == "last" or self.kl_warmup_epochs < self.epochs
         _require(rateable, "keep", "last, as KL is warmed up to the end", self.keep)

@@ -17,6 +17,7 @@ and at its end:
 """
 
 import contextlib
+import dataclasses
 import hashlib
 import json
 import os
@@ -256,7 +257,8 @@ def load_run(run: Path) -> tuple[Config, VariationalAutoencoder, dict[str, Any]]
     """Read a run folder back.
 
     Returns:
-        The experiment, the trained model and what ``environment.json`` says.
+        The experiment, the trained model, which computes in float32 however it was trained, and what
+        ``environment.json`` says.
 
     Raises:
         RunError: the folder is not a finished run.
@@ -264,7 +266,8 @@ def load_run(run: Path) -> tuple[Config, VariationalAutoencoder, dict[str, Any]]
     try:
         config = from_dict(json.loads((run / "config.json").read_text()))
         recorded = json.loads((run / ENVIRONMENT).read_text())
-        vae = VariationalAutoencoder(config, tuple(recorded["image_shape"]))
+        exact = dataclasses.replace(config, precision="float32")
+        vae = VariationalAutoencoder(exact, tuple(recorded["image_shape"]))
         vae(np.zeros((1, *recorded["image_shape"]), np.float32))  # weights exist after the first call
         vae.load_weights(run / WEIGHTS)
     except FileNotFoundError as error:
@@ -317,11 +320,7 @@ def machine() -> dict[str, Any]:
 
     Two machines with equal answers can be expected to train to the same weights.
     """
-    described: dict[str, str] = {}
-    with contextlib.suppress(OSError):  # Linux alone has this file
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            key, _, value = line.partition(":")
-            described.setdefault(key.strip(), value.strip())
+    described = _processor()
     flags = hashlib.sha256(described.get("flags", "").encode()).hexdigest()[:12]
     usable = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
     return {
@@ -332,6 +331,21 @@ def machine() -> dict[str, Any]:
         "system": platform.system(),
         "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "default"),
     }
+
+
+def is_slow_in_bfloat16() -> bool:
+    """Say whether the processor is known to lack instructions for products of bfloat16."""
+    flags = _processor().get("flags", "").split()
+    return bool(flags) and not {"avx512_bf16", "amx_bf16"} & set(flags)
+
+
+def _processor() -> dict[str, str]:
+    described: dict[str, str] = {}
+    with contextlib.suppress(OSError):  # Linux alone has this file
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            key, _, value = line.partition(":")
+            described.setdefault(key.strip(), value.strip())
+    return described
 
 
 def _optimizer(config: Config, num_images: int) -> keras.optimizers.Optimizer:

@@ -61,11 +61,30 @@ class VampPrior(keras.layers.Layer):  # type: ignore[misc]  # Keras publishes no
 def build_networks(
     config: Config, image_shape: tuple[int, ...], likelihood: likelihoods.Likelihood
 ) -> tuple[keras.Model, keras.Model]:
-    """Return the encoder and the decoder that a configuration describes.
+    """Return the encoder and the decoder that a configuration describes; what they return is float32.
 
     Raises:
         ConfigError: they cannot be built for images of this shape.
     """
+    if config.precision == "float32":
+        return _networks(config, image_shape, likelihood)
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(f"mixed_{config.precision}")  # a layer keeps the policy that it began with
+    try:
+        encoder, decoder = _networks(config, image_shape, likelihood)
+    finally:
+        keras.config.set_dtype_policy(before)
+    return _to_float32(encoder), _to_float32(decoder)
+
+
+def _to_float32(network: keras.Model) -> keras.Model:
+    outputs = [keras.layers.Identity(dtype="float32")(output) for output in network.outputs]
+    return keras.Model(network.input, outputs if len(outputs) > 1 else outputs[0], name=network.name)
+
+
+def _networks(
+    config: Config, image_shape: tuple[int, ...], likelihood: likelihoods.Likelihood
+) -> tuple[keras.Model, keras.Model]:
     latent_dim, inwards, blocks = config.latent_dim, config.channels, config.residual_blocks
     sizes = (config.encoder_units, latent_dim)
     outwards, number = inwards[::-1], (likelihood.num_parameters, likelihood.num_shared)

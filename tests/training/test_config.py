@@ -85,6 +85,7 @@ def test_a_resolved_configuration_reads_back_as_itself():
         ({"data": "images", "image_channels": "rgb"}, "image_channels: expected a whole number"),
         ({"learning_rate_schedule": "step"}, "learning_rate_schedule: expected one of"),
         ({"ema_momentum": 1.0}, "ema_momentum: expected 0 to below 1"),
+        ({"precision": "float16"}, "precision: expected one of"),
         ({"k": 5}, "k: expected 2 or more for iwae and dreg, else 1"),
         ({"tail_objective": "elbo"}, "tail_objective: expected one of"),
         ({"tail_objective": "dreg", "tail_epochs": 1, "k": 2}, "tail_objective: expected left out unless"),
