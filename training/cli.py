@@ -52,7 +52,15 @@ def cli() -> None:
 )
 @click.option("--seed", type=int, help="Seed to train with, in the place of CONFIG's.")
 @click.option("--resume", is_flag=True, help="Go on from the run folder's checkpoint, as if never stopped.")
-def fit(config: Path, data_folder: Path | None, out: Path | None, seed: int | None, resume: bool) -> None:
+@click.option("--tensorboard", is_flag=True, help="Write event files for TensorBoard into RUN/tensorboard.")
+def fit(
+    config: Path,
+    data_folder: Path | None,
+    out: Path | None,
+    seed: int | None,
+    resume: bool,
+    tensorboard: bool,
+) -> None:
     """Train the model that CONFIG, a TOML file, describes.
 
     Ctrl-C stops after the step under way; --resume goes on from the last whole epoch, to the same weights. A
@@ -76,13 +84,14 @@ def fit(config: Path, data_folder: Path | None, out: Path | None, seed: int | No
     if experiment.precision == "bfloat16" and is_slow_in_bfloat16():
         click.echo("precision: this processor has no instructions for bfloat16; float32 will be faster")
     try:
-        result = run_fit(experiment, dataset, out, resume=resume)
+        result = run_fit(experiment, dataset, out, resume=resume, tensorboard=tensorboard)
     except Interrupted as interrupted:
         words = ["vitrine-train", "fit", str(config), "--resume", "--out", str(out)]
         if data_folder is not None:
             words += ["--data", str(data_folder)]
         if seed is not None:
             words += ["--seed", str(seed)]
+        words += ["--tensorboard"] if tensorboard else []
         click.echo(f"vitrine-train: {interrupted}; to go on: {shlex.join(words)}", err=True)
         sys.exit(128 + interrupted.signal)  # as a shell reports a process that a signal ended
     losses = f"loss {result['loss']:.4f}, val_loss {result['val_loss']:.4f}"

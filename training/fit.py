@@ -9,6 +9,7 @@ A run folder holds all that is known of it. As training goes, after every epoch:
     curves.png        losses by epoch
     axes.png          KL by latent axis
     samples.png       generated images; validation images and their reconstructions
+    tensorboard/      event files, if they were asked for
 
 and at its end:
 
@@ -35,6 +36,7 @@ import tensorflow as tf
 from training import checkpoints, data, loop
 from training.config import Config, from_dict
 from training.errors import RunError
+from training.events import Events
 from training.loop import steps_per_epoch
 from training.progress import (
     Measure,
@@ -52,6 +54,7 @@ Array = npt.NDArray[np.float32]
 WEIGHTS = "weights.weights.h5"
 ENVIRONMENT = "environment.json"
 HISTORY = "history.json"
+SHEET = "samples.png"
 LIBRARIES = ("tensorflow", "keras", "numpy")
 SHEET_SAMPLES = 35  # five rows of seven, beside five reconstructions
 SHEET_IMAGES = 5
@@ -65,6 +68,7 @@ def fit(
     *,
     progress: bool | None = None,
     resume: bool = False,
+    tensorboard: bool = False,
 ) -> dict[str, Any]:
     """Train one model and write its run folder.
 
@@ -79,6 +83,7 @@ def fit(
         progress: a moving line (True), one line an epoch (False), or a moving one if standard output is a
             terminal (None).
         resume: go on from the folder's checkpoint; from the start, if it came to none.
+        tensorboard: write event files for TensorBoard too.
 
     Returns:
         The numbers of the epoch whose weights are kept, ``epoch``, counted from 1, and ``weights_sha256``.
@@ -101,7 +106,8 @@ def fit(
         out.mkdir(parents=True, exist_ok=True)
         (out / ENVIRONMENT).unlink(missing_ok=True)  # an extended run is unfinished again
         write_json(out / "config.json", config.as_dict())
-        state = _train(vae, config, dataset, out, state, on_terminal() if progress is None else progress)
+        moving = on_terminal() if progress is None else progress
+        state = _train(vae, config, dataset, out, state, moving, tensorboard)
         kept = state.epoch
         if config.keep == "best":
             kept = checkpoints.load_best(out / checkpoints.BEST, vae)
@@ -136,6 +142,7 @@ def _train(
     out: Path,
     state: checkpoints.Progress,
     moving: bool,
+    tensorboard: bool,
 ) -> checkpoints.Progress:
     """Run the epochs that remain; the model then has its last weights, averaged if they are."""
     if state.epoch == config.epochs:  # stopped between the last epoch and its writing down
@@ -146,7 +153,9 @@ def _train(
     line = ProgressLine(config, len(dataset.train), state.epoch, moving, measure)
     stop = StopOnSignal()
     callbacks = [keras.callbacks.TerminateOnNaN(), ValidateAveraged()]
-    callbacks += [measure, record, line, Warnings(config, measure, record.history), stop]
+    callbacks += [measure, record, line, Warnings(config, measure, record.history)]
+    callbacks += [Events(out, out / SHEET)] if tensorboard else []
+    callbacks += [stop]
     with stop, contextlib.closing(line):
         loop.train(
             vae,
@@ -231,7 +240,7 @@ class Record(keras.callbacks.Callback):  # type: ignore[misc]  # Keras publishes
             decoded = self.model.decoder(np.concatenate([codes, z_mean]), training=False)
             pictures = keras.ops.convert_to_numpy(self.model.likelihood.mean(decoded))
         samples, reconstructions = pictures[:SHEET_SAMPLES], pictures[SHEET_SAMPLES:]
-        figures.sample_sheet(samples, images, reconstructions, self.out / "samples.png")
+        figures.sample_sheet(samples, images, reconstructions, self.out / SHEET)
         self.drawing += time.monotonic() - began
 
 

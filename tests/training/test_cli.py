@@ -113,9 +113,9 @@ def test_an_interrupted_run_names_its_seed_in_the_command_that_goes_on(
     monkeypatch.setattr(fit, "fit", interrupted)
     monkeypatch.chdir(tmp_path)
     write_config(tiny_config)
-    done = CliRunner().invoke(cli, ["fit", "tiny.toml", "--seed", "5"])
+    done = CliRunner().invoke(cli, ["fit", "tiny.toml", "--seed", "5", "--tensorboard"])
     assert done.exit_code == 130
-    assert "vitrine-train fit tiny.toml --resume --out runs/tiny-seed5 --seed 5" in done.output
+    assert "vitrine-train fit tiny.toml --resume --out runs/tiny-seed5 --seed 5 --tensorboard" in done.output
 
 
 @pytest.mark.tensorflow
