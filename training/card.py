@@ -71,6 +71,7 @@ MEAN_WEIGHT = (
     "\n  In training the mean image's squared error is added, {:g} nats for each squared unit; no bound "
     "knows it."
 )
+TAIL = "\n  The last {epochs} epochs minimised {objective}"
 TRAINED_ORDER = (
     "The order of the axes is an accident of the run: it carries no meaning and changes with the seed."
 )
@@ -146,7 +147,8 @@ def model_card(config: Config, recorded: dict[str, Any], metrics: dict[str, Any]
             free_bits=config.free_bits,
             k=config.k,
         )
-        + (MEAN_WEIGHT.format(config.mean_weight) if config.mean_weight else ""),
+        + (MEAN_WEIGHT.format(config.mean_weight) if config.mean_weight else "")
+        + _tail(config),
         mse=test["reconstruction_mse"],
         pca=test["pca_reconstruction_mse"],
         num_test=test["num_images"],
@@ -172,6 +174,14 @@ def model_card(config: Config, recorded: dict[str, Any], metrics: dict[str, Any]
         libraries=", ".join(f"{name} {version}" for name, version in libraries.items()),
         machine=f"{machine['cores']} cores of {machine['processor']}",
         weights=recorded["weights_sha256"],
+    )
+
+
+def _tail(config: Config) -> str:
+    if not config.tail_objective:
+        return ""
+    return TAIL.format(
+        epochs=config.tail_epochs, objective=OBJECTIVES[config.tail_objective].format(k=config.k)
     )
 
 

@@ -120,6 +120,8 @@ def _refuse_another_experiment(path: Path, recorded: dict[str, Any], config: Con
         difference = f"{path}: {key} was {before[key]!r} and is now {value!r}"
         if key != "epochs":
             raise RunError(f"{difference}; resume with the old value, or name another folder by --out")
+        if config.tail_objective:
+            raise RunError(f"{difference}; with more epochs the tail would have begun later")
         if config.learning_rate_schedule != "constant":
             raise RunError(f"{difference}; more epochs only extend a constant learning_rate_schedule")
         if value < before[key]:

@@ -1,5 +1,6 @@
 """The ``vitrine-train`` command. TensorFlow is imported only when a command needs it."""
 
+import dataclasses
 import functools
 import json
 import os
@@ -44,32 +45,53 @@ def cli() -> None:
 @cli.command()
 @click.argument("config", type=click.Path(path_type=Path))
 @DATA_OPTION
-@click.option("--out", type=click.Path(path_type=Path), help="Run folder to create; runs/NAME if not given.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Run folder to create; if not given runs/NAME, or runs/NAME-seedN with --seed N.",
+)
+@click.option("--seed", type=int, help="Seed to train with, in the place of CONFIG's.")
 @click.option("--resume", is_flag=True, help="Go on from the run folder's checkpoint, as if never stopped.")
-def fit(config: Path, data_folder: Path | None, out: Path | None, resume: bool) -> None:
+@click.option("--tensorboard", is_flag=True, help="Write event files for TensorBoard into RUN/tensorboard.")
+def fit(
+    config: Path,
+    data_folder: Path | None,
+    out: Path | None,
+    seed: int | None,
+    resume: bool,
+    tensorboard: bool,
+) -> None:
     """Train the model that CONFIG, a TOML file, describes.
 
     Ctrl-C stops after the step under way; --resume goes on from the last whole epoch, to the same weights. A
     second Ctrl-C ends at once.
     """
     experiment = configs.load(config)
+    if seed is not None:
+        experiment = dataclasses.replace(experiment, seed=seed)
     from training import data
     from training.fit import fit as run_fit
+    from training.fit import is_slow_in_bfloat16
 
     dataset = data.load_for(experiment, data_folder)
     for note in dataset.notes:
         click.echo(note)
-    out = out or Path("runs") / experiment.name
+    out = out or Path("runs") / (experiment.name if seed is None else f"{experiment.name}-seed{seed}")
     click.echo(
         f"{experiment.name}: {len(dataset.train)} training and {len(dataset.validation)} validation images "
         f"from {dataset.source}"
     )
+    if experiment.precision == "bfloat16" and is_slow_in_bfloat16():
+        click.echo("precision: this processor has no instructions for bfloat16; float32 will be faster")
     try:
-        result = run_fit(experiment, dataset, out, resume=resume)
+        result = run_fit(experiment, dataset, out, resume=resume, tensorboard=tensorboard)
     except Interrupted as interrupted:
         words = ["vitrine-train", "fit", str(config), "--resume", "--out", str(out)]
         if data_folder is not None:
             words += ["--data", str(data_folder)]
+        if seed is not None:
+            words += ["--seed", str(seed)]
+        words += ["--tensorboard"] if tensorboard else []
         click.echo(f"vitrine-train: {interrupted}; to go on: {shlex.join(words)}", err=True)
         sys.exit(128 + interrupted.signal)  # as a shell reports a process that a signal ended
     losses = f"loss {result['loss']:.4f}, val_loss {result['val_loss']:.4f}"

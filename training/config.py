@@ -19,7 +19,9 @@ NETWORKS = ("dense", "conv", "residual", "spatial")
 AXIS_ORDERS = ("canonical", "as-trained")
 SCHEDULES = ("constant", "cosine")
 KEPT = ("last", "best")
+PRECISIONS = ("float32", "bfloat16")
 OBJECTIVES = ("textbook", "elbo", "iwae", "dreg")
+TAILS = ("", "iwae", "dreg")
 LIKELIHOODS = (  # training.likelihoods.NAMES, which cannot be asked without loading TensorFlow
     "gaussian",
     "gaussian-shared",
@@ -62,12 +64,17 @@ class Config:
             fall to nearly nothing along a cosine.
         ema_momentum: momentum of the average of the weights, which then stands for them in validation and in
             the result; 0: no average.
+        precision: what the networks compute in while they train: ``float32``, or ``bfloat16``, products of 8
+            significant bits. Weights, draws and likelihoods are float32 in either case, and so is all that is
+            evaluated and published.
         epochs: passes over the training split.
         keep: the weights that are the result: those of the ``last`` epoch, or of the ``best`` one, by the
             bound on validation after KL warm-up.
         batch_size: images in one step.
         seed: the one source of randomness: initial weights, order of images, posterior draws.
-        k: draws of q(z given x) for each image, of ``iwae`` and ``dreg``.
+        k: draws of q(z given x) for each image, of ``iwae`` and ``dreg``, also as a tail.
+        tail_objective: ``iwae`` or ``dreg``, which takes over from ``elbo`` for the last epochs; empty: none.
+        tail_epochs: how many of `epochs` are the tail's.
         beta: weight of KL in training, of ``elbo``. Validation and evaluation always use 1.
         kl_warmup_epochs: epochs over which that weight rises from 0 to beta, in equal steps a batch.
         free_bits: nats that each axis may carry before it costs anything, of ``elbo``.
@@ -108,8 +115,11 @@ class Config:
     spatial_channels: int = 0
     learning_rate_schedule: str = "constant"
     ema_momentum: float = 0.0
+    precision: str = "float32"
     keep: str = "last"
     k: int = 1
+    tail_objective: str = ""
+    tail_epochs: int = 0
     beta: float = 1.0
     kl_warmup_epochs: int = 0
     free_bits: float = 0.0
@@ -186,7 +196,16 @@ class Config:
             ordered = -8 <= self.walk_low <= self.walk_high <= 8  # what the service lets a request ask for
             ends = (self.walk_low, self.walk_high)
             _require(ordered, "walk_low", "-8 to walk_high, which is at most 8", ends)
-        weighted = self.objective in ("iwae", "dreg")
+        tail = self.tail_objective
+        _require(tail in TAILS, "tail_objective", f"one of {TAILS}", tail)
+        plain = not tail or (self.objective == "elbo" and not self.vamp_components)
+        _require(plain, "tail_objective", "left out unless the objective is elbo without a VampPrior", tail)
+        within = 0 < self.tail_epochs < self.epochs if tail else self.tail_epochs == 0
+        expected = "1 or more, fewer than epochs, with a tail_objective, else 0"
+        _require(within, "tail_epochs", expected, self.tail_epochs)
+        warm = not tail or self.kl_warmup_epochs <= self.tail_begins
+        _require(warm, "kl_warmup_epochs", "an end before the tail", self.kl_warmup_epochs)
+        weighted = bool(tail) or self.objective in ("iwae", "dreg")
         _require(self.k >= 2 if weighted else self.k == 1, "k", "2 or more for iwae and dreg, else 1", self.k)
         vamp = self.vamp_components
         _require(vamp >= 0, "vamp_components", "0 or more", vamp)
@@ -202,6 +221,7 @@ class Config:
             _require(0 <= value < math.inf, field, "zero or more, and finite", value)
             alone = self.objective == "elbo" or value == usual
             _require(alone, field, f"{usual} unless the objective is elbo", value)
+        _require(self.precision in PRECISIONS, "precision", f"one of {PRECISIONS}", self.precision)
         _require(self.keep in KEPT, "keep", f"one of {KEPT}", self.keep)
         rateable = self.keep == "last" or self.kl_warmup_epochs < self.epochs
         _require(rateable, "keep", "last, as KL is warmed up to the end", self.keep)
@@ -212,6 +232,11 @@ class Config:
                 "0.5, the variance whose negative ELBO the textbook's loss is",
                 self.likelihood_variance,
             )
+
+    @property
+    def tail_begins(self) -> int:
+        """The first epoch of the tail, counted from 0; `epochs` if there is none."""
+        return self.epochs - self.tail_epochs
 
     def as_dict(self) -> dict[str, Any]:
         """Return the configuration as plain values, ready for JSON."""

@@ -9,6 +9,7 @@ A run folder holds all that is known of it. As training goes, after every epoch:
     curves.png        losses by epoch
     axes.png          KL by latent axis
     samples.png       generated images; validation images and their reconstructions
+    tensorboard/      event files, if they were asked for
 
 and at its end:
 
@@ -17,6 +18,7 @@ and at its end:
 """
 
 import contextlib
+import dataclasses
 import hashlib
 import json
 import os
@@ -34,6 +36,7 @@ import tensorflow as tf
 from training import checkpoints, data, loop
 from training.config import Config, from_dict
 from training.errors import ConfigError, RunError
+from training.events import Events
 from training.loop import steps_per_epoch
 from training.progress import (
     Measure,
@@ -51,6 +54,7 @@ Array = npt.NDArray[np.float32]
 WEIGHTS = "weights.weights.h5"
 ENVIRONMENT = "environment.json"
 HISTORY = "history.json"
+SHEET = "samples.png"
 LIBRARIES = ("tensorflow", "keras", "numpy")
 SHEET_SAMPLES = 35  # five rows of seven, beside five reconstructions
 SHEET_IMAGES = 5
@@ -64,6 +68,7 @@ def fit(
     *,
     progress: bool | None = None,
     resume: bool = False,
+    tensorboard: bool = False,
 ) -> dict[str, Any]:
     """Train one model and write its run folder.
 
@@ -78,6 +83,7 @@ def fit(
         progress: a moving line (True), one line an epoch (False), or a moving one if standard output is a
             terminal (None).
         resume: go on from the folder's checkpoint; from the start, if it came to none.
+        tensorboard: write event files for TensorBoard too.
 
     Returns:
         The numbers of the epoch whose weights are kept, ``epoch``, counted from 1, and ``weights_sha256``.
@@ -102,7 +108,8 @@ def fit(
         out.mkdir(parents=True, exist_ok=True)
         (out / ENVIRONMENT).unlink(missing_ok=True)  # an extended run is unfinished again
         write_json(out / "config.json", config.as_dict())
-        state = _train(vae, config, dataset, out, state, on_terminal() if progress is None else progress)
+        moving = on_terminal() if progress is None else progress
+        state = _train(vae, config, dataset, out, state, moving, tensorboard)
         kept = state.epoch
         if config.keep == "best":
             kept = checkpoints.load_best(out / checkpoints.BEST, vae)
@@ -147,6 +154,7 @@ def _train(
     out: Path,
     state: checkpoints.Progress,
     moving: bool,
+    tensorboard: bool,
 ) -> checkpoints.Progress:
     """Run the epochs that remain; the model then has its last weights, averaged if they are."""
     if state.epoch == config.epochs:  # stopped between the last epoch and its writing down
@@ -157,7 +165,9 @@ def _train(
     line = ProgressLine(config, len(dataset.train), state.epoch, moving, measure)
     stop = StopOnSignal()
     callbacks = [keras.callbacks.TerminateOnNaN(), ValidateAveraged()]
-    callbacks += [measure, record, line, Warnings(config, measure, record.history), stop]
+    callbacks += [measure, record, line, Warnings(config, measure, record.history)]
+    callbacks += [Events(out, out / SHEET)] if tensorboard else []
+    callbacks += [stop]
     with stop, contextlib.closing(line):
         loop.train(
             vae,
@@ -167,6 +177,7 @@ def _train(
             epochs=config.epochs,
             batch_size=config.batch_size,
             first_epoch=state.epoch,
+            tail_begins=config.tail_begins,
             callbacks=callbacks,
         )
     return record.state
@@ -241,7 +252,7 @@ class Record(keras.callbacks.Callback):  # type: ignore[misc]  # Keras publishes
             decoded = self.model.decoder(np.concatenate([codes, z_mean]), training=False)
             pictures = keras.ops.convert_to_numpy(self.model.likelihood.mean(decoded))
         samples, reconstructions = pictures[:SHEET_SAMPLES], pictures[SHEET_SAMPLES:]
-        figures.sample_sheet(samples, images, reconstructions, self.out / "samples.png")
+        figures.sample_sheet(samples, images, reconstructions, self.out / SHEET)
         self.drawing += time.monotonic() - began
 
 
@@ -267,7 +278,8 @@ def load_run(run: Path) -> tuple[Config, VariationalAutoencoder, dict[str, Any]]
     """Read a run folder back.
 
     Returns:
-        The experiment, the trained model and what ``environment.json`` says.
+        The experiment, the trained model, which computes in float32 however it was trained, and what
+        ``environment.json`` says.
 
     Raises:
         RunError: the folder is not a finished run.
@@ -275,7 +287,8 @@ def load_run(run: Path) -> tuple[Config, VariationalAutoencoder, dict[str, Any]]
     try:
         config = from_dict(json.loads((run / "config.json").read_text()))
         recorded = json.loads((run / ENVIRONMENT).read_text())
-        vae = VariationalAutoencoder(config, tuple(recorded["image_shape"]))
+        exact = dataclasses.replace(config, precision="float32")
+        vae = VariationalAutoencoder(exact, tuple(recorded["image_shape"]))
         vae(np.zeros((1, *recorded["image_shape"]), np.float32))  # weights exist after the first call
         vae.load_weights(run / WEIGHTS)
     except FileNotFoundError as error:
@@ -328,11 +341,7 @@ def machine() -> dict[str, Any]:
 
     Two machines with equal answers can be expected to train to the same weights.
     """
-    described: dict[str, str] = {}
-    with contextlib.suppress(OSError):  # Linux alone has this file
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            key, _, value = line.partition(":")
-            described.setdefault(key.strip(), value.strip())
+    described = _processor()
     flags = hashlib.sha256(described.get("flags", "").encode()).hexdigest()[:12]
     usable = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
     return {
@@ -343,6 +352,21 @@ def machine() -> dict[str, Any]:
         "system": platform.system(),
         "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "default"),
     }
+
+
+def is_slow_in_bfloat16() -> bool:
+    """Say whether the processor is known to lack instructions for products of bfloat16."""
+    flags = _processor().get("flags", "").split()
+    return bool(flags) and not {"avx512_bf16", "amx_bf16"} & set(flags)
+
+
+def _processor() -> dict[str, str]:
+    described: dict[str, str] = {}
+    with contextlib.suppress(OSError):  # Linux alone has this file
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            key, _, value = line.partition(":")
+            described.setdefault(key.strip(), value.strip())
+    return described
 
 
 def _optimizer(config: Config, num_images: int) -> keras.optimizers.Optimizer:

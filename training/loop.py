@@ -51,6 +51,7 @@ def train(
     epochs: int,
     batch_size: int,
     first_epoch: int = 0,
+    tail_begins: int | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> None:
     """Train a compiled model; the model then has its last weights, averaged if its optimizer averages.
@@ -66,6 +67,7 @@ def train(
         epochs: where training ends.
         batch_size: images in one step.
         first_epoch: where it begins, counted from 0.
+        tail_begins: the first epoch whose steps are the tail's (``vae.train_steps``); None: there is none.
         callbacks: called in their order.
     """
     calls = keras.callbacks.CallbackList(list(callbacks), model=vae)
@@ -76,7 +78,8 @@ def train(
     for epoch in range(first_epoch, epochs):
         calls.on_epoch_begin(epoch)
         vae.reset_metrics()
-        _steps(vae, on_device, order_of(seed, epoch, len(images), batch_size), calls)
+        tail = tail_begins is not None and epoch >= tail_begins
+        _steps(vae, on_device, order_of(seed, epoch, len(images), batch_size), tail, calls)
         logs = {name: float(value) for name, value in vae.get_metrics_result().items()}
         if not vae.stop_training:
             size = min(batch_size, len(validation))
@@ -93,6 +96,7 @@ def _steps(
     vae: VariationalAutoencoder,
     images: tf.Tensor,
     order: npt.NDArray[np.int32],
+    tail: bool,
     calls: keras.callbacks.CallbackList,
 ) -> None:
     """Take the steps of one epoch, as many in a call as take about SECONDS_A_CALL."""
@@ -101,7 +105,7 @@ def _steps(
         calls.on_train_batch_begin(done)
         began = time.perf_counter()
         taken = min(at_once, len(order) - done)
-        vae.train_steps(images, tf.constant(order[done : done + taken]))
+        vae.train_steps(images, tf.constant(order[done : done + taken]), tail)
         loss = float(vae.get_metrics_result()["loss"])
         done += taken
         a_step = (time.perf_counter() - began) / taken

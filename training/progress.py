@@ -169,8 +169,13 @@ class ProgressLine(keras.callbacks.Callback):  # type: ignore[misc]
         """Say which epoch it is."""
         self.epoch_began = time.monotonic()
         self.shown = 0
+        tail = f"tail of {self.config.tail_objective}, {self.config.k} draws an image"
         if self.moving:
             self.bar.label = f"epoch {epoch + 1}/{self.config.epochs}"
+            if epoch >= self.config.tail_begins:
+                self.bar.label += f", {tail}"
+        elif epoch == self.config.tail_begins:
+            click.echo(f"epoch {epoch + 1}: here begins the {tail}; val_loss stays the negative ELBO")
 
     def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:  # noqa: ARG002
         """Move on."""
@@ -258,7 +263,10 @@ def warnings_of(
             f"posterior collapse: {weak} of {len(kl_per_axis)} axes carry less than {COLLAPSED_KL} nats "
             f"({kl_per_axis.sum():.2f} in all); try kl_warmup_epochs or free_bits, or a smaller latent_dim",
         )
-    if epoch > PATIENCE and _moves(history["val_loss"], up=True) and _moves(history["loss"], up=False):
+    # In a tail the two losses are different bounds, which may part without harm.
+    alike = epoch <= config.tail_begins
+    parted = alike and _moves(history["val_loss"], up=True) and _moves(history["loss"], up=False)
+    if epoch > PATIENCE and parted:
         since = epoch - PATIENCE
         yield (
             "overfitting",

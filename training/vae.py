@@ -17,20 +17,16 @@ class Sampling(keras.layers.Layer):  # type: ignore[misc]  # Keras publishes no 
 
     The stream of epsilon is the layer's own: its seed is drawn when the layer is built, from the generator
     that ``keras.utils.set_random_seed`` seeds, so it repeats with the run and is not that of the weights.
-
-    Args:
-        k: draws for each image.
     """
 
-    def __init__(self, k: int = 1, **kwargs: Any) -> None:
+    def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.k = k
         self.seed_generator = keras.random.SeedGenerator()
 
-    def call(self, z_mean: Tensor, z_log_var: Tensor) -> Tensor:
-        """Return z, (B, D), or (k, B, D) for k above one; a new draw at every call."""
+    def call(self, z_mean: Tensor, z_log_var: Tensor, k: int = 1) -> Tensor:
+        """Return z, (B, D), or (k, B, D) for k draws of each, k above one; a new draw at every call."""
         shape = keras.ops.shape(z_mean)
-        epsilon = keras.random.normal(shape if self.k == 1 else (self.k, *shape), seed=self.seed_generator)
+        epsilon = keras.random.normal(shape if k == 1 else (k, *shape), seed=self.seed_generator)
         return z_mean + keras.ops.exp(z_log_var / 2) * epsilon
 
 
@@ -65,11 +61,30 @@ class VampPrior(keras.layers.Layer):  # type: ignore[misc]  # Keras publishes no
 def build_networks(
     config: Config, image_shape: tuple[int, ...], likelihood: likelihoods.Likelihood
 ) -> tuple[keras.Model, keras.Model]:
-    """Return the encoder and the decoder that a configuration describes.
+    """Return the encoder and the decoder that a configuration describes; what they return is float32.
 
     Raises:
         ConfigError: they cannot be built for images of this shape.
     """
+    if config.precision == "float32":
+        return _networks(config, image_shape, likelihood)
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(f"mixed_{config.precision}")  # a layer keeps the policy that it began with
+    try:
+        encoder, decoder = _networks(config, image_shape, likelihood)
+    finally:
+        keras.config.set_dtype_policy(before)
+    return _to_float32(encoder), _to_float32(decoder)
+
+
+def _to_float32(network: keras.Model) -> keras.Model:
+    outputs = [keras.layers.Identity(dtype="float32")(output) for output in network.outputs]
+    return keras.Model(network.input, outputs if len(outputs) > 1 else outputs[0], name=network.name)
+
+
+def _networks(
+    config: Config, image_shape: tuple[int, ...], likelihood: likelihoods.Likelihood
+) -> tuple[keras.Model, keras.Model]:
     latent_dim, inwards, blocks = config.latent_dim, config.channels, config.residual_blocks
     sizes = (config.encoder_units, latent_dim)
     outwards, number = inwards[::-1], (likelihood.num_parameters, likelihood.num_shared)
@@ -118,9 +133,11 @@ class VariationalAutoencoder(keras.Model):  # type: ignore[misc]  # Keras publis
             config.likelihood, config.likelihood_variance, config.likelihood_components
         )
         self.encoder, self.decoder = build_networks(config, image_shape, self.likelihood)
-        self.sampling = Sampling(config.k)
+        self.sampling = Sampling()
         self.vamp = VampPrior(config.vamp_components, image_shape) if config.vamp_components else None
         self.objective = config.objective
+        self.k = config.k if config.objective in ("iwae", "dreg") else 1
+        self.tail_objective, self.tail_k = config.tail_objective, config.k
         self.beta = config.beta
         self.free_bits = config.free_bits
         self.mean_weight = config.mean_weight
@@ -132,8 +149,12 @@ class VariationalAutoencoder(keras.Model):  # type: ignore[misc]  # Keras publis
         self.reconstruction_tracker = keras.metrics.Mean("reconstruction")
         self.kl_tracker = keras.metrics.Mean("kl")
 
-    def call(self, images: Tensor) -> dict[str, Tensor]:
+    def call(self, images: Tensor, k: int | None = None) -> dict[str, Tensor]:
         """Encode, draw from q(z given x), decode.
+
+        Args:
+            images: (B, *image_shape).
+            k: draws for each image; None: as many as the objective takes, a tail aside.
 
         Returns:
             ``z_mean`` and ``z_log_var``, (B, D); ``z``, (B, D), and ``decoded``, (B, H, W, P), the decoder's
@@ -141,7 +162,7 @@ class VariationalAutoencoder(keras.Model):  # type: ignore[misc]  # Keras publis
             also ``log_prior``, (B,), log p(z).
         """
         z_mean, z_log_var = self.encoder(images)
-        z = self.sampling(z_mean, z_log_var)
+        z = self.sampling(z_mean, z_log_var, k=self.k if k is None else k)
         decoded = self.decoder(keras.ops.reshape(z, (-1, z.shape[-1])))
         if len(z.shape) == 3:
             batch = keras.ops.shape(z)[1]
@@ -166,16 +187,21 @@ class VariationalAutoencoder(keras.Model):  # type: ignore[misc]  # Keras publis
         training: bool = False,  # noqa: ARG002  train_step has a way of its own
     ) -> Tensor:
         """Return the bound itself for validation, and note its parts: beta 1, and nothing that relaxes it."""
-        return self._note(self._compiled_objective(x, y_pred, tf.constant(1.0), False)[0], x)
+        bound, _ = self._compiled_objective(x, y_pred, tf.constant(1.0), False, self.objective)
+        return self._note(bound, x)
 
     def train_step(self, data: Any) -> dict[str, Tensor]:
-        """Take one step; with the doubly reparameterised gradients where they are asked for."""
+        """Take one step of the objective, a tail aside."""
         images, _, _ = keras.utils.unpack_x_y_sample_weight(data)
-        with tf.GradientTape(persistent=self.objective == "dreg") as tape:
-            outputs = self(images, training=True)
+        return self._step(images, self.objective, self.k)
+
+    def _step(self, images: Tensor, name: str, k: int) -> dict[str, Tensor]:
+        """Take one step; with the doubly reparameterised gradients where they are asked for."""
+        with tf.GradientTape(persistent=name == "dreg") as tape:
+            outputs = self(images, k=k, training=True)
             beta = self.kl_weight(self.optimizer.iterations.value)
-            objective, weights = self._compiled_objective(images, outputs, beta, True)
-        if self.objective == "dreg":
+            objective, weights = self._compiled_objective(images, outputs, beta, True, name)
+        if name == "dreg":
             decoder, encoder = self.decoder.trainable_variables, self.encoder.trainable_variables
             by_decoder = tape.gradient(objective.loss, decoder)
             by_z = tape.gradient(objective.loss, outputs["z"])
@@ -194,25 +220,27 @@ class VariationalAutoencoder(keras.Model):  # type: ignore[misc]  # Keras publis
         return self.get_metrics_result()  # type: ignore[no-any-return]
 
     @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
-    def train_steps(self, images: Tensor, order: Tensor) -> None:
+    def train_steps(self, images: Tensor, order: Tensor, tail: bool = False) -> None:
         """Take one step for each row of `order`, all in one call: calls can cost as much as steps.
 
         Args:
             images: the training split.
             order: (steps, B) int32, which images each step takes.
+            tail: steps of the tail's objective, with its draws; the optimizer goes on as it is.
         """
+        name, k = (self.tail_objective, self.tail_k) if tail else (self.objective, self.k)
         for step in tf.range(tf.shape(order)[0]):
-            self.train_step(tf.gather(images, order[step]))
+            self._step(tf.gather(images, order[step]), name, k)
 
     def _objective(
-        self, images: Tensor, outputs: dict[str, Tensor], beta: Tensor, training: bool
+        self, images: Tensor, outputs: dict[str, Tensor], beta: Tensor, training: bool, name: str
     ) -> tuple[objectives.Objective, Tensor]:
-        """Return what is minimised, and of ``dreg`` in training the draws' weights, of others nothing."""
+        """Return the objective `name`, and of ``dreg`` in training the draws' weights, of others nothing."""
         decoded, z_mean, z_log_var = outputs["decoded"], outputs["z_mean"], outputs["z_log_var"]
         nothing = tf.zeros(())
-        if self.objective == "textbook":
+        if name == "textbook":
             return objectives.textbook(images, self.likelihood.mean(decoded), z_mean, z_log_var), nothing
-        if self.objective == "elbo":
+        if name == "elbo":
             log_prob = self.likelihood.log_prob(images, decoded)
             if self.vamp is not None:
                 objective = objectives.negative_elbo_by_draws(
@@ -226,7 +254,7 @@ class VariationalAutoencoder(keras.Model):  # type: ignore[misc]  # Keras publis
                 objective = objective._replace(loss=objective.loss + self.mean_weight * squared)
             return objective, nothing
         log_prob = self.likelihood.log_prob(images[None], decoded)
-        if training and self.objective == "dreg":
+        if training and name == "dreg":
             return objectives.doubly_reparameterised(log_prob, outputs["z"], z_mean, z_log_var)
         bound = objectives.negative_importance_weighted_bound(log_prob, outputs["z"], z_mean, z_log_var)
         return bound, nothing

@@ -23,10 +23,13 @@ EVERYTHING = {
     "kl_warmup_epochs": 3,  # ends after the interruption
     "keep": "best",
 }
+TAIL = EVERYTHING | {"kl_warmup_epochs": 1, "tail_objective": "dreg", "tail_epochs": 2, "k": 3}
 KINDS = {
     "nadam": {},
     "cosine, averages and warm-up": EVERYTHING,
     "dreg": {"objective": "dreg", "k": 3},
+    "stopped in a tail": TAIL,
+    "stopped before a tail": TAIL | {"tail_epochs": 1},
 }
 
 
@@ -130,6 +133,14 @@ def test_more_epochs_extend_a_finished_run_at_a_constant_rate(tiny_config, tiny_
         fit.fit(longer, tiny_dataset, tmp_path / "run", progress=False, resume=True)
     with pytest.raises(RunError, match=r"epochs was 3 and is now 2.*not shortened"):
         fit.fit(tiny_config, tiny_dataset, tmp_path / "run", progress=False, resume=True)
+
+
+def test_a_run_with_a_tail_is_not_extended(tiny_config, tiny_dataset, tmp_path):
+    config = dataclasses.replace(tiny_config, **ELBO, epochs=3, tail_objective="iwae", tail_epochs=1, k=2)
+    fit.fit(config, tiny_dataset, tmp_path / "run", progress=False)
+    longer = dataclasses.replace(config, epochs=4)
+    with pytest.raises(RunError, match="the tail would have begun later"):
+        fit.fit(longer, tiny_dataset, tmp_path / "run", progress=False, resume=True)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@ import dataclasses
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +15,12 @@ from training.errors import DataError
 
 DENSE = str(PROJECT / "training" / "configs" / "fashion-dense.toml")
 OWN = str(PROJECT / "training" / "configs" / "images.toml")
+
+
+def write_config(config):
+    """Write ``tiny.toml`` into the current folder."""
+    lines = [f"{key} = {json.dumps(value)}" for key, value in config.as_dict().items() if value is not None]
+    Path("tiny.toml").write_text("\n".join(lines))
 
 
 def test_help_imports_nothing_heavy():
@@ -41,6 +48,7 @@ def test_describe_says_what_the_loss_claims():
         (["fit", "nowhere.toml"], 2, "nowhere.toml: cannot be read"),
         (["fit", DENSE, "--data", "."], 2, "has no train-images-idx3-ubyte"),
         (["fit", DENSE, "--data", "nowhere"], 2, "nowhere: has no train-images-idx3-ubyte"),
+        (["fit", DENSE, "--seed", "-1"], 2, "seed: expected 0 to 2^32 - 1. Received: -1"),
         (["fit", OWN], 2, "name a folder of pictures, an .npz or idx files by --data"),
         (["fit", OWN, "--data", "nowhere"], 2, "nowhere: does not exist"),
         (["evaluate", "nowhere"], 1, "not a finished run"),
@@ -71,15 +79,52 @@ def test_without_the_training_packages_one_line_says_how_to_get_them(monkeypatch
 
 
 @pytest.mark.tensorflow
+def test_several_seeds_of_one_experiment_have_run_folders_of_their_own(
+    tiny_config, tiny_dataset, tmp_path, monkeypatch
+):
+    from training import data
+
+    monkeypatch.setattr(data, "load", lambda name, folder: tiny_dataset)
+    monkeypatch.chdir(tmp_path)
+    write_config(tiny_config)
+    digests = {}
+    for seed, folder in ((None, "tiny"), (3, "tiny-seed3"), (0, "tiny-seed0")):
+        arguments = ["fit", "tiny.toml"] + ([] if seed is None else ["--seed", str(seed)])
+        done = CliRunner().invoke(cli, arguments, catch_exceptions=False)
+        assert done.exit_code == 0, done.output
+        resolved = json.loads((tmp_path / "runs" / folder / "config.json").read_text())
+        assert (resolved["name"], resolved["seed"]) == ("tiny", tiny_config.seed if seed is None else seed)
+        recorded = json.loads((tmp_path / "runs" / folder / "environment.json").read_text())
+        digests[folder] = recorded["weights_sha256"]
+    assert digests["tiny"] == digests["tiny-seed3"] != digests["tiny-seed0"]
+
+
+@pytest.mark.tensorflow
+def test_an_interrupted_run_names_its_seed_in_the_command_that_goes_on(
+    tiny_config, tiny_dataset, tmp_path, monkeypatch
+):
+    from training import data, fit
+    from training.errors import Interrupted
+
+    def interrupted(*arguments, **options):
+        raise Interrupted(2)
+
+    monkeypatch.setattr(data, "load", lambda name, folder: tiny_dataset)
+    monkeypatch.setattr(fit, "fit", interrupted)
+    monkeypatch.chdir(tmp_path)
+    write_config(tiny_config)
+    done = CliRunner().invoke(cli, ["fit", "tiny.toml", "--seed", "5", "--tensorboard"])
+    assert done.exit_code == 130
+    assert "vitrine-train fit tiny.toml --resume --out runs/tiny-seed5 --seed 5 --tensorboard" in done.output
+
+
+@pytest.mark.tensorflow
 def test_fit_evaluate_and_export_end_with_a_version(tiny_config, tiny_dataset, tmp_path, monkeypatch):
     from training import data
 
     monkeypatch.setattr(data, "load", lambda name, folder: tiny_dataset)
     monkeypatch.chdir(tmp_path)
-    lines = [
-        f"{key} = {json.dumps(value)}" for key, value in tiny_config.as_dict().items() if value is not None
-    ]
-    (tmp_path / "tiny.toml").write_text("\n".join(lines))
+    write_config(tiny_config)
     for arguments in (["fit", "tiny.toml"], ["evaluate", "runs/tiny"], ["export", "runs/tiny"]):
         done = CliRunner().invoke(cli, arguments, catch_exceptions=False)
         assert done.exit_code == 0, done.output

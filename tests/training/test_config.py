@@ -6,6 +6,7 @@ from tests.tiny import TINY
 from training import config
 from training.errors import ConfigError
 
+TAIL = {"objective": "elbo", "tail_objective": "dreg", "tail_epochs": 1, "k": 2}
 CONFIGS = sorted(Path(config.__file__).with_name("configs").glob("*.toml"))
 
 
@@ -84,7 +85,16 @@ def test_a_resolved_configuration_reads_back_as_itself():
         ({"data": "images", "image_channels": "rgb"}, "image_channels: expected a whole number"),
         ({"learning_rate_schedule": "step"}, "learning_rate_schedule: expected one of"),
         ({"ema_momentum": 1.0}, "ema_momentum: expected 0 to below 1"),
+        ({"precision": "float16"}, "precision: expected one of"),
         ({"k": 5}, "k: expected 2 or more for iwae and dreg, else 1"),
+        ({"tail_objective": "elbo"}, "tail_objective: expected one of"),
+        ({"tail_objective": "dreg", "tail_epochs": 1, "k": 2}, "tail_objective: expected left out unless"),
+        (TAIL | {"vamp_components": 2}, "tail_objective: expected left out unless"),
+        (TAIL | {"tail_epochs": 0}, "tail_epochs: expected 1 or more, fewer than epochs"),
+        (TAIL | {"tail_epochs": 2}, "tail_epochs: expected 1 or more, fewer than epochs"),
+        ({"tail_epochs": 1}, "tail_epochs: expected 1 or more, fewer than epochs, with a tail"),
+        (TAIL | {"k": 1}, "k: expected 2 or more"),
+        (TAIL | {"kl_warmup_epochs": 2}, "kl_warmup_epochs: expected an end before the tail"),
         ({"objective": "iwae"}, "k: expected 2 or more"),
         ({"beta": 0.5}, "beta: expected 1.0 unless the objective is elbo"),
         ({"objective": "elbo", "beta": -1.0}, "beta: expected zero or more"),

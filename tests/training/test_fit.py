@@ -136,6 +136,53 @@ def test_averaged_weights_stand_for_the_weights_in_validation_and_in_the_result(
     assert abs(measured - found["val_loss"]) < abs(plain["val_loss"] - found["val_loss"]) + 0.5
 
 
+@pytest.mark.parametrize("objective", ["iwae", "dreg"])
+def test_a_tail_trains_on_l_k_while_validation_stays_the_elbo(
+    tiny_config, tiny_dataset, tmp_path, objective, capsys
+):
+    plain = dataclasses.replace(tiny_config, objective="elbo", mean_weight=4.0, epochs=8)
+    config = dataclasses.replace(plain, tail_objective=objective, tail_epochs=3, k=8)
+    fit.fit(config, tiny_dataset, tmp_path / "tail", progress=False)
+    lines = capsys.readouterr().out.splitlines()
+    begins = (
+        f"epoch 6: here begins the tail of {objective}, 8 draws an image; val_loss stays the negative ELBO"
+    )
+    assert lines.index(begins) == 5  # after five epochs' lines
+    fit.fit(plain, tiny_dataset, tmp_path / "plain", progress=False)
+    tail, whole = (
+        {
+            name: np.array(values)
+            for name, values in json.loads((tmp_path / run / "history.json").read_text()).items()
+        }
+        for run in ("tail", "plain")
+    )
+    assert all(np.array_equal(tail[name][:5], whole[name][:5]) for name in whole)
+    # The mean image's error lies on top of the ELBO; L_8 lies below it.
+    surplus = tail["loss"] - tail["reconstruction"] - tail["kl"]
+    assert (surplus[:5] > 0.05).all()
+    assert (surplus[5:] < -0.05).all()
+    np.testing.assert_allclose(tail["val_loss"], tail["val_reconstruction"] + tail["val_kl"], rtol=1e-5)
+
+
+def test_a_model_trained_in_bfloat16_is_read_back_in_float32(tiny_config, tiny_dataset, tmp_path):
+    config = dataclasses.replace(tiny_config, precision="bfloat16", epochs=3)
+    found = fit.fit(config, tiny_dataset, tmp_path / "run", progress=False)
+    exact = fit.fit(dataclasses.replace(config, precision="float32"), tiny_dataset, tmp_path / "exact")
+    assert found["weights_sha256"] != exact["weights_sha256"]
+    assert found["val_loss"] == pytest.approx(exact["val_loss"], rel=0.05)  # 8 bits are enough to learn by
+    read, vae, _ = fit.load_run(tmp_path / "run")
+    assert read == config
+    assert {layer.compute_dtype for layer in vae.encoder.layers} == {"float32"}
+
+
+@pytest.mark.parametrize(
+    ("flags", "slow"), [("fpu avx2", True), ("fpu avx512_bf16", False), ("amx_bf16", False), ("", False)]
+)
+def test_a_processor_without_instructions_for_bfloat16_is_known_by_its_flags(monkeypatch, flags, slow):
+    monkeypatch.setattr(fit, "_processor", lambda: {"flags": flags})
+    assert fit.is_slow_in_bfloat16() is slow
+
+
 def test_the_cosine_schedule_rises_falls_and_ends_near_nothing(tiny_config):
     config = dataclasses.replace(tiny_config, learning_rate_schedule="cosine", epochs=10, batch_size=10)
     rate = fit._optimizer(config, num_images=100)._learning_rate

@@ -62,6 +62,14 @@ def test_overfitting_is_named_when_the_two_losses_part_for_three_epochs(tiny_con
     assert kinds(tiny_config, history(falling[::-1], [2.0, 2.1, 2.2, 2.3])) == []
 
 
+def test_losses_that_part_in_a_tail_are_different_bounds_and_no_overfitting(tiny_config):
+    parted = history([5.0, 4.0, 3.0, 2.0, 1.0], [2.0, 2.1, 2.2, 2.3, 2.4])
+    tail = {"objective": "elbo", "tail_objective": "iwae", "k": 2, "epochs": 5}
+    assert kinds(dataclasses.replace(tiny_config, **tail, tail_epochs=4), parted) == []
+    before = {name: values[:4] for name, values in parted.items()}
+    assert kinds(dataclasses.replace(tiny_config, **tail, tail_epochs=1), before) == ["overfitting"]
+
+
 def test_clipping_is_named(tiny_config):
     assert kinds(tiny_config, history([3.0, 2.0], [3.0, 2.0]), clipped=0.06) == ["clipping"]
 

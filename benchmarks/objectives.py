@@ -1,0 +1,114 @@
+"""What the tighter bounds are worth: the ELBO, IWAE and DReG at equal training time.
+
+    python benchmarks/objectives.py                  four minutes of training each, and as long to measure
+    python benchmarks/objectives.py --minutes 0.2 --images 100
+
+The model is that of ``fashion-conv`` at a constant rate, as a time that is given has no last step for a
+cosine to end at. The three begin with the same weights and take turns of ten steps, each turn to whoever has
+trained the least so far: a noisy moment of the machine meets all of them. Compiling is not counted. The ELBO
+has its KL warm-up; averaged weights are measured, with the prior N(0, I), on the first validation images.
+"""
+
+import argparse
+import dataclasses
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import tensorflow as tf
+
+from training import bounds, data, fit, loop
+from training.config import Config, load
+from training.priors import StandardNormal
+from training.vae import VariationalAutoencoder
+
+PROJECT = Path(__file__).resolve().parent.parent
+DRAWS = 5  # k of iwae and dreg
+MEASURED = (1, DRAWS, 10, 64)  # k of the bounds
+LEARNING_RATE = 0.001
+STEPS_A_TURN = 10
+
+
+def main() -> None:
+    """Train, measure, print a table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--minutes", type=float, default=4.0, help="of training for each objective")
+    parser.add_argument("--images", type=int, default=1_000, help="validation images to measure with")
+    arguments = parser.parse_args()
+
+    config = load(PROJECT / "training" / "configs" / "fashion-conv.toml")
+    config = dataclasses.replace(
+        config, learning_rate=LEARNING_RATE, learning_rate_schedule="constant", axis_order="as-trained"
+    )
+    weighted = {"k": DRAWS, "kl_warmup_epochs": 0}
+    configs = {
+        "elbo": config,
+        "iwae": dataclasses.replace(config, objective="iwae", **weighted),
+        "dreg": dataclasses.replace(config, objective="dreg", **weighted),
+    }
+    dataset = data.load_for(config, None)
+    models = {name: model(each, dataset) for name, each in configs.items()}
+    train(models, config, dataset, 60 * arguments.minutes)
+
+    heads = [f"L_{k}" for k in MEASURED]
+    print(f"| objective | steps | own bound | {' | '.join(heads)} |\n|{'---|' * (3 + len(heads))}")
+    images = dataset.validation[: arguments.images]
+    prior = StandardNormal(config.latent_dim)
+    for name, vae in models.items():
+        vae.optimizer.finalize_variable_values(vae.trainable_variables)
+        tf.random.set_seed(config.seed)
+        rows = bounds.bounds(vae, prior, images, ((len(images), MEASURED),))["log_p_x"]
+        nats = {row["k"]: row["nats"] for row in rows}
+        own = nats[configs[name].k]
+        figures = " | ".join(f"{value:.1f}" for value in (own, *nats.values()))
+        print(f"| {name} | {int(vae.optimizer.iterations.numpy())} | {figures} |")
+    print(f"\nnats an image, {len(images)} validation images; standard error {rows[0]['standard_error']:.1f}")
+
+
+def model(config: Config, dataset: data.Dataset) -> VariationalAutoencoder:
+    """Return a model that has not been trained; its first weights depend on the seed alone."""
+    fit.make_deterministic(config.seed)
+    vae = VariationalAutoencoder(config, dataset.image_shape)
+    vae.compile(optimizer=fit._optimizer(config, len(dataset.train)), jit_compile=False)
+    vae.optimizer.build(vae.trainable_variables)
+    steps = loop.steps_per_epoch(len(dataset.train), config.batch_size)
+    vae.kl_warmup_steps = config.kl_warmup_epochs * steps
+    return vae
+
+
+def train(
+    models: dict[str, VariationalAutoencoder], config: Config, dataset: data.Dataset, seconds: float
+) -> None:
+    """Train every model for so many seconds, in turns; each sees the same batches in the same order."""
+    images = tf.constant(dataset.train)
+    batches = {name: turns(config, len(dataset.train)) for name in models}
+    spent = {}
+    for name, vae in models.items():
+        vae.train_steps(images, next(batches[name]))  # compiles
+        spent[name] = 0.0
+    told = 0.0
+    while min(spent.values()) < seconds:
+        name = min(spent, key=lambda each: spent[each])
+        began = time.monotonic()
+        models[name].train_steps(images, next(batches[name]))
+        models[name].optimizer.iterations.numpy()  # waits for the last step
+        spent[name] += time.monotonic() - began
+        if min(spent.values()) - told > 30:
+            told = min(spent.values())
+            print(f"{told:.0f} of {seconds:.0f} seconds each", file=sys.stderr)
+
+
+def turns(config: Config, num_images: int) -> Iterator[Any]:
+    """Yield the images of one turn after the other, (STEPS_A_TURN, B), epoch after epoch."""
+    for epoch in range(2**31):
+        order = loop.order_of(config.seed, epoch, num_images, config.batch_size)
+        for first in range(0, len(order) - STEPS_A_TURN + 1, STEPS_A_TURN):
+            yield tf.constant(order[first : first + STEPS_A_TURN])
+
+
+if __name__ == "__main__":
+    main()
