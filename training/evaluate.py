@@ -65,7 +65,7 @@ def evaluate(
         "weights_sha256": weights_sha256(vae),
         "prior": chosen,
         "test": reconstruction_metrics(vae, dataset, config.latent_dim),
-        "bounds": bounds.bounds(vae, prior, dataset.test, plan, report),
+        "bounds": bounds.bounds(vae, prior, dataset.test, plan, report, config.seed),
         "axes": aggregate_posterior(vae, dataset.train, config.seed),
     }
     if quality:
