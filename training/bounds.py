@@ -124,10 +124,10 @@ def log_weights(
 
 
 def weighing(vae: VariationalAutoencoder, prior: Prior) -> Weigh:
-    """Return a compiled function of images, z_mean, z_log_var and noise (draws, B, D): log weights (draws, B).
+    """Return a compiled function: images, z_mean, z_log_var, noise (draws, B, D) -> log weights (draws, B).
 
-    The decoder runs by TensorFlow's own kernels, which XLA's convolutions do not match; all else is one kernel
-    of XLA before it and one after it, instead of some fifty passes over memory.
+    The decoder runs by TensorFlow's own kernels, which XLA's convolutions do not match; all else is one
+    kernel of XLA before it and one after it, instead of some fifty passes over memory.
     """
 
     @tf.function(jit_compile=True, reduce_retracing=False)  # type: ignore[untyped-decorator]

@@ -406,8 +406,8 @@ def _planes(decoded: Tensor) -> Tensor:
 def _mixture_log_prob(levels: Tensor, logits: Tensor, means: Tensor, sharpness: Tensor) -> Tensor:
     """Return the log-probability of whole images under mixtures of cut logistics, (B,).
 
-    The formula of ``log_level_prob``, with F(x) = exp(min(x, 0)) / (1 + exp(-|x|)): the exponents are added as
-    logarithms, and what is left of every factor lies between 1/2 and 1, so one logarithm a pixel is enough.
+    The formula of ``log_level_prob``, with F(x) = exp(min(x, 0)) / (1 + exp(-|x|)): the exponents are added
+    as logarithms, and what is left of every F lies between 1/2 and 1, so one logarithm a pixel is enough.
 
     Args:
         levels: whole numbers 0 to 255, (B, *S).
