@@ -78,19 +78,19 @@ def _version(folder: Path) -> Beside:
         if "path" in manifest["prior"]:
             prior = load_mixture(folder / manifest["prior"]["path"])
         encoder, decoder = (tf.saved_model.load(str(folder / part)) for part in ("encoder", "decoder"))
-        encode, decode = encoder.signatures["encode"], decoder.signatures["decode"]
         shape = tuple(manifest["image"]["shape"])
         name = f"{manifest['name']}@{folder.resolve().name}"
     except (OSError, KeyError, ValueError, tf.errors.OpError) as error:
         raise RunError(f"{folder}: not a version of a model store ({error})") from error
-    # A signature works only as long as what it was loaded with lives: the closures hold on to it.
-    return Beside(
-        name,
-        shape,
-        lambda images, _keep=encoder: encode(images=images)["z_mean"],
-        lambda z, _keep=decoder: decode(z=z)["image"],
-        prior,
-    )
+    # A signature works only as long as what it was loaded with lives: the functions hold on to that.
+
+    def z_mean(images: Any) -> Any:
+        return encoder.signatures["encode"](images=images)["z_mean"]
+
+    def mean_image(z: Any) -> Any:
+        return decoder.signatures["decode"](z=z)["image"]
+
+    return Beside(name, shape, z_mean, mean_image, prior)
 
 
 def _run(folder: Path) -> Beside:
@@ -100,7 +100,9 @@ def _run(folder: Path) -> Beside:
         try:
             prior = load_mixture(folder / PRIOR_ARRAYS)
         except (OSError, KeyError, ValueError) as error:
-            raise RunError(f"{folder}: its prior is not fitted yet; run vitrine-train evaluate on it") from error
+            raise RunError(
+                f"{folder}: its prior is not fitted yet; run vitrine-train evaluate on it"
+            ) from error
     return Beside(
         config.name,
         tuple(recorded["image_shape"]),

@@ -7,15 +7,15 @@ Salakhutdinov 2016. The prior p(z) is the one that samples are drawn from.
 import math
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
 from training import objectives
+from training.likelihoods import Likelihood
 from training.priors import Prior
-from training.vae import VariationalAutoencoder
 
 QUICK = ((1_000, (1, 10, 100)),)  # how many of the first test images, and which k
 FULL = ((10_000, (1, 10, 100, 500)), (1_000, (5_000,)))
@@ -29,8 +29,27 @@ Weigh = Callable[..., Tensor]
 Plan = Sequence[tuple[int, Sequence[int]]]
 
 
+class Model(Protocol):
+    """What the bounds need of a model."""
+
+    @property
+    def encoder(self) -> Any:
+        """Images -> z_mean, z_log_var, (B, D) each."""
+        ...
+
+    @property
+    def decoder(self) -> Any:
+        """Codes (B, D) -> (B, *S, P)."""
+        ...
+
+    @property
+    def likelihood(self) -> Likelihood:
+        """p(x given z)."""
+        ...
+
+
 def bounds(
-    vae: VariationalAutoencoder,
+    vae: Model,
     prior: Prior,
     images: Array,
     plan: Plan = QUICK,
@@ -80,7 +99,7 @@ def bounds(
 
 
 def log_weights(
-    vae: VariationalAutoencoder,
+    vae: Model,
     prior: Prior,
     images: Array,
     k: int,
@@ -123,7 +142,7 @@ def log_weights(
     return np.concatenate(columns, axis=1).astype(np.float64)
 
 
-def weighing(vae: VariationalAutoencoder, prior: Prior) -> Weigh:
+def weighing(vae: Model, prior: Prior) -> Weigh:
     """Return a compiled function: images, z_mean, z_log_var, noise (draws, B, D) -> log weights (draws, B).
 
     The decoder runs by TensorFlow's own kernels, which XLA's convolutions do not match; all else is one

@@ -15,13 +15,16 @@ import numpy.typing as npt
 
 from training import bounds, data, gap, objectives, priors
 from training.beside import Beside
+from training.card import model_card
 from training.config import Config
 from training.errors import RunError
+from training.export import published_axes
 from training.fit import make_deterministic, weights_sha256, write_json
 from training.report import describe_real, quality_report
 from training.vae import VariationalAutoencoder
 
 REPORT = "report.json"
+CARD = "card.md"
 NEAREST = "nearest.png"
 BOUNDS = "bounds.png"
 SPECTRUM = "spectrum.png"
@@ -50,7 +53,7 @@ def evaluate(
     other: Beside | None = None,
     report: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Any]:
-    """Measure a trained model and write ``report.json`` and pictures; first fit its prior, if that has not been done.
+    """Measure a trained model, write ``report.json`` and pictures; first fit its prior, if that is not done.
 
     Args:
         config: the experiment.
@@ -87,10 +90,43 @@ def evaluate(
     metrics |= {key: known[key] for key in (FAIR_SCORE,) if key in known}
     try:
         draw_figures(config, vae, prior, dataset, metrics, run)
+    except OSError as error:
+        raise RunError(f"{run}: cannot be written ({error.strerror or error})") from error
+    write_report(run, metrics)
+    return metrics
+
+
+def write_report(run: Path, metrics: dict[str, Any]) -> None:
+    """Write ``report.json``.
+
+    Raises:
+        RunError: the run folder cannot be written.
+    """
+    try:
         write_json(run / REPORT, metrics)
     except OSError as error:
         raise RunError(f"{run}: cannot be written ({error.strerror or error})") from error
-    return metrics
+
+
+def write_card(
+    config: Config,
+    vae: VariationalAutoencoder,
+    recorded: dict[str, Any],
+    metrics: dict[str, Any],
+    run: Path,
+) -> None:
+    """Write ``card.md``, the text that ``export`` publishes, over the axes as they will be published.
+
+    Raises:
+        RunError: the run folder cannot be written.
+    """
+    axes = published_axes(config, vae, metrics)
+    try:
+        (run / CARD).write_text(
+            model_card(config, recorded, metrics | {"axes": axes.describe(metrics["axes"])})
+        )
+    except OSError as error:
+        raise RunError(f"{run}: cannot be written ({error.strerror or error})") from error
 
 
 def load_metrics(run: Path, weights: str) -> dict[str, Any] | None:
@@ -161,7 +197,9 @@ def sample_quality(
     )  # fmt: skip
     measured["outliers"]["score"] = f"-L_{SCORE_DRAWS}"
     if other is not None:
-        theirs = quality_report(dataset, {"mean": other.generator(seed)}, other.reconstruct, seed, real=real, say=report)
+        theirs = quality_report(
+            dataset, {"mean": other.generator(seed)}, other.reconstruct, seed, real=real, say=report
+        )
         measured["beside"] = {"name": other.name, "prior": other.prior.name} | {
             key: theirs[key] for key in ("samples", "reconstruction")
         }
@@ -221,7 +259,7 @@ def pca_reconstruction(train: Array, test: Array, components: int) -> npt.NDArra
     mean = flat.mean(axis=0)
     basis = _principal_components(flat - mean, components)
     centred = test.reshape(len(test), -1) - mean
-    return (mean + centred @ basis @ basis.T).reshape(test.shape)
+    return np.asarray(mean + centred @ basis @ basis.T).reshape(test.shape)
 
 
 def _fitted_on(dataset: data.Dataset) -> tuple[Array, str]:

@@ -4,6 +4,7 @@ A likelihood alone is no detector of unusual images: a model of clothes may well
 a digit, more probable than a shirt (Nalisnick et al. 2019). An AUROC below 0.5 here says just that.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -82,7 +83,7 @@ def complexity(images: data.Images) -> npt.NDArray[np.float64]:
     """Return the size of each image as a PNG file, (N,), in nats: 8 ln 2 a byte."""
     levels = np.rint(images * 255).astype(np.uint8)
     sizes = [len(tf.io.encode_png(np.atleast_3d(image), compression=9).numpy()) for image in levels]
-    return 8 * np.log(2) * np.array(sizes, np.float64)
+    return np.array(sizes, np.float64) * 8 * math.log(2)
 
 
 def shuffled_patches(images: data.Images, rng: np.random.Generator) -> data.Images:

@@ -38,8 +38,8 @@ PROTOCOLS = {
     "percentile of test images: 0.01 if as near as unseen ones. Soft pictures lie near to "
     "everything: look at the pairs",
     "reconstruction": "of test images; PSNR and SSIM are means over images",
-    "outliers": "AUROC of the score between test images and images of another kind; less_complexity: of the score "
-    "less what the image costs as a PNG file (Serra et al. 2020)",
+    "outliers": "AUROC of the score between test images and images of another kind; less_complexity: of the "
+    "score less what the image costs as a PNG file (Serra et al. 2020)",
 }
 WITHOUT_CLASSIFIER = (
     "No classifier is shipped for this data set, so whatever is measured in its features is left out: "
@@ -222,7 +222,9 @@ def _two_sample(real: Real, images: data.Images) -> dict[str, float]:
 
 
 def _reconstruction_quality(real: Real, name: str, reconstruct: Reconstruct, say: Say) -> dict[str, Any]:
-    say(f"reconstructions of {real.num_images} test images by {name}: about {_seconds(15, real.num_images)} s")
+    say(
+        f"reconstructions of {real.num_images} test images by {name}: about {_seconds(15, real.num_images)} s"
+    )
     images = _checked(reconstruct(real.test), real.test.shape, "reconstructions")
     result = {
         "mse": float(np.mean((images - real.test) ** 2, dtype=np.float64)),

@@ -1,10 +1,10 @@
 """A fair score for models without one: bits of the very pixels, whatever a model was trained with.
 
-Densities of fixed width, and squared errors dressed up as such, cannot be compared with a probability over the
-256 levels of a pixel. Here a trained decoder's mean image is kept as it is, and p(x given z) around it becomes
-a discretized logistic, whose scales are fitted: one for all pixels, or one for each. A posterior that was
-trained for another likelihood is far too wide for this one, so the encoder is then refitted, with the decoder
-frozen. What remains is what the mean image is worth.
+Densities of fixed width, and squared errors dressed up as such, cannot be compared with a probability over
+the 256 levels of a pixel. Here a trained decoder's mean image is kept, and p(x given z) around it becomes a
+discretized logistic, whose scales are fitted: one for all pixels, or one for each. A posterior that was
+trained for another likelihood is far too wide for this one, so the encoder is then refitted, with the
+decoder frozen. What remains is what the mean image is worth.
 """
 
 import dataclasses
@@ -31,15 +31,16 @@ BATCH_SIZE = 128
 LEARNING_RATE = 1e-3  # falls to zero along a cosine
 ENCODE_BATCH = 1_000
 PROTOCOL = (
-    "p(x given z): a discretized logistic over 256 levels around the decoder's mean, one scale for all pixels "
-    "or one a pixel. before: scales that maximise E_q log p(x given z) on validation images, all else as trained. "
-    f"after: encoder and scales trained for up to {EPOCHS} epochs on training images, decoder frozen, the epoch with "
-    "the best ELBO on validation images kept. Bounds of the first test images, with the model's prior"
+    "p(x given z): a discretized logistic over 256 levels around the decoder's mean, one scale for all "
+    "pixels or one a pixel. before: scales that maximise E_q log p(x given z) on validation images, all else "
+    f"as trained. after: encoder and scales trained for up to {EPOCHS} epochs on training images, decoder "
+    "frozen, the epoch with the best ELBO on validation images kept. Bounds of the first test images, with "
+    "the model's prior"
 )
 
 Tensor = Any  # tf.Tensor; TensorFlow publishes no types
 Array = npt.NDArray[np.float32]
-Report = Callable[[str], object]
+Report = Callable[[str], None]
 
 
 class LogisticAroundMean(likelihoods.Likelihood):
@@ -124,8 +125,8 @@ def rescore(
 
     Returns:
         Plain values: ``protocol``; ``prior``; for ``shared`` and ``per_pixel`` scales each ``before`` and
-        ``after`` with ``log_p_x`` (as of ``bounds.bounds``) and ``likelihood``, and ``validation_elbo`` before
-        refitting and after every epoch.
+        ``after`` with ``log_p_x`` (as of ``bounds.bounds``) and ``likelihood``, and ``validation_elbo``
+        before refitting and after every epoch.
     """
     z = posterior_draws(vae.encoder, dataset.validation, seed)
     means = np.concatenate(
@@ -196,7 +197,7 @@ def fit_scales(images: Array, means: Array, *, per_pixel: bool) -> npt.NDArray[n
     for _ in range(SCALE_STEPS):
         adam.apply([slope(log_scales.read_value())], [log_scales])
         log_scales.assign(tf.maximum(log_scales, least))
-    return np.exp(log_scales.numpy().astype(np.float64))
+    return np.asarray(np.exp(log_scales.numpy().astype(np.float64)))
 
 
 def refit(
@@ -250,7 +251,7 @@ def refit(
         take_steps(tf.constant(order), tf.constant(epoch))
         elbo = validation_elbo(refitted, prior, dataset.validation, seed)
         if not math.isfinite(elbo):
-            report(f"encoder refitted, epoch {epoch + 1}: the ELBO stopped being a number; an earlier one is kept")
+            report(f"encoder refitted, epoch {epoch + 1}: the ELBO is no number; an earlier epoch is kept")
             break
         elbos.append(elbo)
         if elbos[-1] == max(elbos):
