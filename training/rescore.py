@@ -9,6 +9,7 @@ decoder frozen. What remains is what the mean image is worth.
 
 import dataclasses
 import math
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -25,6 +26,7 @@ from training.vae import VariationalAutoencoder
 QUICK = ((1_000, (1, 10, 100)),)
 FULL = ((10_000, (1, 10, 100, 500)),)
 SCALE_STEPS = 150
+SCALE_SPEED = 40_000_000  # pixels a second on two cores
 SCALE_RATE = 0.1  # of Adam on log s; falls to zero along a cosine
 EPOCHS = 10
 BATCH_SIZE = 128
@@ -138,7 +140,10 @@ def rescore(
     result: dict[str, Any] = {"protocol": PROTOCOL, "prior": prior.name}
     plan = FULL if full else QUICK
     for kind in ("shared", "per_pixel"):
-        report(f"{kind} scales: fitting {SCALE_STEPS} steps on {len(means)} validation images")
+        report(
+            f"{kind} scales: {SCALE_STEPS} steps on {len(means)} validation images, about "
+            f"{1 + means.size * SCALE_STEPS // SCALE_SPEED} s"
+        )
         scales = fit_scales(dataset.validation, means, per_pixel=kind == "per_pixel")
         likelihood = LogisticAroundMean(vae.likelihood, tf.constant(np.log(scales), tf.float32))
         plain = Rescored(vae.encoder, vae.decoder, likelihood)
@@ -245,7 +250,7 @@ def refit(
             log_scales.assign(tf.maximum(log_scales.value, least))
 
     elbos = [validation_elbo(refitted, prior, dataset.validation, seed)]
-    best = _state(refitted)
+    best, began = _state(refitted), time.monotonic()
     for epoch in range(epochs):
         order = order_of(seed, epoch, len(dataset.train), BATCH_SIZE)
         take_steps(tf.constant(order), tf.constant(epoch))
@@ -256,7 +261,11 @@ def refit(
         elbos.append(elbo)
         if elbos[-1] == max(elbos):
             best = _state(refitted)
-        report(f"encoder refitted, epoch {epoch + 1} of {epochs}: ELBO {elbos[-1]:.1f} nats on validation")
+        left = (time.monotonic() - began) / (epoch + 1) * (epochs - epoch - 1)
+        report(
+            f"encoder refitted, epoch {epoch + 1} of {epochs}: ELBO {elbo:.1f} nats on validation, "
+            f"{left:.0f} s left"
+        )
     weights, scales = best
     encoder.set_weights(weights)
     likelihood = LogisticAroundMean(model.likelihood.base, tf.constant(scales))
