@@ -31,7 +31,7 @@ Bounds on log p(x) ({bounds_protocol}):
 {bounds}
 
 Bits per dim count a pixel as one of 256 levels{level_width}.{width_warning}
-
+{fair_score}{gap}
 Latent axes, over the {num_train} training images (an axis is active if the variance of its posterior
 mean exceeds 0.01): {active} of {latent_dim} active, KL {kl:.2f} nats in all.
 
@@ -92,6 +92,52 @@ accuracy {accuracy:.3f}); comparable with no other classifier's numbers. *mean* 
 Of the samples {nearer:.1%} lie nearer to a training image than the nearest 1 % of test images do.
 """
 
+PRIOR_NAMES = {"standard_normal": "N(0, I)", "gaussian_mixture": "the fitted mixture"}
+
+RECONSTRUCTION = """
+Reconstructions of {number} test images as 8-bit pictures, beside PCA of the same dimension:
+
+| | MSE | PSNR, dB | SSIM |
+|---|---|---|---|
+{table}
+"""
+
+BESIDE = """
+Beside it, against the same test images, *{name}*, codes from {prior}: Frechet distance {distance:.3f},
+{ratio:.1f} times as large.
+"""
+
+OUTLIERS = """
+Chance that an image of another kind looks less usual than a test image (AUROC; 0.5 says nothing, below it
+the model finds the stranger *more* probable), by {score} over {number} images, and by what that exceeds the
+image's size as a PNG file:
+
+| | score | less complexity |
+|---|---|---|
+{table}
+
+{warning}
+"""
+
+FAIR_SCORE = """
+Scored as a probability over 256 levels, with discretized logistics around the mean images (scales fitted on
+validation images; then the encoder refitted, decoder frozen), bits per dim:
+
+| scales | encoder | {header} |
+|---|---|{rule}
+{table}
+"""
+
+GAP = """
+What KL is made of (Hoffman & Johnson 2016), {number} draws of the aggregate posterior q(z): {information:.2f}
+nats of information about which training image it was, which cannot exceed {most:.2f}, and the gap between
+q(z) and the prior:
+
+| prior | KL(q(z given x), p(z)), mean | KL(q(z), p(z)) | standard error |
+|---|---|---|---|
+{table}
+"""
+
 WIDTH_WARNING = (
     "\nThis likelihood is absurdly wide for pixels in [0, 1]: storing the raw bytes\n"
     "costs 8 bits a pixel. The figure says what the loss really claims, and that it can hardly tell a good\n"
@@ -133,6 +179,8 @@ def model_card(config: Config, recorded: dict[str, Any], metrics: dict[str, Any]
         prior=_prior(metrics.get("prior", {"name": "standard_normal"})),
         axis_order=CANONICAL_ORDER if canonical else TRAINED_ORDER,
         quality=_quality(metrics.get("quality")),
+        fair_score=_fair_score(metrics.get("fair_score")),
+        gap=_gap(metrics.get("gap")),
         size=f"{height} x {width}",
         palette="colour" if len(recorded["image_shape"]) == 3 else "grey",
         pixels=math.prod(recorded["image_shape"]),
@@ -198,21 +246,94 @@ def _prior(prior: dict[str, Any]) -> str:
 
 
 def _quality(quality: dict[str, Any] | None) -> str:
+    """Return the tables of quality, as far as it was measured."""
+    if quality is None:
+        return ""
+    return _samples(quality) + _reconstructions(quality) + _outliers(quality.get("outliers"))
+
+
+def _samples(quality: dict[str, Any]) -> str:
     """Return the table of sample quality, or nothing if it was not measured in features."""
-    if quality is None or quality["classifier"] is None:
+    if quality["classifier"] is None:
         return ""
     rows = [("training images", quality["real"])]
     rows += [(f"samples, {name}", measured) for name, measured in quality["samples"].items()]
     rows += [("reconstructions", quality["reconstruction"])]
+    beside = quality.get("beside")
+    if beside is not None:
+        rows += [(f"{beside['name']}, samples, mean", beside["samples"]["mean"])]
+        rows += [(f"{beside['name']}, reconstructions", beside["reconstruction"])]
     columns = ("frechet_distance", "precision", "recall", "density", "coverage", "two_sample_auroc")
     table = "\n".join(
         f"| {name} | " + " | ".join(f"{row[key]:.3f}" if key in row else "" for key in columns) + " |"
         for name, row in rows
     )
-    return QUALITY.format(
+    text = QUALITY.format(
         number=quality["num_images"],
         table=table,
         sha256=quality["classifier"]["sha256"][:12],
         accuracy=quality["classifier"]["test_accuracy"],
         nearer=quality["samples"]["mean"]["memorisation"]["features"]["share_below"],
+    )
+    if beside is None:
+        return text
+    return text + BESIDE.format(
+        name=beside["name"],
+        prior=PRIOR_NAMES[beside["prior"]],
+        distance=beside["samples"]["mean"]["frechet_distance"],
+        ratio=beside["frechet_ratio"],
+    )
+
+
+def _reconstructions(quality: dict[str, Any]) -> str:
+    """Return the model's reconstructions beside PCA's, or nothing if these were not measured."""
+    if "pca_reconstruction" not in quality:
+        return ""
+    rows = [("this model", quality["reconstruction"]), ("PCA", quality["pca_reconstruction"])]
+    if "beside" in quality:
+        rows.append((quality["beside"]["name"], quality["beside"]["reconstruction"]))
+    table = "\n".join(
+        f"| {name} | {row['mse']:.4f} | {row['psnr_db']:.2f} | {row['ssim']:.3f} |" for name, row in rows
+    )
+    return RECONSTRUCTION.format(number=quality["num_images"], table=table)
+
+
+def _outliers(found: dict[str, Any] | None) -> str:
+    if found is None:
+        return ""
+    table = "\n".join(
+        f"| {name} | {value:.3f} | {found['auroc_less_complexity'][name]:.3f} |"
+        for name, value in found["auroc"].items()
+    )
+    return OUTLIERS.format(
+        score=found["score"], number=found["num_images"], table=table, warning=found["warning"]
+    )
+
+
+def _fair_score(fair: dict[str, Any] | None) -> str:
+    if fair is None:
+        return ""
+    draws = [row["k"] for row in fair["shared"]["after"]["log_p_x"]]
+    encoders = {"before": "as trained", "after": "refitted"}
+    table = "\n".join(
+        f"| {scales} | {encoder} | "
+        + " | ".join(f"{row['bits_per_dim']:.3f}" for row in fair[key][when]["log_p_x"])
+        + " |"
+        for key, scales in (("shared", "one"), ("per_pixel", "one a pixel"))
+        for when, encoder in encoders.items()
+    )
+    return FAIR_SCORE.format(
+        header=" | ".join(f"L_{k}" for k in draws), rule="---|" * len(draws), table=table
+    )
+
+
+def _gap(gap: dict[str, Any] | None) -> str:
+    if gap is None:
+        return ""
+    table = "\n".join(
+        f"| {PRIOR_NAMES[name]} | {row['kl']:.2f} | {row['marginal_kl']:.2f} | {row['standard_error']:.2f} |"
+        for name, row in gap["priors"].items()
+    )
+    return GAP.format(
+        number=gap["num_draws"], information=gap["information"], most=gap["most_information"], table=table
     )

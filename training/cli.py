@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from training import config as configs
-from training.errors import ConfigError, DataError, Interrupted, TrainingError
+from training.errors import ConfigError, DataError, Interrupted, RunError, TrainingError
 
 EXIT_FAILURE = 1
 EXIT_USAGE = 2
@@ -108,16 +108,34 @@ def fit(
     "--full", is_flag=True, help="L_500 on all test images and L_5000 on 1,000: the figures of a card."
 )
 @click.option("--quality", is_flag=True, help="Measure the quality of samples too; takes some minutes.")
-def evaluate(run: Path, data_folder: Path | None, as_json: bool, full: bool, quality: bool) -> None:
-    """Measure the model of RUN on the test split; fit its prior first, if it has one to fit."""
+@click.option(
+    "--beside",
+    type=click.Path(path_type=Path),
+    help="A version's folder or a run whose quality is measured beside, against the same real images.",
+)
+def evaluate(
+    run: Path, data_folder: Path | None, as_json: bool, full: bool, quality: bool, beside: Path | None
+) -> None:
+    """Measure the model of RUN on the test split; fit its prior first, if it has one to fit.
+
+    Writes report.json, pictures of the numbers and the model card, card.md, into RUN.
+    """
+    if beside is not None and not quality:
+        raise click.UsageError("--beside: what is measured beside is quality; add --quality")
+    from training import beside as beside_module
     from training import data
     from training.evaluate import evaluate as run_evaluate
+    from training.evaluate import write_card
     from training.fit import load_run
 
     experiment, vae, recorded = load_run(run)
     dataset = data.load_again(experiment, data_folder, recorded)
     report = functools.partial(click.echo, err=as_json)
-    metrics = run_evaluate(experiment, vae, dataset, run, full=full, quality=quality, report=report)
+    other = beside_module.load(beside, dataset.image_shape) if beside is not None else None
+    metrics = run_evaluate(
+        experiment, vae, dataset, run, full=full, quality=quality, other=other, report=report
+    )
+    write_card(experiment, vae, recorded, metrics, run)
     if as_json:
         click.echo(json.dumps(metrics, indent=2))
         return
@@ -129,7 +147,48 @@ def evaluate(run: Path, data_folder: Path | None, as_json: bool, full: bool, qua
         click.echo(f"L_{row['k']}: {row['nats']:.2f} nats an image, {row['bits_per_dim']:.3f} bits per dim")
     kl = ", ".join(f"{axis['kl']:.2f}" for axis in metrics["axes"])
     click.echo(f"KL by axis, nats: {kl}")
+    gap = metrics["gap"]
+    for name, terms in gap["priors"].items():
+        click.echo(
+            f"KL to {name}: {terms['kl']:.2f} nats = {gap['information']:.2f} information "
+            f"+ {terms['marginal_kl']:.2f} KL(q(z) || p(z))"
+        )
     click.echo(f"written to {run}; next: vitrine-train export {run}")
+
+
+@cli.command()
+@RUN_ARGUMENT
+@DATA_OPTION
+@click.option("--full", is_flag=True, help="All test images, up to L_500.")
+def rescore(run: Path, data_folder: Path | None, full: bool) -> None:
+    """Score the model of RUN as a probability over 256 levels, whatever it was trained with.
+
+    Discretized logistics are fitted around its mean images, then the encoder anew, the decoder frozen; RUN's
+    weights stay. The result joins report.json and card.md, so evaluate comes first.
+    """
+    from training import data
+    from training.evaluate import FAIR_SCORE, load_metrics, write_card, write_report
+    from training.fit import load_run, make_deterministic
+    from training.priors import prepare
+    from training.rescore import rescore as run_rescore
+
+    experiment, vae, recorded = load_run(run)
+    weights = recorded["weights_sha256"]
+    metrics = load_metrics(run, weights)
+    if metrics is None:
+        raise RunError(f"{run}: not evaluated yet; run vitrine-train evaluate {run} first")
+    dataset = data.load_again(experiment, data_folder, recorded)
+    make_deterministic(experiment.seed)
+    prior, _ = prepare(experiment, vae, dataset, run, weights, click.echo)
+    fair = run_rescore(vae, prior, dataset, experiment.seed, full=full, report=click.echo)
+    metrics[FAIR_SCORE] = fair
+    write_report(run, metrics)
+    write_card(experiment, vae, recorded, metrics, run)
+    for kind in ("shared", "per_pixel"):
+        for when in ("before", "after"):
+            bits = ", ".join(f"L_{row['k']} {row['bits_per_dim']:.3f}" for row in fair[kind][when]["log_p_x"])
+            click.echo(f"{kind.replace('_', ' ')} scales, {when} refitting: {bits} bits per dim")
+    click.echo(f"written to {run}")
 
 
 @cli.command()

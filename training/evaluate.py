@@ -1,6 +1,7 @@
 """Every number on a model's card, each with its protocol.
 
-The test split is read here and nowhere else. Results go to ``metrics.json`` in the run folder.
+The test split is read here and nowhere else. Results go to ``report.json`` in the run folder, beside
+pictures of them.
 """
 
 import json
@@ -12,15 +13,26 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from training import bounds, data, objectives, priors
+from training import bounds, data, gap, objectives, priors
+from training.beside import Beside
+from training.card import model_card
 from training.config import Config
 from training.errors import RunError
+from training.export import published_axes
 from training.fit import make_deterministic, weights_sha256, write_json
-from training.report import quality_report
+from training.report import describe_real, quality_report
 from training.vae import VariationalAutoencoder
 
-METRICS = "metrics.json"
+REPORT = "report.json"
+CARD = "card.md"
 NEAREST = "nearest.png"
+BOUNDS = "bounds.png"
+SPECTRUM = "spectrum.png"
+SHEET = "sheet.png"
+SHEET_SAMPLES = 35  # five rows of seven, beside five reconstructions
+SHEET_IMAGES = 5
+SCORE_DRAWS = 10  # k of L_k where it is a score of how unusual an image is
+FAIR_SCORE = "fair_score"
 QUANTILES = (0.01, 0.025, 0.05, 0.25, 0.5, 0.75, 0.95, 0.975, 0.99)
 ACTIVE_VARIANCE = 0.01  # Burda et al. 2016: an axis is active if Var_x(E_q[z]) exceeds this
 MAX_CODE = 8.0  # what the service lets a request ask for, on either side of zero
@@ -38,9 +50,10 @@ def evaluate(
     *,
     full: bool = False,
     quality: bool = False,
+    other: Beside | None = None,
     report: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Any]:
-    """Measure a trained model and write ``metrics.json``; first fit its prior, if that has not been done.
+    """Measure a trained model, write ``report.json`` and pictures; first fit its prior, if that is not done.
 
     Args:
         config: the experiment.
@@ -49,11 +62,12 @@ def evaluate(
         run: the run folder.
         full: measure the bounds on all test images and with up to 5,000 draws, which takes long.
         quality: measure the quality of samples and reconstructions, which takes some minutes.
+        other: a model that stands beside this one where quality is measured.
         report: called with a line now and then.
 
     Returns:
-        What was written: ``test``, ``bounds``, ``prior`` and ``axes``, with the protocol of each in words,
-        and the digest of the weights they belong to.
+        What was written: ``test``, ``bounds``, ``gap``, ``prior`` and ``axes``, with the protocol of each in
+        words, and the digest of the weights they belong to. A ``fair_score`` of the same weights is kept.
 
     Raises:
         RunError: the run folder cannot be written.
@@ -61,26 +75,64 @@ def evaluate(
     make_deterministic(config.seed)
     prior, chosen = priors.prepare(config, vae, dataset, run, weights_sha256(vae), report)
     plan = bounds.FULL if full else bounds.QUICK
+    weights = weights_sha256(vae)
+    known = load_metrics(run, weights) or {}
     metrics = {
-        "weights_sha256": weights_sha256(vae),
+        "weights_sha256": weights,
         "prior": chosen,
         "test": reconstruction_metrics(vae, dataset, config.latent_dim),
-        "bounds": bounds.bounds(vae, prior, dataset.test, plan, report),
+        "bounds": bounds.bounds(vae, prior, dataset.test, plan, report, config.seed),
+        "gap": gap.posterior_prior_gap(vae.encoder, prior, dataset.train, config.seed, report),
         "axes": aggregate_posterior(vae, dataset.train, config.seed),
     }
     if quality:
-        metrics["quality"] = sample_quality(vae, prior, dataset, config.seed, run / NEAREST, report)
+        metrics["quality"] = sample_quality(vae, prior, dataset, config.seed, run / NEAREST, other, report)
+    metrics |= {key: known[key] for key in (FAIR_SCORE,) if key in known}
     try:
-        write_json(run / METRICS, metrics)
+        draw_figures(config, vae, prior, dataset, metrics, run)
     except OSError as error:
         raise RunError(f"{run}: cannot be written ({error.strerror or error})") from error
+    write_report(run, metrics)
     return metrics
+
+
+def write_report(run: Path, metrics: dict[str, Any]) -> None:
+    """Write ``report.json``.
+
+    Raises:
+        RunError: the run folder cannot be written.
+    """
+    try:
+        write_json(run / REPORT, metrics)
+    except OSError as error:
+        raise RunError(f"{run}: cannot be written ({error.strerror or error})") from error
+
+
+def write_card(
+    config: Config,
+    vae: VariationalAutoencoder,
+    recorded: dict[str, Any],
+    metrics: dict[str, Any],
+    run: Path,
+) -> None:
+    """Write ``card.md``, the text that ``export`` publishes, over the axes as they will be published.
+
+    Raises:
+        RunError: the run folder cannot be written.
+    """
+    axes = published_axes(config, vae, metrics)
+    try:
+        (run / CARD).write_text(
+            model_card(config, recorded, metrics | {"axes": axes.describe(metrics["axes"])})
+        )
+    except OSError as error:
+        raise RunError(f"{run}: cannot be written ({error.strerror or error})") from error
 
 
 def load_metrics(run: Path, weights: str) -> dict[str, Any] | None:
     """Return what ``evaluate`` wrote for these weights, or None if it has to be done (again)."""
     try:
-        metrics: dict[str, Any] = json.loads((run / METRICS).read_text())
+        metrics: dict[str, Any] = json.loads((run / REPORT).read_text())
     except (OSError, ValueError):
         return None
     return metrics if metrics.get("weights_sha256") == weights else None
@@ -92,6 +144,7 @@ def sample_quality(
     dataset: data.Dataset,
     seed: int,
     figure: Path,
+    other: Beside | None = None,
     report: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Any]:
     """Return what ``report.quality_report`` says of samples from the prior: their means, and draws.
@@ -102,6 +155,7 @@ def sample_quality(
         dataset: the images; the test split is read.
         seed: of the codes, the noise and every choice.
         figure: where the samples nearest to a training image are drawn.
+        other: a model that is measured beside this one, against the same real images.
         report: called with a line for each part.
     """
     rng = np.random.default_rng(seed)
@@ -125,9 +179,55 @@ def sample_quality(
         encoded = [vae.encoder(batch, training=False)[0] for batch in data.batches(images, BATCH)]
         return decoded(np.concatenate([np.asarray(z_mean) for z_mean in encoded]))
 
+    weigh = bounds.weighing(vae, prior)
+
+    def unusual(images: Array) -> npt.NDArray[np.float64]:
+        weights = bounds.log_weights(vae, prior, images, SCORE_DRAWS, report, seed, weigh)
+        return -bounds.bound_of(weights, SCORE_DRAWS)
+
+    def by_pca(images: Array) -> Array:
+        some, _ = _fitted_on(dataset)
+        return pca_reconstruction(some, images, vae.decoder.input_shape[-1]).astype(np.float32)
+
+    real = describe_real(dataset, seed, say=report)
     generators = {"mean": means, "draw": draws}
-    measured = quality_report(dataset, generators, reconstruct, seed, figure=figure, say=report)
+    measured = quality_report(
+        dataset, generators, reconstruct, seed,
+        score=unusual, baseline=by_pca, real=real, figure=figure, say=report,
+    )  # fmt: skip
+    measured["outliers"]["score"] = f"-L_{SCORE_DRAWS}"
+    if other is not None:
+        theirs = quality_report(
+            dataset, {"mean": other.generator(seed)}, other.reconstruct, seed, real=real, say=report
+        )
+        measured["beside"] = {"name": other.name, "prior": other.prior.name} | {
+            key: theirs[key] for key in ("samples", "reconstruction")
+        }
+        if real.classifier is not None:
+            mine, its = (found["samples"]["mean"]["frechet_distance"] for found in (measured, theirs))
+            measured["beside"]["frechet_ratio"] = its / mine
     return {"prior": prior.name} | measured
+
+
+def draw_figures(
+    config: Config,
+    vae: VariationalAutoencoder,
+    prior: priors.Prior,
+    dataset: data.Dataset,
+    metrics: dict[str, Any],
+    run: Path,
+) -> None:
+    """Draw what was measured, and samples of the prior beside test images with their reconstructions."""
+    from training import figures  # matplotlib is needed here alone
+
+    figures.bounds_curve(metrics["bounds"]["log_p_x"], config.name, run / BOUNDS)
+    kl = np.array([axis["kl"] for axis in metrics["axes"]], np.float32)
+    figures.axes_spectrum(kl, config.name, run / SPECTRUM)
+    images = dataset.test[:SHEET_IMAGES]
+    codes = prior.draw(SHEET_SAMPLES, np.random.default_rng(config.seed))
+    z_mean, _ = vae.encoder(images, training=False)
+    pictures = vae.likelihood.mean(vae.decoder(np.concatenate([codes, z_mean]), training=False)).numpy()
+    figures.sample_sheet(pictures[:SHEET_SAMPLES], images, pictures[SHEET_SAMPLES:], run / SHEET)
 
 
 def reconstruction_metrics(
@@ -135,9 +235,7 @@ def reconstruction_metrics(
 ) -> dict[str, Any]:
     """Return the mean squared error per pixel from the posterior mean, beside PCA's of the same dimension."""
     squared_error = 0.0
-    some = math.prod(dataset.image_shape) > PCA_IMAGES and len(dataset.train) > PCA_IMAGES
-    train = dataset.train[:PCA_IMAGES] if some else dataset.train
-    fitted_on = f"the first {PCA_IMAGES} training images" if some else "the training split"
+    train, fitted_on = _fitted_on(dataset)
     for images in data.batches(dataset.test, BATCH):
         z_mean, _ = vae.encoder(images, training=False)
         decoded = vae.likelihood.mean(vae.decoder(z_mean, training=False))
@@ -152,11 +250,23 @@ def reconstruction_metrics(
 
 def pca_reconstruction_mse(train: Array, test: Array, components: int) -> float:
     """Return PCA's squared error per pixel on `test`, with mean and components of `train`."""
+    return float(np.mean((test - pca_reconstruction(train, test, components)) ** 2))
+
+
+def pca_reconstruction(train: Array, test: Array, components: int) -> npt.NDArray[np.float64]:
+    """Return `test`, (N, ...), put together from `components` principal components of `train`."""
     flat = train.reshape(len(train), -1).astype(np.float64)
     mean = flat.mean(axis=0)
     basis = _principal_components(flat - mean, components)
     centred = test.reshape(len(test), -1) - mean
-    return float(np.mean((centred - centred @ basis @ basis.T) ** 2))
+    return np.asarray(mean + centred @ basis @ basis.T).reshape(test.shape)
+
+
+def _fitted_on(dataset: data.Dataset) -> tuple[Array, str]:
+    """Return the training images that PCA is fitted to, and what to call them."""
+    if math.prod(dataset.image_shape) > PCA_IMAGES and len(dataset.train) > PCA_IMAGES:
+        return dataset.train[:PCA_IMAGES], f"the first {PCA_IMAGES} training images"
+    return dataset.train, "the training split"
 
 
 def _principal_components(centred: npt.NDArray[np.float64], components: int) -> npt.NDArray[np.float64]:

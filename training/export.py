@@ -29,7 +29,7 @@ from training.vae import VariationalAutoencoder
 FORMAT_VERSION = 1
 NUM_EXAMPLES = 5
 MATCHED_IMAGES = 1_000
-PUBLISHED_METRICS = ("test", "bounds", "prior", "quality", "axes_match")
+PUBLISHED_METRICS = ("test", "bounds", "gap", "prior", "quality", "fair_score", "axes_match")
 
 
 def export(

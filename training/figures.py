@@ -1,8 +1,9 @@
 """Pictures of a training run."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import matplotlib.image
@@ -73,6 +74,28 @@ def axes_spectrum(kl_per_axis: Array, title: str, path: Path) -> None:
     axes.set(title=f"{title}: KL by axis, nats per image", xlabel="latent axis")
     axes.grid(alpha=0.3, axis="y")
     axes.spines[["top", "right"]].set_visible(False)
+    _save(figure, path)
+
+
+def bounds_curve(rows: Sequence[Mapping[str, Any]], title: str, path: Path) -> None:
+    """Draw L_k against k on a logarithmic axis with standard errors, one line for each number of images.
+
+    Args:
+        rows: each with ``k``, ``nats``, ``standard_error`` and ``num_images``.
+        title: name of the run.
+        path: where the PNG goes.
+    """
+    matplotlib.use("Agg")
+    figure = Figure(figsize=(6, 3.4), layout="constrained")
+    axes = figure.subplots()
+    for number in dict.fromkeys(row["num_images"] for row in rows):
+        some = [row for row in rows if row["num_images"] == number]
+        k, nats, error = ([row[key] for row in some] for key in ("k", "nats", "standard_error"))
+        axes.errorbar(k, nats, error, marker="o", markersize=3, capsize=2, label=f"{number} test images")
+    axes.set(xscale="log", title=f"{title}: L_k, nats per image", xlabel="k")
+    axes.grid(alpha=0.3)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False)
     _save(figure, path)
 
 

@@ -38,7 +38,8 @@ PROTOCOLS = {
     "percentile of test images: 0.01 if as near as unseen ones. Soft pictures lie near to "
     "everything: look at the pairs",
     "reconstruction": "of test images; PSNR and SSIM are means over images",
-    "outliers": "AUROC of the score between test images and images of another kind",
+    "outliers": "AUROC of the score between test images and images of another kind; less_complexity: of the "
+    "score less what the image costs as a PNG file (Serra et al. 2020)",
 }
 WITHOUT_CLASSIFIER = (
     "No classifier is shipped for this data set, so whatever is measured in its features is left out: "
@@ -78,6 +79,7 @@ def quality_report(
     *,
     num_images: int = NUM_IMAGES,
     score: outliers.Score | None = None,
+    baseline: Reconstruct | None = None,
     real: Real | None = None,
     figure: Path | None = None,
     say: Say = silent,
@@ -93,7 +95,8 @@ def quality_report(
         reconstruct: images -> their reconstructions, the same shape; None: leave them out.
         seed: of every choice made here.
         num_images: N, of samples and of real images; at most as many as the test split has.
-        score: images -> (N,), higher for the less usual, such as -log p(x); None: leave outliers out.
+        score: images -> (N,), -log p(x) in nats or an estimate of it; None: leave outliers out.
+        baseline: as `reconstruct`, but PCA of the same dimension; None: leave it out.
         real: what ``describe_real`` gave for the same data, seed and number; None: do it here.
         figure: where to draw the samples that lie nearest to a training image, over these, as a PNG.
         say: told what begins and about how long it takes on two cores.
@@ -101,7 +104,8 @@ def quality_report(
     Returns:
         Plain values, ready for JSON: ``protocols`` in words; ``num_images`` and ``seed``; ``classifier``
         (``sha256``, ``test_accuracy``), or None and ``without_classifier``; ``real``, training images
-        measured as if they were samples; ``samples`` by prior; ``reconstruction``; ``outliers``.
+        measured as if they were samples; ``samples`` by prior; ``reconstruction`` and
+        ``pca_reconstruction``; ``outliers``.
 
     Raises:
         ValueError: a function returned the wrong shape or NaN.
@@ -122,8 +126,11 @@ def quality_report(
     if real.classifier is None:
         report["without_classifier"] = WITHOUT_CLASSIFIER
     if reconstruct is not None:
-        report["reconstruction"] = _reconstruction_quality(real, reconstruct, say)
+        report["reconstruction"] = _reconstruction_quality(real, "model", reconstruct, say)
+    if baseline is not None:
+        report["pca_reconstruction"] = _reconstruction_quality(real, "PCA", baseline, say)
     if score is not None:
+        say(f"unusual images of five kinds: about {_seconds(300, min(real.num_images, NUM_OUTLIERS))} s")
         report["outliers"] = _outliers(real, score)
     if figure is not None:
         from training import figures  # matplotlib is needed here alone
@@ -214,10 +221,13 @@ def _two_sample(real: Real, images: data.Images) -> dict[str, float]:
     return {"two_sample_auroc": two_sample_auroc(real.test, images, real.seed)}
 
 
-def _reconstruction_quality(real: Real, reconstruct: Reconstruct, say: Say) -> dict[str, Any]:
-    say(f"reconstructions of {real.num_images} test images: about {_seconds(15, real.num_images)} s")
+def _reconstruction_quality(real: Real, name: str, reconstruct: Reconstruct, say: Say) -> dict[str, Any]:
+    say(
+        f"reconstructions of {real.num_images} test images by {name}: about {_seconds(15, real.num_images)} s"
+    )
     images = _checked(reconstruct(real.test), real.test.shape, "reconstructions")
     result = {
+        "mse": float(np.mean((images - real.test) ** 2, dtype=np.float64)),
         "psnr_db": float(quality.psnr(real.test, images).mean()),
         "ssim": float(quality.ssim(real.test, images).mean()),
         "ssim_window": quality.ssim_window(real.dataset.image_shape),
@@ -230,8 +240,8 @@ def _reconstruction_quality(real: Real, reconstruct: Reconstruct, say: Say) -> d
 
 def _outliers(real: Real, score: outliers.Score) -> dict[str, Any]:
     images = real.test[:NUM_OUTLIERS]
-    found = outliers.outlier_auroc(score, images, real.seed)
-    return {"auroc": found, "num_images": len(images), "warning": outliers.WARNING}
+    table = outliers.outlier_table(score, images, real.seed)
+    return table | {"num_images": len(images), "warning": outliers.WARNING}
 
 
 def _describe_classifier(real: Real) -> dict[str, Any] | None:

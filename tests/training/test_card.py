@@ -33,3 +33,62 @@ def test_a_card_of_other_images_speaks_of_them_and_not_of_clothes(shipped_number
     assert "--data my__photos_ --out" in card
     for word in ("Fashion-MNIST", "clothing"):
         assert word not in card
+
+
+@pytest.fixture(scope="module")
+def measured(tiny_run, tiny_dataset, tmp_path_factory):
+    """The tiny model with everything that there is to measure, and its card's ingredients."""
+    from training import evaluate, rescore
+    from training.fit import load_run
+    from training.priors import StandardNormal
+
+    config, vae, recorded = load_run(tiny_run)
+    run = tmp_path_factory.mktemp("evaluated")
+    metrics = evaluate.evaluate(config, vae, tiny_dataset, run, quality=True)
+    fair = rescore.rescore(vae, StandardNormal(2), tiny_dataset, 0, epochs=1)
+    return config, recorded, metrics | {"fair_score": fair}
+
+
+def test_what_was_measured_stands_on_the_card(measured):
+    config, recorded, metrics = measured
+    card = model_card(config, recorded, metrics)
+    for key, scales in (("shared", "one"), ("per_pixel", "one a pixel")):
+        bits = " | ".join(
+            f"{row['bits_per_dim']:.3f}" for row in metrics["fair_score"][key]["after"]["log_p_x"]
+        )
+        assert f"| {scales} | refitted | {bits} |" in card
+    terms = metrics["gap"]["priors"]["standard_normal"]
+    assert f"| N(0, I) | {terms['kl']:.2f} | {terms['marginal_kl']:.2f} |" in card
+    quality = metrics["quality"]
+    for name, key in (("this model", "reconstruction"), ("PCA", "pca_reconstruction")):
+        row = quality[key]
+        assert f"| {name} | {row['mse']:.4f} | {row['psnr_db']:.2f} | {row['ssim']:.3f} |" in card
+    for name, value in quality["outliers"]["auroc"].items():
+        assert f"| {name} | {value:.3f} | {quality['outliers']['auroc_less_complexity'][name]:.3f} |" in card
+    assert quality["outliers"]["warning"] in card
+    assert "Frechet" not in card  # there is no classifier for these images
+
+
+def test_a_model_beside_stands_in_the_same_table(measured):
+    config, recorded, metrics = measured
+    numbers = dict.fromkeys(
+        ("frechet_distance", "precision", "recall", "density", "coverage", "two_sample_auroc"), 0.25
+    )
+    copies = {"memorisation": {"features": {"share_below": 0.02}}}
+    beside = {
+        "name": "other@3",
+        "prior": "standard_normal",
+        "samples": {"mean": numbers | {"frechet_distance": 1.0}},
+        "reconstruction": metrics["quality"]["reconstruction"] | {"psnr_db": 12.345},
+        "frechet_ratio": 4.0,
+    }
+    quality = metrics["quality"] | {
+        "classifier": {"sha256": "0" * 64, "test_accuracy": 0.9},
+        "real": numbers,
+        "samples": {"mean": numbers | copies},
+        "beside": beside,
+    }
+    card = model_card(config, recorded, metrics | {"quality": quality})
+    assert "| other@3, samples, mean | 1.000 | 0.250 |" in card
+    assert "*other@3*, codes from N(0, I): Frechet distance 1.000,\n4.0 times" in card
+    assert "| 12.35 |" in card or "| 12.34 |" in card

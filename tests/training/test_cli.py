@@ -125,12 +125,50 @@ def test_fit_evaluate_and_export_end_with_a_version(tiny_config, tiny_dataset, t
     monkeypatch.setattr(data, "load", lambda name, folder: tiny_dataset)
     monkeypatch.chdir(tmp_path)
     write_config(tiny_config)
-    for arguments in (["fit", "tiny.toml"], ["evaluate", "runs/tiny"], ["export", "runs/tiny"]):
+    rescored = {}
+
+    def rescore_briefly(vae, prior, dataset, seed, **options):
+        rescored["full"] = options["full"]
+        return original(vae, prior, dataset, seed, epochs=1, **options)
+
+    from training import rescore
+
+    original = rescore.rescore
+    monkeypatch.setattr(rescore, "rescore", rescore_briefly)
+    commands_in_turn = (
+        ["fit", "tiny.toml"],
+        ["evaluate", "runs/tiny"],
+        ["rescore", "runs/tiny"],
+        ["export", "runs/tiny"],
+    )
+    for arguments in commands_in_turn:
         done = CliRunner().invoke(cli, arguments, catch_exceptions=False)
         assert done.exit_code == 0, done.output
-        if arguments[0] != "export":  # every command names the next one
+        if arguments[0] in ("fit", "evaluate"):  # every command names the next one
             assert "next: vitrine-train" in done.output
-    assert (tmp_path / "model_store" / "tiny" / "1" / "manifest.json").exists()
+    version = tmp_path / "model_store" / "tiny" / "1"
+    assert rescored == {"full": False}
+    report = json.loads((tmp_path / "runs" / "tiny" / "report.json").read_text())
+    assert (
+        json.loads((version / "manifest.json").read_text())["metrics"]["fair_score"] == report["fair_score"]
+    )
+    assert (version / "card.md").read_text() == (tmp_path / "runs" / "tiny" / "card.md").read_text()
+
+
+@pytest.mark.tensorflow
+def test_what_needs_an_evaluation_or_quality_says_so(tiny_run, tmp_path, monkeypatch, capsys):
+    import shutil
+
+    run = tmp_path / "tiny"
+    shutil.copytree(tiny_run, run, ignore=shutil.ignore_patterns("report.json"))
+    monkeypatch.setattr(sys, "argv", ["vitrine-train", "rescore", str(run)])
+    with pytest.raises(SystemExit) as caught:
+        commands.main()
+    assert caught.value.code == 1
+    assert "not evaluated yet" in capsys.readouterr().err
+    done = CliRunner().invoke(cli, ["evaluate", str(run), "--beside", str(tiny_run)])
+    assert done.exit_code == 2
+    assert "add --quality" in done.output
 
 
 @pytest.mark.tensorflow

@@ -88,3 +88,33 @@ def test_a_score_that_knows_what_is_unusual_finds_it_and_its_opposite_is_below_o
     assert found["flat grey"] == pytest.approx(0.65, abs=0.14)
     opposite = outliers.outlier_auroc(lambda some: -brightness(some), images, seed=0)
     assert opposite["inverted"] == 0
+
+
+def test_complexity_is_the_size_as_a_png_file_in_nats():
+    import io
+
+    from PIL import Image
+
+    rng = np.random.default_rng(0)
+    images = np.stack([np.zeros((28, 28)), np.full((28, 28), 0.2), rng.integers(0, 256, (28, 28)) / 255])
+    flat, grey, noise = outliers.complexity(images.astype(np.float32))
+    assert flat < noise / 5
+    assert abs(flat - grey) < 0.2 * flat
+    file = io.BytesIO()
+    Image.fromarray(np.rint(images[2] * 255).astype(np.uint8)).save(file, "PNG", optimize=True)
+    # Noise cannot be deflated: what writers differ in are some dozens of bytes of 860.
+    assert noise / (8 * np.log(2)) == pytest.approx(len(file.getvalue()), rel=0.1)
+
+
+def test_what_a_flat_image_saves_by_its_plainness_is_taken_from_its_score():
+    rng = np.random.default_rng(0)
+    images = outliers._levels(rng.integers(60, 190, (100, 28, 28)))
+
+    def cost(some):  # a model that knows levels next to each other and nothing else, as a compressor does
+        return np.abs(np.diff(some, axis=1)).sum(axis=(1, 2))
+
+    found = outliers.outlier_table(cost, images, seed=0)
+    assert set(found) == {"auroc", "auroc_less_complexity"}
+    assert found["auroc"]["flat grey"] == 0  # the most probable of all
+    assert found["auroc_less_complexity"]["flat grey"] > 0.9
+    assert found["auroc"] == outliers.outlier_auroc(cost, images, seed=0)

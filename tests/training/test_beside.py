@@ -1,0 +1,37 @@
+import numpy as np
+import pytest
+
+from tests.conftest import SHIPPED_VERSION
+
+pytestmark = pytest.mark.tensorflow
+
+from training import beside  # noqa: E402
+from training.errors import RunError  # noqa: E402
+
+
+def test_a_published_version_draws_and_reconstructs():
+    other = beside.load(SHIPPED_VERSION, (28, 28))
+    assert (other.name, other.prior.name) == ("fashion-dense@2", "standard_normal")
+    one, same = (other.generator(3)(5) for _ in range(2))
+    np.testing.assert_array_equal(one, same)
+    assert one.shape == (5, 28, 28)
+    clothes = np.clip(one, 0, 1)
+    again = other.reconstruct(clothes)
+    # What the model drew itself it can draw again, far better than another of its pictures would do.
+    assert np.mean((again - clothes) ** 2) < 0.3 * np.mean((again - np.roll(clothes, 1, axis=0)) ** 2)
+
+
+def test_a_run_draws_and_reconstructs(tiny_run, tiny_dataset):
+    other = beside.load(tiny_run, (6, 5))
+    assert other.generator(0)(7).shape == (7, 6, 5)
+    assert other.reconstruct(tiny_dataset.test).shape == tiny_dataset.test.shape
+
+
+def test_images_of_another_shape_and_folders_of_another_kind_are_refused(tiny_run, tmp_path):
+    with pytest.raises(RunError, match=r"draws images of \(6, 5\)"):
+        beside.load(tiny_run, (28, 28))
+    with pytest.raises(RunError, match="not a finished run"):
+        beside.load(tmp_path, (28, 28))
+    (tmp_path / "manifest.json").write_text("{}")
+    with pytest.raises(RunError, match="not a version"):
+        beside.load(tmp_path, (28, 28))
