@@ -25,7 +25,7 @@ class Settings(BaseSettings):
     )
     model_store: Path = Field(PROJECT / "model_store", description="Folder with the models to serve.")
     default_model: str = Field(
-        "fashion-dense",
+        "fashion",
         pattern=r"^[a-z0-9][a-z0-9._-]{0,63}(@[1-9][0-9]{0,8})?$",
         description="Model that answers when a request names none: NAME or NAME@VERSION.",
     )

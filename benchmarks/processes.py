@@ -20,6 +20,7 @@ HOST = "127.0.0.1"
 START_SECONDS = 180.0
 STOP_SECONDS = 20.0
 IDLE_SHARE = 0.1  # of one core: what a server that has nothing to do may still use
+MODEL = "fashion-dense"  # which the peers decode with too
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
@@ -221,7 +222,7 @@ def vitrine(**environment: str) -> Program:
         environment: settings beside the defaults, by the names of their variables.
     """
     command = [sys.executable, "-c", "from app.cli import main; main()", "serve", "--port", "{port}"]
-    return Program(command, environment={"VITRINE_HOST": HOST} | environment)
+    return Program(command, environment={"VITRINE_HOST": HOST, "VITRINE_DEFAULT_MODEL": MODEL} | environment)
 
 
 PEERS = PROJECT / "benchmarks" / "peers"

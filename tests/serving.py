@@ -10,6 +10,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.conftest import SHIPPED_MODEL
+
 VITRINE = Path(sys.executable).with_name("vitrine")
 
 
@@ -56,7 +58,7 @@ def serving(
             stderr=subprocess.STDOUT,
             text=True,
             cwd=folder,  # nothing may depend on where it is started
-            env=os.environ | {"VITRINE_DEFAULT_MODEL": "fashion-dense@2"} | environment,
+            env=os.environ | {"VITRINE_DEFAULT_MODEL": SHIPPED_MODEL} | environment,
         )
     server = Server(process, log)
     try:

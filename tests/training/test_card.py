@@ -9,7 +9,7 @@ pytestmark = pytest.mark.tensorflow
 from training.card import model_card  # noqa: E402
 from training.config import from_dict  # noqa: E402
 
-VERSION = SHIPPED_STORE / "fashion-dense" / "2"
+VERSION = SHIPPED_STORE / "fashion-dense" / "3"
 
 
 @pytest.fixture
