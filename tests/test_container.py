@@ -119,3 +119,8 @@ def test_it_stops_within_five_seconds_of_sigterm(ready):
     podman("stop", "--time", "20", ready)
     assert time.monotonic() - started < 5
     assert json.loads(podman("inspect", ready))[0]["State"]["ExitCode"] == 0
+
+
+def test_it_adds_at_most_two_hundred_megabytes_to_its_base(container):
+    sizes = [int(podman("image", "inspect", "--format", "{{.Size}}", image)) for image in (IMAGE, BASE)]
+    assert sizes[0] - sizes[1] < 200_000_000

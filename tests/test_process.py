@@ -131,7 +131,7 @@ def test_a_stopped_server_finishes_what_it_has_begun_and_leaves_quickly(tmp_path
 
 
 def test_head_leaves_the_connection_good_for_the_next_request(tmp_path):
-    with serving(tmp_path) as server, httpx.Client() as client:
+    with serving(tmp_path, VITRINE_ACCESS_LOG="true") as server, httpx.Client() as client:
         for path in ("/samples?n=1&seed=1", "/samples?n=0", "/static/style.css", "/livez", "/"):
             head, get = client.head(server.url + path), client.get(server.url + path)
             assert head.status_code == get.status_code
@@ -177,3 +177,9 @@ def test_an_installed_command_works_from_anywhere(tmp_path):
     assert lines["fashion-dense@3"].startswith("fashion-dense@3  28 x 28, 10 axes")
     assert lines["fashion-dense@3"].endswith("litert")
     assert str(PROJECT) not in done.stdout
+
+
+def test_requests_are_not_logged_unless_asked_for(tmp_path):
+    with serving(tmp_path) as server:
+        assert httpx.get(server.url + "/livez").status_code == 200
+        assert "/livez" not in server.log.read_text()

@@ -264,7 +264,7 @@ def warnings_of(
             f"({kl_per_axis.sum():.2f} in all); try kl_warmup_epochs or free_bits, or a smaller latent_dim",
         )
     # In a tail the two losses are different bounds, which may part without harm.
-    alike = epoch <= config.tail_begins
+    alike = not config.tail_epochs or epoch <= config.tail_begins
     parted = alike and _moves(history["val_loss"], up=True) and _moves(history["loss"], up=False)
     if epoch > PATIENCE and parted:
         since = epoch - PATIENCE

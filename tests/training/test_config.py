@@ -27,7 +27,11 @@ def test_the_reference_model_is_the_textbooks():
     dense = config.load(next(path for path in CONFIGS if path.stem == "fashion-dense"))
     assert (dense.encoder_units, dense.latent_dim, dense.decoder_units) == ((150, 100), 10, (100, 150))
     assert (dense.optimizer, dense.learning_rate, dense.epochs, dense.batch_size) == ("nadam", 0.001, 25, 128)
-    assert (dense.objective, dense.likelihood_variance, dense.seed) == ("textbook", 0.5, 42)
+    assert (dense.objective, dense.likelihood_variance, dense.seed) == (
+        "textbook",
+        0.5,
+        44,
+    )  # not 42: see the file
 
 
 def test_a_resolved_configuration_reads_back_as_itself():
