@@ -72,10 +72,11 @@ def main() -> None:
     parser.add_argument("--max-waiting-images", type=int, help="the server's setting")
     parser.add_argument("--deadline-seconds", type=float, help="the server's setting")
     parser.add_argument("--runtime", default="auto", choices=("auto", "litert", "tensorflow"))
+    parser.add_argument("--model", default=processes.MODEL, help="what draws")
     arguments = parser.parse_args()
     processes.end_at_sigterm()
     require_wrk()
-    environment = {"VITRINE_RUNTIME": arguments.runtime}
+    environment = {"VITRINE_RUNTIME": arguments.runtime, "VITRINE_DEFAULT_MODEL": arguments.model}
     if arguments.max_waiting_images is not None:
         environment["VITRINE_MAX_WAITING_IMAGES"] = str(arguments.max_waiting_images)
     if arguments.deadline_seconds is not None:
