@@ -321,7 +321,7 @@ class Engine:
         while self._is_brief():
             tile = self._pack()
             if tile is None:
-                return
+                break
             self._hand_back(*self._compute(time.perf_counter, *tile))
             if time.perf_counter() > until:
                 self._dispatch_soon()
@@ -357,6 +357,8 @@ class Engine:
         with self._lock:
             while self._queue:
                 operation = next(iter(self._queue))
+                if not from_lane and operation.seconds > ALONE_SECONDS:
+                    return None  # what was brief has been given up by those who asked for it
                 requests = self._queue.pop(operation)
                 parts = self._fill(operation, requests, now)
                 if requests:
@@ -401,6 +403,7 @@ class Engine:
             operation: what computes.
             parts: of one tile.
         """
+        clock = clock if operation.own_thread else time.perf_counter
         started, busy = time.perf_counter(), clock()
         results: list[Any]
         try:

@@ -1,5 +1,6 @@
 """The service, put together."""
 
+import functools
 import gc
 import logging
 from collections.abc import AsyncIterator
@@ -33,9 +34,9 @@ DESCRIPTION = (
 
 
 class Service(FastAPI):
-    """FastAPI behind a door of ours: what every request passes, and the short way of what is asked most.
+    """FastAPI behind a door of ours: the short way of what is asked most.
 
-    They are no middleware of FastAPI's, whose layers before the first one take as long as the short way.
+    It is no middleware of FastAPI's, whose layers before the first one take as long as the short way.
     """
 
     door: App
@@ -80,7 +81,7 @@ def create_app(settings: Settings | None = None, open_runtime: OpenRuntime | Non
             settings.model_store,
             _expected(settings, models),
         )
-        models.opener.submit(models.open_others)
+        models.open_in_background()
         yield
         engine, app.state.engine, app.state.models = app.state.engine, None, None
         models.opener.shutdown(cancel_futures=True)
@@ -102,8 +103,9 @@ def create_app(settings: Settings | None = None, open_runtime: OpenRuntime | Non
     app.include_router(status.router)
     app.include_router(pages.router)
     pages.mount_assets(app)
-    express = Express(app.framework, app.state, pictures.router, answer_failure)
-    app.door = Envelope(express, app.state.metrics, answer_unforeseen)
+    envelope = functools.partial(Envelope, metrics=app.state.metrics, answer_unforeseen=answer_unforeseen)
+    app.add_middleware(envelope)
+    app.door = Express(app.framework, envelope, app.state, pictures.router, answer_failure)
     app.add_exception_handler(VitrineError, answer_problem)
     app.add_exception_handler(RequestValidationError, answer_invalid_parameter)
     app.add_exception_handler(HTTPException, answer_http_error)

@@ -5,6 +5,7 @@ older version when a permanent URL first asks for it. A version that cannot be o
 over, so that the one before it serves.
 """
 
+import contextlib
 import logging
 import math
 import threading
@@ -28,6 +29,7 @@ class Model:
     Args:
         version: what the store knows of it.
         runtime: what computes.
+        threads: threads that one computation may use.
 
     Attributes:
         encoding: operation (32, H, W) images -> (32, D) z_mean.
@@ -38,13 +40,18 @@ class Model:
         ModelError: the prior's file is not what the manifest says.
     """
 
-    def __init__(self, version: Version, runtime: Runtime) -> None:
+    def __init__(self, version: Version, runtime: Runtime, threads: int = 1) -> None:
         self.version = version
         self.prior = open_prior(version)
         self._runtime = runtime
-        self.encoding = Operation("encode", self._encode)
-        self.decoding = Operation("decode", lambda z: grids.to_pixels(self._decode(z)))
-        self.drawing = Operation("draw", lambda z, noise: grids.to_pixels(self._draw(z, noise)))
+        own_thread = threads == 1 and runtime.name != "tensorflow"
+        self.encoding = Operation("encode", self._encode, own_thread=own_thread)
+        self.decoding = Operation(
+            "decode", lambda z: grids.to_pixels(self._decode(z)), self._decode, own_thread
+        )
+        self.drawing = Operation(
+            "draw", lambda z, noise: grids.to_pixels(self._draw(z, noise)), self._draw, own_thread
+        )
 
     @property
     def manifest(self) -> Manifest:
@@ -161,10 +168,21 @@ class Models:
         except (ModelError, ModelNotFound) as error:
             raise StoreError(f"the default model {default} cannot be served: {error.detail}") from error
 
-    def open_others(self) -> None:
-        """Open the newest usable version of every name, so that the first request for it need not wait."""
-        for name in self.store.versions:
-            self._open_newest(name)
+    def open_in_background(self) -> None:
+        """Open the newest usable version of every name, so that the first request for it need not wait.
+
+        One after the other: a request for a model, and the end of the service, wait for one of them at most.
+        """
+        names = iter(list(self.store.versions))
+
+        def open_next() -> None:
+            name = next(names, None)
+            if name is not None:
+                self._open_newest(name)
+                with contextlib.suppress(RuntimeError):  # the service has come to its end
+                    self.opener.submit(open_next)
+
+        self.opener.submit(open_next)
 
     def _open_newest(self, name: str) -> None:
         for version in reversed(self.store.versions.get(name, ())):
@@ -195,7 +213,7 @@ class Models:
                 raise ModelError(self._unusable[reference])
             if reference not in self._opened:
                 try:
-                    model = Model(version, self._open_runtime(version.folder, self._threads))
+                    model = Model(version, self._open_runtime(version.folder, self._threads), self._threads)
                     model.warm_up()
                 except Exception as error:  # a model is a program: it can fail in any way
                     detail = f"{reference}: {type(error).__name__}: {error}"
@@ -209,7 +227,7 @@ class Models:
     @property
     def rejected(self) -> dict[str, str]:
         """Every version that is not served, as ``name/version``, and why."""
-        unusable = {reference.replace("@", "/"): why for reference, why in self._unusable.items()}
+        unusable = {reference.replace("@", "/"): why for reference, why in dict(self._unusable).items()}
         return self.store.rejected | unusable
 
     def get_opened(self, version: Version) -> Model | None:

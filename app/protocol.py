@@ -44,7 +44,8 @@ class JoinedWrites:
     def _flush(self) -> None:
         if self._waiting:
             waiting, self._waiting = self._waiting, []
-            self._transport.write(b"".join(waiting))
+            if not self._transport.is_closing():  # by the client, since it was written
+                self._transport.write(b"".join(waiting))
 
 
 class JoinedProtocol(HttpToolsProtocol):

@@ -24,6 +24,7 @@ from app.settings import Settings
 
 Ask = Callable[[Any, Model, Settings], Asked]
 
+ASKED = "vitrine.asked"  # where a scope carries what has been read of it
 MAX_QUERY = 512  # bytes; what is longer is no hurry, and shall not fill the memory of what was read before
 
 ASKED_MOST: dict[str, tuple[type[BaseModel], Ask]] = {
@@ -37,41 +38,55 @@ class Express:
 
     Args:
         app: what answers everything else.
+        envelope: what every answer passes; wraps an application.
         state: the service's, with ``settings`` and, once it has started, ``models`` and ``engine``.
         router: the service's, whose routes requests are counted under.
         answer_failure: makes the answer to one of our own errors, and to a client who has left.
     """
 
     def __init__(
-        self, app: App, state: Any, router: APIRouter, answer_failure: Callable[[Scope, Exception], App]
+        self,
+        app: App,
+        envelope: Callable[[App], App],
+        state: Any,
+        router: APIRouter,
+        answer_failure: Callable[[Scope, Exception], App],
     ) -> None:
         self._app = app
+        self._short_way = envelope(self._answer)
         self._state = state
         self._answer_failure = answer_failure
         self._routes = {path: route for route in router.routes if (path := getattr(route, "path", None))}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        kind = ASKED_MOST.get(scope["path"]) if scope["type"] == "http" and scope["method"] == "GET" else None
+        if scope["method"] in ("GET", "HEAD") and self._state.engine is not None:
+            kind, query_string = ASKED_MOST.get(scope["path"]), scope["query_string"]
+            if kind is not None and len(query_string) <= MAX_QUERY:
+                query = _parsed(kind[0], query_string)
+                if query is not None:
+                    scope["route"] = self._routes[scope["path"]]
+                    scope[ASKED] = kind[1], query
+                    await self._short_way(scope, receive, send)
+                    return
+        await self._app(scope, receive, send)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a query that has been read."""
+        ask, query = scope[ASKED]
         state = self._state
-        query_string = scope["query_string"]
-        query = None
-        if kind is not None and state.engine is not None and len(query_string) <= MAX_QUERY:
-            query = _parsed(kind[0], query_string)
-        if kind is None or query is None:
-            await self._app(scope, receive, send)
-            return
-        scope["route"] = self._routes[scope["path"]]
         try:
             finder = deps.ModelFinder(state.models, state.settings.default_model)
-            asked = kind[1](query, await finder.find(query.model), state.settings)
-            picture = await deps.Door(receive, state.engine).run(asked.work)
+            door = deps.Door(
+                receive, state.engine
+            )  # before anything is awaited: the service may end meanwhile
+            asked = ask(query, await finder.find(query.model), state.settings)
+            picture = await door.run(asked.work)
         except (VitrineError, ClientDisconnect) as error:
             await self._answer_failure(scope, error)(scope, receive, send)
             return
-        headers = [
-            (name.encode(), text.encode("latin-1")) for name, text in asked.headers_of(picture).items()
-        ]
+        described = asked.headers_of(picture)
+        headers = [(name.encode(), text.encode("latin-1")) for name, text in described.items()]
         headers += [(b"content-length", str(len(picture.png)).encode()), (b"content-type", b"image/png")]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": picture.png})

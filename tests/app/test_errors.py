@@ -55,3 +55,20 @@ def test_a_problem_has_the_members_of_rfc_9457_and_ours():
             }
         ],
     }
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize(
+    "path", ["/samples?n=1", "/samples.png?n=1", "/interpolate", "/reconstruct", "/version"]
+)
+def test_an_error_that_nobody_foresaw_is_a_problem_whichever_way_it_came(client, monkeypatch, method, path):
+    def fail(*arguments):
+        raise KeyError("secret")
+
+    monkeypatch.setattr(client.app.state.models, "find", fail)
+    answer = client.request(method, path)
+    assert answer.status_code == 500
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert "secret" not in answer.text
+    monkeypatch.undo()
+    assert 'vitrine_problems_total{kind="internal-error"} 1.0' in client.get("/metrics").text

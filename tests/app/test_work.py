@@ -63,3 +63,10 @@ def test_a_function_that_looks_at_the_row_beside_is_found_out_though_equal_rows_
         return rows + np.roll(rows, 1, axis=0) - rows  # of equal rows: the row itself
 
     assert not Operation("beside", neighbours).measure(ROWS)
+
+
+def test_positions_are_told_apart_by_what_is_not_rounded_yet():
+    operation = Operation("levels", lambda rows: last_two_differ(rows).round(1), last_two_differ)
+    assert operation.measure(ROWS)
+    assert not operation.uniform
+    assert operation.alike == (0,) * 30 + (30,) * 2
