@@ -78,7 +78,8 @@ class Operation:
     def measure(self, *arrays: Array) -> bool:
         """Find out which positions are alike: compute some rows at every position.
 
-        Another kernel rounds one number in two or so in another way: it shows in any row of some numbers.
+        A kernel that adds in another order rounds some of a row's numbers in another way, and rows have
+        hundreds: a few rows show it.
 
         Args:
             arrays: TILE rows of each argument, no two the same.

@@ -77,9 +77,8 @@ class Express:
         state = self._state
         try:
             finder = deps.ModelFinder(state.models, state.settings.default_model)
-            door = deps.Door(
-                receive, state.engine
-            )  # before anything is awaited: the service may end meanwhile
+            # Before anything is awaited: the service may end meanwhile.
+            door = deps.Door(receive, state.engine)
             asked = ask(query, await finder.find(query.model), state.settings)
             picture = await door.run(asked.work)
         except (VitrineError, ClientDisconnect) as error:
