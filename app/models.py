@@ -105,6 +105,10 @@ class Model:
             if shape != manifest.image.shape:
                 raise ModelError(f"{self.version.reference}: {path} is {shape}, not {manifest.image.shape}")
 
+    def rest(self) -> None:
+        """Give back memory that the next request can have again."""
+        self._runtime.rest()
+
     def _encode(self, images: Array) -> Array:
         z_mean = self._runtime.encode(images)[0]
         expected = (len(images), self.manifest.latent_dim)
@@ -178,7 +182,10 @@ class Models:
         def open_next() -> None:
             name = next(names, None)
             if name is not None:
+                before = set(self._opened)
                 self._open_newest(name)
+                for reference in set(self._opened) - before:
+                    self._opened[reference].rest()  # found fit; nobody may ever ask for it
                 with contextlib.suppress(RuntimeError):  # the service has come to its end
                     self.opener.submit(open_next)
 

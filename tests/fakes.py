@@ -24,6 +24,7 @@ class FakeRuntime:
     def __init__(self, shape: tuple[int, ...] = SHAPE) -> None:
         self.shape = shape
         self.rows_seen: list[int] = []
+        self.rested = 0
 
     def encode(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         self.rows_seen.append(len(images))
@@ -41,6 +42,9 @@ class FakeRuntime:
         images[:, :half] = levels[:, 0].reshape(-1, *[1] * len(self.shape))
         images[:, half:] = levels[:, 1].reshape(-1, *[1] * len(self.shape))
         return images
+
+    def rest(self) -> None:
+        self.rested += 1
 
     def draw(self, z: np.ndarray, noise: np.ndarray) -> np.ndarray:
         return self.decode(z) + 0.1 * (noise - 0.5)

@@ -45,6 +45,10 @@ class Runtime(Protocol):
         """Return a draw from p(x given z), (B, H, W), made from uniform `noise` in (0, 1)."""
         ...
 
+    def rest(self) -> None:
+        """Give back memory that the next call can have again."""
+        ...
+
 
 class OpenRuntime(Protocol):
     """Opens the version in `folder`; `threads` is what one computation may use."""

@@ -39,6 +39,11 @@ class LiteRTRuntime:
         """Return a draw from p(x given z); see ``Runtime``. Takes 32 rows."""
         return self._decoders.run("draw", z=z, noise=noise)["image"]
 
+    def rest(self) -> None:
+        """Let the idle interpreters go; see ``Runtime``."""
+        self._encoders.rest()
+        self._decoders.rest()
+
 
 class _Interpreters:
     """As many interpreters of one flatbuffer as threads call at the same time: one serves one caller.
@@ -68,6 +73,10 @@ class _Interpreters:
         outputs: dict[str, Array] = runners[signature](**arrays)
         self._idle.append(runners)  # not one that failed
         return outputs
+
+    def rest(self) -> None:
+        """Let the idle ones go."""
+        self._idle.clear()
 
     def _make(self) -> dict[str, Any]:
         interpreter = Interpreter(model_content=self._flatbuffer, num_threads=self._threads)

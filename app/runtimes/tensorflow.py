@@ -46,6 +46,9 @@ class TensorFlowRuntime:
         image: Array = self._draw(z=tf.constant(z), noise=tf.constant(noise))["image"].numpy()
         return image
 
+    def rest(self) -> None:
+        """Do nothing: TensorFlow keeps what it has loaded; see ``Runtime``."""
+
 
 def _limit_threads(threads: int) -> None:
     config = tf.config.threading

@@ -128,3 +128,15 @@ def test_a_bare_name_asked_for_before_its_newest_version_failed_means_the_one_be
     assert asyncio.run(find("fake")).version.number == 1
     with pytest.raises(ModelError, match="fake@2: KeyError"):
         asyncio.run(find("fake@2"))
+
+
+def test_models_opened_in_the_background_rest_until_they_are_asked_for(tmp_path):
+    for name in ("fake", "other"):
+        write_version(tmp_path, name=name)
+    models = Models(scan(tmp_path), open_fake, threads=1)
+    models.open_default("fake")
+    models.open_in_background()
+    for _ in range(3):
+        models.opener.submit(lambda: None).result()
+    rested = {name: models.get(models.find(name))._runtime.rested for name in ("fake", "other")}
+    assert rested == {"fake": 0, "other": 1}

@@ -82,3 +82,11 @@ def test_many_threads_at_once_get_each_their_own_rows(runtime):
 def test_another_number_of_rows_is_refused(runtime, rows):
     with pytest.raises(ValueError, match=f"32 rows. Received: {rows}"):
         runtime.decode(np.zeros((rows, 10), np.float32))
+
+
+def test_after_a_rest_it_computes_the_same_bytes(runtime):
+    before = outputs(runtime)
+    runtime.rest()
+    assert not runtime._decoders._idle
+    for found, expected in zip(outputs(runtime), before, strict=True):
+        assert np.array_equal(found, expected)
