@@ -383,6 +383,8 @@ class Door:
             ClientDisconnect: nobody waits for it any more.
         """
         future = self._engine.submit(work)
+        if future.done():
+            return future.result()
         watching: list[asyncio.Task[None]] = []
 
         async def watch() -> None:

@@ -8,7 +8,9 @@ work itself is a generator (``app.work``): what it yields is computed, 32 rows a
 from __future__ import annotations  # those of inner functions would be evaluated anew in every request
 
 import dataclasses
+import functools
 import math
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
@@ -21,7 +23,7 @@ from app.pictures import grids, uploads
 from app.pictures.grids import Ink
 from app.pictures.uploads import Invert
 from app.settings import Settings, variable
-from app.work import Rows, Steps, Work
+from app.work import Array, Rows, Steps, Work
 
 Render = Literal["mean", "draw"]
 
@@ -79,27 +81,48 @@ def samples(
     Raises:
         InvalidParameter: a value is out of range, or the model knows no such class.
     """
-    check_count("n", n, 1, limits.max_images, "max_images")
     check_seed(seed)
+    return sampler(model, limits, look, n=n, temperature=temperature, render=render, label=label)(seed)
+
+
+def sampler(
+    model: Model,
+    limits: Settings,
+    look: Look,
+    *,
+    n: int,
+    temperature: float,
+    render: Render,
+    label: str | None = None,
+) -> Callable[[int], Work[Picture]]:
+    """Return what makes the work of a seed, which must be in range; see ``samples``.
+
+    What does not depend on the seed is checked here, once for many pictures.
+
+    Raises:
+        InvalidParameter: as ``samples``, but for the seed.
+    """
+    check_count("n", n, 1, limits.max_images, "max_images")
     check_range("temperature", temperature, 0.0, MAX_TEMPERATURE)
     number = None if label is None else find_label(model, label)
     columns = check_look(look, n, model, limits)
-    manifest = model.manifest
+    heavy = _is_heavy(n, model, look)
+    noise_shape = model.manifest.likelihood.noise_shape
+    draw_codes = model.prior.draw
 
-    def codes(start: int, count: int) -> npt.NDArray[np.float32]:
-        return model.prior.draw(seed, start, count, temperature, number)
+    def codes(seed: int, start: int, count: int) -> tuple[Array, ...]:
+        return (draw_codes(seed, start, count, temperature, number),)
 
-    def noise(start: int, count: int) -> npt.NDArray[np.float32]:
-        return latent.uniform_noise(seed, start, count, manifest.likelihood.noise_shape)
+    def codes_and_noise(seed: int, start: int, count: int) -> tuple[Array, ...]:
+        return *codes(seed, start, count), latent.uniform_noise(seed, start, count, noise_shape)
 
-    def steps() -> Steps[Picture]:
-        if render == "draw":
-            images = yield Rows(model.drawing, n, lambda *stretch: (codes(*stretch), noise(*stretch)))
-        else:
-            images = yield Rows(model.decoding, n, lambda *stretch: (codes(*stretch),))
+    operation, make = (model.drawing, codes_and_noise) if render == "draw" else (model.decoding, codes)
+
+    def steps(seed: int) -> Steps[Picture]:
+        images = yield Rows(operation, n, functools.partial(make, seed))
         return _picture(images, columns, look)
 
-    return Work(steps, n, _is_heavy(n, model, look))
+    return lambda seed: Work(functools.partial(steps, seed), n, heavy)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -80,14 +80,18 @@ class Envelope:
                 raise
             await self._answer_unforeseen(scope, error)(scope, receive, send_on)
         finally:
-            # The route's template, never the path itself: labels must stay few.
-            route = getattr(scope.get("route"), "path", "none")
-            self._metrics.request_seconds.labels(
-                method if method in _METHODS else "_OTHER", route, str(status or 499)
-            ).observe(time.perf_counter() - started)
+            self._metrics.observe_request(
+                method if method in _METHODS else "_OTHER",
+                getattr(scope.get("route"), "path", "none"),
+                status or 499,
+                time.perf_counter() - started,
+            )
 
 
 def _request_id(scope: Scope) -> str:
     """Return the client's request id if it is harmless, else a new one."""
-    given = dict(scope["headers"]).get(b"x-request-id", b"")
-    return given.decode() if _REQUEST_ID.fullmatch(given) else f"{_ids.getrandbits(64):016x}"
+    given: bytes
+    for name, given in scope["headers"]:
+        if name == b"x-request-id" and _REQUEST_ID.fullmatch(given):
+            return given.decode()
+    return f"{_ids.getrandbits(64):016x}"

@@ -47,10 +47,13 @@ class Model:
         own_thread = threads == 1 and runtime.name != "tensorflow"
         self.encoding = Operation("encode", self._encode, own_thread=own_thread)
         self.decoding = Operation(
-            "decode", lambda z: grids.to_pixels(self._decode(z)), self._decode, own_thread
+            "decode", lambda z: grids.to_pixels(self._decode(z), overwrite=True), self._decode, own_thread
         )
         self.drawing = Operation(
-            "draw", lambda z, noise: grids.to_pixels(self._draw(z, noise)), self._draw, own_thread
+            "draw",
+            lambda z, noise: grids.to_pixels(self._draw(z, noise), overwrite=True),
+            self._draw,
+            own_thread,
         )
 
     @property

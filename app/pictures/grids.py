@@ -26,9 +26,14 @@ COLOUR_RGB = 2
 FILTER_UP = 2
 
 
-def to_pixels(images: npt.NDArray[np.floating[Any]]) -> Pixels:
-    """Return `images` as 8-bit levels: min(255, floor(256 x)) of x clipped to [0, 1]."""
-    scaled = np.multiply(images, 256.0)
+def to_pixels(images: npt.NDArray[np.floating[Any]], *, overwrite: bool = False) -> Pixels:
+    """Return `images` as 8-bit levels: min(255, floor(256 x)) of x clipped to [0, 1].
+
+    Args:
+        images: of any shape.
+        overwrite: nobody needs `images` afterwards, so that no memory but theirs is needed.
+    """
+    scaled = np.multiply(images, 256.0, out=images if overwrite else None)
     np.clip(scaled, 0.0, 255.0, out=scaled)
     levels: Pixels = scaled.astype(np.uint8)
     return levels

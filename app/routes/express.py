@@ -19,18 +19,43 @@ from app import deps
 from app.errors import VitrineError
 from app.middleware import App, Receive, Scope, Send
 from app.models import Model
-from app.routes.pictures import Asked, ask_samples, ask_walk
+from app.routes.pictures import Asked, prepare_samples, prepare_walk
 from app.settings import Settings
 
-Ask = Callable[[Any, Model, Settings], Asked]
+Prepare = Callable[[Any, Model, Settings], Callable[[], Asked]]
 
 ASKED = "vitrine.asked"  # where a scope carries what has been read of it
 MAX_QUERY = 512  # bytes; what is longer is no hurry, and shall not fill the memory of what was read before
 
-ASKED_MOST: dict[str, tuple[type[BaseModel], Ask]] = {
-    "/samples": (deps.SamplesQuery, ask_samples),
-    "/interpolate": (deps.InterpolateQuery, ask_walk),
+ASKED_MOST: dict[str, tuple[type[BaseModel], Prepare]] = {
+    "/samples": (deps.SamplesQuery, prepare_samples),
+    "/interpolate": (deps.InterpolateQuery, prepare_walk),
 }
+
+
+class Request:
+    """A query in order, and what was prepared for it: many clients ask with the same words.
+
+    Args:
+        query: what was read.
+        prepare: checks it against a model.
+    """
+
+    def __init__(self, query: Any, prepare: Prepare) -> None:
+        self.query = query
+        self._prepare = prepare
+        self._prepared: dict[Model, Callable[[], Asked]] = {}
+
+    def ask(self, model: Model, settings: Settings) -> Asked:
+        """Ask `model` for a picture.
+
+        Raises:
+            VitrineError: the model, or a limit, does not let it be.
+        """
+        prepared = self._prepared.get(model)
+        if prepared is None:
+            prepared = self._prepared[model] = self._prepare(self.query, model, settings)
+        return prepared()
 
 
 class Express:
@@ -56,47 +81,47 @@ class Express:
         self._short_way = envelope(self._answer)
         self._state = state
         self._answer_failure = answer_failure
+        self._read = functools.lru_cache(maxsize=1024)(read)
         self._routes = {path: route for route in router.routes if (path := getattr(route, "path", None))}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["method"] in ("GET", "HEAD") and self._state.engine is not None:
-            kind, query_string = ASKED_MOST.get(scope["path"]), scope["query_string"]
-            if kind is not None and len(query_string) <= MAX_QUERY:
-                query = _parsed(kind[0], query_string)
-                if query is not None:
-                    scope["route"] = self._routes[scope["path"]]
-                    scope[ASKED] = kind[1], query
+            path, query_string = scope["path"], scope["query_string"]
+            if path in ASKED_MOST and len(query_string) <= MAX_QUERY:
+                request = self._read(path, query_string)
+                if request is not None:
+                    scope["route"] = self._routes[path]
+                    scope[ASKED] = request
                     await self._short_way(scope, receive, send)
                     return
         await self._app(scope, receive, send)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a query that has been read."""
-        ask, query = scope[ASKED]
+        request: Request = scope[ASKED]
         state = self._state
         try:
             finder = deps.ModelFinder(state.models, state.settings.default_model)
             # Before anything is awaited: the service may end meanwhile.
             door = deps.Door(receive, state.engine)
-            asked = ask(query, await finder.find(query.model), state.settings)
+            asked = request.ask(await finder.find(request.query.model), state.settings)
             picture = await door.run(asked.work)
         except (VitrineError, ClientDisconnect) as error:
             await self._answer_failure(scope, error)(scope, receive, send)
             return
-        described = asked.headers_of(picture)
-        headers = [(name.encode(), text.encode("latin-1")) for name, text in described.items()]
-        headers += [(b"content-length", str(len(picture.png)).encode()), (b"content-type", b"image/png")]
+        headers = asked.headers_of(picture)
+        headers += [(b"content-length", b"%d" % len(picture.png)), (b"content-type", b"image/png")]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": picture.png})
 
 
-@functools.lru_cache(maxsize=1024)  # many clients ask with the same words
-def _parsed(model: type[BaseModel], query_string: bytes) -> Any:
-    """Return the query, or None if anything about it is not in order."""
+def read(path: str, query_string: bytes) -> Request | None:
+    """Return what was asked for at one of ``ASKED_MOST``, or None if anything about it is not in order."""
+    model, prepare = ASKED_MOST[path]
     try:
         pairs = parse_qsl(query_string.decode("latin-1"), keep_blank_values=True)
         values = dict(pairs)
-        return model.model_validate(values) if len(values) == len(pairs) else None
+        return Request(model.model_validate(values), prepare) if len(values) == len(pairs) else None
     except (ValidationError, ValueError):
         return None

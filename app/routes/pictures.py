@@ -1,9 +1,8 @@
 """The pictures: samples, interpolations, reconstructions."""
 
 import dataclasses
-import functools
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -55,6 +54,9 @@ UPLOAD_BODY = {
 }
 
 
+RawHeaders = list[tuple[bytes, bytes]]
+
+
 @dataclasses.dataclass(frozen=True)
 class Asked:
     """A checked request: what it leaves to compute, and what its answer says beside the picture.
@@ -65,38 +67,46 @@ class Asked:
     """
 
     work: Work[Picture]
-    headers: dict[str, str]
+    headers: RawHeaders
 
-    def headers_of(self, picture: Picture) -> dict[str, str]:
+    def headers_of(self, picture: Picture) -> RawHeaders:
         """Return the answer's headers, but for its type and length."""
-        own = {"x-grid": f"{picture.columns}x{picture.rows}"}
+        own = [(b"x-grid", b"%dx%d" % (picture.columns, picture.rows))]
         if picture.notes:
-            own["x-notes"] = "; ".join(picture.notes)
-        return self.headers | own
+            own.append((b"x-notes", "; ".join(picture.notes).encode("latin-1")))
+        return self.headers + own
 
 
-def ask_samples(query: deps.SamplesQuery, model: Model, settings: Settings) -> Asked:
-    """Check ``GET /samples``; see ``explore.samples``."""
+def prepare_samples(query: deps.SamplesQuery, model: Model, settings: Settings) -> Callable[[], Asked]:
+    """Check ``GET /samples``, and return what asks for one picture after another; see ``explore.samples``."""
     check_format("format", query.format)
-    drawn = query.seed is None
-    seed = _seeds.getrandbits(63) if query.seed is None else query.seed
-    work = explore.samples(
+    if query.seed is not None:
+        explore.check_seed(query.seed)
+    work_of = explore.sampler(
         model,
         settings,
         query.look,
         n=query.n,
-        seed=seed,
         temperature=query.temperature,
         render=query.render,
         label=query.label,
     )
-    permanent = not drawn and pinned(query.model)
-    location = f"{address_without_seed(query, model.version.reference)}&seed={seed}"
-    return Asked(work, describe(model, permanent=permanent, location=location, seed=seed, drawn=drawn))
+    drawn = query.seed is None
+    reference = model.version.reference
+    headers = describe(model, permanent=not drawn and pinned(query.model), location="", drawn=drawn)
+    without_seed = address("/samples", reference, dict(query) | {"seed": None}).encode()
+
+    def ask() -> Asked:
+        seed = _seeds.getrandbits(63) if query.seed is None else query.seed
+        digits = b"%d" % seed
+        location = b"%b&seed=%b" % (without_seed, digits)
+        return Asked(work_of(seed), [*headers, (b"content-location", location), (b"x-seed", digits)])
+
+    return ask
 
 
-def ask_walk(query: deps.InterpolateQuery, model: Model, settings: Settings) -> Asked:
-    """Check ``GET /interpolate``; see ``explore.interpolate``."""
+def prepare_walk(query: deps.InterpolateQuery, model: Model, settings: Settings) -> Callable[[], Asked]:
+    """Check ``GET /interpolate``, and return what asks for the picture; see ``explore.interpolate``."""
     check_format("format", query.format)
     walk = explore.resolve_walk(
         model, settings, axis=query.axis, low=query.low, high=query.high, steps=query.steps
@@ -107,7 +117,10 @@ def ask_walk(query: deps.InterpolateQuery, model: Model, settings: Settings) -> 
         # Written afresh: a + that the client wrote would come back as a space.
         values["z"] = ",".join(map(repr, query.code))
     location = address("/interpolate", model.version.reference, values)
-    return Asked(work, describe(model, permanent=pinned(query.model), location=location, seed=query.seed))
+    headers = describe(model, permanent=pinned(query.model), location=location)
+    if query.seed is not None:
+        headers.append((b"x-seed", b"%d" % query.seed))
+    return lambda: Asked(work, headers)
 
 
 @router.get("/samples", response_class=Response, responses=IMAGE, summary="A grid of generated images")
@@ -118,7 +131,7 @@ async def samples(
     settings: SettingsDep,
 ) -> Response:
     """Generate `n` images by ancestral sampling: z ~ p(z), then p(x given z)."""
-    return await answer(ask_samples(query, await finder.find(query.model), settings), engine)
+    return await answer(prepare_samples(query, await finder.find(query.model), settings)(), engine)
 
 
 @router.get("/interpolate", response_class=Response, responses=IMAGE, summary="A walk along one latent axis")
@@ -129,7 +142,7 @@ async def interpolate(
     settings: SettingsDep,
 ) -> Response:
     """Decode codes that differ in one axis only, which runs from `low` to `high` in equal steps."""
-    return await answer(ask_walk(query, await finder.find(query.model), settings), engine)
+    return await answer(prepare_walk(query, await finder.find(query.model), settings)(), engine)
 
 
 @router.get(
@@ -210,12 +223,6 @@ def pinned(reference: str | None) -> bool:
     return reference is not None and "@" in reference
 
 
-@functools.lru_cache(maxsize=256)  # the query of requests for one picture after another is the same
-def address_without_seed(query: deps.SamplesQuery, reference: str) -> str:
-    """Return what stands before the seed in the permanent address of a grid of samples."""
-    return address("/samples", reference, dict(query) | {"seed": None})
-
-
 def address(path: str, reference: str, values: Mapping[str, Any]) -> str:
     """Return a picture's permanent address: the version and every parameter, defaults included.
 
@@ -232,35 +239,27 @@ def address(path: str, reference: str, values: Mapping[str, Any]) -> str:
 
 
 def describe(
-    model: Model,
-    *,
-    permanent: bool,
-    location: str | None = None,
-    seed: int | None = None,
-    drawn: bool = False,
-) -> dict[str, str]:
+    model: Model, *, permanent: bool, location: str | None = None, drawn: bool = False
+) -> RawHeaders:
     """Return what an answer's headers say of the request.
 
     Args:
         model: what draws.
         permanent: the request's address means this picture for good.
-        location: the picture's permanent address.
-        seed: the seed it comes from.
+        location: the picture's permanent address; empty: it has one, which is not known yet.
         drawn: the server chose the seed, so the request's address means another picture next time.
     """
-    headers = {"x-model": model.version.reference}
     if location is None or drawn:
-        headers["cache-control"] = "no-store"
+        caching = b"no-store"
     else:
-        headers["cache-control"] = "public, max-age=31536000, immutable" if permanent else "no-cache"
-    if location is not None:
-        headers["content-location"] = location
-    if seed is not None:
-        headers["x-seed"] = str(seed)
-    return headers
+        caching = b"public, max-age=31536000, immutable" if permanent else b"no-cache"
+    headers = [(b"x-model", model.version.reference.encode()), (b"cache-control", caching)]
+    return [*headers, (b"content-location", location.encode("latin-1"))] if location else headers
 
 
 async def answer(asked: Asked, engine: deps.Door) -> Response:
     """Compute and wrap a picture."""
     picture = await engine.run(asked.work)
-    return Response(picture.png, media_type="image/png", headers=asked.headers_of(picture))
+    response = Response(picture.png, media_type="image/png")
+    response.raw_headers += asked.headers_of(picture)
+    return response

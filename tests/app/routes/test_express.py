@@ -8,7 +8,6 @@ from hypothesis import settings as trials
 from hypothesis import strategies as st
 
 from app.routes import express
-from app.routes.pictures import ask_samples
 
 VALUES = {
     "n": ["1", "5", "0", "401", "x", "", "+3", "007"],
@@ -72,14 +71,7 @@ def test_without_a_seed_the_two_ways_draw_one_and_name_it_alike(client, monkeypa
 
 def test_the_short_way_is_taken(client, monkeypatch):
     monkeypatch.setattr(client.app, "framework", None)
-    asked = []
-    monkeypatch.setitem(
-        express.ASKED_MOST,
-        "/samples",
-        (express.ASKED_MOST["/samples"][0], lambda *a: asked.append(a) or ask_samples(*a)),
-    )
     assert client.get("/samples?n=2&seed=1").status_code == 200
-    assert len(asked) == 1
 
 
 def test_head_takes_it_too_and_has_no_body(client):
@@ -88,13 +80,28 @@ def test_head_takes_it_too_and_has_no_body(client):
     assert head.headers["content-length"] == str(len(get.content))
 
 
-def test_what_is_read_once_is_not_read_again_and_long_queries_are_not_kept(client):
-    express._parsed.cache_clear()
-    for _ in range(3):
-        client.get("/samples?n=2")
-    assert express._parsed.cache_info().misses == 1
-    client.get("/samples?n=2&label=" + "x" * 600)
-    assert express._parsed.cache_info().currsize == 1
+def test_what_is_read_and_checked_once_is_not_again_and_long_queries_are_not_kept(client, monkeypatch):
+    read, prepared = [], []
+    query, prepare = express.ASKED_MOST["/samples"]
+    ways = query, lambda *a: prepared.append(a) or prepare(*a)
+    monkeypatch.setitem(express.ASKED_MOST, "/samples", ways)
+    monkeypatch.setattr(
+        query, "model_validate", lambda values, real=query.model_validate: read.append(values) or real(values)
+    )
+    pictures = {client.get("/samples?n=2&model=fake@1").content for _ in range(3)}
+    assert len(pictures) == 3  # the seed is drawn anew
+    assert (len(read), len(prepared)) == (1, 1)
+    for _ in range(2):
+        client.get("/samples?n=2&label=" + "x" * 600)
+    assert len(read) == 1
+
+
+def test_what_was_prepared_for_one_model_is_not_taken_for_another():
+    prepared = []
+    request = express.Request("query", lambda *a: prepared.append(a) or (lambda: a))
+    for model in ("older", "newer", "older"):
+        assert request.ask(model, "settings") == ("query", model, "settings")
+    assert [model for _, model, _ in prepared] == ["older", "newer"]
 
 
 def test_a_refusal_by_the_short_way_is_counted_under_its_address(client):
