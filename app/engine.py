@@ -3,18 +3,19 @@
 A request brings its work (``app.work``): a generator that yields rows to be computed. The engine
 
 1. *admits* it or refuses it at once. What counts is images, not requests. Refused is what would make more
-   than `max_waiting_images` wait, or wait for longer than a request may take, by the time that images took
+   than `max_waiting_images` wait, or wait for longer than `queue_seconds`, by the time that images took
    lately. A refusal says in how many seconds the queue will be empty, by the same measure.
-2. *queues* its rows by operation, in a round: who has had a turn and wants more goes to the back. So a
-   picture of four hundred images does not keep a picture of one waiting for longer than a tile.
-3. *packs* a tile of TILE rows from the round. A row is computed at a position that is alike to its own
+2. *queues* its rows by operation. Operations take turns, and so do an operation's requests of few rows and of
+   many. So a picture of four hundred images does not keep a picture of one waiting for longer than a tile.
+3. *packs* a tile of TILE rows from what waits. A row is computed at a position that is alike to its own
    (``Operation.alike``), so that its bytes never depend on what it is computed with.
-4. *computes* the tile. An operation that takes less time than a change of thread runs on the event loop; any
-   other in a lane, a thread that takes tile after tile until there is none. Nothing waits for company: a free
-   engine computes at once what the loop's present turn has brought, and while it is busy, work collects.
-5. *hands back* the rows to their requests. If a shared tile fails, each request's part is computed alone, so
-   that only the guilty request fails. The generator goes on, on the event loop if that is brief, else in a
-   thread: grids and PNGs never keep a lane waiting.
+4. *computes* the tile. An operation that takes less time than a change of thread runs on the event loop,
+   unless the picture is a heavy one; any other in a lane, a thread that takes tile after tile until there is
+   none. Nothing waits for company: a free engine computes at once what the loop's present turn
+   has brought, and while it is busy, work collects.
+5. *hands back* the rows to their requests, as soon as a request has all of them. If a shared tile fails,
+   each request's part is computed alone, so that only the guilty request fails. The generator goes on, on the
+   event loop if that is brief, else in a thread: grids and PNGs never keep a lane waiting.
 
 Nothing is computed for nobody: a request that was cancelled or whose deadline has passed gives its place back
 at once, and what of it has not begun never will.
@@ -53,6 +54,7 @@ class _Request(Generic[T]):
         self.steps = work.steps()
         self.images = work.images
         self.heavy = work.heavy
+        self.heavy_start = work.heavy_start
         self.admitted = time.monotonic()
         self.deadline = deadline
         self.future = future
@@ -97,6 +99,20 @@ class _Part(NamedTuple):
     positions: Sequence[int]
 
 
+class _Computed(NamedTuple):
+    """A tile that has been computed.
+
+    Args:
+        parts: what it was made of.
+        results: for each part its rows, or the error that it met.
+        seconds: what it took.
+    """
+
+    parts: list[_Part]
+    results: list[Any]
+    seconds: float
+
+
 class _Places:
     """The free positions of a tile, where a row may have those that are alike to its own."""
 
@@ -130,6 +146,39 @@ class _Line:
         return range(first, self._next)
 
 
+class _Waiting:
+    """Requests that wait for rows of one operation: those of few rows, up to a tile, and those of many.
+
+    Both come in the order in which they came. Whose first fills the tile first alternates: then neither waits
+    for all of the others. Among those of many rows turns would only have all of them done late.
+    """
+
+    def __init__(self) -> None:
+        self._few: deque[_Request[Any]] = deque()
+        self._many: deque[_Request[Any]] = deque()
+        self._many_next = False
+
+    def __bool__(self) -> bool:
+        return bool(self._few or self._many)
+
+    def append(self, request: "_Request[Any]") -> None:
+        """Let a request wait."""
+        (self._many if request.rows.count > TILE else self._few).append(request)
+
+    def first(self) -> "_Request[Any]":
+        """Return who fills the next tile first."""
+        return (self._order()[0] or self._order()[1])[0]
+
+    def take_turn(self) -> tuple["deque[_Request[Any]]", "deque[_Request[Any]]"]:
+        """Return both in the order in which they fill this tile; in the next it will be the other one."""
+        order = self._order()
+        self._many_next = not self._many_next
+        return order
+
+    def _order(self) -> tuple["deque[_Request[Any]]", "deque[_Request[Any]]"]:
+        return (self._many, self._few) if self._many_next else (self._few, self._many)
+
+
 class Engine:
     """Computes the work of many requests at once. Made and used on one event loop.
 
@@ -138,6 +187,7 @@ class Engine:
         max_waiting_images: images that may be under way, all requests together; one request is always let in.
         deadline_seconds: how long a request may take.
         metrics: where it counts.
+        queue_seconds: how long a request may have to wait until it is its turn, by the measured rate.
         inline_seconds: an operation faster than this runs on the event loop; 0: none does.
     """
 
@@ -147,11 +197,14 @@ class Engine:
         max_waiting_images: int,
         deadline_seconds: float,
         metrics: Metrics,
+        *,
+        queue_seconds: float = math.inf,
         inline_seconds: float = INLINE_SECONDS,
     ) -> None:
         self._lanes = lanes
         self._max_waiting_images = max_waiting_images
         self._deadline_seconds = deadline_seconds
+        self._queue_seconds = min(queue_seconds, deadline_seconds)
         self._metrics = metrics
         self._inline_seconds = inline_seconds
         self._tiles = ThreadPoolExecutor(lanes, thread_name_prefix="lane")
@@ -168,9 +221,11 @@ class Engine:
         self._dispatching = False
 
         self._lock = threading.Lock()  # for the three below
-        self._queue: dict[Operation, deque[_Request[Any]]] = {}
+        self._queue: dict[Operation, _Waiting] = {}
         self._running = 0  # lanes at work
         self._rows_waiting = 0
+
+        self._computed: deque[_Computed] = deque()  # by lanes, and not handed back yet
 
     @property
     def waiting(self) -> int:
@@ -223,10 +278,10 @@ class Engine:
         reason = None
         if self._admitted and self._admitted + images > self._max_waiting_images:
             reason = "queue_full"
-        elif self._admitted and wait > self._deadline_seconds:
+        elif self._admitted and wait > self._queue_seconds:
             reason = "predicted_wait"
         if reason is not None:
-            self._metrics.refused.labels(reason).inc()
+            self._metrics.count_refusal(reason)
             raise Overloaded(self._admitted, max(1, math.ceil(wait)))
         self._admitted += images
         self._metrics.queue_images.inc(images)
@@ -242,7 +297,7 @@ class Engine:
         self._admitted -= request.images
         self._metrics.queue_images.dec(request.images)
         if request.future.cancelled():
-            self._metrics.refused.labels("cancelled").inc()
+            self._metrics.count_refusal("cancelled")
 
     def _watch_deadlines(self) -> None:
         """Have a timer for the oldest request, if there is none."""
@@ -258,7 +313,7 @@ class Engine:
         for request in list(self._pending):
             if request.deadline > now:
                 break
-            self._metrics.refused.labels("deadline").inc()
+            self._metrics.count_refusal("deadline")
             wait = max(1, math.ceil(self._predicted_seconds()))
             self._fail(request, DeadlinePassed(self._deadline_seconds, wait))
         self._watch_deadlines()
@@ -272,7 +327,7 @@ class Engine:
 
     def _advance(self, request: _Request[Any], result: Array | None = None) -> None:
         """Go on with a request whose rows have been computed."""
-        if not request.heavy:
+        if not (request.heavy_start if result is None else request.heavy):
             self._take_up(request, *_step(request, result))
             return
         assert self._loop is not None  # noqa: S101  for the type checker: submit has set it
@@ -300,7 +355,7 @@ class Engine:
         if rows is not None:
             request.want(rows)
             with self._lock:
-                self._queue.setdefault(rows.operation, deque()).append(request)
+                self._queue.setdefault(rows.operation, _Waiting()).append(request)
                 self._rows_waiting += rows.count
             self._dispatch_soon()
         elif error is not None:
@@ -318,6 +373,8 @@ class Engine:
 
     def _dispatch(self) -> None:
         self._dispatching = False
+        if self._closed:
+            return
         until = time.perf_counter() + TURN_SECONDS
         # One tile after another, then one picture after another: each finds its code and data in the caches.
         computed = []
@@ -330,7 +387,7 @@ class Engine:
                 self._dispatch_soon()
                 break
         for tile_computed in computed:
-            self._hand_back(*tile_computed)
+            self._hand_back(tile_computed)
         if self._dispatching:
             return
         with self._lock:
@@ -343,9 +400,13 @@ class Engine:
     def _is_brief(self) -> bool:
         """Say whether the next tile had better be computed here."""
         with self._lock:
-            seconds = next(iter(self._queue)).seconds if self._queue else math.inf
+            if not self._queue:
+                return False
+            operation, requests = next(iter(self._queue.items()))
+            if requests.first().heavy:
+                return False
             alone = not self._running and self._rows_waiting <= TILE and self._inline_seconds > 0
-        return seconds <= self._inline_seconds or (alone and seconds <= ALONE_SECONDS)
+        return operation.seconds <= (ALONE_SECONDS if alone else self._inline_seconds)
 
     def _run_lane(self) -> None:
         """Compute tile after tile until there is none."""
@@ -354,7 +415,14 @@ class Engine:
         while (tile := self._pack(from_lane=True)) is not None:
             # Not how long the thread waits for Python's lock: by the clock, an operation that was once
             # computed in a lane, beside a busy event loop, would never be brief again.
-            loop.call_soon_threadsafe(self._hand_back, *self._compute(time.thread_time, *tile))
+            computed = self._compute(time.thread_time, *tile)
+            self._computed.append(computed)
+            # The event loop is woken for requests that have all their rows, now or once other lanes are done:
+            # for each tile of a large picture, waking it takes as long as the tile.
+            if any(part.request.taken == part.request.rows.count for part in computed.parts):
+                loop.call_soon_threadsafe(self._collect)
+        if self._computed:  # of requests whose other rows nobody wants any more
+            loop.call_soon_threadsafe(self._collect)
 
     # 4. A tile: packed, computed, handed back.
 
@@ -376,34 +444,35 @@ class Engine:
                 self._running -= 1
             return None
 
-    def _fill(self, operation: Operation, requests: deque[_Request[Any]], now: float) -> list[_Part]:
-        """Take rows from the front of the round until the tile is full or the next does not fit."""
+    def _fill(self, operation: Operation, waiting: _Waiting, now: float) -> list[_Part]:
+        """Take rows of those who wait until the tile is full or the next does not fit."""
         places = _Line() if operation.uniform else _Places(operation.alike)
         parts: list[_Part] = []
-        for _ in range(len(requests)):
-            request = requests.popleft()
-            if request.future.done() or request.deadline <= now:
-                self._rows_waiting -= request.rows.count - request.taken
-                continue  # of a passed deadline the timer tells the client
-            start = request.taken
-            positions = places.take(start, min(request.rows.count, start - start % TILE + TILE))
-            if not positions:
-                requests.appendleft(request)
-                break
-            request.taken += len(positions)
-            self._rows_waiting -= len(positions)
-            parts.append(_Part(request, start, request.taken, positions))
-            if not request.started:
-                request.started = True
-                self._metrics.observe(self._metrics.queue_seconds, now - request.admitted)
-            if request.taken < request.rows.count:
-                requests.append(request)
+        for requests in waiting.take_turn():
+            unfinished: list[_Request[Any]] = []
+            while requests:
+                request = requests.popleft()
+                if request.future.done() or request.deadline <= now:
+                    self._rows_waiting -= request.rows.count - request.taken
+                    continue  # of a passed deadline the timer tells the client
+                start = request.taken
+                positions = places.take(start, min(request.rows.count, start - start % TILE + TILE))
+                if not positions:
+                    unfinished.append(request)
+                    break
+                request.taken += len(positions)
+                self._rows_waiting -= len(positions)
+                parts.append(_Part(request, start, request.taken, positions))
+                if not request.started:
+                    request.started = True
+                    self._metrics.observe(self._metrics.queue_seconds, now - request.admitted)
+                if request.taken < request.rows.count:
+                    unfinished.append(request)
+            requests.extendleft(reversed(unfinished))
         return parts
 
-    def _compute(
-        self, clock: Callable[[], float], operation: Operation, parts: list[_Part]
-    ) -> tuple[list[_Part], list[Any], float]:
-        """Return for each part its rows, or the error that it met; and the time it took.
+    def _compute(self, clock: Callable[[], float], operation: Operation, parts: list[_Part]) -> _Computed:
+        """Compute one tile.
 
         Args:
             clock: that tells for how long the operation keeps its thread busy.
@@ -420,9 +489,15 @@ class Engine:
         seconds = time.perf_counter() - started
         operation.seconds = _smoothed(operation.seconds, clock() - busy)
         self._metrics.observe(self._metrics.batch_images, sum(len(part.positions) for part in parts))
-        return parts, results, seconds
+        return _Computed(parts, results, seconds)
 
-    def _hand_back(self, parts: list[_Part], results: list[Any], seconds: float) -> None:
+    def _collect(self) -> None:
+        """Hand back what lanes have computed."""
+        while self._computed:
+            self._hand_back(self._computed.popleft())
+
+    def _hand_back(self, computed: _Computed) -> None:
+        parts, results, seconds = computed
         images = sum(len(part.positions) for part in parts)
         self._seconds_per_image = _smoothed(self._seconds_per_image, seconds / images)
         for part, result in zip(parts, results, strict=True):

@@ -237,7 +237,7 @@ def reconstruct(
         originals = np.stack([found.pixels for found in read])
         return (yield from _reconstructions(model, originals, columns, look, notes))
 
-    return Work(steps, 2 * len(files), heavy=True)
+    return Work(steps, 2 * len(files), heavy=True, heavy_start=True)
 
 
 def reconstruct_examples(model: Model, limits: Settings, look: Look) -> Work[Picture]:
@@ -262,7 +262,7 @@ def reconstruct_examples(model: Model, limits: Settings, look: Look) -> Work[Pic
         images = [grids.decode_png(str(version.folder / path)) for path in examples]
         return (yield from _reconstructions(model, np.stack(images), columns, look, ()))
 
-    return Work(steps, 2 * len(examples), heavy=True)
+    return Work(steps, 2 * len(examples), heavy=True, heavy_start=True)
 
 
 def _reconstructions(

@@ -2,13 +2,13 @@
 
 import functools
 import gc
+import json
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.routing import Match
@@ -18,7 +18,7 @@ from app.deps import to_invalid_parameter
 from app.engine import Engine
 from app.errors import AddressNotFound, MethodNotAllowed, VitrineError, echo, problem
 from app.metrics import Metrics
-from app.middleware import App, Envelope, Receive, Scope, Send
+from app.middleware import App, Envelope, RawHeaders, Receive, Scope, Send, send_answer
 from app.models import Models
 from app.routes import pages, pictures, status
 from app.routes.express import Express
@@ -70,7 +70,11 @@ def create_app(settings: Settings | None = None, open_runtime: OpenRuntime | Non
         models.open_default(settings.default_model)
         app.state.models = models
         app.state.engine = Engine(
-            settings.lanes, settings.max_waiting_images, settings.deadline_seconds, app.state.metrics
+            settings.lanes,
+            settings.max_waiting_images,
+            settings.deadline_seconds,
+            app.state.metrics,
+            queue_seconds=settings.queue_seconds,
         )
         if warning := settings.too_many_threads():
             log.warning(warning)
@@ -125,19 +129,27 @@ def _expected(settings: Settings, models: Models) -> str:
     return f"; {expectation}"
 
 
-def answer_problem(request: Request, error: Exception) -> Response:
-    """Answer one of our own errors as ``application/problem+json``."""
-    assert isinstance(error, VitrineError)  # noqa: S101  what the handler is registered for
-    request_id = request.state.request_id
+_as_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
+def describe_problem(scope: Scope, error: VitrineError) -> tuple[RawHeaders, bytes]:
+    """Return headers and body of the answer to one of our own errors, ``application/problem+json``."""
+    request_id = scope["state"]["request_id"]
     if error.status >= 500 and error.status != 503:
         log.error("request %s: %s", request_id, error.detail, exc_info=error)
-    request.app.state.metrics.problems.labels(error.kind).inc()
-    return JSONResponse(
-        problem(error, echo(request.scope["path"]), request_id),
-        error.status,
-        {"Cache-Control": "no-store"} | error.headers,
-        media_type="application/problem+json",
-    )
+    scope["app"].state.metrics.count_problem(error.kind)
+    headers = [(b"cache-control", b"no-store"), (b"content-type", b"application/problem+json")]
+    headers += [(name.lower().encode(), text.encode("latin-1")) for name, text in error.headers.items()]
+    return headers, _as_json(problem(error, echo(scope["path"]), request_id)).encode()
+
+
+def answer_problem(request: Request, error: Exception) -> Response:
+    """Answer one of our own errors."""
+    assert isinstance(error, VitrineError)  # noqa: S101  what the handler is registered for
+    headers, body = describe_problem(request.scope, error)
+    response = Response(body, error.status)
+    response.raw_headers += headers
+    return response
 
 
 def answer_invalid_parameter(request: Request, error: Exception) -> Response:
@@ -165,8 +177,12 @@ def answer_nobody(request: Request, error: Exception) -> Response:  # noqa: ARG0
 
 def answer_failure(scope: Scope, error: Exception) -> App:
     """Answer what the framework's handlers answer: one of our own errors, or a client who has left."""
-    answer = answer_problem if isinstance(error, VitrineError) else answer_nobody
-    return answer(Request(scope), error)
+    if not isinstance(error, VitrineError):
+        return answer_nobody(Request(scope), error)
+    status = error.status
+    headers, body = describe_problem(scope, error)
+    # By hand, without a response of the framework's: of refusals there may be many more than of pictures.
+    return lambda scope, receive, send: send_answer(send, status, headers, body)  # noqa: ARG005
 
 
 def answer_unforeseen(scope: Scope, error: Exception) -> App:

@@ -26,6 +26,7 @@ class Metrics:
     def __init__(self) -> None:
         self._kept: deque[tuple[Histogram, float]] = deque()
         self._requests: dict[tuple[str, str, int], Histogram] = {}
+        self._counters: dict[tuple[Counter, str], Counter] = {}
         # The library decides when it is imported, by the folder that the environment names.
         self._shared = values.ValueClass is not values.MutexValue
         self._registry = CollectorRegistry()
@@ -54,13 +55,13 @@ class Metrics:
             buckets=BATCH_IMAGES,
             registry=self._registry,
         )
-        self.refused = Counter(
+        self._refused = Counter(
             "vitrine_refused_total",
             "Requests refused or given up: queue_full, predicted_wait, deadline, cancelled.",
             ("reason",),
             registry=self._registry,
         )
-        self.problems = Counter(
+        self._problems = Counter(
             "vitrine_problems_total", "Requests answered with a problem.", ("kind",), registry=self._registry
         )
 
@@ -87,6 +88,20 @@ class Metrics:
         if histogram is None:
             histogram = self._requests[labels] = self.request_seconds.labels(method, route, str(status))
         self.observe(histogram, seconds)
+
+    def count_refusal(self, reason: str) -> None:
+        """Count a request that the engine refuses or gives up."""
+        self._count(self._refused, reason)
+
+    def count_problem(self, kind: str) -> None:
+        """Count a request that is answered with a problem."""
+        self._count(self._problems, kind)
+
+    def _count(self, counter: Counter, label: str) -> None:
+        labelled = self._counters.get((counter, label))
+        if labelled is None:  # the library's own way from a label to its counter is long
+            labelled = self._counters[counter, label] = counter.labels(label)
+        labelled.inc()
 
     def _count_kept(self) -> None:
         kept = self._kept

@@ -13,6 +13,7 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
+RawHeaders = list[tuple[bytes, bytes]]  # names in lower case
 
 # Ids tell requests apart and keep no secret: asking the system for each would take longer than parsing it.
 _ids = random.Random()  # noqa: S311
@@ -29,6 +30,13 @@ SECURITY_HEADERS = [
     (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-opener-policy", b"same-origin"),
 ]
+
+
+async def send_answer(send: Send, status: int, headers: RawHeaders, body: bytes) -> None:
+    """Send a whole answer; its length is added to the headers."""
+    headers = [*headers, (b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
 
 
 class Envelope:

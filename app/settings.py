@@ -49,6 +49,12 @@ class Settings(BaseSettings):
     max_waiting_images: int = Field(
         8192, ge=1, description="Images that may wait in one process; beyond it 503 with Retry-After."
     )
+    queue_seconds: float = Field(
+        1.5,
+        gt=0,
+        description="Seconds that a request may wait for its turn, by the measured rate; beyond it 503 with "
+        "Retry-After.",
+    )
     deadline_seconds: float = Field(
         10, gt=0, description="Seconds that a request may wait and be computed; beyond it 504."
     )

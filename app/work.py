@@ -159,12 +159,14 @@ class Work(Generic[T]):
     Args:
         steps: starts the generator that yields Rows, is sent their results and returns the answer.
         images: what it costs, in images computed.
-        heavy: whether its own steps, between the rows, take so long that they need a thread.
+        heavy: whether its own steps, behind the rows, take so long that they need a thread.
+        heavy_start: the same of its first step, before it wants any rows.
     """
 
     steps: Callable[[], Steps[T]]
     images: int
     heavy: bool = False
+    heavy_start: bool = False
 
     def __call__(self) -> T:
         """Do all of it here and now, alone."""

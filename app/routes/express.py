@@ -17,7 +17,7 @@ from starlette.requests import ClientDisconnect
 
 from app import deps
 from app.errors import VitrineError
-from app.middleware import App, Receive, Scope, Send
+from app.middleware import App, Receive, Scope, Send, send_answer
 from app.models import Model
 from app.routes.pictures import Asked, prepare_samples, prepare_walk
 from app.settings import Settings
@@ -111,9 +111,8 @@ class Express:
             await self._answer_failure(scope, error)(scope, receive, send)
             return
         headers = asked.headers_of(picture)
-        headers += [(b"content-length", b"%d" % len(picture.png)), (b"content-type", b"image/png")]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": picture.png})
+        headers.append((b"content-type", b"image/png"))
+        await send_answer(send, 200, headers, picture.png)
 
 
 def read(path: str, query_string: bytes) -> Request | None:

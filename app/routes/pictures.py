@@ -12,6 +12,7 @@ from app import deps, explore
 from app.deps import EngineDep, FinderDep, SettingsDep
 from app.errors import UnsupportedFormat
 from app.explore import Picture
+from app.middleware import RawHeaders
 from app.models import Model
 from app.settings import Settings
 from app.work import Work
@@ -52,9 +53,6 @@ UPLOAD_BODY = {
         },
     }
 }
-
-
-RawHeaders = list[tuple[bytes, bytes]]
 
 
 @dataclasses.dataclass(frozen=True)
