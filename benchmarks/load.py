@@ -38,17 +38,17 @@ def require_wrk() -> None:
         sys.exit("wrk is not installed: apt-get install wrk")
 
 
-def command(server: Server, connections: int, seconds: float, n: int) -> list[str]:
+def command(server: Server, connections: int, seconds: float, n: int, render: str | None = None) -> list[str]:
     """Return the words that load `server`, asking for pictures of `n` images."""
-    url = f"http://{HOST}:{server.port}{server.target(n)}"
+    url = f"http://{HOST}:{server.port}{server.target(n, render=render)}"
     words = ["wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", "-s", str(REPORT), url]
     body = server.body(n)
     return [*words, "--", server.program.method, *([] if body is None else [body])]
 
 
-def wrk(server: Server, connections: int, seconds: float, n: int = 21) -> Load:
+def wrk(server: Server, connections: int, seconds: float, n: int = 21, render: str | None = None) -> Load:
     """Load a server for so many whole seconds, and return what wrk says."""
-    words = command(server, connections, seconds, n)
+    words = command(server, connections, seconds, n, render)
     done = subprocess.run(words, capture_output=True, text=True, check=True, timeout=seconds + 60)
     return parsed(done.stdout)
 

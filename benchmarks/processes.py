@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import urlencode
 
 PROJECT = Path(__file__).resolve().parent.parent
 HOST = "127.0.0.1"
@@ -60,11 +61,12 @@ class Server:
         self.started = time.perf_counter()
         self.first_picture_seconds = 0.0
 
-    def target(self, n: int = 21, seed: int | None = None) -> str:
-        """Return path and query of a picture of `n` images."""
+    def target(self, n: int = 21, seed: int | None = None, render: str | None = None) -> str:
+        """Return path and query of a picture of `n` images; `render` is a word of Vitrine's alone."""
         if self.program.method == "POST":
             return self.program.path
-        return f"{self.program.path}?n={n}" + ("" if seed is None else f"&seed={seed}")
+        wanted = {"n": n, "seed": seed, "render": render}
+        return f"{self.program.path}?{urlencode({k: v for k, v in wanted.items() if v is not None})}"
 
     def body(self, n: int = 21, seed: int | None = None) -> str | None:
         """Return what a POST for such a picture carries."""

@@ -2,11 +2,13 @@
 
     .venv/bin/python -m benchmarks.serving                   everything; an hour and more; needs wrk
     .venv/bin/python -m benchmarks.serving --rounds 1 --seconds 2 --servers vitrine naive --only throughput
+    .venv/bin/python -m benchmarks.serving --servers vitrine --only models    every model beside its bare loop
 
 `make benchmark-peers` installs the others. In every round each server is started afresh, alone:
 the time to its first picture is taken, its memory, then requests a second at each number of connections, and
 its memory again. The order turns round from one round to the next, so that a noisy moment of the machine
-meets all of them; medians over the rounds are reported. Only ratios travel between machines.
+meets all of them; medians over the rounds are reported. Only ratios travel between machines. What a picture
+costs differs from model to model, so each is also set against its own bare loop, the two taking turns.
 """
 
 import argparse
@@ -19,6 +21,7 @@ import re
 import statistics
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -27,19 +30,22 @@ import numpy as np
 import uvloop
 from PIL import Image
 
+from app import store
+from app.settings import Settings
 from benchmarks import client, processes
 from benchmarks.load import command, require_wrk, wrk
 from benchmarks.processes import PROGRAMS, PROJECT, Program, Server
 
 SERVERS = ("vitrine", "vitrine-tensorflow", "naive", "litserve", "bentoml", "ray-serve")
 CONNECTIONS = (1, 16, 64, 256)
-SECTIONS = ("startup", "memory", "throughput", "alone", "livez", "bare")
+SECTIONS = ("startup", "memory", "throughput", "alone", "livez", "models", "bare")
 IMAGES = 21
 SEED = 5  # of the picture that all draw for comparison
 COUNTS = (1, 21, 100, 400)
 ALONE_CONNECTIONS = 16  # of 400 images each, these all find room in the queue
 RUNTIMES = ("litert", "tensorflow")
 WORKERS = (1, 2)
+RENDERS = ("mean", "draw")
 WARM_SECONDS = 3
 LIVEZ_CONNECTIONS = 64
 
@@ -74,6 +80,8 @@ def main() -> None:
                 rows += alone(runtime, workers, number, arguments)
         if "livez" in arguments.only:
             rows += livez(number, arguments)
+        if "models" in arguments.only:
+            rows += models(number, arguments)
     if "bare" in arguments.only:
         rows += bare(arguments)
     report = {"protocol": protocol(arguments), "machine": machine(), "rows": rows}
@@ -172,26 +180,61 @@ def livez(number: int, arguments: argparse.Namespace) -> list[Row]:
 
 
 def bare(arguments: argparse.Namespace) -> list[Row]:
-    """Run the loop without a service, in a process of its own, as often as there are rounds."""
+    """Run the loop without a service as often as there are rounds."""
+    counts = sorted({IMAGES, *arguments.counts})
+    return [
+        {"kind": "bare", "round": number} | found
+        for runtime in RUNTIMES
+        for number in range(arguments.rounds)
+        for found in loop(runtime, processes.MODEL, ["mean"], counts, arguments.seconds)
+    ]
+
+
+def loop(
+    runtime: str, model: str, renders: Iterable[str], counts: Iterable[int], seconds: float
+) -> list[Row]:
+    """Run the loop without a service in a process of its own, and return what it found."""
+    words = [sys.executable, "-m", "benchmarks.bare", "--json", "--runtime", runtime, "--models", model]
+    words += ["--renders", *renders, "--counts", *map(str, counts), "--seconds", str(seconds)]
+    done = subprocess.run(words, cwd=PROJECT, capture_output=True, text=True, check=True)
+    found: list[Row] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def models(number: int, arguments: argparse.Namespace) -> list[Row]:
+    """Measure every model of the store served and in its loop, one right after the other."""
     rows = []
-    for runtime in RUNTIMES:
-        words = [
-            sys.executable,
-            "-m",
-            "benchmarks.bare",
-            "--json",
-            "--runtime",
-            runtime,
-            "--models",
-            "fashion-dense",
-        ]
-        words += ["--renders", "mean", "--seconds", str(arguments.seconds), "--counts"]
-        words += sorted(map(str, {IMAGES, *arguments.counts}))
-        for number in range(arguments.rounds):
-            done = subprocess.run(words, cwd=PROJECT, capture_output=True, text=True, check=True)
-            found = json.loads(done.stdout.splitlines()[-1])
-            rows += [{"kind": "bare", "round": number} | one for one in found]
+    found = store.scan(Settings().model_store)
+    for name in turned(found.versions, number):
+        for measure in turned((served, looped), number):
+            rows += measure(found.find(name).reference, number, arguments)
+    log(f"round {number + 1} of {arguments.rounds}: models")
     return rows
+
+
+def served(model: str, number: int, arguments: argparse.Namespace) -> list[Row]:
+    """Load Vitrine with one model by LiteRT, in one worker, one lane and one thread.
+
+    Beside its lane it has an event loop, so the cores that it kept busy are noted with its rate.
+    """
+    rows = []
+    one = {"VITRINE_WORKERS": "1", "VITRINE_LANES": "1", "VITRINE_INFERENCE_THREADS": "1"}
+    program = processes.vitrine(VITRINE_RUNTIME="litert", VITRINE_DEFAULT_MODEL=model, **one)
+    with processes.running(program) as server:
+        for render in RENDERS:
+            warm(server, render)
+            used, started = server.processor_seconds(), time.perf_counter()
+            found = wrk(server, ALONE_CONNECTIONS, arguments.seconds, IMAGES, render)
+            cores = (server.processor_seconds() - used) / (time.perf_counter() - started)
+            row = {"kind": "models", "model": model, "render": render, "n": IMAGES, "round": number}
+            rows.append(row | {"cores": cores} | found._asdict())
+    return rows
+
+
+def looped(model: str, number: int, arguments: argparse.Namespace) -> list[Row]:
+    """Run one model's loop for the pictures that it is served for."""
+    found = loop("litert", model, RENDERS, [IMAGES], arguments.seconds)
+    return [{"kind": "models-bare", "round": number} | one for one in found]
 
 
 def vitrine(runtime: str, workers: int) -> Program:
@@ -199,9 +242,9 @@ def vitrine(runtime: str, workers: int) -> Program:
     return processes.vitrine(VITRINE_RUNTIME=runtime, VITRINE_WORKERS=str(workers))
 
 
-def warm(server: Server) -> None:
+def warm(server: Server, render: str | None = None) -> None:
     """Load a server before it is measured: what adapts, adapts; what is loaded late, is loaded."""
-    wrk(server, 16, WARM_SECONDS, IMAGES)
+    wrk(server, 16, WARM_SECONDS, IMAGES, render)
 
 
 def median(rows: list[Row], value: str, **chosen: Any) -> float:
@@ -222,6 +265,7 @@ def tables(rows: list[Row]) -> list[str]:
         "startup": resources_table,
         "alone": alone_table,
         "livez": livez_table,
+        "models": models_table,
     }
     kinds = {row["kind"] for row in rows}
     return [markdown(make(rows)) for kind, make in makers.items() if kind in kinds]
@@ -327,6 +371,42 @@ def livez_table(rows: list[Row]) -> list[list[str]]:
     return lines
 
 
+def models_table(rows: list[Row]) -> list[list[str]]:
+    """Every model of the store, beside its own loop without a service."""
+    header = [
+        "model",
+        "render",
+        "requests/s",
+        "images/s",
+        "bare pictures/s",
+        "of bare loop",
+        "p50, ms",
+        "p99, ms",
+        "failed",
+    ]
+    lines = [header]
+    for model in values(rows, "models", "model"):
+        for render in RENDERS:
+            at = {"kind": "models", "model": model, "render": render}
+            found = [row for row in rows if row.items() >= at.items()]
+            rate = median(found, "rate")
+            bound = median(rows, "pictures_per_second", kind="models-bare", model=model, render=render)
+            lines.append(
+                [
+                    model,
+                    render,
+                    f"{rate:.1f}",
+                    f"{IMAGES * rate:.0f}",
+                    f"{bound:.1f}",
+                    f"{rate / bound:.2f}",
+                    f"{median(found, 'p50_ms'):.2f}",
+                    f"{median(found, 'p99_ms'):.2f}",
+                    str(sum(row["refused"] + row["broken"] for row in found)),
+                ]
+            )
+    return lines
+
+
 def markdown(lines: list[list[str]]) -> str:
     """Return a table; a header and rows; what was not measured is a dash."""
     cells = [["-" if cell == "nan" else cell for cell in line] for line in lines]
@@ -371,6 +451,7 @@ def protocol(arguments: argparse.Namespace) -> Row:
         "alone_connections": ALONE_CONNECTIONS,
         "load": "wrk, one thread, closed loop, keep-alive, on the servers' own machine",
         "server": "one at a time, started for every round, one worker but where another number stands",
+        "models": "by LiteRT, one lane of one thread; the bare loop right before the server or after",
     }
 
 

@@ -1,11 +1,18 @@
 import pytest
 
-from benchmarks.load import parsed
+from benchmarks.load import command, parsed
+from benchmarks.processes import Program, Server
 
 OUTPUT = """Running 2s test @ http://127.0.0.1:1/samples
   2 threads and 4 connections
 {"requests": 1000, "seconds": 2.000000, "refused": 100, "broken": 3, "p50_ms": 2.5, "p99_ms": 7.25, "max_ms": 9.0}
 """
+
+
+def test_wrk_asks_for_the_render_that_is_wanted_and_for_none_unless_told():
+    server = Server(None, Program([]), 80, None)
+    assert "http://127.0.0.1:80/samples?n=21&render=draw" in command(server, 16, 4, 21, "draw")
+    assert "http://127.0.0.1:80/samples?n=21" in command(server, 16, 4, 21)
 
 
 def test_the_rate_counts_only_answers_that_are_not_refusals():

@@ -61,6 +61,8 @@ def test_post_carries_in_its_body_what_get_has_in_its_address():
     by_post = processes.Server(None, Program([], method="POST"), 1, None)
     assert (by_get.target(5, seed=3), by_get.body(5, seed=3)) == ("/samples?n=5&seed=3", None)
     assert (by_post.target(5, seed=3), by_post.body(5, seed=3)) == ("/samples", '{"n": 5, "seed": 3}')
+    assert by_get.target() == "/samples?n=21"
+    assert by_get.target(5, render="draw") == "/samples?n=5&render=draw"
 
 
 def test_every_peer_has_its_program_and_its_pinned_requirements_with_hashes():
