@@ -29,7 +29,16 @@ def test_the_table_has_medians_and_their_ratios():
 def models_rows():
     measured = [("mean", 60.0), ("mean", 100.0), ("mean", 80.0), ("draw", 45.0)]
     served = [
-        {"kind": "models", "model": "fashion@2", "render": render, "n": 21, "round": 0, "rate": rate, **LOAD}
+        {
+            "kind": "models",
+            "model": "fashion@2",
+            "render": render,
+            "n": 21,
+            "round": 0,
+            "cores": 1.2,
+            "rate": rate,
+        }
+        | LOAD
         for render, rate in measured
     ]
     served[0]["refused"], served[1]["broken"] = 2, 1
@@ -44,8 +53,8 @@ def test_every_model_is_set_against_its_own_loop_of_the_same_render():
     (table,) = serving.tables(models_rows())
     lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()[2:]]
     assert lines == [
-        ["fashion@2", "mean", "80.0", "1680", "100.0", "0.80", "2.00", "5.00", "3"],
-        ["fashion@2", "draw", "45.0", "945", "50.0", "0.90", "2.00", "5.00", "0"],
+        ["fashion@2", "mean", "80.0", "1680", "100.0", "0.80", "1.20", "2.00", "5.00", "3"],
+        ["fashion@2", "draw", "45.0", "945", "50.0", "0.90", "1.20", "2.00", "5.00", "0"],
     ]
 
 
