@@ -439,7 +439,7 @@ def plot(rows: list[Row], path: Path) -> None:
         axis.grid(alpha=0.3)
     axes[0].set_ylim(bottom=0)
     axes[1].set_yscale("log")
-    axes[0].legend()
+    axes[1].legend(loc="upper left")
     figure.savefig(path, dpi=120, metadata={"Software": None})
 
 
