@@ -35,7 +35,8 @@ def test_a_seeded_address_gives_the_same_bytes_from_two_workers_after_a_restart_
     with serving(tmp_path, workers=2, VITRINE_RUNTIME=runtime) as server:
         for _ in range(100):  # a connection each, so that both workers are asked
             bodies.add(httpx.get(server.url + SEEDED).content)
-    with serving(tmp_path, VITRINE_RUNTIME=runtime) as server:
+    # However slow the machine, all are to wait for their turn: it is bytes that are asked for here.
+    with serving(tmp_path, VITRINE_RUNTIME=runtime, VITRINE_QUEUE_SECONDS="10") as server:
         stop = threading.Event()
         statuses = []
 
@@ -116,9 +117,10 @@ def test_a_stopped_server_finishes_what_it_has_begun_and_leaves_quickly(tmp_path
     with serving(tmp_path) as server, httpx.Client() as client:
         answers = []
         ask = f"{server.url}/samples?n=400&zoom=7"
-        started = time.monotonic()
-        assert client.get(ask).status_code == 200
-        usual = time.monotonic() - started
+        for _ in range(2):  # the first takes longer than usual
+            started = time.monotonic()
+            assert client.get(ask).status_code == 200
+            usual = time.monotonic() - started
         asking = threading.Thread(target=lambda: answers.append(client.get(ask, timeout=30)))
         asking.start()
         asking.join(usual / 3)  # on its way, and not answered yet
