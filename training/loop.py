@@ -82,9 +82,10 @@ def train(
         _steps(vae, on_device, order_of(seed, epoch, len(images), batch_size), tail, calls)
         logs = {name: float(value) for name, value in vae.get_metrics_result().items()}
         if not vae.stop_training:
-            size = min(batch_size, len(validation))
-            found = vae.evaluate(validation, batch_size=size, verbose=0, callbacks=calls, return_dict=True)
-            logs |= {f"val_{name}": float(value) for name, value in found.items()}
+            calls.on_test_begin()  # where averages of weights take their places
+            found = vae.validate(validation, min(batch_size, len(validation)))
+            calls.on_test_end(found)
+            logs |= {f"val_{name}": value for name, value in found.items()}
         calls.on_epoch_end(epoch, logs)
         if vae.stop_training:
             break
@@ -105,7 +106,7 @@ def _steps(
         calls.on_train_batch_begin(done)
         began = time.perf_counter()
         taken = min(at_once, len(order) - done)
-        vae.train_steps(images, tf.constant(order[done : done + taken]), tail)
+        vae.train_steps(images, order[done : done + taken], tail)
         loss = float(vae.get_metrics_result()["loss"])
         done += taken
         a_step = (time.perf_counter() - began) / taken

@@ -4,10 +4,15 @@ import math
 from typing import Any
 
 import keras
+import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from training import likelihoods, networks, objectives
 from training.config import Config
+
+STEPS_A_CALL = 256  # at most
+VALIDATED_AT_ONCE = 1000  # images, at most
 
 Tensor = Any  # tf.Tensor; TensorFlow publishes no types
 
@@ -23,10 +28,24 @@ class Sampling(keras.layers.Layer):  # type: ignore[misc]  # Keras publishes no 
         super().__init__(**kwargs)
         self.seed_generator = keras.random.SeedGenerator()
 
-    def call(self, z_mean: Tensor, z_log_var: Tensor, k: int = 1) -> Tensor:
-        """Return z, (B, D), or (k, B, D) for k draws of each, k above one; a new draw at every call."""
+    def call(self, z_mean: Tensor, z_log_var: Tensor, k: int = 1, step: Tensor | None = None) -> Tensor:
+        """Return z, (B, D), or (k, B, D) for k draws of each, k above one.
+
+        Args:
+            z_mean: (B, D).
+            z_log_var: (B, D).
+            k: draws of each.
+            step: whose draw it is, a pure function of the layer's seed and the step; None: a new draw
+                at every call.
+        """
         shape = keras.ops.shape(z_mean)
-        epsilon = keras.random.normal(shape if k == 1 else (k, *shape), seed=self.seed_generator)
+        shape = shape if k == 1 else (k, *shape)
+        if step is None:
+            epsilon = keras.random.normal(shape, seed=self.seed_generator)
+        else:
+            seed = self.seed_generator.state.value[0]
+            pair = tf.stack([seed, tf.cast(step, seed.dtype)])
+            epsilon = tf.random.stateless_normal(shape, pair, alg="philox")
         return z_mean + keras.ops.exp(z_log_var / 2) * epsilon
 
 
@@ -143,18 +162,22 @@ class VariationalAutoencoder(keras.Model):  # type: ignore[misc]  # Keras publis
         self.mean_weight = config.mean_weight
         self.kl_warmup_steps = 0
         # Some thirty passes over memory become one: what follows the networks, and the gradients, costs as
-        # much as they do if it is not compiled. The networks themselves gain nothing by XLA.
+        # much as they do if it is not compiled. Convolutions themselves lose by XLA. Products of small
+        # matrices do not, and between them a step spends as much time on starting operations as on computing:
+        # then many steps are one program.
+        self.compiles_steps = config.network == "dense" and config.precision == "float32"
         self._compiled_objective = tf.function(self._objective, jit_compile=True)
         self._compiled_update = tf.function(self._update, jit_compile=True)
         self.reconstruction_tracker = keras.metrics.Mean("reconstruction")
         self.kl_tracker = keras.metrics.Mean("kl")
 
-    def call(self, images: Tensor, k: int | None = None) -> dict[str, Tensor]:
+    def call(self, images: Tensor, k: int | None = None, step: Tensor | None = None) -> dict[str, Tensor]:
         """Encode, draw from q(z given x), decode.
 
         Args:
             images: (B, *image_shape).
             k: draws for each image; None: as many as the objective takes, a tail aside.
+            step: whose draws they are; see ``Sampling``.
 
         Returns:
             ``z_mean`` and ``z_log_var``, (B, D); ``z``, (B, D), and ``decoded``, (B, H, W, P), the decoder's
@@ -162,7 +185,7 @@ class VariationalAutoencoder(keras.Model):  # type: ignore[misc]  # Keras publis
             also ``log_prior``, (B,), log p(z).
         """
         z_mean, z_log_var = self.encoder(images)
-        z = self.sampling(z_mean, z_log_var, k=self.k if k is None else k)
+        z = self.sampling(z_mean, z_log_var, k=self.k if k is None else k, step=step)
         decoded = self.decoder(keras.ops.reshape(z, (-1, z.shape[-1])))
         if len(z.shape) == 3:
             batch = keras.ops.shape(z)[1]
@@ -193,13 +216,19 @@ class VariationalAutoencoder(keras.Model):  # type: ignore[misc]  # Keras publis
     def train_step(self, data: Any) -> dict[str, Tensor]:
         """Take one step of the objective, a tail aside."""
         images, _, _ = keras.utils.unpack_x_y_sample_weight(data)
-        return self._step(images, self.objective, self.k)
+        step = self._compiled_step if self.compiles_steps else self._step
+        return step(images, self.objective, self.k)  # type: ignore[no-any-return]
+
+    @tf.function(jit_compile=True)  # type: ignore[untyped-decorator]
+    def _compiled_step(self, images: Tensor, name: str, k: int) -> dict[str, Tensor]:
+        return self._step(images, name, k)
 
     def _step(self, images: Tensor, name: str, k: int) -> dict[str, Tensor]:
         """Take one step; with the doubly reparameterised gradients where they are asked for."""
         with tf.GradientTape(persistent=name == "dreg") as tape:
-            outputs = self(images, k=k, training=True)
-            beta = self.kl_weight(self.optimizer.iterations.value)
+            taken = self.optimizer.iterations.value
+            outputs = self(images, k=k, step=taken if self.compiles_steps else None, training=True)
+            beta = self.kl_weight(taken)
             objective, weights = self._compiled_objective(images, outputs, beta, True, name)
         if name == "dreg":
             decoder, encoder = self.decoder.trainable_variables, self.encoder.trainable_variables
@@ -219,18 +248,64 @@ class VariationalAutoencoder(keras.Model):  # type: ignore[misc]  # Keras publis
         )
         return self.get_metrics_result()  # type: ignore[no-any-return]
 
-    @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
-    def train_steps(self, images: Tensor, order: Tensor, tail: bool = False) -> None:
-        """Take one step for each row of `order`, all in one call: calls can cost as much as steps.
+    def train_steps(self, images: Tensor, order: npt.NDArray[np.int32], tail: bool = False) -> None:
+        """Take one step for each row of `order`, many in one call: calls can cost as much as steps.
 
         Args:
             images: the training split.
-            order: (steps, B) int32, which images each step takes.
+            order: (steps, B), which images each step takes.
             tail: steps of the tail's objective, with its draws; the optimizer goes on as it is.
         """
+        take = self._take_compiled_steps if self.compiles_steps else self._take_steps
+        for first in range(0, len(order), STEPS_A_CALL):
+            part = order[first : first + STEPS_A_CALL]
+            # One shape for any number of steps: compiling takes seconds.
+            padded = np.zeros((STEPS_A_CALL, order.shape[1]), np.int32)
+            padded[: len(part)] = part
+            take(images, tf.constant(padded), tf.constant(len(part)), tail)
+
+    @tf.function(jit_compile=True)  # type: ignore[untyped-decorator]
+    def _take_compiled_steps(self, images: Tensor, order: Tensor, steps: Tensor, tail: bool) -> None:
+        self._take(images, order, steps, tail)
+
+    @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
+    def _take_steps(self, images: Tensor, order: Tensor, steps: Tensor, tail: bool) -> None:
+        self._take(images, order, steps, tail)
+
+    def _take(self, images: Tensor, order: Tensor, steps: Tensor, tail: bool) -> None:
         name, k = (self.tail_objective, self.tail_k) if tail else (self.objective, self.k)
-        for step in tf.range(tf.shape(order)[0]):
+        step = tf.constant(0)
+        while step < steps:  # of tf.range XLA would compile another program for every number of steps
             self._step(tf.gather(images, order[step]), name, k)
+            step += 1
+
+    def validate(self, images: npt.NDArray[np.float32], batch_size: int) -> dict[str, float]:
+        """Return ``loss``, ``reconstruction`` and ``kl`` of `images`, (N, *image_shape); see ``compute_loss``.
+
+        Args:
+            images: of the validation split.
+            batch_size: of what is not compiled as a whole, which is small enough to be taken by the thousand.
+        """
+        if not self.compiles_steps:
+            found = self.evaluate(images, batch_size=batch_size, verbose=0, return_dict=True)
+            return {name: float(value) for name, value in found.items()}
+        self.reset_metrics()
+        size = min(VALIDATED_AT_ONCE, len(images))
+        whole = len(images) - len(images) % size
+        self._validate(images[:whole].reshape(-1, size, *images.shape[1:]), tf.constant(0))
+        if whole < len(images):
+            self._validate(images[None, whole:], tf.constant(whole // size))
+        return {name: float(value) for name, value in self.get_metrics_result().items()}
+
+    @tf.function(jit_compile=True)  # type: ignore[untyped-decorator]
+    def _validate(self, batches: Tensor, first: Tensor) -> None:
+        number = tf.constant(0)
+        while number < tf.shape(batches)[0]:
+            images = batches[number]
+            # Draws that no step of training has, and the same after every epoch.
+            loss = self.compute_loss(images, None, self(images, step=-1 - first - number))
+            self._loss_tracker.update_state(loss, sample_weight=keras.ops.shape(images)[0])
+            number += 1
 
     def _objective(
         self, images: Tensor, outputs: dict[str, Tensor], beta: Tensor, training: bool, name: str
