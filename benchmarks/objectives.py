@@ -107,7 +107,7 @@ def turns(config: Config, num_images: int) -> Iterator[Any]:
     for epoch in range(2**31):
         order = loop.order_of(config.seed, epoch, num_images, config.batch_size)
         for first in range(0, len(order) - STEPS_A_TURN + 1, STEPS_A_TURN):
-            yield tf.constant(order[first : first + STEPS_A_TURN])
+            yield order[first : first + STEPS_A_TURN]
 
 
 if __name__ == "__main__":

@@ -210,7 +210,7 @@ def run_steps(rounds: int) -> dict[str, list[float]]:
     vae = compiled(config, dataset)
     vae.optimizer.build(vae.trainable_variables)
     images = tf.constant(dataset.train)
-    order = tf.constant(loop.order_of(config.seed, 0, len(dataset.train), config.batch_size)[:STEPS_A_ROUND])
+    order = loop.order_of(config.seed, 0, len(dataset.train), config.batch_size)[:STEPS_A_ROUND]
 
     @tf.function
     def network(batch: Any) -> Any:

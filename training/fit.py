@@ -33,7 +33,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from training import checkpoints, data, loop
+from training import checkpoints, data, loop, optimizers
 from training.config import Config, from_dict
 from training.errors import ConfigError, RunError
 from training.events import Events
@@ -377,7 +377,7 @@ def _optimizer(config: Config, num_images: int) -> keras.optimizers.Optimizer:
         rate = keras.optimizers.schedules.CosineDecay(
             0.01 * rate, steps - rising, alpha=0.01, warmup_target=rate, warmup_steps=rising
         )
-    kinds = {"adam": keras.optimizers.Adam, "nadam": keras.optimizers.Nadam}
+    kinds = {"adam": keras.optimizers.Adam, "nadam": optimizers.Nadam}
     averaged = {"use_ema": True, "ema_momentum": config.ema_momentum} if config.ema_momentum else {}
     return kinds[config.optimizer](rate, **averaged)
 
