@@ -58,20 +58,20 @@ class Likelihood(_Part):
 class Prior(_Part):
     """The distribution that codes are drawn from.
 
-    ``gaussian_mixture`` has its arrays in the file `path`; `classes` names the classes that its components
-    belong to, if they belong to any.
+    All but ``standard_normal`` have their arrays in the file `path`; `classes` names the classes that the
+    components of their mixture belong to, if they belong to any.
     """
 
-    name: Literal["standard_normal", "gaussian_mixture"]
+    name: Literal["standard_normal", "gaussian_mixture", "normalizing_flow"]
     path: str | None = None
     classes: tuple[str, ...] = ()
 
     @model_validator(mode="after")
     def _has_its_file(self) -> "Prior":
-        if (self.path is not None) != (self.name == "gaussian_mixture"):
-            raise ValueError("path: expected for gaussian_mixture and for nothing else")
+        if (self.path is None) != (self.name == "standard_normal"):
+            raise ValueError("path: expected for every prior but standard_normal")
         if self.classes and self.path is None:
-            raise ValueError("classes: expected of a gaussian_mixture alone")
+            raise ValueError("classes: expected of a mixture alone")
         return self
 
 

@@ -13,7 +13,7 @@ import tensorflow as tf
 from training import data
 from training.errors import RunError
 from training.fit import load_run
-from training.priors import PRIOR_ARRAYS, Prior, StandardNormal, load_mixture
+from training.priors import PRIOR_ARRAYS, Prior, StandardNormal, is_fitted, load_fitted
 
 BATCH = 1_000
 
@@ -76,7 +76,7 @@ def _version(folder: Path) -> Beside:
         manifest = json.loads((folder / "manifest.json").read_text())
         prior: Prior = StandardNormal(manifest["latent_dim"])
         if "path" in manifest["prior"]:
-            prior = load_mixture(folder / manifest["prior"]["path"])
+            prior = load_fitted(folder / manifest["prior"]["path"])
         encoder, decoder = (tf.saved_model.load(str(folder / part)) for part in ("encoder", "decoder"))
         shape = tuple(manifest["image"]["shape"])
         name = f"{manifest['name']}@{folder.resolve().name}"
@@ -96,9 +96,9 @@ def _version(folder: Path) -> Beside:
 def _run(folder: Path) -> Beside:
     config, vae, recorded = load_run(folder)
     prior: Prior = StandardNormal(config.latent_dim)
-    if config.prior_components:
+    if is_fitted(config):
         try:
-            prior = load_mixture(folder / PRIOR_ARRAYS)
+            prior = load_fitted(folder / PRIOR_ARRAYS)
         except (OSError, KeyError, ValueError) as error:
             raise RunError(
                 f"{folder}: its prior is not fitted yet; run vitrine-train evaluate on it"

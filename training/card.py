@@ -54,7 +54,8 @@ can be higher for images of another kind (Nalisnick et al. 2019).
     vitrine-train export runs/{name}
 
 {epochs} epochs, batch {batch_size}, seed {seed}. Trained with {libraries} on {machine}. Weights SHA-256
-`{weights}`. The same machine and libraries give the same weights, bit for bit; others round differently.
+`{weights}`. The same machine, libraries and state of this project give the same weights, bit for bit; others
+round differently.
 """
 
 OBJECTIVES = {
@@ -92,7 +93,11 @@ accuracy {accuracy:.3f}); comparable with no other classifier's numbers. *mean* 
 Of the samples {nearer:.1%} lie nearer to a training image than the nearest 1 % of test images do.
 """
 
-PRIOR_NAMES = {"standard_normal": "N(0, I)", "gaussian_mixture": "the fitted mixture"}
+PRIOR_NAMES = {
+    "standard_normal": "N(0, I)",
+    "gaussian_mixture": "the fitted mixture",
+    "normalizing_flow": "the fitted flow",
+}
 
 RECONSTRUCTION = """
 Reconstructions of {number} test images as 8-bit pictures, beside PCA of the same dimension:
@@ -238,11 +243,13 @@ def _prior(prior: dict[str, Any]) -> str:
         return "N(0, I)"
     nats = [candidate["validation_nats"] for candidate in prior["candidates"]]
     of_classes = f", shared by {len(prior['classes'])} classes" if prior["classes"] else ""
-    return (
-        f"a mixture of {prior['components']} Gaussians with full covariances{of_classes}, fitted after\n"
-        f"  training to draws of q(z given x); on validation images {max(nats) - nats[0]:.1f} nats an image "
-        "better than the prior it was trained with"
-    )
+    mixture = f"a mixture of {prior['components']} Gaussians with full covariances{of_classes}"
+    gain = f"{max(nats) - nats[0]:.1f} nats an image better than the prior it was trained with"
+    if prior["name"] == "normalizing_flow":
+        before = max(nats[:-1])
+        mixture += f", bent by a flow of {prior['layers']} affine couplings of {prior['units']} hidden units"
+        gain += f", {nats[-1] - before:.1f} of them by the flow"
+    return f"{mixture}, fitted after\n  training to draws of q(z given x); on validation images {gain}"
 
 
 def _quality(quality: dict[str, Any] | None) -> str:

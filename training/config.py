@@ -85,7 +85,10 @@ class Config:
         axis_order: ``canonical``: axes are published by falling KL, each in a stated direction (``axes``);
             ``as-trained``: as they are.
         prior_components: numbers of Gaussians to try as a prior fitted after training; the best on validation
-            images is kept. Empty: the prior is N(0, I).
+            images is kept. Empty: the prior is the one that the model was trained with.
+        prior_flow_layers: affine couplings of a normalizing flow that bends the best of those further, and is
+            kept if it is better on validation images; 0: no flow is tried.
+        prior_flow_units: hidden units of each of them.
         image_size: height and width that images are fitted to; not given, training.data.shapes chooses. Of
             ``images``.
         image_channels: 1 for grey, 3 for colour; not given, grey if every image is. Of ``images``.
@@ -127,6 +130,8 @@ class Config:
     vamp_components: int = 0
     axis_order: str = "canonical"
     prior_components: tuple[int, ...] = ()
+    prior_flow_layers: int = 0
+    prior_flow_units: int = 128
     image_size: tuple[int, ...] = ()
     image_channels: int | None = None
     walk_axis: int = 0
@@ -184,6 +189,8 @@ class Config:
             _require(all(n > 0 for n in units), field, "widths greater than zero", units)
         numbers = self.prior_components
         _require(all(n > 0 for n in numbers), "prior_components", "numbers greater than zero", numbers)
+        _require(self.prior_flow_layers >= 0, "prior_flow_layers", "zero or more", self.prior_flow_layers)
+        _require(self.prior_flow_units > 0, "prior_flow_units", "greater than zero", self.prior_flow_units)
         _require(0 <= self.walk_axis < self.latent_dim, "walk_axis", "0 to latent_dim - 1", self.walk_axis)
         _require(2 <= self.walk_steps <= 64, "walk_steps", "2 to 64", self.walk_steps)
         _require(

@@ -23,7 +23,7 @@ from training.card import model_card
 from training.config import Config
 from training.data import Images
 from training.errors import RunError
-from training.priors import GaussianMixture, StandardNormal
+from training.priors import Fitted, StandardNormal
 from training.vae import VariationalAutoencoder
 
 FORMAT_VERSION = 1
@@ -37,7 +37,7 @@ def export(
     vae: VariationalAutoencoder,
     recorded: dict[str, Any],
     metrics: dict[str, Any],
-    prior: StandardNormal | GaussianMixture,
+    prior: StandardNormal | Fitted,
     held_out: Images,
     store: Path,
 ) -> Path:
@@ -83,7 +83,7 @@ def export(
         )
         write_examples(held_out[:NUM_EXAMPLES], staging / "examples")
         write_axes(vae, staging, axes, metrics["axes"])
-        if isinstance(prior, GaussianMixture):
+        if not isinstance(prior, StandardNormal):
             prior.reordered(axes.order, axes.signs).save(staging / "prior.npz")
         if previous is not None:
             metrics["axes_match"] = match_axes(previous, staging, held_out)
@@ -218,7 +218,7 @@ def write_manifest(
     vae: VariationalAutoencoder,
     recorded: dict[str, Any],
     metrics: dict[str, Any],
-    prior: StandardNormal | GaussianMixture,
+    prior: StandardNormal | Fitted,
     folder: Path,
 ) -> None:
     """Write ``manifest.json``: what the folder holds, with a checksum for every file and one for all."""
@@ -236,7 +236,7 @@ def write_manifest(
         "prior": {"name": prior.name}
         | (
             {"path": "prior.npz", "classes": list(prior.classes)}
-            if isinstance(prior, GaussianMixture)
+            if not isinstance(prior, StandardNormal)
             else {}
         ),
         "walk": {

@@ -5,7 +5,7 @@ that: the *aggregate posterior* q(z), the posterior averaged over the data, has 
 never trained. A mixture of Gaussians with full covariances, fitted to draws of q(z given x) after training,
 is a prior without those holes (Ghosh et al. 2020; Dai & Wipf 2019 fit a second model instead). It is fitted
 to draws and not to posterior means, so it is a proper p(z) for the bound as well: bits and samples come from
-the same prior.
+the same prior. Behind a flow (``flows``) it fits closer still.
 
 D is the number of latent axes, K the number of components.
 """
@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from training import data, objectives
+from training import data, flows, objectives
 from training.config import Config
 from training.errors import RunError
 from training.fit import write_json
@@ -129,24 +129,30 @@ class GaussianMixture:
         cholesky = np.linalg.cholesky(covariances).astype(np.float64)
         return dataclasses.replace(self, means=means, cholesky=cholesky)
 
+    def arrays(self) -> flows.Arrays:
+        """Return what is stored; the format is that of model_store/README.md."""
+        return {
+            "weights": self.weights,
+            "means": self.means.astype(np.float32),
+            "cholesky": self.cholesky.astype(np.float32),
+            "component_class": self.component_class,
+            "classes": np.array(self.classes, dtype=np.str_),
+        }
+
     def save(self, path: Path) -> None:
-        """Write the arrays as ``.npz``; the format is that of model_store/README.md.
+        """Write the arrays as ``.npz``.
 
         Raises:
             OSError: the file cannot be written.
         """
-        np.savez_compressed(  # half of every factor is zeros
-            path,
-            weights=self.weights,
-            means=self.means.astype(np.float32),
-            cholesky=self.cholesky.astype(np.float32),
-            component_class=self.component_class,
-            classes=np.array(self.classes, dtype=np.str_),
-        )
+        np.savez_compressed(path, **self.arrays())  # half of every factor is zeros
 
 
-def load_mixture(path: Path) -> GaussianMixture:
-    """Read what ``GaussianMixture.save`` wrote.
+Fitted = GaussianMixture | flows.CouplingFlow
+
+
+def load_fitted(path: Path) -> Fitted:
+    """Read what ``save`` of a mixture or of a flow wrote.
 
     Raises:
         OSError: the file cannot be read.
@@ -154,13 +160,14 @@ def load_mixture(path: Path) -> GaussianMixture:
         KeyError: it lacks an array.
     """
     with np.load(path, allow_pickle=False) as arrays:
-        return GaussianMixture(
+        mixture = GaussianMixture(
             weights=arrays["weights"],
             means=arrays["means"].astype(np.float64),
             cholesky=arrays["cholesky"].astype(np.float64),
             classes=tuple(str(name) for name in arrays["classes"]),
             component_class=arrays["component_class"],
         )
+        return flows.from_arrays(mixture, arrays) if "flow_mask" in arrays else mixture
 
 
 @dataclasses.dataclass(frozen=True)
@@ -169,11 +176,12 @@ class Choice:
 
     Args:
         prior: the one whose bound on the validation split is the highest.
-        candidates: for each that was tried, ``name``, ``components`` and ``validation_nats``: the mean of
-            log p(z) over draws of q(z given x) of validation images. Two candidates' ELBO differ by as much.
+        candidates: for each that was tried, ``name``, ``components``, of a flow ``layers`` and ``units``, and
+            ``validation_nats``: the mean of log p(z) over draws of q(z given x) of validation images. Two
+            candidates' ELBO differ by as much.
     """
 
-    prior: StandardNormal | GaussianMixture
+    prior: StandardNormal | Fitted
     candidates: list[dict[str, Any]]
 
 
@@ -198,11 +206,12 @@ def prepare(
     run: Path,
     weights_sha256: str,
     report: Callable[[str], None] = lambda _: None,
-) -> tuple[StandardNormal | GaussianMixture, dict[str, Any]]:
+) -> tuple[StandardNormal | Fitted, dict[str, Any]]:
     """Return the prior of a run, fitted now or read back from its folder.
 
     Args:
-        config: the experiment; ``prior_components`` is empty for the prior that the model was trained with.
+        config: the experiment; without ``prior_components`` and ``prior_flow_layers`` it is the prior that
+            the model was trained with.
         vae: the trained model.
         dataset: the images; the test split is not touched.
         run: the run folder, where ``prior.npz`` and ``prior.json`` are kept.
@@ -210,47 +219,61 @@ def prepare(
         report: called with a line for each candidate.
 
     Returns:
-        The prior, and what to say of it: ``name``, ``components``, ``classes`` and the ``candidates``.
+        The prior, and what to say of it: ``name``, ``components``, ``classes``, of a flow ``layers`` and
+        ``units``, and the ``candidates``.
 
     Raises:
         RunError: the run folder cannot be written.
     """
     trained_with = learned(config, vae)
-    if not config.prior_components and isinstance(trained_with, StandardNormal):
+    if not is_fitted(config) and isinstance(trained_with, StandardNormal):
         return trained_with, {"name": trained_with.name}
     known = _read_prior(run, weights_sha256, config)
     if known is not None:
         return known
-    choice = choose(vae.encoder, dataset, config.prior_components, config.seed, report, trained_with)
+    flow = (config.prior_flow_layers, config.prior_flow_units)
+    choice = choose(vae.encoder, dataset, config.prior_components, config.seed, report, trained_with, flow)
     described: dict[str, Any] = {
         "name": choice.prior.name,
         "candidates": choice.candidates,
         "weights_sha256": weights_sha256,
+        "tried": _tried(config),
     }
-    described["tried"] = list(config.prior_components)
     prior = choice.prior
     try:
-        if isinstance(prior, GaussianMixture):
+        if not isinstance(prior, StandardNormal):
             described |= {"components": len(prior.weights), "classes": list(prior.classes)}
+            if isinstance(prior, flows.CouplingFlow):
+                described |= {"layers": len(prior.mask), "units": prior.hidden.shape[1]}
             prior.save(run / PRIOR_ARRAYS)
-            prior = load_mixture(run / PRIOR_ARRAYS)  # rounded as it will be served: that is what is measured
+            prior = load_fitted(run / PRIOR_ARRAYS)  # rounded as it will be served: that is what is measured
         write_json(run / PRIOR, described)
     except OSError as error:
         raise RunError(f"{run}: cannot be written ({error.strerror or error})") from error
     return prior, described
 
 
+def is_fitted(config: Config) -> bool:
+    """Say whether a prior is to be fitted after training."""
+    return bool(config.prior_components or config.prior_flow_layers)
+
+
+def _tried(config: Config) -> list[Any]:
+    flow = [[config.prior_flow_layers, config.prior_flow_units]] if config.prior_flow_layers else []
+    return [*config.prior_components, *flow]
+
+
 def _read_prior(
     run: Path, weights_sha256: str, config: Config
-) -> tuple[StandardNormal | GaussianMixture, dict[str, Any]] | None:
+) -> tuple[StandardNormal | Fitted, dict[str, Any]] | None:
     try:
         described = json.loads((run / PRIOR).read_text())
         current = described["weights_sha256"] == weights_sha256
-        if not current or described["tried"] != list(config.prior_components):
+        if not current or described["tried"] != _tried(config):
             return None
         if described["name"] == "standard_normal":
             return StandardNormal(config.latent_dim), described
-        return load_mixture(run / PRIOR_ARRAYS), described
+        return load_fitted(run / PRIOR_ARRAYS), described
     except (OSError, ValueError, KeyError):
         return None
 
@@ -262,8 +285,9 @@ def choose(
     seed: int,
     report: Callable[[str], None] = lambda _: None,
     trained_with: StandardNormal | GaussianMixture | None = None,
+    flow: tuple[int, int] = (0, 0),
 ) -> Choice:
-    """Fit mixtures to draws of q(z given x) of the training images; choose on the validation images.
+    """Fit mixtures to draws of q(z given x) of the training images, and bend the best; choose on validation.
 
     Where images have classes, every class gets a mixture of its own, an equal share of the components, and
     the whole weighs the classes by their share of the data: a class can then be asked for.
@@ -275,12 +299,14 @@ def choose(
         seed: of the draws, and of where the fits begin.
         report: called with a line for each candidate.
         trained_with: the prior while the model trained, the first candidate; None: N(0, I).
+        flow: layers and hidden units of a flow that begins at the best of the others; no layers: none.
     """
     rng = np.random.default_rng(seed)
-    train = posterior_draws(encoder, dataset.train, DRAWS_PER_IMAGE, rng)
-    held_out = posterior_draws(encoder, dataset.validation, DRAWS_PER_IMAGE, rng)
+    z_mean, z_std = posteriors(encoder, dataset.train)
+    train = posterior_draws(z_mean, z_std, DRAWS_PER_IMAGE, rng)
+    held_out = posterior_draws(*posteriors(encoder, dataset.validation), DRAWS_PER_IMAGE, rng)
     labels = dataset.labels
-    best = trained_with or StandardNormal(train.shape[1])
+    best: StandardNormal | GaussianMixture = trained_with or StandardNormal(train.shape[1])
     nats = _mean_log_prob(best, held_out)
     number_of = len(best.weights) if isinstance(best, GaussianMixture) else 1
     candidates: list[dict[str, Any]] = [{"name": best.name, "components": number_of, "validation_nats": nats}]
@@ -300,19 +326,41 @@ def choose(
         )
         if found > nats:
             best, nats = mixture, found
+    layers, units = flow
+    if layers:
+        base = best if isinstance(best, GaussianMixture) else _as_mixture(best)
+        bent = flows.fit(base, z_mean, z_std, held_out, layers=layers, units=units, seed=seed, report=report)
+        found = _mean_log_prob(bent, held_out)
+        candidates.append(
+            {
+                "name": bent.name,
+                "components": len(base.weights),
+                "layers": layers,
+                "units": units,
+                "validation_nats": found,
+            }
+        )
+        if found > nats:
+            return Choice(bent, candidates)
     return Choice(best, candidates)
 
 
-def posterior_draws(
-    encoder: Callable[..., Any], images: data.Images, draws: int, rng: np.random.Generator
-) -> Codes:
-    """Return `draws` codes of q(z given x) for every image, (draws * N, D): all images once, then again."""
+def posteriors(encoder: Callable[..., Any], images: data.Images) -> tuple[Codes, Codes]:
+    """Return means and standard deviations of q(z given x), (N, D) each."""
     encoded = [encoder(batch, training=False) for batch in data.batches(images, ENCODE_BATCH)]
     z_mean = np.concatenate([np.asarray(mean) for mean, _ in encoded])
-    std = np.exp(np.concatenate([np.asarray(log_var) for _, log_var in encoded]) / 2)
+    return z_mean, np.exp(np.concatenate([np.asarray(log_var) for _, log_var in encoded]) / 2)
+
+
+def posterior_draws(z_mean: Codes, z_std: Codes, draws: int, rng: np.random.Generator) -> Codes:
+    """Return `draws` codes for every image, (draws * N, D): all images once, then again."""
     return np.concatenate(
-        [z_mean + std * rng.standard_normal(z_mean.shape, dtype=np.float32) for _ in range(draws)]
+        [z_mean + z_std * rng.standard_normal(z_mean.shape, dtype=np.float32) for _ in range(draws)]
     )
+
+
+def _as_mixture(prior: StandardNormal) -> GaussianMixture:
+    return GaussianMixture(np.ones(1), np.zeros((1, prior.latent_dim)), np.eye(prior.latent_dim)[None])
 
 
 def fit_mixture_per_class(

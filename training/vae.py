@@ -218,7 +218,7 @@ class VariationalAutoencoder(keras.Model):  # type: ignore[misc]  # Keras publis
         """Take one step of the objective, a tail aside."""
         images, _, _ = keras.utils.unpack_x_y_sample_weight(data)
         step = self._compiled_step if self.compiles_steps else self._step
-        return step(images, self.objective, self.k)  # type: ignore[no-any-return]
+        return step(images, self.objective, self.k)
 
     @tf.function(jit_compile=True)  # type: ignore[untyped-decorator]
     def _compiled_step(self, images: Tensor, name: str, k: int) -> dict[str, Tensor]:

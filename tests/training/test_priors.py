@@ -109,7 +109,7 @@ def test_reordered_axes_describe_the_same_density():
 def test_a_mixture_is_read_back_as_it_was_written(tmp_path):
     written = dataclasses.replace(mixture(), classes=("a", "b"), component_class=np.array([1, 0]))
     written.save(tmp_path / "prior.npz")
-    read = priors.load_mixture(tmp_path / "prior.npz")
+    read = priors.load_fitted(tmp_path / "prior.npz")
     assert read.classes == ("a", "b")
     assert read.component_class.tolist() == [1, 0]
     for name in ("weights", "means", "cholesky"):
@@ -147,6 +147,35 @@ def test_the_prior_with_the_best_bound_on_validation_images_is_chosen(labelled):
     assert len(choice.prior.weights) == choice.candidates[int(np.argmax(nats))]["components"]
     assert choice.prior.classes == (("left", "right") if labelled else ())
     assert len(lines) == 2
+
+
+@pytest.mark.parametrize("labelled", [True, False])
+def test_a_flow_bends_the_best_of_the_others_and_is_kept_if_it_is_better(labelled, monkeypatch):
+    monkeypatch.setattr(priors.flows, "STEPS", 100)
+    lines = []
+    found = priors.choose(
+        TwoClusters(), two_clusters(labelled), (2,), seed=7, report=lines.append, flow=(2, 8)
+    )
+    *_, mixture, flow = found.candidates
+    assert {key: flow[key] for key in ("name", "components", "layers", "units")} == {
+        "name": "normalizing_flow",
+        "components": mixture["components"],
+        "layers": 2,
+        "units": 8,
+    }
+    better = flow["validation_nats"] > mixture["validation_nats"]
+    assert found.prior.name == ("normalizing_flow" if better else "gaussian_mixture")
+    assert found.prior.classes == (("left", "right") if labelled else ())
+    assert flow["validation_nats"] >= mixture["validation_nats"] - 1e-4  # it begins as the mixture
+    assert "nats against its mixture" in lines[-1]
+
+
+def test_a_flow_without_a_mixture_begins_at_n_0_i(monkeypatch):
+    monkeypatch.setattr(priors.flows, "STEPS", 200)
+    found = priors.choose(TwoClusters(), two_clusters(False), (), seed=7, flow=(4, 16))
+    assert [candidate["name"] for candidate in found.candidates] == ["standard_normal", "normalizing_flow"]
+    assert found.candidates[1]["validation_nats"] > found.candidates[0]["validation_nats"] + 0.5
+    assert found.prior.draw(10, np.random.default_rng(0)).shape == (10, 2)
 
 
 def test_mixtures_are_fitted_to_draws_and_not_to_means():

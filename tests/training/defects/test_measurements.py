@@ -156,7 +156,7 @@ def test_defect_18_a_density_of_codes_is_fitted_to_draws_and_finds_a_known_one()
 
     rng = np.random.default_rng(0)
     images = rng.choice([-2.0, 2.0], (4_000, 1)).astype(np.float32)
-    codes = priors.posterior_draws(encode, images, 5, rng)
+    codes = priors.posterior_draws(*priors.posteriors(encode, images), 5, rng)
     fitted = priors.fit_gaussian_mixture(codes, 2, rng)
     fresh = rng.choice([-2.0, 2.0], 20_000) + 0.6 * rng.normal(size=20_000)
     density = [np.exp(-0.5 * ((fresh - mean) / 0.6) ** 2) / 0.6 for mean in (-2, 2)]
