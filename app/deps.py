@@ -153,7 +153,8 @@ class InterpolateQuery(_Query):
     high: Number | None = Field(None, description="Value of the axis in the last image, -8 to 8.")
     steps: Whole | None = Field(None, description="Number of images.")
     seed: Whole | None = Field(
-        None, description="Holds the other axes at this seed's first code; z = 0 if not given."
+        None,
+        description="Holds the other axes at this seed's first code; if not given, at the prior's centre.",
     )
     z: Code | None = Field(
         None, description="Holds the other axes at this code: numbers with commas between them."

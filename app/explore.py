@@ -185,7 +185,7 @@ def interpolate(
         look: how the row is drawn.
         walk: as ``resolve_walk`` gives it.
         seed: holds the other axes at the first code of this seed, the one that ``samples`` draws first.
-        z: holds the other axes at this code. Neither seed nor z: at zero, the centre of the prior.
+        z: holds the other axes at this code. Neither seed nor z: at the prior's centre.
 
     Raises:
         InvalidParameter: a value is out of range, or seed and z are both given.
@@ -202,7 +202,7 @@ def interpolate(
     elif z is not None:
         base = check_code(z, latent_dim)
     else:
-        base = np.zeros(latent_dim, np.float32)
+        base = model.prior.centre
 
     def steps() -> Steps[Picture]:
         codes = latent.walk(base, walk.axis, walk.low, walk.high, walk.steps)

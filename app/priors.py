@@ -4,6 +4,7 @@ Each draws code k of a seed as a pure function of (seed, k), whatever the number
 """
 
 import dataclasses
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,11 @@ class StandardNormal:
     """
 
     latent_dim: int
+
+    @cached_property
+    def centre(self) -> Latents:
+        """Where a walk holds the other axes unless asked otherwise, (D,): zero."""
+        return np.zeros(self.latent_dim, np.float32)
 
     def draw(
         self,
@@ -57,6 +63,15 @@ class GaussianMixture:
     means: npt.NDArray[np.float64]
     cholesky: npt.NDArray[np.float64]
     component_class: npt.NDArray[np.int64]
+
+    @cached_property
+    def centre(self) -> Latents:
+        """Where a walk holds the other axes unless asked otherwise, (D,): the mean of the heaviest component.
+
+        Between components, where zero lies, a decoder was never trained, and what it gives is a ghost.
+        """
+        mean: Latents = self.means[np.argmax(self.weights)].astype(np.float32)
+        return mean
 
     def draw(
         self, seed: int, start: int, count: int, temperature: float = 1.0, label: int | None = None
@@ -106,6 +121,11 @@ class NormalizingFlow:
     moved: Latents
     moved_bias: Latents
 
+    @cached_property
+    def centre(self) -> Latents:
+        """Where a walk holds the other axes unless asked otherwise, (D,): the mixture's centre, bent."""
+        return self._bent(self.mixture.centre[None])[0]
+
     def draw(
         self, seed: int, start: int, count: int, temperature: float = 1.0, label: int | None = None
     ) -> Latents:
@@ -113,7 +133,9 @@ class NormalizingFlow:
 
         The temperature is the mixture's: the layers bend what it gives.
         """
-        z = self.mixture.draw(seed, start, count, temperature, label)
+        return self._bent(self.mixture.draw(seed, start, count, temperature, label))
+
+    def _bent(self, z: Latents) -> Latents:
         latent_dim = z.shape[1]
         layers = zip(self.hidden, self.hidden_bias, self.moved, self.moved_bias, strict=True)
         for hidden, hidden_bias, moved, moved_bias in layers:

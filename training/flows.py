@@ -22,9 +22,9 @@ Tensor = Any  # tf.Tensor; TensorFlow publishes no types
 Codes = npt.NDArray[np.float32]
 Arrays = dict[str, Any]  # of NumPy arrays
 
-STEPS = 6_000
+STEPS = 4_000
 BATCH = 1_000  # codes in a step
-LEARNING_RATE = 1e-3
+LEARNING_RATE = 3e-3
 CHECKS = 20  # times that the validation codes are looked at
 HELD_OUT_BATCH = 5_000
 

@@ -130,6 +130,12 @@ def test_a_walk_from_a_code_holds_that_code(model):
     assert pixels_of(walked(model, z=(0.0, 3.0)).png)[7, 0] == level(3)
 
 
+def test_a_walk_from_nowhere_holds_the_priors_centre(tmp_path):
+    write_version(tmp_path, mixture=MIXTURE)  # its heavier component has its mean at (2, 2)
+    mixed = Model(scan(tmp_path).find("fake"), FakeRuntime())
+    assert pixels_of(walked(mixed, axis=0).png)[7, 0] == level(2)
+
+
 def test_a_walk_left_to_the_model_takes_its_axis_its_range_and_its_steps(model):
     pixels = pixels_of(walked(model, axis=None, low=None, high=None, steps=None).png)
     assert pixels[7, ::8].tolist() == [level(value) for value in (-1.5, 0.5, 2.5)]

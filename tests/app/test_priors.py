@@ -51,6 +51,12 @@ def test_temperature_zero_gives_the_centres_of_the_components(mixture):
     assert {tuple(code) for code in z.tolist()} == {(-2.0, -2.0), (2.0, 2.0)}
 
 
+def test_the_centre_is_zero_or_the_mean_of_the_heaviest_component(tmp_path, mixture):
+    assert opened(tmp_path).centre.tolist() == [0.0, 0.0]
+    assert mixture.centre.tolist() == [2.0, 2.0]
+    assert mixture.centre.dtype == np.float32
+
+
 @pytest.mark.parametrize(
     "damage",
     [
@@ -108,6 +114,7 @@ def test_a_flow_is_asked_for_a_class_and_a_temperature_of_its_mixture(flow):
     np.testing.assert_allclose(z[low], [[-1.9, -4.0]] * low.sum(), rtol=1e-6)
     np.testing.assert_allclose(z[~low], [[2.1, 6.0]] * (~low).sum(), rtol=1e-6)
     assert 0 < low.sum() < 50
+    np.testing.assert_array_equal(flow.centre, z[~low][0])
 
 
 @pytest.mark.parametrize(
