@@ -124,7 +124,8 @@ class NormalizingFlow:
     @cached_property
     def centre(self) -> Latents:
         """Where a walk holds the other axes unless asked otherwise, (D,): the mixture's centre, bent."""
-        return self._bent(self.mixture.centre[None])[0]
+        centre: Latents = self._bent(self.mixture.centre[None])[0]
+        return centre
 
     def draw(
         self, seed: int, start: int, count: int, temperature: float = 1.0, label: int | None = None
