@@ -49,7 +49,7 @@ Say = Callable[[str], None]
 
 def measure(
     settings: Settings,
-    reference: str,
+    reference: str | None,
     seconds: float,
     counts: Sequence[int],
     say: Say,
@@ -59,7 +59,7 @@ def measure(
 
     Args:
         settings: lanes, inference threads, runtime and store.
-        reference: the model, NAME or NAME@VERSION.
+        reference: the model, NAME or NAME@VERSION; None: the default model.
         seconds: of one measurement.
         counts: images in a picture of the bare loop.
         say: takes the lines of the report.
@@ -97,7 +97,7 @@ def measure(
 
 def tune(
     settings: Settings,
-    reference: str,
+    reference: str | None,
     seconds: float,
     say: Say,
     open_runtime: OpenRuntime | None = None,
@@ -150,11 +150,11 @@ def tune(
     )
 
 
-def _open(settings: Settings, reference: str, threads: int, open_runtime: OpenRuntime | None) -> Model:
+def _open(settings: Settings, reference: str | None, threads: int, open_runtime: OpenRuntime | None) -> Model:
     """Return the model, opened and warm, with `threads` for one computation."""
     found = store.scan(settings.model_store)
     models = Models(found, open_runtime or opener(settings.runtime), threads)
-    return models.get(models.find(reference))
+    return models.get(models.find(reference or settings.for_store(found.versions).default_model))
 
 
 def _subject(model: Model) -> str:

@@ -54,9 +54,12 @@ def serve(**options: Any) -> None:
         _exit(EXIT_USAGE, str(error))
     try:
         found = store.scan(settings.model_store)
+        settings = settings.for_store(found.versions)
         default = found.find(settings.default_model)
-    except (StoreError, ModelNotFound) as error:
+    except StoreError as error:
         _exit(EXIT_NO_MODEL, error.detail)
+    except ModelNotFound as error:
+        _exit(EXIT_NO_MODEL, f"{error.detail.partition(' Name one')[0]} Set {variable('default_model')}.")
     # A bare name may be served by an older version, if the newest has no runtime here.
     candidates = [default] if "@" in settings.default_model else found.versions[default.name]
     if all(_runtime_of(version.folder, settings.runtime)[0] is None for version in candidates):
@@ -201,14 +204,13 @@ def bench(
     def note(line: str) -> None:
         click.echo(line, err=as_json)  # where JSON is asked for, nothing else is on the standard output
 
-    reference = model or settings.default_model
     try:
         if not tune:
-            result = measuring.measure(settings, reference, seconds, counts or measuring.COUNTS, note)
+            result = measuring.measure(settings, model, seconds, counts or measuring.COUNTS, note)
             if as_json:
                 click.echo(json.dumps(result, indent=2))
             return
-        profile = measuring.tune(settings, reference, seconds, note)
+        profile = measuring.tune(settings, model, seconds, note)
     except (StoreError, ModelNotFound, ModelError) as error:
         _exit(EXIT_NO_MODEL, error.detail)
     try:

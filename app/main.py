@@ -66,8 +66,10 @@ def create_app(settings: Settings | None = None, open_runtime: OpenRuntime | Non
         found = store.scan(settings.model_store)
         for version, reason in found.rejected.items():
             log.warning("not served: %s: %s", version, reason)
+        serving = settings.for_store(found.versions)
         models = Models(found, open_runtime, settings.inference_threads)
-        models.open_default(settings.default_model)
+        models.open_default(serving.default_model)
+        app.state.settings = serving
         app.state.models = models
         app.state.engine = Engine(
             settings.lanes,
@@ -83,7 +85,7 @@ def create_app(settings: Settings | None = None, open_runtime: OpenRuntime | Non
             "serving %s from %s%s",
             ", ".join(models.opened),
             settings.model_store,
-            _expected(settings, models),
+            _expected(serving, models),
         )
         models.open_in_background()
         yield

@@ -1,5 +1,6 @@
 """The one place that reads the environment. Every limit has its unit and a help text."""
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,7 +28,10 @@ class Settings(BaseSettings):
     default_model: str = Field(
         "fashion",
         pattern=r"^[a-z0-9][a-z0-9._-]{0,63}(@[1-9][0-9]{0,8})?$",
-        description="Model that answers when a request names none: NAME or NAME@VERSION.",
+        description=(
+            "Model that answers when a request names none: NAME or NAME@VERSION. "
+            "If not set, the only model of a store of one."
+        ),
     )
     lanes: int = Field(
         max(1, available_cores() - 1),
@@ -76,6 +80,16 @@ class Settings(BaseSettings):
     def limits(self) -> dict[str, int]:
         """Return every limit by name, as shown at ``/version``."""
         return {name: value for name, value in self.model_dump().items() if name.startswith("max_")}
+
+    def for_store(self, names: Collection[str]) -> "Settings":
+        """Return these settings for a store of models called `names`.
+
+        A default model that nobody has set gives way to the only model of a store that lacks it: who serves
+        the first model of their own is not to be asked for its name.
+        """
+        if "default_model" in self.model_fields_set or self.default_model in names or len(names) != 1:
+            return self
+        return self.model_copy(update={"default_model": next(iter(names))})
 
     def too_many_threads(self) -> str | None:
         """Return a warning if more threads may compute at once than there are cores, else None."""

@@ -66,9 +66,19 @@ def test_without_a_model_the_command_exits_3_and_says_how_to_make_one(run, tmp_p
 
 
 def test_serving_a_default_model_that_is_not_there_exits_3_and_names_those_that_are(run, fake_store):
+    write_version(fake_store, "other")
     done = run("serve", "--model-store", str(fake_store))
     assert done.exit_code == 3
-    assert "fake@1" in done.stderr
+    assert "expected one of fake@1, other@1. Received: fashion." in done.stderr
+    assert done.stderr.endswith("Set VITRINE_DEFAULT_MODEL.\n")
+
+
+def test_serving_a_store_of_one_model_asks_nobody_for_its_name(run, fake_store, monkeypatch):
+    served = []
+    monkeypatch.setenv("VITRINE_RUNTIME", "tensorflow")
+    monkeypatch.setattr("uvicorn.run", lambda *_, **arguments: served.append(arguments))
+    assert run("serve", "--model-store", str(fake_store)).exit_code == 0
+    assert len(served) == 1
 
 
 def test_a_bad_setting_exits_2_before_anything_is_loaded(run, monkeypatch):

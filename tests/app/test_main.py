@@ -1,6 +1,7 @@
 """What the service says when it starts."""
 
 import asyncio
+import contextlib
 import logging
 
 import pytest
@@ -9,6 +10,7 @@ from app import profiles
 from app import settings as reading
 from app.main import create_app
 from app.profiles import Profile, ProfileError, Rate
+from app.settings import Settings
 from app.store import scan
 from tests.conftest import Client
 from tests.fakes import open_fake
@@ -24,6 +26,14 @@ def started(settings, caplog):
         return caplog.text
 
     return start
+
+
+def test_the_only_model_of_a_store_answers_where_nobody_set_a_default(settings):
+    alone = Settings(**settings.model_dump(exclude={"default_model"}))
+    assert alone.default_model == "fashion"
+    with contextlib.closing(Client(create_app(alone, open_fake))) as client:
+        assert client.get("/samples?n=1&seed=1").headers["x-model"] == "fake@1"
+        assert client.get("/version").json()["default_model"] == "fake@1"
 
 
 @pytest.fixture

@@ -110,3 +110,18 @@ def test_a_profile_and_several_workers_together_are_warned_of(monkeypatch, profi
 
 def test_the_defaults_of_this_machine_are_not_warned_of():
     assert Settings().too_many_threads() is None
+
+
+@pytest.mark.parametrize(
+    ("asked_for", "names", "expected"),
+    [
+        ({}, ["mine"], "mine"),
+        ({}, ["mine", "fashion"], "fashion"),
+        ({}, ["mine", "yours"], "fashion"),
+        ({}, [], "fashion"),
+        ({"default_model": "fashion"}, ["mine"], "fashion"),
+        ({"default_model": "yours@2"}, ["mine"], "yours@2"),
+    ],
+)
+def test_the_only_model_of_a_store_is_the_default_if_nobody_set_one(asked_for, names, expected):
+    assert load_settings(**asked_for).for_store(names).default_model == expected
