@@ -154,7 +154,7 @@ def _open(settings: Settings, reference: str | None, threads: int, open_runtime:
     """Return the model, opened and warm, with `threads` for one computation."""
     found = store.scan(settings.model_store)
     models = Models(found, open_runtime or opener(settings.runtime), threads)
-    return models.get(models.find(reference or settings.for_store(found.versions).default_model))
+    return models.get(models.find(reference or settings.for_store(found.names).default_model))
 
 
 def _subject(model: Model) -> str:

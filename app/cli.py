@@ -54,12 +54,12 @@ def serve(**options: Any) -> None:
         _exit(EXIT_USAGE, str(error))
     try:
         found = store.scan(settings.model_store)
-        settings = settings.for_store(found.versions)
+        settings = settings.for_store(found.names)
         default = found.find(settings.default_model)
     except StoreError as error:
         _exit(EXIT_NO_MODEL, error.detail)
     except ModelNotFound as error:
-        _exit(EXIT_NO_MODEL, f"{error.detail.partition(' Name one')[0]} Set {variable('default_model')}.")
+        _exit(EXIT_NO_MODEL, f"{error.summary} Set {variable('default_model')}.")
     # A bare name may be served by an older version, if the newest has no runtime here.
     candidates = [default] if "@" in settings.default_model else found.versions[default.name]
     if all(_runtime_of(version.folder, settings.runtime)[0] is None for version in candidates):

@@ -125,7 +125,8 @@ class ModelNotFound(VitrineError):
             "Name one of these, or leave model out for the default.",
             "model_not_found",
         )
-        super().__init__(f"model: expected {fault.expected}. Received: {fault.received}.", fault)
+        self.summary = f"model: expected {fault.expected}. Received: {fault.received}."  # without a remedy
+        super().__init__(self.summary, fault)
 
 
 class UploadError(VitrineError):

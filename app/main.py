@@ -66,7 +66,7 @@ def create_app(settings: Settings | None = None, open_runtime: OpenRuntime | Non
         found = store.scan(settings.model_store)
         for version, reason in found.rejected.items():
             log.warning("not served: %s: %s", version, reason)
-        serving = settings.for_store(found.versions)
+        serving = settings.for_store(found.names)
         models = Models(found, open_runtime, settings.inference_threads)
         models.open_default(serving.default_model)
         app.state.settings = serving

@@ -68,6 +68,8 @@ class GaussianMixture:
     def centre(self) -> Latents:
         """Where a walk holds the other axes unless asked otherwise, (D,): the mean of the heaviest component.
 
+        Of the first of them, if several weigh as much.
+
         Between components, where zero lies, a decoder was never trained, and what it gives is a ghost.
         """
         mean: Latents = self.means[np.argmax(self.weights)].astype(np.float32)

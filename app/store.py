@@ -204,6 +204,11 @@ class Store:
     rejected: dict[str, str]
 
     @property
+    def names(self) -> set[str]:
+        """Of the models, those that cannot be served too."""
+        return self.versions.keys() | {version.partition("/")[0] for version in self.rejected}
+
+    @property
     def references(self) -> list[str]:
         """Every version there is, as ``name@version``."""
         return [version.reference for name in sorted(self.versions) for version in self.versions[name]]

@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from training import data
+from training import data, priors
 from training.errors import RunError
 from training.fit import load_run
-from training.priors import PRIOR_ARRAYS, Prior, StandardNormal, is_fitted, load_fitted
+from training.priors import Prior, StandardNormal, load_fitted
 
 BATCH = 1_000
 
@@ -95,18 +95,13 @@ def _version(folder: Path) -> Beside:
 
 def _run(folder: Path) -> Beside:
     config, vae, recorded = load_run(folder)
-    prior: Prior = StandardNormal(config.latent_dim)
-    if is_fitted(config):
-        try:
-            prior = load_fitted(folder / PRIOR_ARRAYS)
-        except (OSError, KeyError, ValueError) as error:
-            raise RunError(
-                f"{folder}: its prior is not fitted yet; run vitrine-train evaluate on it"
-            ) from error
+    known = priors.read(config, vae, folder, recorded["weights_sha256"])
+    if known is None:
+        raise RunError(f"{folder}: its prior is not fitted yet; run vitrine-train evaluate on it")
     return Beside(
         config.name,
         tuple(recorded["image_shape"]),
         lambda images: vae.encoder(images, training=False)[0],
         lambda z: vae.likelihood.mean(vae.decoder(z, training=False)),
-        prior,
+        known[0],
     )

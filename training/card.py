@@ -8,6 +8,8 @@ from typing import Any
 from training.config import Config
 from training.likelihoods import from_config
 
+QUICK_DRAWS = 100  # k of the last bound that is measured without --full
+
 TEMPLATE = """# {name}
 
 A variational autoencoder with {latent_dim} latent axes for {size} {palette} images, trained on {data}.
@@ -26,8 +28,8 @@ Test reconstruction from the posterior mean: MSE **{mse:.4f}** a pixel, all {num
 
 Bounds on log p(x) ({bounds_protocol}):
 
-| k | L_k, nats an image | standard error | bits per dim |
-|---|---|---|---|
+| k | test images | L_k, nats an image | standard error | bits per dim | effective draws |
+|---|---|---|---|---|---|
 {bounds}
 
 Bits per dim count a pixel as one of 256 levels{level_width}.{width_warning}
@@ -49,9 +51,9 @@ can be higher for images of another kind (Nalisnick et al. 2019).
 
 ## Make it again
 
-    vitrine-train fit training/configs/{name}.toml{data_option} --out runs/{name}
-    vitrine-train evaluate runs/{name}
-    vitrine-train export runs/{name}
+    vitrine-train fit training/configs/{name}.toml{data_option} --seed {seed} --out runs/{name}
+    vitrine-train evaluate runs/{name}{measured}
+{rescored}    vitrine-train export runs/{name}
 
 {epochs} epochs, batch {batch_size}, seed {seed}. Trained with {libraries} on {machine}. Weights SHA-256
 `{weights}`. The same machine, libraries and state of this project give the same weights, bit for bit; others
@@ -173,13 +175,15 @@ def model_card(config: Config, recorded: dict[str, Any], metrics: dict[str, Any]
     kernel = "4 x 4, stride 2" if config.network == "conv" else "3 x 3, at half the size of the one before"
     convolved = [f"{number} channels ({kernel}, {activation})" for number in config.channels]
     if config.residual_blocks:
-        convolved.append(f"{config.residual_blocks} residual blocks")
+        convolved.append(f"{config.residual_blocks} residual block{'s' * (config.residual_blocks > 1)}")
     too_wide = bounds["log_p_x"][0]["bits_per_dim"] > 8
     return TEMPLATE.format(
         name=config.name,
         data="Fashion-MNIST" if clothes else f"the {recorded['splits']['train']} images of {own}",
         nearest="the nearest piece of clothing" if clothes else "whatever comes nearest among these",
         data_option="" if clothes else f" --data {own}",
+        measured=_options(metrics),
+        rescored=_rescored(config.name, metrics.get("fair_score")),
         latent_dim=config.latent_dim,
         prior=_prior(metrics.get("prior", {"name": "standard_normal"})),
         axis_order=CANONICAL_ORDER if canonical else TRAINED_ORDER,
@@ -207,7 +211,8 @@ def model_card(config: Config, recorded: dict[str, Any], metrics: dict[str, Any]
         num_test=test["num_images"],
         bounds_protocol=bounds["protocol"],
         bounds="\n".join(
-            f"| {row['k']} | {row['nats']:.2f} | {row['standard_error']:.2f} | {row['bits_per_dim']:.3f} |"
+            f"| {row['k']} | {row['num_images']} | {row['nats']:.2f} | {row['standard_error']:.2f} "
+            f"| {row['bits_per_dim']:.3f} | {row['effective_sample_size']:.1f} |"
             for row in bounds["log_p_x"]
         ),
         level_width=": the density times the width of a level, 1/255" if likelihood.log_level_width else "",
@@ -238,15 +243,46 @@ def _tail(config: Config) -> str:
     )
 
 
+def _full(bounds: dict[str, Any]) -> str:
+    return " --full" if bounds["log_p_x"][-1]["k"] > QUICK_DRAWS else ""
+
+
+def _options(metrics: dict[str, Any]) -> str:
+    """Return what ``evaluate`` was asked for beyond the least."""
+    quality = metrics.get("quality")
+    options = [_full(metrics["bounds"])]
+    if quality is not None:
+        beside = quality.get("beside")
+        options += [" --quality", f" --beside {_folder(beside['name'])}" if beside else ""]
+    return "".join(options)
+
+
+def _folder(name: str) -> str:
+    """Return where a version lies, or a run that was made as its card says."""
+    model, _, version = name.partition("@")
+    return f"model_store/{model}/{version}" if version else f"runs/{model}"
+
+
+def _rescored(name: str, fair_score: dict[str, Any] | None) -> str:
+    if fair_score is None:
+        return ""
+    return f"    vitrine-train rescore runs/{name}{_full(fair_score['shared']['after'])}\n"
+
+
 def _prior(prior: dict[str, Any]) -> str:
     if prior["name"] == "standard_normal":
         return "N(0, I)"
     nats = [candidate["validation_nats"] for candidate in prior["candidates"]]
+    if len(nats) == 1:
+        return f"the {prior['components']} Gaussians that the VampPrior became, learned with the weights"
     of_classes = f", shared by {len(prior['classes'])} classes" if prior["classes"] else ""
-    mixture = f"a mixture of {prior['components']} Gaussians with full covariances{of_classes}"
+    many = f"a mixture of {prior['components']} Gaussians"
+    mixture = f"{many if prior['components'] > 1 else 'a Gaussian'} with full covariances{of_classes}"
     gain = f"{max(nats) - nats[0]:.1f} nats an image better than the prior it was trained with"
     if prior["name"] == "normalizing_flow":
         before = max(nats[:-1])
+        if before == nats[0]:
+            mixture = "the prior it was trained with"
         mixture += f", bent by a flow of {prior['layers']} affine couplings of {prior['units']} hidden units"
         gain += f", {nats[-1] - before:.1f} of them by the flow"
     return f"{mixture}, fitted after\n  training to draws of q(z given x); on validation images {gain}"

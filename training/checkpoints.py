@@ -2,8 +2,9 @@
 
 A checkpoint is taken between two epochs and holds everything that the next epoch depends on: weights, the
 optimizer's slots, step count and averages, the state of the generator behind the posterior draws, the number
-of epochs done, and the history so far. KL warm-up and a learning rate schedule follow from the step count,
-and the order of the images from seed and epoch (``loop.order_of``): they need no state.
+of epochs done, and the history so far. KL warm-up, a learning rate schedule and the draws of networks whose
+steps are compiled follow from the step count, and the order of the images from seed and epoch
+(``loop.order_of``): they need no state.
 """
 
 import io

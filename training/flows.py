@@ -3,7 +3,7 @@
 A mixture fits where the codes of real images lie, and is made of ellipsoids all the same. A chain of affine
 couplings (RealNVP; Dinh, Sohl-Dickstein & Bengio 2017) bends it further and stays a density that is known
 exactly: log p(z) = log p(u) - sum log |dz/du|. The chain begins as the identity, so it begins as good as the
-mixture; and since every component is bent as a whole, a class can still be asked for.
+mixture; and since every component is bent as a whole, a mixture's classes can still be asked for.
 
 D is the number of latent axes, L the number of layers, H the number of hidden units of a layer.
 """
@@ -131,12 +131,24 @@ class CouplingFlow:
         }
 
     def save(self, path: Path) -> None:
-        """Write the arrays as ``.npz``.
+        """Write the arrays as ``.npz``, whole or not at all.
 
         Raises:
             OSError: the file cannot be written.
         """
-        np.savez_compressed(path, **self.arrays())
+        save(path, self.arrays())
+
+
+def save(path: Path, arrays: Arrays) -> None:
+    """Write arrays as ``.npz``, whole or not at all.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    temporary = path.with_suffix(".tmp")
+    with temporary.open("wb") as file:
+        np.savez_compressed(file, **arrays)
+    temporary.replace(path)
 
 
 def from_arrays(base: Base, arrays: Any) -> CouplingFlow:
@@ -252,7 +264,7 @@ def fit(
 
 
 def _masks(layers: int, latent_dim: int, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
-    """Return (L, D) bool: halves at random, and after each half the other one; no axis is left out."""
+    """Return (L, D) bool: halves at random, and after each half the other one, so that two move them all."""
     mask = np.zeros((layers, latent_dim), np.bool_)
     for layer in range(layers):
         if layer % 2 == 0:

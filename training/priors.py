@@ -13,6 +13,7 @@ D is the number of latent axes, K the number of components.
 import dataclasses
 import json
 import math
+import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -140,12 +141,12 @@ class GaussianMixture:
         }
 
     def save(self, path: Path) -> None:
-        """Write the arrays as ``.npz``.
+        """Write the arrays as ``.npz``, whole or not at all.
 
         Raises:
             OSError: the file cannot be written.
         """
-        np.savez_compressed(path, **self.arrays())  # half of every factor is zeros
+        flows.save(path, self.arrays())
 
 
 Fitted = GaussianMixture | flows.CouplingFlow
@@ -156,18 +157,22 @@ def load_fitted(path: Path) -> Fitted:
 
     Raises:
         OSError: the file cannot be read.
-        ValueError: it is not such a file.
+        ValueError: it is not such a file, or not all of it.
         KeyError: it lacks an array.
     """
-    with np.load(path, allow_pickle=False) as arrays:
-        mixture = GaussianMixture(
-            weights=arrays["weights"],
-            means=arrays["means"].astype(np.float64),
-            cholesky=arrays["cholesky"].astype(np.float64),
-            classes=tuple(str(name) for name in arrays["classes"]),
-            component_class=arrays["component_class"],
-        )
-        return flows.from_arrays(mixture, arrays) if "flow_mask" in arrays else mixture
+    try:
+        with path.open("rb") as content, np.load(content, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+    except (EOFError, TypeError, AttributeError, zipfile.BadZipFile) as error:
+        raise ValueError(f"not a whole .npz file: {error}") from error
+    mixture = GaussianMixture(
+        weights=arrays["weights"],
+        means=arrays["means"].astype(np.float64),
+        cholesky=arrays["cholesky"].astype(np.float64),
+        classes=tuple(str(name) for name in arrays["classes"]),
+        component_class=arrays["component_class"],
+    )
+    return flows.from_arrays(mixture, arrays) if "flow_mask" in arrays else mixture
 
 
 @dataclasses.dataclass(frozen=True)
@@ -225,12 +230,10 @@ def prepare(
     Raises:
         RunError: the run folder cannot be written.
     """
-    trained_with = learned(config, vae)
-    if not is_fitted(config) and isinstance(trained_with, StandardNormal):
-        return trained_with, {"name": trained_with.name}
-    known = _read_prior(run, weights_sha256, config)
+    known = read(config, vae, run, weights_sha256)
     if known is not None:
         return known
+    trained_with = learned(config, vae)
     flow = (config.prior_flow_layers, config.prior_flow_units)
     choice = choose(vae.encoder, dataset, config.prior_components, config.seed, report, trained_with, flow)
     described: dict[str, Any] = {
@@ -253,9 +256,14 @@ def prepare(
     return prior, described
 
 
-def is_fitted(config: Config) -> bool:
-    """Say whether a prior is to be fitted after training."""
-    return bool(config.prior_components or config.prior_flow_layers)
+def read(
+    config: Config, vae: Any, run: Path, weights_sha256: str
+) -> tuple[StandardNormal | Fitted, dict[str, Any]] | None:
+    """Return what ``prepare`` found for these weights and this configuration; None: it has yet to."""
+    if vae.vamp is None and not config.prior_components and not config.prior_flow_layers:
+        prior = StandardNormal(config.latent_dim)
+        return prior, {"name": prior.name}
+    return _read_prior(run, weights_sha256, config)
 
 
 def _tried(config: Config) -> list[Any]:
@@ -310,7 +318,7 @@ def choose(
     nats = _mean_log_prob(best, held_out)
     number_of = len(best.weights) if isinstance(best, GaussianMixture) else 1
     candidates: list[dict[str, Any]] = [{"name": best.name, "components": number_of, "validation_nats": nats}]
-    for number in components:
+    for number in dict.fromkeys(_rounded(number, labels) for number in components):
         if labels is None:
             mixture = fit_gaussian_mixture(train, number, rng)
         else:
@@ -340,9 +348,15 @@ def choose(
                 "validation_nats": found,
             }
         )
-        if found > nats:
+        if found > nats + LEAST_GAIN:
             return Choice(bent, candidates)
     return Choice(best, candidates)
+
+
+def _rounded(components: int, labels: data.Labels | None) -> int:
+    """Return how many Gaussians there will be: as many for every class, at least one."""
+    classes = 1 if labels is None else len(np.unique(labels.train))
+    return max(1, components // classes) * classes
 
 
 def posteriors(encoder: Callable[..., Any], images: data.Images) -> tuple[Codes, Codes]:

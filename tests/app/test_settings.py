@@ -3,6 +3,8 @@ import pytest
 from app import profiles
 from app import settings as reading
 from app.settings import Settings, SettingsError, load_settings, variable
+from app.store import scan
+from tests.fakes import write_version
 
 
 def test_every_setting_has_a_help_text():
@@ -125,3 +127,11 @@ def test_the_defaults_of_this_machine_are_not_warned_of():
 )
 def test_the_only_model_of_a_store_is_the_default_if_nobody_set_one(asked_for, names, expected):
     assert load_settings(**asked_for).for_store(names).default_model == expected
+
+
+def test_a_default_model_that_is_broken_gives_way_to_none(tmp_path):
+    write_version(tmp_path, "mine")
+    (write_version(tmp_path, "fashion") / "decoder" / "weights").write_text("changed")
+    found = scan(tmp_path)
+    assert list(found.versions) == ["mine"]
+    assert load_settings().for_store(found.names).default_model == "fashion"

@@ -1,3 +1,6 @@
+import json
+import shutil
+
 import numpy as np
 import pytest
 
@@ -5,8 +8,9 @@ from tests.conftest import SHIPPED_VERSION
 
 pytestmark = pytest.mark.tensorflow
 
-from training import beside  # noqa: E402
+from training import beside, priors  # noqa: E402
 from training.errors import RunError  # noqa: E402
+from training.fit import load_run  # noqa: E402
 
 
 def test_a_published_version_draws_and_reconstructs():
@@ -25,6 +29,21 @@ def test_a_run_draws_and_reconstructs(tiny_run, tiny_dataset):
     other = beside.load(tiny_run, (6, 5))
     assert other.generator(0)(7).shape == (7, 6, 5)
     assert other.reconstruct(tiny_dataset.test).shape == tiny_dataset.test.shape
+
+
+def test_a_run_draws_from_the_prior_that_evaluation_found_for_it(tiny_run, tiny_dataset, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(tiny_run, run)
+    config = json.loads((run / "config.json").read_text()) | {"prior_components": [1]}
+    (run / "config.json").write_text(json.dumps(config))
+    with pytest.raises(RunError, match="its prior is not fitted yet"):
+        beside.load(run, (6, 5))
+    config, vae, recorded = load_run(run)
+    prior, described = priors.prepare(config, vae, tiny_dataset, run, recorded["weights_sha256"])
+    assert beside.load(run, (6, 5)).prior.name == prior.name
+    # N(0, I) may win too, and then there are no arrays, or some of another fit.
+    (run / "prior.json").write_text(json.dumps(described | {"name": "standard_normal"}))
+    assert beside.load(run, (6, 5)).prior.name == "standard_normal"
 
 
 def test_images_of_another_shape_and_folders_of_another_kind_are_refused(tiny_run, tmp_path):

@@ -133,7 +133,6 @@ def test_averaged_weights_stand_for_the_weights_in_validation_and_in_the_result(
     measured = vae.evaluate(tiny_dataset.validation, verbose=0, return_dict=True)["loss"]
     # Another draw of q(z given x) for 32 images: the saved weights are those that validation measured.
     assert measured == pytest.approx(found["val_loss"], abs=0.5)
-    assert abs(measured - found["val_loss"]) < abs(plain["val_loss"] - found["val_loss"]) + 0.5
 
 
 @pytest.mark.parametrize("objective", ["iwae", "dreg"])

@@ -95,7 +95,7 @@ def test_how_many_steps_a_call_takes_changes_no_bit(tiny_config, tiny_dataset, m
 
 
 def test_training_here_is_training_by_keras_on_the_same_batches(tiny_config, tiny_dataset):
-    # One epoch, one draw less: the posterior's noise repeats with the seed, the batches are given.
+    # One epoch: the posterior's noise is that of the step, and the batches are given.
     config = dataclasses.replace(tiny_config, objective="elbo")
     vaes = []
     for _ in range(2):
