@@ -30,7 +30,7 @@ ROUNDS = 15
 
 def main() -> None:
     """Measure, and print a table."""
-    runtime = TensorFlowRuntime(STORE / "fashion-dense" / "3", threads=1)
+    runtime = TensorFlowRuntime(STORE / "fashion-dense" / "4", threads=1)
     pictures = {
         count: grids.grid(
             grids.to_pixels(runtime.decode(latent.standard_normal(42, 0, count, 10))), columns=columns

@@ -126,7 +126,7 @@ def test_every_example_of_readme_does_what_it_says(tmp_path):
     (tmp_path / "docs").symlink_to(PROJECT / "docs")
     commands = [line for block in blocks("sh") for line in block.splitlines() if line.startswith("curl")]
     assert len(commands) >= 6
-    with serving(tmp_path, VITRINE_DEFAULT_MODEL="fashion@2") as server:  # the default, with its version
+    with serving(tmp_path, VITRINE_DEFAULT_MODEL="fashion@3") as server:  # the default, with its version
 
         def here(text):
             return text.replace("http://127.0.0.1:8000", server.url)
@@ -168,7 +168,7 @@ def test_readmes_training_commands_make_the_shipped_model_again(tmp_path):
         assert done.returncode == 0, done.stderr
     history = json.loads((tmp_path / "runs" / "fashion-dense" / "history.json").read_text())
     made = json.loads((tmp_path / "model_store" / "fashion-dense" / "1" / "manifest.json").read_text())
-    shipped = json.loads((SHIPPED_STORE / "fashion-dense" / "3" / "manifest.json").read_text())
+    shipped = json.loads((SHIPPED_STORE / "fashion-dense" / "4" / "manifest.json").read_text())
     assert made["metrics"]["test"]["reconstruction_mse"] <= 0.0190
     same_place = (
         made["training"]["machine"] == shipped["training"]["machine"]

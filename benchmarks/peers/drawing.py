@@ -13,7 +13,7 @@ import numpy.typing as npt
 import tensorflow as tf
 from PIL import Image
 
-VERSION = Path(__file__).resolve().parents[2] / "model_store" / "fashion-dense" / "3"
+VERSION = Path(__file__).resolve().parents[2] / "model_store" / "fashion-dense" / "4"
 BATCHING = os.environ.get("PEER_BATCHING", "1") == "1"  # whether several requests may be decoded together
 MAX_BATCH = 16  # requests
 

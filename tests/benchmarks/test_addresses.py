@@ -36,5 +36,5 @@ def test_no_two_addresses_are_the_same_picture():
 
 
 def test_classes_are_those_of_the_manifest():
-    assert addresses.classes("fashion-dense@3") == ()
-    assert "Bag" in addresses.classes("fashion@2")
+    assert addresses.classes("fashion-dense@4") == ()
+    assert "Bag" in addresses.classes("fashion@3")

@@ -10,7 +10,7 @@ pytestmark = pytest.mark.tensorflow
 from training.card import model_card  # noqa: E402
 from training.config import from_dict  # noqa: E402
 
-VERSION = SHIPPED_STORE / "fashion-dense" / "3"
+VERSION = SHIPPED_STORE / "fashion-dense" / "4"
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def test_a_card_of_other_images_speaks_of_them_and_not_of_clothes(shipped_number
     config = from_dict(manifest["training"]["config"] | {"data": "images"})
     card = model_card(config, recorded | {"data": {"name": "my `photos`"}}, metrics)
     assert "trained on the 55000 images of my__photos_." in card
-    assert "--data my__photos_ --seed 44 --out" in card
+    assert "--data my__photos_ --seed 42 --out" in card
     for word in ("Fashion-MNIST", "clothing"):
         assert word not in card
 
