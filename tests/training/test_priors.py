@@ -129,7 +129,7 @@ def test_a_file_that_is_not_all_there_is_a_value_error(tmp_path, damage):
         "a text": b"not that",
     }
     path.write_bytes(contents[damage])
-    with pytest.raises(ValueError, match="npz|pickle"):
+    with pytest.raises(ValueError, match=r"npz|pickle"):
         priors.load_fitted(path)
 
 
