@@ -76,6 +76,7 @@ def test_serving_a_default_model_that_is_not_there_exits_3_and_names_those_that_
 def test_serving_a_store_of_one_model_asks_nobody_for_its_name(run, fake_store, monkeypatch):
     served = []
     monkeypatch.setenv("VITRINE_RUNTIME", "tensorflow")
+    monkeypatch.setenv("VITRINE_MODEL_STORE", "")  # which the command sets for its workers; put back after
     monkeypatch.setattr("uvicorn.run", lambda *_, **arguments: served.append(arguments))
     assert run("serve", "--model-store", str(fake_store)).exit_code == 0
     assert len(served) == 1

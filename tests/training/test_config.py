@@ -30,8 +30,8 @@ def test_the_reference_model_is_the_textbooks():
     assert (dense.objective, dense.likelihood_variance, dense.seed) == (
         "textbook",
         0.5,
-        44,
-    )  # not 42: see the file
+        42,
+    )
 
 
 def test_a_resolved_configuration_reads_back_as_itself():
