@@ -276,6 +276,6 @@ def main() -> None:
     except ModuleNotFoundError as error:
         if error.name not in ("keras", "matplotlib", "tensorflow"):
             raise
-        remedy = "run make setup, or install vitrine[train]"
+        remedy = "run make setup, or pip install -e '.[train]' in the project's folder"
         click.echo(f"vitrine-train: training needs {error.name}: {remedy}", err=True)
         sys.exit(EXIT_FAILURE)

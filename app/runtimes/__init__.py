@@ -18,7 +18,7 @@ LITERT_ROWS = 32
 _MODULES = {"litert": "ai_edge_litert", "tensorflow": "tensorflow"}
 _INSTALLED_BY = {
     "litert": "make serve",
-    "tensorflow": "make train, or install vitrine[tensorflow]",
+    "tensorflow": "make train, or pip install -e '.[tensorflow]' in the project's folder",
 }
 
 

@@ -54,7 +54,7 @@ def test_litert_asked_for_without_its_files_names_the_remedy(plain):
 @pytest.mark.parametrize("choice", ["auto", "tensorflow"])
 def test_tensorflow_that_is_needed_and_not_installed_names_the_remedy(plain, lack, choice):
     lack("tensorflow")
-    with pytest.raises(RuntimeUnavailable, match=r"not installed.*vitrine\[tensorflow\]"):
+    with pytest.raises(RuntimeUnavailable, match=r"not installed.*pip install -e '\.\[tensorflow\]'"):
         choose(choice, plain)
 
 
