@@ -82,7 +82,7 @@ class Settings(BaseSettings):
         return {name: value for name, value in self.model_dump().items() if name.startswith("max_")}
 
     def for_store(self, names: Collection[str]) -> "Settings":
-        """Return these settings for a store of models called `names`, those that cannot be served too.
+        """Return these settings for a store of models called `names`, including those that cannot be served.
 
         A default model that nobody has set gives way to the only model of a store that lacks it: who serves
         the first model of their own is not to be asked for its name.

@@ -205,7 +205,7 @@ class Store:
 
     @property
     def names(self) -> set[str]:
-        """Of the models, those that cannot be served too."""
+        """Names of all models, including those of which no version can be served."""
         return self.versions.keys() | {version.partition("/")[0] for version in self.rejected}
 
     @property
