@@ -23,10 +23,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import tensorflow as tf
 
-from training import bounds, data, fit, loop
-from training.config import Config, load
+from training import data, determinism
+from training.configs.schema import Config, load
+from training.fitting import fit, loop
+from training.metrics import bounds
+from training.models.vae import VariationalAutoencoder
 from training.priors import StandardNormal
-from training.vae import VariationalAutoencoder
 
 PROJECT = Path(__file__).resolve().parent.parent
 DRAWS = 5  # k of iwae and dreg
@@ -84,7 +86,7 @@ def main() -> None:
 
 def model(config: Config, dataset: data.Dataset) -> VariationalAutoencoder:
     """Return a model that has not been trained; its first weights depend on the seed alone."""
-    fit.make_deterministic(config.seed)
+    determinism.make_deterministic(config.seed)
     vae = VariationalAutoencoder(config, dataset.image_shape)
     vae.compile(optimizer=fit._optimizer(config, len(dataset.train)), jit_compile=False)
     vae.optimizer.build(vae.trainable_variables)

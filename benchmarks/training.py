@@ -4,9 +4,9 @@
     python benchmarks/training.py --epochs 2 --rounds 2
 
 Two tables. The first trains ``fashion-dense`` twice, by the textbook's code on Keras' ``fit`` and by
-``training.loop``: the same network, loss, optimizer, batches of 128, and validation after every epoch. Each
-has a process of its own, with the settings that its user would have, and epochs take turns, so that a noisy
-moment of the machine meets both. The epoch that compiles is trained and not counted.
+``training.fitting.loop``: the same network, loss, optimizer, batches of 128, and validation after every
+epoch. Each has a process of its own, with the settings that its user would have, and epochs take turns, so
+that a noisy moment of the machine meets both. The epoch that compiles is trained and not counted.
 
 The second takes the whole step of ``fashion`` (likelihood, gradients, optimizer, averages) beside the forward
 and backward pass of the same encoder and decoder whose loss is the sum of their outputs: what is left of the
@@ -63,7 +63,7 @@ def run_epochs(epochs: int) -> dict[str, list[tuple[float, float, float]]]:
     context = multiprocessing.get_context("spawn")
     found: dict[str, list[tuple[float, float, float]]] = {}
     running: dict[str, tuple[Any, Connection]] = {}
-    for name, work in (("Keras fit", keras_epochs), ("training.loop", our_epochs)):
+    for name, work in (("Keras fit", keras_epochs), ("training.fitting.loop", our_epochs)):
         here, there = context.Pipe()
         process = context.Process(target=work, args=(there,), daemon=True)
         process.start()
@@ -144,13 +144,14 @@ def keras_epochs(connection: Connection) -> None:
 
 
 def our_epochs(connection: Connection) -> None:
-    """Train ``fashion-dense`` by ``training.loop``, an epoch for each number received."""
+    """Train ``fashion-dense`` by ``training.fitting.loop``, an epoch for each number received."""
     import tensorflow as tf
 
-    from training import fit, loop
+    from training import determinism
+    from training.fitting import loop
 
     config, dataset = experiment("fashion-dense")
-    fit.make_deterministic(config.seed)
+    determinism.make_deterministic(config.seed)
     vae = compiled(config, dataset)
     images = tf.constant(dataset.train)  # once, as in a run of many epochs
     clock = clock_of_epochs()
@@ -203,10 +204,11 @@ def run_steps(rounds: int) -> dict[str, list[float]]:
     """Return images a second of ``fashion``'s whole step and of its network alone, one number a round."""
     import tensorflow as tf
 
-    from training import fit, loop
+    from training import determinism
+    from training.fitting import loop
 
     config, dataset = experiment("fashion")
-    fit.make_deterministic(config.seed)
+    determinism.make_deterministic(config.seed)
     vae = compiled(config, dataset)
     vae.optimizer.build(vae.trainable_variables)
     images = tf.constant(dataset.train)
@@ -242,8 +244,8 @@ def run_steps(rounds: int) -> dict[str, list[float]]:
 
 def experiment(name: str) -> tuple[Any, Any]:
     """Return a shipped configuration and its data."""
-    from training import config as configs
     from training import data
+    from training.configs import schema as configs
 
     config = configs.load(CONFIGS / f"{name}.toml")
     return config, data.load_for(config, None)
@@ -251,8 +253,8 @@ def experiment(name: str) -> tuple[Any, Any]:
 
 def compiled(config: Any, dataset: Any) -> Any:
     """Return the model of a configuration, ready to train."""
-    from training import fit
-    from training.vae import VariationalAutoencoder
+    from training.fitting import fit
+    from training.models.vae import VariationalAutoencoder
 
     vae = VariationalAutoencoder(config, dataset.image_shape)
     vae.compile(optimizer=fit._optimizer(config, len(dataset.train)), jit_compile=False)

@@ -19,14 +19,14 @@ from app.settings import Settings  # noqa: E402
 from tests.conftest import SHIPPED_MODEL, Client  # noqa: E402
 from tests.conftest import SHIPPED_VERSION as SHIPPED  # noqa: E402
 from tests.fakes import pixels_of, png_bytes  # noqa: E402
-from training.export import export, published_axes  # noqa: E402
-from training.fit import load_run  # noqa: E402
+from training.fitting.fit import load_run  # noqa: E402
 from training.priors import StandardNormal, prepare  # noqa: E402
+from training.publish.export import export, published_axes  # noqa: E402
 
 
 @pytest.fixture(scope="module")
 def published(tiny_run, tiny_dataset, tmp_path_factory):
-    from training.evaluate import evaluate
+    from training.evaluation.evaluate import evaluate
 
     folder = tmp_path_factory.mktemp("published")
     config, vae, recorded = load_run(tiny_run)
@@ -66,8 +66,8 @@ def test_a_published_model_answers_all_three_requests(published, runtime):
 def test_convolutions_and_discretized_logistics_go_all_the_way_to_a_picture(
     colours, tiny_config, tiny_dataset, tmp_path
 ):
-    from training.evaluate import evaluate
-    from training.fit import fit
+    from training.evaluation.evaluate import evaluate
+    from training.fitting.fit import fit
 
     def shaped(images):  # 6 x 4, which halves; red is the image, green and blue are darker
         images = np.round(images[:, :, :4] * 255) / np.float32(255)
@@ -236,8 +236,8 @@ def test_the_shipped_model_meets_its_specification():
 def test_the_shipped_card_is_the_one_that_its_manifest_gives():
     import json
 
-    from training.card import model_card
-    from training.config import from_dict
+    from training.configs.schema import from_dict
+    from training.publish.card import model_card
 
     manifest = json.loads((SHIPPED / "manifest.json").read_text())
     training = manifest["training"]

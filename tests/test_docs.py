@@ -150,7 +150,7 @@ def test_every_example_of_readme_does_what_it_says(tmp_path):
 @pytest.mark.timeout(900)
 def test_readmes_training_commands_make_the_shipped_model_again(tmp_path):
     from training import data
-    from training.config import from_dict
+    from training.configs.schema import from_dict
     from training.errors import DataError
 
     try:

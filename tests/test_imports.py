@@ -152,7 +152,7 @@ WITHOUT_OWN_TEST = {
     "app/metrics.py": "tests/app/routes/test_status.py",
     "app/runtimes/tensorflow.py": "tests/test_contract.py",
     "training/errors.py": "tests/training/test_cli.py",
-    "training/figures.py": "tests/training/test_fit.py",
+    "training/figures.py": "tests/training/fitting/test_fit.py",
 }
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from training.config import Config
+from training.configs.schema import Config
 from training.data import Dataset
 
 TINY = {
@@ -42,7 +42,7 @@ def tiny_dataset():
 @pytest.fixture(scope="session")
 def tiny_run(tiny_config, tiny_dataset, tmp_path_factory):
     """The folder of one finished run."""
-    from training.fit import fit
+    from training.fitting.fit import fit
 
     out = tmp_path_factory.mktemp("runs") / "tiny"
     fit(tiny_config, tiny_dataset, out, progress=False)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from training import config as configs
+from training.configs import schema as configs
 from training.errors import ConfigError, DataError, Interrupted, RunError, TrainingError
 
 EXIT_FAILURE = 1
@@ -70,8 +70,8 @@ def fit(
     if seed is not None:
         experiment = dataclasses.replace(experiment, seed=seed)
     from training import data
-    from training.fit import fit as run_fit
-    from training.fit import is_slow_in_bfloat16
+    from training.fitting.fit import fit as run_fit
+    from training.runs import is_slow_in_bfloat16
 
     dataset = data.load_for(experiment, data_folder)
     for note in dataset.notes:
@@ -122,11 +122,11 @@ def evaluate(
     """
     if beside is not None and not quality:
         raise click.UsageError("--beside: what is measured beside is quality; add --quality")
-    from training import beside as beside_module
     from training import data
-    from training.evaluate import evaluate as run_evaluate
-    from training.evaluate import write_card
-    from training.fit import load_run
+    from training import trained as beside_module
+    from training.evaluation.evaluate import evaluate as run_evaluate
+    from training.evaluation.evaluate import write_card
+    from training.fitting.fit import load_run
 
     experiment, vae, recorded = load_run(run)
     dataset = data.load_again(experiment, data_folder, recorded)
@@ -167,10 +167,11 @@ def rescore(run: Path, data_folder: Path | None, full: bool) -> None:
     weights stay. The result joins report.json and card.md, so evaluate comes first.
     """
     from training import data
-    from training.evaluate import FAIR_SCORE, load_metrics, write_card, write_report
-    from training.fit import load_run, make_deterministic
+    from training.determinism import make_deterministic
+    from training.evaluation.evaluate import FAIR_SCORE, load_metrics, write_card, write_report
+    from training.evaluation.recalibrate import rescore as run_rescore
+    from training.fitting.fit import load_run
     from training.priors import prepare
-    from training.rescore import rescore as run_rescore
 
     experiment, vae, recorded = load_run(run)
     weights = recorded["weights_sha256"]
@@ -205,11 +206,11 @@ def rescore(run: Path, data_folder: Path | None, full: bool) -> None:
 def export(run: Path, data_folder: Path | None, store: Path) -> None:
     """Publish the model of RUN as the next version in a model store."""
     from training import data
-    from training.evaluate import evaluate as run_evaluate
-    from training.evaluate import load_metrics
-    from training.export import export as run_export
-    from training.fit import load_run
+    from training.evaluation.evaluate import evaluate as run_evaluate
+    from training.evaluation.evaluate import load_metrics
+    from training.fitting.fit import load_run
     from training.priors import prepare
+    from training.publish.export import export as run_export
 
     experiment, vae, recorded = load_run(run)
     dataset = data.load_again(experiment, data_folder, recorded)
@@ -234,8 +235,8 @@ def classifier(name: str, data_folder: Path | None, out: Path | None) -> None:
 
     The one that the project ships is never overwritten: published numbers hold for its SHA-256 alone.
     """
-    from training import classifier as classifiers
     from training import data
+    from training.metrics import classifier as classifiers
 
     dataset = data.load(name, data_folder)
     trained = classifiers.train(dataset)

@@ -69,8 +69,8 @@ def test_a_foreseen_failure_is_one_line_and_an_exit_code(
 
 def test_without_the_training_packages_one_line_says_how_to_get_them(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "keras", None)
-    monkeypatch.delitem(sys.modules, "training.fit", raising=False)
-    monkeypatch.delitem(sys.modules, "training.evaluate", raising=False)
+    monkeypatch.delitem(sys.modules, "training.fitting.fit", raising=False)
+    monkeypatch.delitem(sys.modules, "training.evaluation.evaluate", raising=False)
     monkeypatch.setattr(sys, "argv", ["vitrine-train", "evaluate", "nowhere"])
     with pytest.raises(SystemExit) as caught:
         commands.main()
@@ -103,8 +103,9 @@ def test_several_seeds_of_one_experiment_have_run_folders_of_their_own(
 def test_an_interrupted_run_names_its_seed_in_the_command_that_goes_on(
     tiny_config, tiny_dataset, tmp_path, monkeypatch
 ):
-    from training import data, fit
+    from training import data
     from training.errors import Interrupted
+    from training.fitting import fit
 
     def interrupted(*arguments, **options):
         raise Interrupted(2)
@@ -131,10 +132,10 @@ def test_fit_evaluate_and_export_end_with_a_version(tiny_config, tiny_dataset, t
         rescored["full"] = options["full"]
         return original(vae, prior, dataset, seed, epochs=1, **options)
 
-    from training import rescore
+    from training.evaluation import recalibrate
 
-    original = rescore.rescore
-    monkeypatch.setattr(rescore, "rescore", rescore_briefly)
+    original = recalibrate.rescore
+    monkeypatch.setattr(recalibrate, "rescore", rescore_briefly)
     commands_in_turn = (
         ["fit", "tiny.toml"],
         ["evaluate", "runs/tiny"],
@@ -210,7 +211,8 @@ def test_classifier_trains_one_beside_the_shipped_one_and_says_how_good_it_is(
 ):
     import hashlib
 
-    from training import classifier, data
+    from training import data
+    from training.metrics import classifier
 
     # Twenty steps an epoch: in fewer the classifier's running means have not reached the images'.
     train = np.tile(tiny_dataset.train, (20, 1, 1))

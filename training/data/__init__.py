@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from training.config import Config
+from training.configs.schema import Config
 from training.data.dataset import Dataset, Images, Labels, batches
 from training.data.fashion_mnist import load_fashion_mnist
 from training.data.images import load_images

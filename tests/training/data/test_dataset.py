@@ -6,7 +6,7 @@ import pytest
 
 from tests.tiny import TINY
 from training import data
-from training.config import from_dict
+from training.configs.schema import from_dict
 from training.errors import DataError
 
 OWN = TINY | {"data": "images"}

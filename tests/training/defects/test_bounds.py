@@ -9,10 +9,11 @@ pytestmark = pytest.mark.tensorflow
 
 import tensorflow as tf  # noqa: E402
 
-from training import bounds, objectives  # noqa: E402
-from training.likelihoods import Gaussian  # noqa: E402
+from training.metrics import bounds  # noqa: E402
+from training.models import objectives  # noqa: E402
+from training.models.likelihoods import Gaussian  # noqa: E402
+from training.models.vae import Sampling  # noqa: E402
 from training.priors import StandardNormal  # noqa: E402
-from training.vae import Sampling  # noqa: E402
 
 # Two draws for one image, one of which explains it three times as well; q is the prior and z is zero, so that
 # log p(x given z) alone is left in log w.

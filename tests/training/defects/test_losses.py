@@ -12,10 +12,12 @@ pytestmark = pytest.mark.tensorflow
 import tensorflow as tf  # noqa: E402
 
 from tests.conftest import PROJECT  # noqa: E402
-from training import config, fit, likelihoods, objectives  # noqa: E402
 from training.cli import cli  # noqa: E402
+from training.configs import schema  # noqa: E402
 from training.errors import ConfigError  # noqa: E402
-from training.likelihoods import Gaussian  # noqa: E402
+from training.fitting import fit  # noqa: E402
+from training.models import likelihoods, objectives  # noqa: E402
+from training.models.likelihoods import Gaussian  # noqa: E402
 
 LEVELS = np.arange(256, dtype=np.float32) / 255
 # Every likelihood by its name, with the variance or the components that it may need; the Gaussian of fixed
@@ -149,9 +151,9 @@ def test_defect_09_a_constant_image_costs_nothing_at_best_and_never_less(likelih
 
 def test_defect_09_a_gaussian_narrower_than_a_level_is_refused():
     """A fixed variance may be set as small as one likes."""
-    assert config.MIN_VARIANCE == likelihoods.MIN_VARIANCE
+    assert schema.MIN_VARIANCE == likelihoods.MIN_VARIANCE
     narrow = {"likelihood": "gaussian", "likelihood_variance": 1e-6, "objective": "elbo"}
-    dense = config.load(PROJECT / "training/configs/fashion-dense.toml")
+    dense = schema.load(PROJECT / "training/configs/fashion-dense.toml")
     with pytest.raises(ConfigError, match="likelihood_variance"):
         dataclasses.replace(dense, **narrow)
 
@@ -176,7 +178,7 @@ def test_defect_10_a_pixel_far_from_its_mean_still_has_a_gradient(likelihood):
 
 def test_defect_10_a_posterior_that_runs_away_is_seen_and_not_clipped(tiny_config):
     """log-variances are held in a range by a hard tanh, behind which they may diverge."""
-    from training.vae import VariationalAutoencoder
+    from training.models.vae import VariationalAutoencoder
 
     vae = VariationalAutoencoder(tiny_config, (6, 5))
     vae.encoder.get_layer("z_log_var").bias.assign([30.0, -30.0])

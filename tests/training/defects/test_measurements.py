@@ -14,12 +14,17 @@ pytestmark = pytest.mark.tensorflow
 import tensorflow as tf  # noqa: E402
 
 from tests.conftest import PROJECT, SHIPPED_STORE, skip  # noqa: E402
-from training import bounds, data, evaluate, export, fit, likelihoods, loop, priors, progress, report  # noqa: E402
+from training import data, priors  # noqa: E402
 from training.data import fashion_mnist, splits  # noqa: E402
 from training.errors import RunError  # noqa: E402
+from training.evaluation import evaluate, quality  # noqa: E402
+from training.fitting import callbacks, fit, loop  # noqa: E402
+from training.metrics import bounds  # noqa: E402
+from training.metrics.fidelity import Gaussian, frechet_distance  # noqa: E402
+from training.models import likelihoods  # noqa: E402
+from training.models.vae import VariationalAutoencoder  # noqa: E402
 from training.priors import GaussianMixture, StandardNormal  # noqa: E402
-from training.quality import Gaussian, frechet_distance  # noqa: E402
-from training.vae import VariationalAutoencoder  # noqa: E402
+from training.publish import export  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -96,14 +101,14 @@ def test_defect_16_a_collapsed_posterior_is_named_and_counted(tiny_config, tiny_
     for name in ("z_mean", "z_log_var"):
         vae.encoder.get_layer(name).kernel.assign(np.zeros((8, 2), np.float32))
     vae.compile(optimizer="sgd")
-    measure = progress.Measure(tiny_config, tiny_dataset.validation)
+    measure = callbacks.Measure(tiny_config, tiny_dataset.validation)
     measure.set_model(vae)
     names = ("loss", "reconstruction", "kl")
     logs = {prefix + name: 1.0 for prefix in ("", "val_") for name in names}
     measure.on_epoch_end(1, logs)
     assert logs["active_axes"] == 0
     history = {"loss": [2.0, 1.0], "val_loss": [2.0, 1.0]}
-    said = dict(progress.warnings_of(tiny_config, history, measure.kl_per_axis, measure.clipped))
+    said = dict(callbacks.warnings_of(tiny_config, history, measure.kl_per_axis, measure.clipped))
     assert "2 of 2 axes carry less than 0.1 nats" in said["collapse"]
     described = evaluate.aggregate_posterior(vae, tiny_dataset.train, seed=0)
     assert [axis["active"] for axis in described] == [False, False]
@@ -114,7 +119,7 @@ def test_defect_16_every_published_version_counts_its_dead_axes():
     manifest = json.loads((SHIPPED_STORE / "fashion-dense" / "4" / "manifest.json").read_text())
     dead = [axis for axis in manifest["axes"] if not axis["active"]]
     assert len(dead) == 4
-    assert all(axis["kl"] < progress.COLLAPSED_KL for axis in dead)
+    assert all(axis["kl"] < callbacks.COLLAPSED_KL for axis in dead)
     card = (SHIPPED_STORE / "fashion-dense" / "4" / "card.md").read_text()
     assert "6 of 10 active" in " ".join(card.split())
 
@@ -197,14 +202,14 @@ def test_defect_19_the_frechet_distance_is_its_closed_form():
 
 def test_defect_19_a_published_distance_stands_beside_that_of_as_many_real_images():
     """Few samples, the wrong reference or a lossy file move the number more than the model does."""
-    assert report.NUM_IMAGES == 10_000
+    assert quality.NUM_IMAGES == 10_000
     manifest = json.loads((SHIPPED_STORE / "fashion" / "3" / "manifest.json").read_text())
-    quality = manifest["metrics"]["quality"]
-    assert quality["num_images"] == 10_000
-    real = quality["real"]["frechet_distance"]
-    assert all(0 < real < sample["frechet_distance"] for sample in quality["samples"].values())
-    assert "rounded to 8 bits" in quality["protocols"]["images"]
-    assert len(quality["classifier"]["sha256"]) == 64
+    measured = manifest["metrics"]["quality"]
+    assert measured["num_images"] == 10_000
+    real = measured["real"]["frechet_distance"]
+    assert all(0 < real < sample["frechet_distance"] for sample in measured["samples"].values())
+    assert "rounded to 8 bits" in measured["protocols"]["images"]
+    assert len(measured["classifier"]["sha256"]) == 64
 
 
 class Sealed:
@@ -250,5 +255,5 @@ def test_defect_27_the_test_split_is_named_by_evaluation_alone():
         for name in readers_of_the_test_split(path.read_text())
     }
     modules = {name.split(".")[0] for name in found - {"cli.classifier"}}  # its accuracy is printed, no more
-    assert modules == {"evaluate", "report", "rescore"}  # the commands that measure
+    assert modules == {"evaluate", "quality", "recalibrate"}  # the commands that measure
     assert list(readers_of_the_test_split("def tune(data):\n    return data.test")) == ["tune"]

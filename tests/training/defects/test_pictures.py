@@ -15,9 +15,12 @@ from app.runtimes import opener  # noqa: E402
 from app.settings import Settings  # noqa: E402
 from tests.conftest import SHIPPED_MODEL, SHIPPED_STORE  # noqa: E402
 from tests.fakes import FakeRuntime, pixels_of, write_version  # noqa: E402
-from training import axes, evaluate, export, fit  # noqa: E402
-from training.classifier import eight_bit_levels  # noqa: E402
-from training.vae import VariationalAutoencoder  # noqa: E402
+from training.evaluation import evaluate  # noqa: E402
+from training.fitting import fit  # noqa: E402
+from training.metrics.classifier import eight_bit_levels  # noqa: E402
+from training.models import latent_axes  # noqa: E402
+from training.models.vae import VariationalAutoencoder  # noqa: E402
+from training.publish import export  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -145,12 +148,12 @@ def test_defect_22_published_axes_do_not_depend_on_the_accidents_of_training(vae
         return vae.likelihood.mean(vae.decoder(z)).numpy()
 
     described = evaluate.aggregate_posterior(vae, tiny_dataset.train, seed=0)
-    published = axes.canonical(decode, described)
+    published = latent_axes.canonical(decode, described)
     kl = [axis["kl"] for axis in published.describe(described)]
     assert kl == sorted(kl, reverse=True)
     # The same model with its axes swapped and turned, as another seed might have left it.
-    accident = axes.Axes(order=(1, 0), signs=(-1, 1))
-    again = axes.canonical(lambda z: decode(accident.trained(z)), accident.describe(described))
+    accident = latent_axes.Axes(order=(1, 0), signs=(-1, 1))
+    again = latent_axes.canonical(lambda z: decode(accident.trained(z)), accident.describe(described))
     z = latent.standard_normal(3, 0, 20, 2)
     np.testing.assert_array_equal(accident.trained(again.trained(z)), published.trained(z))
     for number, axis in enumerate(published.describe(described)):
@@ -163,15 +166,15 @@ def test_defect_22_published_axes_do_not_depend_on_the_accidents_of_training(vae
 def test_defect_22_the_pictures_do_not_change_and_publishing_again_changes_nothing(vae, tiny_dataset):
     """Axes are renamed in the list and not in the decoder, or once more at every export."""
     described = evaluate.aggregate_posterior(vae, tiny_dataset.train, seed=0)
-    published = axes.Axes(order=(1, 0), signs=(-1, 1))
+    published = latent_axes.Axes(order=(1, 0), signs=(-1, 1))
     z_mean, z_log_var = vae.encoder(tiny_dataset.test)
     turned, turned_log_var = published.publish(z_mean, z_log_var)
     np.testing.assert_array_equal(turned_log_var, z_log_var.numpy()[:, [1, 0]])
     np.testing.assert_array_equal(vae.decoder(published.trained(turned)), vae.decoder(z_mean))
-    once = axes.canonical(lambda z: vae.decoder(z).numpy(), described)
-    twice = axes.canonical(lambda z: vae.decoder(once.trained(z)).numpy(), once.describe(described))
+    once = latent_axes.canonical(lambda z: vae.decoder(z).numpy(), described)
+    twice = latent_axes.canonical(lambda z: vae.decoder(once.trained(z)).numpy(), once.describe(described))
     assert not twice.changed
-    pairs = axes.match(z_mean.numpy(), turned.numpy())
+    pairs = latent_axes.match(z_mean.numpy(), turned.numpy())
     assert [pair["was"] for pair in pairs] == [1, 0]
     np.testing.assert_allclose([pair["correlation"] for pair in pairs], [-1, 1], atol=1e-6)
 

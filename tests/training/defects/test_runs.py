@@ -14,9 +14,12 @@ import tensorflow as tf  # noqa: E402
 
 from app import latent  # noqa: E402
 from tests.conftest import PROJECT  # noqa: E402
-from training import axes, checkpoints, export, fit, loop, objectives, progress  # noqa: E402
-from training.config import Config  # noqa: E402
-from training.vae import Sampling, VariationalAutoencoder  # noqa: E402
+from training import determinism  # noqa: E402
+from training.configs.schema import Config  # noqa: E402
+from training.fitting import callbacks, checkpoints, fit, loop  # noqa: E402
+from training.models import latent_axes, objectives  # noqa: E402
+from training.models.vae import Sampling, VariationalAutoencoder  # noqa: E402
+from training.publish import export  # noqa: E402
 
 AVERAGED = {"objective": "elbo", "ema_momentum": 0.9, "kl_warmup_epochs": 3}
 
@@ -40,7 +43,7 @@ def test_defect_23_two_epochs_and_two_more_are_four_to_the_bit(tiny_config, tiny
     path = tmp_path / checkpoints.LAST
 
     def compiled():
-        fit.make_deterministic(config.seed)
+        determinism.make_deterministic(config.seed)
         vae = VariationalAutoencoder(config, (6, 5))
         vae.compile(optimizer=fit._optimizer(config, 128), jit_compile=False)
         vae.kl_warmup_steps = 3 * loop.steps_per_epoch(128, config.batch_size)
@@ -74,7 +77,7 @@ found = encoder.signatures["encode"](images=tf.constant(images))
 np.save(folder / "published.npy", found["z_mean"])
 assert "training" not in sys.modules  # whoever loads it needs nothing of ours
 sys.path.insert(0, sys.argv[3])
-from training.fit import load_run
+from training.fitting.fit import load_run
 np.save(folder / "loaded.npy", load_run(Path(sys.argv[2]))[1].encoder(images)[0])
 """
 
@@ -82,7 +85,7 @@ np.save(folder / "loaded.npy", load_run(Path(sys.argv[2]))[1].encoder(images)[0]
 def test_defect_24_a_fresh_process_gets_the_same_codes_from_what_was_saved(tiny_run, tiny_dataset, tmp_path):
     """Layers of one's own cannot be read back, or only by the class that trained them."""
     _, vae, _ = fit.load_run(tiny_run)
-    export.write_encoder(vae, tmp_path / "encoder", axes.as_trained(2))
+    export.write_encoder(vae, tmp_path / "encoder", latent_axes.as_trained(2))
     np.save(tmp_path / "images.npy", tiny_dataset.test)
     command = [sys.executable, "-c", FRESH, str(tmp_path), str(tiny_run), str(PROJECT)]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
@@ -165,11 +168,11 @@ def test_defect_28_what_is_compared_is_the_bound_of_the_averaged_weights(tiny_co
         per_axis = objectives.kl_per_axis(*vae.encoder(tiny_dataset.validation)).numpy()
         return per_axis.sum(axis=1).mean()
 
-    with progress.averaged_weights(vae):
+    with callbacks.averaged_weights(vae):
         expected = kl()
     assert abs(expected - kl()) > 0.01  # otherwise the test shows nothing
-    callbacks = keras.callbacks.CallbackList([progress.ValidateAveraged()], model=vae)
-    found = vae.evaluate(tiny_dataset.validation, callbacks=callbacks, verbose=0, return_dict=True)
+    averaging = keras.callbacks.CallbackList([callbacks.ValidateAveraged()], model=vae)
+    found = vae.evaluate(tiny_dataset.validation, callbacks=averaging, verbose=0, return_dict=True)
     assert found["kl"] == pytest.approx(expected, rel=1e-5)
     assert found["loss"] == pytest.approx(found["reconstruction"] + found["kl"], rel=1e-6)  # beta 1
     for before, weight in zip(raw, vae.trainable_variables, strict=True):

@@ -1,0 +1,201 @@
+import dataclasses
+import json
+import signal
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.tensorflow
+
+from tests.conftest import PROJECT  # noqa: E402
+from training.errors import Interrupted, RunError  # noqa: E402
+from training.fitting import checkpoints, fit, loop  # noqa: E402
+
+ELBO = {"objective": "elbo", "learning_rate": 0.003}
+EVERYTHING = {
+    **ELBO,
+    "optimizer": "adam",
+    "learning_rate_schedule": "cosine",
+    "ema_momentum": 0.9,
+    "kl_warmup_epochs": 3,  # ends after the interruption
+    "keep": "best",
+}
+TAIL = EVERYTHING | {"kl_warmup_epochs": 1, "tail_objective": "dreg", "tail_epochs": 2, "k": 3}
+KINDS = {
+    "nadam": {},
+    "cosine, averages and warm-up": EVERYTHING,
+    "dreg": {"objective": "dreg", "k": 3},
+    "stopped in a tail": TAIL,
+    "stopped before a tail": TAIL | {"tail_epochs": 1},
+}
+
+
+class Stop(keras.callbacks.Callback):
+    """Sends the process a signal in the middle of the third epoch."""
+
+    def __init__(self, number):
+        super().__init__()
+        self.number = number
+        self.epoch = 0
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+
+    def on_train_batch_begin(self, batch, logs=None):
+        if (self.epoch, batch) == (2, 3):
+            signal.raise_signal(self.number)
+
+
+@pytest.fixture
+def stopping(monkeypatch):
+    """Lets the next ``fit`` be interrupted, by SIGINT unless another is named."""
+    plain = loop.train
+
+    def switch(number=signal.SIGINT):
+        def train_and_stop(*arguments, callbacks, **options):
+            monkeypatch.setattr(loop, "train", plain)
+            plain(*arguments, callbacks=[Stop(number), *callbacks], **options)
+
+        monkeypatch.setattr(loop, "SECONDS_A_CALL", 0.0)  # a step a call, so that there is a middle
+        monkeypatch.setattr(loop, "train", train_and_stop)
+
+    return switch
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_resumed_run_is_the_uninterrupted_one_bit_for_bit(
+    tiny_config, tiny_dataset, tmp_path, stopping, kind
+):
+    config = dataclasses.replace(tiny_config, epochs=4, **KINDS[kind])
+    whole = fit.fit(config, tiny_dataset, tmp_path / "whole", progress=False)
+    stopping()
+    with pytest.raises(Interrupted) as caught:
+        fit.fit(config, tiny_dataset, tmp_path / "parts", progress=False)
+    assert caught.value.signal == signal.SIGINT
+    assert len(json.loads((tmp_path / "parts" / "history.json").read_text())["loss"]) == 2
+    resumed = fit.fit(config, tiny_dataset, tmp_path / "parts", progress=False, resume=True)
+    assert resumed == whole
+    for name in ("history.json", "samples.png"):
+        assert (tmp_path / "parts" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    # Weights, slots, averages and generators: the state itself, not only what is published of it.
+    with np.load(tmp_path / "whole" / checkpoints.LAST) as a, np.load(tmp_path / "parts" / "last.npz") as b:
+        assert set(a.files) == set(b.files)
+        assert all(np.array_equal(a[name], b[name]) for name in a.files)
+
+
+PROGRAM = """
+import dataclasses, os, signal, sys
+from pathlib import Path
+import keras, numpy as np
+from training.fitting import fit, loop
+from training.configs.schema import from_dict
+from training.data import Dataset
+import json
+
+class Kill(keras.callbacks.Callback):
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+    def on_train_batch_begin(self, batch, logs=None):
+        if (self.epoch, batch) == (2, 3):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+folder = Path(sys.argv[1])
+images = np.load(folder / "images.npy")
+dataset = Dataset("squares", images[:128], images[128:160], images[160:], {"squares": "0" * 64}, "memory")
+plain, loop.SECONDS_A_CALL = loop.train, 0.0
+loop.train = lambda *a, callbacks, **o: plain(*a, callbacks=[Kill(), *callbacks], **o)
+fit.fit(from_dict(json.loads((folder / "config.json").read_text())), dataset, folder / "run")
+"""
+
+
+def test_a_killed_process_loses_no_more_than_the_epoch_under_way(tiny_config, tiny_dataset, tmp_path):
+    config = dataclasses.replace(tiny_config, epochs=4)
+    images = np.concatenate([tiny_dataset.train, tiny_dataset.validation, tiny_dataset.test])
+    np.save(tmp_path / "images.npy", images)
+    (tmp_path / "config.json").write_text(json.dumps(config.as_dict()))
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, str(tmp_path)], cwd=PROJECT, capture_output=True, check=False
+    )
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    resumed = fit.fit(config, tiny_dataset, tmp_path / "run", progress=False, resume=True)
+    assert resumed == fit.fit(config, tiny_dataset, tmp_path / "whole", progress=False)
+
+
+def test_more_epochs_extend_a_finished_run_at_a_constant_rate(tiny_config, tiny_dataset, tmp_path):
+    fit.fit(tiny_config, tiny_dataset, tmp_path / "run", progress=False)
+    longer = dataclasses.replace(tiny_config, epochs=3)
+    extended = fit.fit(longer, tiny_dataset, tmp_path / "run", progress=False, resume=True)
+    assert extended == fit.fit(longer, tiny_dataset, tmp_path / "whole", progress=False)
+    with pytest.raises(RunError, match="nothing to resume"):
+        fit.fit(longer, tiny_dataset, tmp_path / "run", progress=False, resume=True)
+    with pytest.raises(RunError, match=r"epochs was 3 and is now 2.*not shortened"):
+        fit.fit(tiny_config, tiny_dataset, tmp_path / "run", progress=False, resume=True)
+
+
+def test_a_run_with_a_tail_is_not_extended(tiny_config, tiny_dataset, tmp_path):
+    config = dataclasses.replace(tiny_config, **ELBO, epochs=3, tail_objective="iwae", tail_epochs=1, k=2)
+    fit.fit(config, tiny_dataset, tmp_path / "run", progress=False)
+    longer = dataclasses.replace(config, epochs=4)
+    with pytest.raises(RunError, match="the tail would have begun later"):
+        fit.fit(longer, tiny_dataset, tmp_path / "run", progress=False, resume=True)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"learning_rate": 0.02}, "learning_rate was 0.003 and is now 0.02"),
+        ({"epochs": 5}, "epochs was 4 and is now 5; more epochs only extend a constant"),
+    ],
+)
+def test_another_experiment_is_refused_by_the_key_that_differs(
+    tiny_config, tiny_dataset, tmp_path, stopping, changes, message
+):
+    config = dataclasses.replace(tiny_config, epochs=4, **EVERYTHING)
+    stopping(signal.SIGTERM)
+    with pytest.raises(Interrupted) as caught:
+        fit.fit(config, tiny_dataset, tmp_path / "run", progress=False)
+    assert caught.value.signal == signal.SIGTERM
+    with pytest.raises(RunError, match=message):
+        fit.fit(
+            dataclasses.replace(config, **changes),
+            tiny_dataset,
+            tmp_path / "run",
+            progress=False,
+            resume=True,
+        )
+    other = dataclasses.replace(tiny_dataset, sha256={"squares": "1" * 64})
+    with pytest.raises(RunError, match=r"trained on other images .sha256 was .*0000"):
+        fit.fit(config, other, tmp_path / "run", progress=False, resume=True)
+    with pytest.raises(RunError, match="holds an unfinished run; go on with --resume"):
+        fit.fit(config, tiny_dataset, tmp_path / "run", progress=False)
+
+
+def test_a_damaged_checkpoint_is_named(tiny_config, tiny_dataset, tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / checkpoints.LAST).write_bytes(b"PK\x03\x04 and no more")
+    with pytest.raises(RunError, match="not a checkpoint"):
+        fit.fit(tiny_config, tiny_dataset, tmp_path, progress=False, resume=True)
+
+
+def test_there_must_be_something_to_resume(tiny_config, tiny_dataset, tmp_path):
+    with pytest.raises(RunError, match="nothing to resume; leave --resume out"):
+        fit.fit(tiny_config, tiny_dataset, tmp_path / "run", resume=True)
+
+
+def test_the_best_weights_are_those_of_the_lowest_bound_at_full_weight_of_kl(
+    tiny_config, tiny_dataset, tmp_path
+):
+    config = dataclasses.replace(
+        tiny_config, **ELBO | {"learning_rate": 0.1}, epochs=6, kl_warmup_epochs=2, keep="best", seed=5
+    )
+    found = fit.fit(config, tiny_dataset, tmp_path / "run", progress=False)
+    history = json.loads((tmp_path / "run" / "history.json").read_text())
+    assert found["epoch"] == 3 + int(np.argmin(history["val_loss"][2:]))
+    assert found["val_loss"] == min(history["val_loss"][2:])
+    with np.load(tmp_path / "run" / checkpoints.BEST) as best:
+        _, vae, recorded = fit.load_run(tmp_path / "run")
+        assert recorded["epoch"] == found["epoch"]
+        assert np.array_equal(vae.weights[0].numpy(), best["model/0"])

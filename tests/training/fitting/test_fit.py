@@ -1,0 +1,210 @@
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.tensorflow
+
+from training import runs  # noqa: E402
+from training.errors import RunError  # noqa: E402
+from training.fitting import fit  # noqa: E402
+
+
+def test_a_run_folder_holds_what_is_known_of_the_run(tiny_run, tiny_config):
+    assert json.loads((tiny_run / "config.json").read_text())["seed"] == tiny_config.seed
+    history = json.loads((tiny_run / "history.json").read_text())
+    losses = {p + n for p in ("", "val_") for n in ("loss", "reconstruction", "kl")}
+    assert set(history) == losses | {"val_elbo", "val_bits_per_dim", "active_axes"}
+    assert all(len(values) == tiny_config.epochs for values in history.values())
+    recorded = json.loads((tiny_run / "environment.json").read_text())
+    assert recorded["libraries"]["tensorflow"].startswith("2.")
+    assert recorded["splits"] == {"train": 128, "validation": 32, "test": 40}
+
+
+def test_the_training_curves_are_a_picture(tiny_run):
+    from PIL import Image
+
+    with Image.open(tiny_run / "curves.png") as image:
+        pixels = np.asarray(image.convert("L"))
+    assert pixels.shape[1] > pixels.shape[0] > 200
+    assert 0.01 < (pixels < 128).mean() < 0.5  # lines and letters, and mostly paper
+
+
+def test_the_same_seed_gives_the_same_weights_bit_for_bit(tiny_config, tiny_dataset, tiny_run, tmp_path):
+    again = fit.fit(tiny_config, tiny_dataset, tmp_path / "again", progress=False)
+    recorded = json.loads((tiny_run / "environment.json").read_text())
+    assert again["weights_sha256"] == recorded["weights_sha256"]
+    _, first, _ = fit.load_run(tiny_run)
+    _, second, _ = fit.load_run(tmp_path / "again")
+    for a, b in zip(first.get_weights(), second.get_weights(), strict=True):
+        assert np.array_equal(a, b)
+
+
+def test_another_seed_gives_other_weights(tiny_config, tiny_dataset, tiny_run, tmp_path):
+    other = fit.fit(
+        dataclasses.replace(tiny_config, seed=4), tiny_dataset, tmp_path / "other", progress=False
+    )
+    recorded = json.loads((tiny_run / "environment.json").read_text())
+    assert other["weights_sha256"] != recorded["weights_sha256"]
+
+
+def test_when_the_output_is_no_terminal_every_epoch_is_one_line(tiny_config, tiny_dataset, tmp_path, capsys):
+    fit.fit(tiny_config, tiny_dataset, tmp_path / "run")
+    lines = [line for line in capsys.readouterr().out.splitlines() if "loss" in line]
+    assert len(lines) == tiny_config.epochs
+    assert all(word in lines[-1] for word in ("loss", "reconstruction", "kl", "val_loss"))
+
+
+def test_a_run_is_not_overwritten(tiny_config, tiny_dataset, tiny_run):
+    with pytest.raises(RunError, match="holds a run already"):
+        fit.fit(tiny_config, tiny_dataset, tiny_run)
+
+
+def test_a_folder_that_cannot_be_written_is_named(tiny_config, tiny_dataset, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunError, match="cannot be written"):
+        fit.fit(tiny_config, tiny_dataset, tmp_path / "file" / "run")
+
+
+def test_a_run_that_did_not_finish_is_overwritten(tiny_config, tiny_dataset, tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    fit.fit(tiny_config, tiny_dataset, tmp_path, progress=False)
+    assert fit.load_run(tmp_path)[0] == tiny_config
+
+
+def test_the_test_split_is_not_touched_by_training(tiny_config, tiny_dataset, tiny_run, tmp_path):
+    poisoned = dataclasses.replace(tiny_dataset, test=np.full_like(tiny_dataset.test, np.nan))
+    found = fit.fit(tiny_config, poisoned, tmp_path / "run", progress=False)
+    recorded = json.loads((tiny_run / "environment.json").read_text())
+    assert found["weights_sha256"] == recorded["weights_sha256"]
+
+
+def test_validation_images_are_measured_and_not_trained_on(tiny_config, tiny_dataset, tiny_run, tmp_path):
+    white = dataclasses.replace(tiny_dataset, validation=np.ones_like(tiny_dataset.validation))
+    found = fit.fit(tiny_config, white, tmp_path / "run", progress=False)
+    recorded = json.loads((tiny_run / "environment.json").read_text())
+    assert found["weights_sha256"] == recorded["weights_sha256"]
+    usual = json.loads((tiny_run / "history.json").read_text())
+    assert found["loss"] == usual["loss"][-1]
+    assert found["val_loss"] > 2 * usual["val_loss"][-1]
+
+
+def test_a_loss_that_is_no_longer_a_number_ends_the_run_in_one_line(tiny_config, tiny_dataset, tmp_path):
+    wild = dataclasses.replace(tiny_config, learning_rate=1e30)
+    with pytest.raises(RunError, match="learning_rate"):
+        fit.fit(wild, tiny_dataset, tmp_path / "run", progress=False)
+    with pytest.raises(RunError, match="not a finished run"):
+        fit.load_run(tmp_path / "run")
+
+
+@pytest.mark.parametrize("missing", ["config.json", "environment.json", runs.WEIGHTS])
+def test_an_unfinished_run_is_named_with_what_is_missing(tiny_run, tmp_path, missing):
+    import shutil
+
+    shutil.copytree(tiny_run, tmp_path / "run")
+    (tmp_path / "run" / missing).unlink()
+    with pytest.raises(RunError, match=missing):
+        fit.load_run(tmp_path / "run")
+
+
+def test_weights_changed_since_training_are_refused(tiny_run, tmp_path):
+    import shutil
+
+    shutil.copytree(tiny_run, tmp_path / "run")
+    _, vae, _ = fit.load_run(tmp_path / "run")
+    vae.decoder.layers[-2].bias.assign_add(np.full(30, 0.1, np.float32))
+    vae.save_weights(tmp_path / "run" / runs.WEIGHTS)
+    with pytest.raises(RunError, match="changed since training"):
+        fit.load_run(tmp_path / "run")
+
+
+def test_averaged_weights_stand_for_the_weights_in_validation_and_in_the_result(
+    tiny_config, tiny_dataset, tmp_path
+):
+    averaged = dataclasses.replace(tiny_config, ema_momentum=0.9, objective="elbo", epochs=8)
+    found = fit.fit(averaged, tiny_dataset, tmp_path / "run", progress=False)
+    plain = fit.fit(
+        dataclasses.replace(averaged, ema_momentum=0.0), tiny_dataset, tmp_path / "plain", progress=False
+    )
+    assert found["weights_sha256"] != plain["weights_sha256"]
+    assert found["loss"] == plain["loss"]  # training itself is the same
+    _, vae, _ = fit.load_run(tmp_path / "run")
+    vae.compile()
+    measured = vae.evaluate(tiny_dataset.validation, verbose=0, return_dict=True)["loss"]
+    # Another draw of q(z given x) for 32 images: the saved weights are those that validation measured.
+    assert measured == pytest.approx(found["val_loss"], abs=0.5)
+
+
+@pytest.mark.parametrize("objective", ["iwae", "dreg"])
+def test_a_tail_trains_on_l_k_while_validation_stays_the_elbo(
+    tiny_config, tiny_dataset, tmp_path, objective, capsys
+):
+    plain = dataclasses.replace(tiny_config, objective="elbo", mean_weight=4.0, epochs=8)
+    config = dataclasses.replace(plain, tail_objective=objective, tail_epochs=3, k=8)
+    fit.fit(config, tiny_dataset, tmp_path / "tail", progress=False)
+    lines = capsys.readouterr().out.splitlines()
+    begins = (
+        f"epoch 6: here begins the tail of {objective}, 8 draws an image; val_loss stays the negative ELBO"
+    )
+    assert lines.index(begins) == 5  # after five epochs' lines
+    fit.fit(plain, tiny_dataset, tmp_path / "plain", progress=False)
+    tail, whole = (
+        {
+            name: np.array(values)
+            for name, values in json.loads((tmp_path / run / "history.json").read_text()).items()
+        }
+        for run in ("tail", "plain")
+    )
+    assert all(np.array_equal(tail[name][:5], whole[name][:5]) for name in whole)
+    # The mean image's error lies on top of the ELBO; L_8 lies below it.
+    surplus = tail["loss"] - tail["reconstruction"] - tail["kl"]
+    assert (surplus[:5] > 0.05).all()
+    assert (surplus[5:] < -0.05).all()
+    np.testing.assert_allclose(tail["val_loss"], tail["val_reconstruction"] + tail["val_kl"], rtol=1e-5)
+
+
+def test_a_model_trained_in_bfloat16_is_read_back_in_float32(tiny_config, tiny_dataset, tmp_path):
+    config = dataclasses.replace(tiny_config, precision="bfloat16", epochs=3)
+    found = fit.fit(config, tiny_dataset, tmp_path / "run", progress=False)
+    exact = fit.fit(dataclasses.replace(config, precision="float32"), tiny_dataset, tmp_path / "exact")
+    assert found["weights_sha256"] != exact["weights_sha256"]
+    assert found["val_loss"] == pytest.approx(exact["val_loss"], rel=0.05)  # 8 bits are enough to learn by
+    read, vae, _ = fit.load_run(tmp_path / "run")
+    assert read == config
+    assert {layer.compute_dtype for layer in vae.encoder.layers} == {"float32"}
+
+
+def test_the_cosine_schedule_rises_falls_and_ends_near_nothing(tiny_config):
+    config = dataclasses.replace(tiny_config, learning_rate_schedule="cosine", epochs=10, batch_size=10)
+    rate = fit._optimizer(config, num_images=100)._learning_rate
+    rates = [float(rate(step)) for step in range(101)]
+    assert rates[5] == pytest.approx(config.learning_rate, rel=1e-3)  # 5 % of the steps
+    assert rates[0] < 0.02 * config.learning_rate
+    assert max(rates) <= config.learning_rate * (1 + 1e-6)
+    assert rates[100] == pytest.approx(0.01 * config.learning_rate, rel=1e-3)
+    assert rates[5:] == sorted(rates[5:], reverse=True)
+
+
+def test_convolutions_train_and_repeat_bit_for_bit(tiny_config, tiny_dataset, tmp_path):
+    halvable = dataclasses.replace(
+        tiny_dataset,
+        train=tiny_dataset.train[:, :, :4],
+        validation=tiny_dataset.validation[:, :, :4],
+        test=tiny_dataset.test[:, :, :4],
+    )
+    config = dataclasses.replace(
+        tiny_config,
+        network="conv",
+        channels=(4,),
+        objective="elbo",
+        likelihood="discretized-logistic",
+        likelihood_variance=None,
+        likelihood_components=2,
+        ema_momentum=0.9,
+        kl_warmup_epochs=1,
+        learning_rate_schedule="cosine",
+    )
+    first, second = (fit.fit(config, halvable, tmp_path / name, progress=False) for name in "ab")
+    assert first == second
+    assert first["val_loss"] < 30 * 8 * 0.6931  # better than eight bits a pixel

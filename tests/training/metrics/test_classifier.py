@@ -1,0 +1,114 @@
+import dataclasses
+import hashlib
+
+import numpy as np
+import pytest
+
+from tests.conftest import skip
+from training import data
+from training.errors import DataError, RunError
+from training.metrics import classifier
+
+pytestmark = pytest.mark.tensorflow
+
+
+@pytest.fixture(scope="module")
+def labelled():
+    """Bright squares left, right or in the middle: three classes, with noise."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 3, 400)
+    images = rng.uniform(0, 0.2, (400, 8, 9))
+    for image, label in zip(images, labels, strict=True):
+        image[2:6, 3 * label : 3 * label + 3] += 0.7
+    images = classifier.eight_bit_levels(images.astype(np.float32))
+    names = data.Labels(("left", "middle", "right"), labels[:300], labels[300:340], labels[340:])
+    return data.Dataset("squares", images[:300], images[300:340], images[340:], {}, "memory", names)
+
+
+@pytest.fixture(scope="module")
+def trained(labelled):
+    return classifier.train(labelled, epochs=6, verbose=0)
+
+
+def test_rounding_clips_and_takes_the_nearest_level():
+    found = classifier.eight_bit_levels(np.float32([-0.1, 0.5, 1.1, 0.0019, 0.0021]))
+    np.testing.assert_array_equal(found * 255, [0, 128, 255, 0, 1])
+    with pytest.raises(ValueError, match="NaN"):
+        classifier.eight_bit_levels(np.float32([0, np.nan]))
+
+
+def test_pixels_of_real_images_pass_through_to_the_bit():
+    levels = np.arange(256, dtype=np.uint8).astype(np.float32) / np.float32(255)
+    np.testing.assert_array_equal(classifier.eight_bit_levels(levels), levels)
+
+
+def test_it_learns_the_classes_and_describes_images_by_64_numbers(labelled, trained):
+    assert trained.accuracy(labelled.test, labelled.labels.test) > 0.9
+    features, probabilities = trained.outputs(labelled.test)
+    assert features.shape == (60, 64)
+    assert features.dtype == np.float32
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)
+    np.testing.assert_array_equal(trained.features(labelled.test), features)
+    np.testing.assert_array_equal(trained.class_probabilities(labelled.test), probabilities)
+
+
+def test_a_generated_image_is_judged_as_the_picture_that_it_would_be_stored_as(labelled, trained):
+    images = labelled.test[:5]
+    nearly = images + np.float32(0.4 / 255)
+    nearly[images == 1] = 7
+    np.testing.assert_array_equal(trained.features(nearly), trained.features(images))
+
+
+def test_images_do_not_depend_on_their_neighbours_in_a_pass(labelled, trained, monkeypatch):
+    whole = trained.features(labelled.test)
+    monkeypatch.setattr(classifier, "AT_ONCE", 7)
+    np.testing.assert_allclose(trained.features(labelled.test), whole, atol=1e-5)  # matrix products round
+
+
+def test_the_same_seed_gives_the_same_file_and_another_seed_another(labelled, trained):
+    assert classifier.train(labelled, epochs=6, verbose=0).sha256 == trained.sha256
+    assert classifier.train(labelled, seed=1, epochs=1, verbose=0).sha256 != trained.sha256
+
+
+def test_a_data_set_without_labels_cannot_be_learnt(labelled):
+    with pytest.raises(DataError, match="squares: has no labels"):
+        classifier.train(dataclasses.replace(labelled, labels=None))
+
+
+def test_a_saved_classifier_reads_back_to_the_bit(labelled, trained, tmp_path):
+    path = tmp_path / "deep" / "squares.npz"
+    classifier.save(trained, path)
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == trained.sha256
+    again = classifier.load(path, trained.sha256, (8, 9), 3)
+    assert again.sha256 == trained.sha256
+    np.testing.assert_array_equal(again.features(labelled.test), trained.features(labelled.test))
+
+
+def test_a_file_that_is_missing_or_changed_is_refused(trained, tmp_path):
+    path = tmp_path / "squares.npz"
+    with pytest.raises(RunError, match=r"squares\.npz: cannot be read"):
+        classifier.load(path, trained.sha256, (8, 9), 3)
+    classifier.save(trained, path)
+    content = bytearray(path.read_bytes())
+    content[1000] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(RunError, match="not the classifier whose numbers are published"):
+        classifier.load(path, trained.sha256, (8, 9), 3)
+
+
+def test_no_classifier_is_shipped_for_other_images(labelled):
+    assert classifier.committed(labelled) is None
+    # Neither for others that go by the same name.
+    assert classifier.committed(dataclasses.replace(labelled, name="fashion-mnist")) is None
+
+
+def test_the_shipped_classifier_is_the_pinned_one_small_and_right_in_91_of_100_cases():
+    path = classifier.FOLDER / "fashion-mnist.npz"
+    assert path.stat().st_size < 1_000_000
+    try:
+        dataset = data.load_fashion_mnist()
+    except DataError as error:
+        skip(str(error))
+    shipped = classifier.committed(dataset)
+    assert shipped.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert shipped.accuracy(dataset.test, dataset.labels.test) >= 0.91

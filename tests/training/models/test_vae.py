@@ -1,0 +1,302 @@
+import dataclasses
+
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.tensorflow
+
+import keras  # noqa: E402
+import tensorflow as tf  # noqa: E402
+
+from training.determinism import make_deterministic  # noqa: E402
+from training.metrics.bounds import bound_of, log_weights  # noqa: E402
+from training.models import vae as vae_module  # noqa: E402
+from training.models.likelihoods import NAMES  # noqa: E402
+from training.models.vae import Sampling, VariationalAutoencoder  # noqa: E402
+from training.priors import StandardNormal, learned  # noqa: E402
+
+
+def test_draws_have_the_posteriors_mean_and_standard_deviation():
+    keras.utils.set_random_seed(0)
+    z_mean = np.full((20_000, 2), 3.0, np.float32)
+    z_log_var = np.full((20_000, 2), 2 * np.log(0.5), np.float32)
+    z = Sampling()(z_mean, z_log_var).numpy()
+    # Standard errors 0.0025 and 0.0018 over 40,000 numbers; four of each.
+    assert abs(z.mean() - 3) < 0.01
+    assert abs(z.std() - 0.5) < 0.0072
+
+
+def test_two_draws_differ_and_the_same_seed_repeats_them():
+    def two_draws():
+        keras.utils.set_random_seed(5)
+        layer = Sampling()
+        return [layer(np.zeros((3, 2), np.float32), np.zeros((3, 2), np.float32)).numpy() for _ in range(2)]
+
+    first, second = two_draws()
+    assert not np.array_equal(first, second)
+    assert np.array_equal([first, second], two_draws())
+
+
+@pytest.mark.parametrize("objective", ["textbook", "elbo"])
+def test_the_reported_loss_is_the_sum_of_its_reported_parts(tiny_config, tiny_dataset, objective):
+    vae = VariationalAutoencoder(dataclasses.replace(tiny_config, objective=objective), (6, 5))
+    vae.compile(optimizer="nadam")
+    # 128 images in batches of 50: the last batch is smaller, and must weigh less.
+    history = vae.fit(tiny_dataset.train, batch_size=50, epochs=1, verbose=0).history
+    weight = 1 / 30 if objective == "textbook" else 1
+    total = history["reconstruction"][0] + weight * history["kl"][0]
+    assert history["loss"][0] == pytest.approx(total, rel=1e-5)
+
+
+@pytest.mark.parametrize(("objective", "k"), [("iwae", 5), ("dreg", 5)])
+def test_training_on_a_tighter_bound_lowers_it(tiny_config, tiny_dataset, objective, k):
+    keras.utils.set_random_seed(0)
+    vae = VariationalAutoencoder(dataclasses.replace(tiny_config, objective=objective, k=k), (6, 5))
+    vae.compile(optimizer=keras.optimizers.Nadam(0.01))
+    history = vae.fit(
+        tiny_dataset.train, validation_data=(tiny_dataset.validation,), batch_size=16, epochs=15, verbose=0
+    ).history
+    assert history["loss"][-1] < history["loss"][0] - 0.5
+    assert history["val_loss"][-1] == pytest.approx(history["loss"][-1], abs=1.0)
+    # -L_k is below the reconstruction error plus KL, which is the negative ELBO.
+    assert history["loss"][-1] < history["reconstruction"][-1] + history["kl"][-1]
+
+
+def test_k_draws_are_decoded_for_every_image(tiny_config, tiny_dataset):
+    vae = VariationalAutoencoder(dataclasses.replace(tiny_config, objective="iwae", k=7), (6, 5))
+    outputs = vae(tiny_dataset.test[:3])
+    assert outputs["z"].shape == (7, 3, 2)
+    assert outputs["decoded"].shape == (7, 3, 6, 5, 1)
+    np.testing.assert_allclose(outputs["decoded"][4, 2], vae.decoder(outputs["z"][4])[2], atol=1e-6)
+
+
+def test_validation_is_measured_on_the_bound_itself_whatever_training_relaxes(tiny_config, tiny_dataset):
+    reports = []
+    for changes in ({}, {"beta": 0.0, "free_bits": 3.0, "mean_weight": 9.0}):
+        keras.utils.set_random_seed(0)
+        vae = VariationalAutoencoder(dataclasses.replace(tiny_config, objective="elbo", **changes), (6, 5))
+        vae.compile(optimizer="nadam")
+        reports.append(vae.evaluate(tiny_dataset.validation, verbose=0, return_dict=True))
+    assert reports[0] == reports[1]
+
+
+def test_the_weight_of_kl_rises_in_equal_steps_and_stays(tiny_config):
+    vae = VariationalAutoencoder(dataclasses.replace(tiny_config, objective="elbo", beta=0.8), (6, 5))
+    vae.kl_warmup_steps = 5
+    weights = [float(vae.kl_weight(step)) for step in range(8)]
+    np.testing.assert_allclose(weights, [0, 0.16, 0.32, 0.48, 0.64, 0.8, 0.8, 0.8], rtol=1e-6)
+
+
+def test_training_weighs_kl_by_the_step_that_it_takes(tiny_config, tiny_dataset):
+    # An encoder that has only KL to answer for, as no pixel's error reaches it: its posterior mean moves
+    # towards N(0, I) at the second step, and does not at the first, whose weight is zero.
+    vae = VariationalAutoencoder(dataclasses.replace(tiny_config, objective="elbo"), (6, 5))
+    vae.compile(optimizer=keras.optimizers.SGD(0.1))
+    vae.decoder.trainable = True
+    for variable in vae.decoder.trainable_variables:
+        variable.assign(np.zeros(variable.shape, np.float32))
+    vae.decoder.trainable = False
+    vae.kl_warmup_steps = 1
+    encoder = [np.asarray(v) for v in vae.encoder.trainable_variables]
+    order = np.arange(16, dtype=np.int32)[None]
+    vae.train_steps(tiny_dataset.train, order)
+    assert all(np.array_equal(a, b) for a, b in zip(encoder, vae.encoder.trainable_variables, strict=True))
+    vae.train_steps(tiny_dataset.train, order)
+    assert not all(
+        np.array_equal(a, b) for a, b in zip(encoder, vae.encoder.trainable_variables, strict=True)
+    )
+
+
+def test_the_average_of_the_weights_forgets_where_training_began(tiny_config, tiny_dataset):
+    keras.utils.set_random_seed(0)
+    vae = VariationalAutoencoder(tiny_config, (6, 5))
+    vae.compile(optimizer=keras.optimizers.SGD(0.01, use_ema=True, ema_momentum=0.999))
+    expected = None
+    for step in range(6):
+        vae.train_steps(tiny_dataset.train, np.arange(16, dtype=np.int32)[None] + step)
+        weight = np.asarray(vae.trainable_variables[0])
+        momentum = (1 + step) / (10 + step)  # far below 0.999
+        expected = weight if expected is None else momentum * expected + (1 - momentum) * weight
+    average = vae.optimizer._model_variables_moving_average[0]
+    np.testing.assert_allclose(average, expected, rtol=1e-6, atol=1e-7)
+    assert vae.optimizer.ema_momentum == 0.999
+
+
+def gradient_of_everything(vae, images, name, step=0):
+    """Return the gradient by each variable, taken through objective and networks at once."""
+    with tf.GradientTape(persistent=True) as tape:
+        outputs = vae(images, step=step)
+        objective, weights = vae._objective(images, outputs, vae.kl_weight(0), True, name)
+    if name != "dreg":
+        return tape.gradient(objective.loss, vae.trainable_variables)
+    by_z = weights[..., None] * tape.gradient(objective.loss, outputs["z"])
+    by_encoder = tape.gradient(outputs["z"], vae.encoder.trainable_variables, output_gradients=by_z)
+    return [*by_encoder, *tape.gradient(objective.loss, vae.decoder.trainable_variables)]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"objective": "textbook", "likelihood_variance": 0.5},
+        {"objective": "elbo", "beta": 0.7, "free_bits": 0.01, "mean_weight": 3.0},
+        {"objective": "elbo", "vamp_components": 3},
+        {"objective": "iwae", "k": 4},
+        {"objective": "dreg", "k": 4},
+    ],
+    ids=["textbook", "elbo", "vamp prior", "iwae", "dreg"],
+)
+@pytest.mark.parametrize("compiled", [True, False], ids=["whole", "in parts"])
+def test_a_step_goes_down_the_gradient_of_the_objective(tiny_config, tiny_dataset, changes, compiled):
+    keras.utils.set_random_seed(0)
+    vae = VariationalAutoencoder(dataclasses.replace(tiny_config, **changes), (6, 5))
+    vae.compile(optimizer=keras.optimizers.SGD(0.01))
+    batch = np.arange(16, dtype=np.int32)[None]
+    vae.compiles_steps = compiled
+    images, state = tf.constant(tiny_dataset.train[:16]), vae.sampling.seed_generator.state
+    if compiled:  # XLA's draws, of the same seed, are others
+        gradients = tf.function(gradient_of_everything, jit_compile=True)(vae, images, vae.objective)
+    else:
+        drawn = state.numpy()
+        gradients = gradient_of_everything(vae, images, vae.objective, step=None)
+        state.assign(drawn)
+    before = [np.asarray(variable) for variable in vae.trainable_variables]
+    vae.train_steps(tf.constant(tiny_dataset.train), batch)
+    for variable, start, gradient in zip(vae.trainable_variables, before, gradients, strict=True):
+        moved = (start - np.asarray(variable)) / 0.01
+        # A weight of up to one is rounded to 6e-8, a hundredth of a step: 6e-6 of a gradient, and of sums of
+        # products in another order some 1e-5.
+        np.testing.assert_allclose(moved, gradient, rtol=1e-3, atol=3e-5, err_msg=variable.path)
+
+
+def test_validation_is_the_mean_over_the_images_and_repeats(tiny_config, tiny_dataset, monkeypatch):
+    keras.utils.set_random_seed(0)
+    vae = VariationalAutoencoder(dataclasses.replace(tiny_config, objective="elbo"), (6, 5))
+    vae.compile(optimizer="nadam")
+    monkeypatch.setattr(vae_module, "VALIDATED_AT_ONCE", 50 * 30)  # three parts of 42 images, and two images
+    images = np.concatenate([tiny_dataset.train, tiny_dataset.validation])[:128]
+    found = [vae.validate(images, 16) for _ in range(2)]
+    assert found[0] == found[1]
+    expected = np.zeros(3)
+    for number, first in enumerate((0, 42, 84, 126)):
+        part = tf.constant(images[first : first + 42])
+        outputs = tf.function(vae, jit_compile=True)(part, step=tf.constant(-1 - number))
+        objective, _ = vae._objective(part, outputs, tf.constant(1.0), False, "elbo")
+        expected += np.array(objective) * len(part) / len(images)
+    np.testing.assert_allclose(list(found[0].values()), expected, rtol=1e-5)
+    assert list(found[0]) == ["loss", "reconstruction", "kl"]
+
+
+def test_draws_of_a_step_are_its_own_and_repeat():
+    keras.utils.set_random_seed(5)
+    layer, zeros = Sampling(), np.zeros((20_000, 2), np.float32)
+    draws = [layer(zeros, zeros, step=tf.constant(step)).numpy() for step in (0, 1, 0)]
+    assert np.array_equal(draws[0], draws[2])
+    # Correlations of 40,000 pairs: a standard error of 0.005, four of it; the deviation's is 0.0035.
+    assert abs(np.corrcoef(draws[0].ravel(), draws[1].ravel())[0, 1]) < 0.02
+    assert abs(draws[0].mean()) < 0.02
+    assert abs(draws[0].std() - 1) < 0.0142
+
+
+@pytest.mark.parametrize("likelihood", NAMES)
+def test_every_likelihood_trains(tiny_config, tiny_dataset, likelihood):
+    keras.utils.set_random_seed(0)
+    variance = 0.5 if likelihood == "gaussian" else None
+    changes = {"likelihood": likelihood, "likelihood_variance": variance, "likelihood_components": 2}
+    vae = VariationalAutoencoder(dataclasses.replace(tiny_config, objective="elbo", **changes), (6, 5))
+    vae.compile(optimizer=keras.optimizers.Nadam(0.01))
+    loss = vae.fit(tiny_dataset.train, batch_size=16, epochs=10, verbose=0).history["loss"]
+    assert np.isfinite(loss).all()
+    assert loss[-1] < loss[0]
+
+
+def test_networks_compute_in_bfloat16_and_give_float32_from_float32_weights(tiny_config, tiny_dataset):
+    vaes = []
+    for precision in ("float32", "bfloat16"):
+        make_deterministic(0)
+        vaes.append(VariationalAutoencoder(dataclasses.replace(tiny_config, precision=precision), (6, 5)))
+        assert keras.config.dtype_policy().name == "float32"  # nothing is left behind
+        outputs = vaes[-1](tiny_dataset.test)
+        assert {str(value.dtype) for value in outputs.values()} == {"<dtype: 'float32'>"}
+    exact, rough = vaes
+    for ours, theirs in zip(exact.weights, rough.weights, strict=True):
+        assert theirs.dtype == "float32"
+        assert np.array_equal(ours, theirs)
+    hidden = [layer for layer in rough.encoder.layers if isinstance(layer, keras.layers.Dense)]
+    assert {layer.compute_dtype for layer in hidden} == {"bfloat16"}
+    z_mean, expected = (np.asarray(vae.encoder(tiny_dataset.test)[0]) for vae in (rough, exact))
+    # 8 significant bits: a relative rounding of 2^-9 in each of some twenty terms of about one.
+    np.testing.assert_allclose(z_mean, expected, atol=0.02)
+    assert not np.array_equal(z_mean, expected)
+
+
+def test_validation_reports_the_same_parts(tiny_config, tiny_dataset):
+    vae = VariationalAutoencoder(tiny_config, (6, 5))
+    vae.compile(optimizer="nadam")
+    report = vae.evaluate(tiny_dataset.validation, verbose=0, return_dict=True)
+    assert set(report) == {"loss", "reconstruction", "kl"}
+
+
+def test_training_lowers_the_loss(tiny_config, tiny_dataset):
+    keras.utils.set_random_seed(0)
+    vae = VariationalAutoencoder(tiny_config, (6, 5))
+    vae.compile(optimizer=keras.optimizers.Nadam(0.01))
+    loss = vae.fit(tiny_dataset.train, batch_size=16, epochs=20, verbose=0).history["loss"]
+    assert loss[-1] < 0.7 * loss[0]
+
+
+def test_training_a_linear_model_reaches_the_exact_likelihood_of_probabilistic_pca(tiny_config):
+    # The maximum of PCA's likelihood is known in closed form (Tipping & Bishop 1999, eq. 8): with the sample
+    # covariance's eigenvalues, the noise variance is the mean of those left out.
+    pixels, dim = 30, 2
+    rng = np.random.default_rng(0)
+    weights = rng.normal(size=(pixels, dim)) * [0.25, 0.12]
+    x = rng.normal(size=(4096, dim)) @ weights.T + 0.5 + 0.08 * rng.normal(size=(4096, pixels))
+    eigenvalues = np.sort(np.linalg.eigvalsh(np.cov(x.T, bias=True)))[::-1]
+    noise = eigenvalues[dim:].mean()
+    log_det = np.log(eigenvalues[:dim]).sum() + (pixels - dim) * np.log(noise)
+    exact = -0.5 * (pixels * np.log(2 * np.pi) + log_det + pixels)
+
+    make_deterministic(1)
+    linear = {"encoder_units": (), "decoder_units": (), "objective": "elbo", "latent_dim": dim}
+    config = dataclasses.replace(
+        tiny_config, **linear, likelihood="gaussian-shared", likelihood_variance=None
+    )
+    vae = VariationalAutoencoder(config, (6, 5))
+    vae.compile(keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(0.05, 120 * 32)))
+    images = x.astype(np.float32).reshape(-1, 6, 5)
+    vae.fit(images, batch_size=128, epochs=120, verbose=0)
+
+    elbo = bound_of(log_weights(vae, StandardNormal(vae.encoder.output_shape[0][-1]), images, 20), 1).mean()
+    assert exact - elbo < 0.001 * abs(exact)
+    # A bound: above the maximum by the noise of the estimate at most, 82,000 draws with a spread of a nat.
+    assert elbo < exact + 4 / np.sqrt(20 * 4096)
+
+
+def vamp_config(tiny_config, **changes):
+    return dataclasses.replace(tiny_config, objective="elbo", vamp_components=3, **changes)
+
+
+def test_a_vamp_prior_is_the_mixture_of_its_pseudo_images_posteriors(tiny_config):
+    config = vamp_config(tiny_config)
+    vae = VariationalAutoencoder(config, (6, 5))
+    outputs = vae(np.random.default_rng(0).random((20, 6, 5), np.float32))
+    mixture = learned(config, vae)
+    assert mixture.weights.tolist() == [1 / 3] * 3
+    np.testing.assert_allclose(outputs["log_prior"], mixture.log_prob(outputs["z"]), rtol=1e-4, atol=1e-4)
+
+
+def test_training_moves_the_pseudo_images_and_validation_reports_the_bound_of_that_prior(
+    tiny_config, tiny_dataset
+):
+    keras.utils.set_random_seed(0)
+    config = vamp_config(tiny_config)
+    vae = VariationalAutoencoder(config, (6, 5))
+    vae.compile(optimizer=keras.optimizers.Nadam(0.01))
+    before = np.asarray(vae.vamp.logits)
+    vae.fit(tiny_dataset.train, batch_size=16, epochs=10, verbose=0)
+    assert np.abs(np.asarray(vae.vamp.logits) - before).max() > 0.01
+    images = np.tile(tiny_dataset.validation, (50, 1, 1))
+    loss = vae.evaluate(images, verbose=0, return_dict=True)["loss"]
+    elbo = bound_of(log_weights(vae, learned(config, vae), images, 50), 1).mean()
+    # 1,600 draws with a spread of about a nat: a standard error of 0.03.
+    assert loss == pytest.approx(-elbo, abs=0.12)

@@ -1,0 +1,244 @@
+import dataclasses
+import errno
+import json
+import os
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.tensorflow
+
+import tensorflow as tf  # noqa: E402
+
+from training.errors import RunError  # noqa: E402
+from training.evaluation.evaluate import evaluate  # noqa: E402
+from training.fitting.fit import load_run  # noqa: E402
+from training.priors import StandardNormal, prepare  # noqa: E402
+from training.publish import export  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def publish(tiny_run, tiny_dataset):
+    config, vae, recorded = load_run(tiny_run)
+    metrics = evaluate(config, vae, tiny_dataset, tiny_run)
+    held_out = tiny_dataset.validation
+    prior = StandardNormal(2)
+    return lambda store: export.export(config, vae, recorded, metrics, prior, held_out, store)
+
+
+@pytest.fixture(scope="module")
+def version(publish, tmp_path_factory):
+    return publish(tmp_path_factory.mktemp("store"))
+
+
+@pytest.fixture(scope="module")
+def vae(tiny_run):
+    return load_run(tiny_run)[1]
+
+
+@pytest.mark.parametrize("batch_size", [1, 7])
+def test_the_exported_encoder_computes_what_the_trained_one_does(version, vae, batch_size):
+    images = np.random.default_rng(0).random((batch_size, 6, 5), np.float32)
+    found = tf.saved_model.load(str(version / "encoder")).signatures["encode"](images=tf.constant(images))
+    z_mean, z_log_var = vae.encoder(images)
+    # Same operations, same weights; another graph may add in another order: a few float32 steps near 1.
+    np.testing.assert_allclose(found["z_mean"], z_mean, atol=1e-5)
+    np.testing.assert_allclose(found["z_log_var"], z_log_var, atol=1e-5)
+
+
+@pytest.mark.parametrize("batch_size", [1, 7])
+def test_the_exported_decoder_computes_the_declared_density(version, vae, batch_size):
+    rng = np.random.default_rng(1)
+    z = rng.normal(size=(batch_size, 2)).astype(np.float32)
+    images, noise = rng.random((2, batch_size, 6, 5), np.float32)
+    loaded = tf.saved_model.load(str(version / "decoder"))
+    call = loaded.signatures
+    mean = vae.decoder(z).numpy()[..., 0]
+    np.testing.assert_allclose(call["decode"](z=tf.constant(z))["image"], mean, atol=1e-5)
+    found = call["log_prob"](z=tf.constant(z), images=tf.constant(images))
+    per_pixel = -((images - mean) ** 2) - 0.5 * np.log(np.pi)  # a Gaussian of variance 1/2
+    np.testing.assert_allclose(found["log_prob_per_pixel"], per_pixel, atol=1e-5)
+    np.testing.assert_allclose(found["log_prob"], per_pixel.sum(axis=(1, 2)), atol=1e-4)
+    middle = call["draw"](z=tf.constant(z), noise=tf.constant(np.full_like(noise, 0.5)))["image"]
+    np.testing.assert_allclose(middle, mean, atol=1e-5)
+
+
+def test_a_draw_is_the_same_for_the_same_noise_and_no_random_op_is_inside(version):
+    loaded = tf.saved_model.load(str(version / "decoder"))
+    z, noise = tf.zeros((2, 2)), tf.random.uniform((2, 6, 5), 0.01, 0.99)
+    draws = [loaded.signatures["draw"](z=z, noise=noise)["image"].numpy() for _ in range(2)]
+    assert np.array_equal(*draws)
+    for part in ("encoder", "decoder"):
+        assert not random_operations(version / part)
+
+
+def random_operations(saved_model):
+    """Names of the random operations in a SavedModel, in its graph and in every function of its library."""
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    parsed = saved_model_pb2.SavedModel.FromString((saved_model / "saved_model.pb").read_bytes())
+    found = []
+    for meta in parsed.meta_graphs:
+        nodes = list(meta.graph_def.node)
+        for function in meta.graph_def.library.function:
+            nodes += function.node_def
+        found += [node.op for node in nodes if "Random" in node.op or "Multinomial" in node.op]
+    return found
+
+
+def test_the_search_for_random_operations_can_find_one(tmp_path):
+    class Noisy(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec((None, 2))])
+        def decode(self, z):
+            return {"image": z + 0 * tf.random.normal(tf.shape(z))}
+
+    module = Noisy()
+    tf.saved_model.save(module, str(tmp_path), signatures={"decode": module.decode})
+    assert random_operations(tmp_path)
+
+
+def test_every_file_can_be_read_by_every_user_whatever_the_umask(publish, tmp_path):
+    before = os.umask(0o077)
+    try:
+        published = publish(tmp_path)
+    finally:
+        os.umask(before)
+    for path in (published, *published.rglob("*")):
+        assert path.stat().st_mode & 0o777 == (0o755 if path.is_dir() else 0o644)
+
+
+def test_versions_count_up_and_nothing_else_is_left(publish, tmp_path):
+    assert [publish(tmp_path).name for _ in range(3)] == ["1", "2", "3"]
+    assert sorted(path.name for path in (tmp_path / "tiny").iterdir()) == ["1", "2", "3"]
+
+
+def test_publishing_the_same_run_twice_gives_the_same_manifest_but_for_tensorflows_own_bytes(
+    publish, tmp_path
+):
+    first, second = (json.loads((publish(tmp_path) / "manifest.json").read_text()) for _ in range(2))
+    for manifest in (first, second):
+        del manifest["files"], manifest["digest"]
+        manifest["metrics"].pop("axes_match", None)  # the second has a version before it
+    assert first == second
+
+
+def test_two_publishers_at_once_both_end_with_a_version(version, tmp_path):
+    # The race is in the rename; TensorFlow itself is kept out of it.
+    stages = []
+    for number in range(8):
+        stage = tmp_path / "tiny" / f".publishing-{number}"
+        shutil.copytree(version, stage)
+        stages.append(stage)
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda s: export._rename_to_next_version(s, tmp_path / "tiny"), stages))
+    assert sorted(int(path.name) for path in found) == list(range(1, 9))
+
+
+@pytest.mark.parametrize("step", ["write_decoder", "write_manifest", "_flush", "_rename_to_next_version"])
+def test_a_disk_that_fills_up_leaves_nothing_behind(publish, tmp_path, monkeypatch, step):
+    publish(tmp_path)
+
+    def full(*arguments):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(export, step, full)
+    with pytest.raises(RunError, match="No space left"):
+        publish(tmp_path)
+    assert [path.name for path in (tmp_path / "tiny").iterdir()] == ["1"]
+
+
+def test_a_store_that_cannot_be_written_is_named(publish, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunError, match="cannot be written"):
+        publish(tmp_path / "file")
+
+
+def test_the_shipped_examples_are_the_first_validation_images(version, tiny_dataset):
+    from PIL import Image
+
+    for index in range(export.NUM_EXAMPLES):
+        with Image.open(version / "examples" / f"{index}.png") as image:
+            expected = np.rint(tiny_dataset.validation[index] * 255)
+            assert np.array_equal(np.asarray(image), expected)
+
+
+@pytest.fixture(scope="module")
+def canonical(tiny_run, tiny_dataset, tmp_path_factory):
+    """A version with canonical axes and a fitted prior, after one of the same weights as they were trained."""
+    config, vae, recorded = load_run(tiny_run)
+    store = tmp_path_factory.mktemp("store")
+    for changes in ({}, {"axis_order": "canonical", "prior_components": (3,)}):
+        config = dataclasses.replace(config, **changes)
+        metrics = evaluate(config, vae, tiny_dataset, tiny_run)
+        prior, _ = prepare(config, vae, tiny_dataset, tiny_run, recorded["weights_sha256"])
+        version = export.export(config, vae, recorded, metrics, prior, tiny_dataset.validation, store)
+    return version
+
+
+def test_published_axes_fall_in_kl_and_code_the_same_pictures(canonical, vae, tiny_dataset):
+    manifest = json.loads((canonical / "manifest.json").read_text())
+    kl = [axis["kl"] for axis in manifest["axes"]]
+    assert kl == sorted(kl, reverse=True)
+    encode = tf.saved_model.load(str(canonical / "encoder")).signatures["encode"]
+    decode = tf.saved_model.load(str(canonical / "decoder")).signatures["decode"]
+    images = tf.constant(tiny_dataset.test)
+    published = encode(images=images)["z_mean"]
+    trained = vae.encoder(images)[0]
+    expected = vae.likelihood.mean(vae.decoder(trained))
+    np.testing.assert_allclose(decode(z=published)["image"], expected, atol=1e-5)
+    for number, axis in enumerate(manifest["axes"]):
+        # The mean of one draw an image: within four standard errors of the mean code, over 128 and 40 images.
+        assert abs(np.mean(published[:, number]) - axis["mean"]) < 4 * axis["std"] * np.sqrt(1 / 128 + 1 / 40)
+
+
+def test_published_axes_point_to_where_the_image_becomes_brighter(canonical):
+    axes = json.loads((canonical / "manifest.json").read_text())["axes"]
+    decode = tf.saved_model.load(str(canonical / "decoder")).signatures["decode"]
+    for number, axis in enumerate(axes):
+        ends = np.tile(np.array([axis["mean"] for axis in axes], np.float32), (2, 1))
+        ends[:, number] += [-axis["std"], axis["std"]]
+        dark, bright = decode(z=tf.constant(ends))["image"].numpy().mean(axis=(1, 2))
+        assert dark <= bright
+
+
+def test_a_fitted_prior_is_published_over_the_published_axes(canonical, tiny_dataset):
+    from training.priors import load_fitted
+
+    manifest = json.loads((canonical / "manifest.json").read_text())
+    assert manifest["prior"] == {"name": "gaussian_mixture", "path": "prior.npz", "classes": []}
+    assert manifest["metrics"]["prior"]["components"] == 3
+    drawn = load_fitted(canonical / "prior.npz").draw(20_000, np.random.default_rng(0))
+    for axis, column in zip(manifest["axes"], drawn.T, strict=True):
+        # The mixture was fitted to five draws of each of 128 images, the axis described by one.
+        assert column.mean() == pytest.approx(axis["mean"], abs=4 * axis["std"] / np.sqrt(128))
+        assert column.std() == pytest.approx(axis["std"], rel=0.25)
+
+
+def test_the_axes_are_matched_to_those_of_the_version_before(canonical):
+    match = json.loads((canonical / "manifest.json").read_text())["metrics"]["axes_match"]
+    assert match["version"] == 1
+    # The same weights in another order and direction.
+    np.testing.assert_allclose([abs(pair["correlation"]) for pair in match["axes"]], 1.0, atol=1e-4)
+    assert sorted(pair["was"] for pair in match["axes"]) == [0, 1]
+
+
+def test_a_picture_of_all_axes_is_published(canonical):
+    picture = tf.io.decode_png((canonical / "axes.png").read_bytes()).numpy()
+    assert picture.shape == (2 * 6, 7 * 5, 1)
+    assert picture.min() < 200  # something is drawn, dark on white
+
+
+def test_a_model_of_two_axes_publishes_its_manifold(canonical):
+    picture = tf.io.decode_png((canonical / "manifold.png").read_bytes()).numpy()
+    assert picture.shape == (20 * 6, 20 * 5, 1)
+
+
+def test_the_card_carries_the_measured_numbers_and_the_command_that_repeats_them(version):
+    card = (version / "card.md").read_text()
+    metrics = json.loads((version / "manifest.json").read_text())["metrics"]
+    assert f"{metrics['test']['reconstruction_mse']:.4f}" in card
+    assert f"{metrics['bounds']['log_p_x'][2]['nats']:.2f}" in card
+    assert "vitrine-train fit training/configs/tiny.toml" in card
+    assert "variance 1/2" in card

@@ -1,0 +1,106 @@
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.tensorflow
+
+from app import runtimes  # noqa: E402
+from app.models import TILE  # noqa: E402
+from training.errors import RunError  # noqa: E402
+from training.models import latent_axes, likelihoods, networks  # noqa: E402
+from training.priors import StandardNormal  # noqa: E402
+from training.publish import export, litert  # noqa: E402
+
+SHAPE = (4, 4, 3)
+
+
+class Untrained:
+    """Random networks around a likelihood; three times as steep as they start, so that pictures vary."""
+
+    def __init__(self, likelihood, convolutions):
+        import keras
+
+        keras.utils.set_random_seed(1)
+        outputs = (SHAPE, likelihood.num_parameters, likelihood.num_shared)
+        self.likelihood = likelihood
+        if convolutions:
+            self.encoder = networks.conv_encoder(SHAPE, (4,), (8,), 2)
+            self.decoder = networks.conv_decoder(2, (8,), (4,), *outputs)
+        else:
+            self.encoder = networks.dense_encoder(SHAPE, (8,), 2)
+            self.decoder = networks.dense_decoder(2, (8,), *outputs)
+        for weight in self.decoder.weights:
+            weight.assign(3 * weight)
+
+
+@pytest.fixture
+def images():
+    return np.random.default_rng(2).random((40, *SHAPE), np.float32)
+
+
+def write(folder, likelihood, convolutions=False):
+    vae = Untrained(likelihood, convolutions)
+    export.write_encoder(vae, folder / "encoder", latent_axes.as_trained(2))
+    export.write_decoder(vae, folder / "decoder", latent_axes.as_trained(2))
+
+
+@pytest.mark.parametrize("name", likelihoods.NAMES)
+def test_every_observation_model_is_converted_and_draws_what_tensorflow_draws(name, images, tmp_path):
+    likelihood = likelihoods.from_config(name, 0.05, 3)
+    write(tmp_path, likelihood, convolutions=name == "discretized-logistic")
+    litert.check_agreement(tmp_path, 2, likelihood.noise_shape(SHAPE), images)
+
+
+@pytest.mark.parametrize("part", ["encoder", "decoder"])
+def test_a_flatbuffer_of_other_weights_is_found_out(part, images, tmp_path):
+    likelihood = likelihoods.Gaussian(0.05)
+    write(tmp_path / "one", likelihood)
+    steeper = likelihoods.Gaussian(0.05)
+    write(tmp_path / "two", steeper, convolutions=True)
+    other = (tmp_path / "two" / litert.FILES[part]).read_bytes()
+    (tmp_path / "one" / litert.FILES[part]).write_bytes(other)
+    with pytest.raises(RunError, match=r"decode by|reconstruction by"):
+        litert.check_agreement(tmp_path / "one", 2, SHAPE, images)
+
+
+def test_draws_of_another_width_are_found_out(images, tmp_path):
+    for name, variance in (("one", 0.05), ("two", 0.06)):
+        write(tmp_path / name, likelihoods.Gaussian(variance))
+    other = (tmp_path / "two" / litert.FILES["decoder"]).read_bytes()
+    (tmp_path / "one" / litert.FILES["decoder"]).write_bytes(other)
+    with pytest.raises(RunError, match="differ in draw by more than a grey level"):
+        litert.check_agreement(tmp_path / "one", 2, SHAPE, images)
+
+
+def test_an_operation_that_litert_lacks_is_refused(tmp_path):
+    import tensorflow as tf
+
+    class Decoder(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec((32, 2), tf.float32, name="z")])
+        def decode(self, z):
+            return {"image": tf.math.ndtri(z)}
+
+    decoder = Decoder()
+    tf.saved_model.save(decoder, str(tmp_path), signatures={"decode": decoder.decode, "draw": decoder.decode})
+    with pytest.raises(RunError, match="decoder: cannot be converted for LiteRT"):
+        litert.convert(tmp_path, "decoder")
+
+
+def test_runtimes_that_disagree_publish_nothing(tiny_run, tiny_dataset, tmp_path, monkeypatch):
+    from training.evaluation.evaluate import evaluate
+    from training.fitting.fit import load_run
+
+    config, vae, recorded = load_run(tiny_run)
+    metrics = evaluate(config, vae, tiny_dataset, tiny_run)
+
+    def turned_over(first, second):
+        return np.full(first.shape, 2)
+
+    monkeypatch.setattr(litert, "_levels_apart", turned_over)
+    with pytest.raises(RunError, match="differ in decode by 2 grey levels; nothing was published"):
+        export.export(config, vae, recorded, metrics, StandardNormal(2), tiny_dataset.validation, tmp_path)
+    assert list((tmp_path / "tiny").iterdir()) == []
+
+
+def test_writer_and_reader_mean_the_same_files_and_rows():
+    assert litert.FILES == {"encoder": runtimes.LITERT_ENCODER, "decoder": runtimes.LITERT_DECODER}
+    assert litert.ROWS == runtimes.LITERT_ROWS == TILE

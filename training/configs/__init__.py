@@ -1,0 +1,1 @@
+"""Experiments: their schema, and the TOML files that ship."""

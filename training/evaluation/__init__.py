@@ -1,0 +1,1 @@
+"""Every number of a model card, put together."""

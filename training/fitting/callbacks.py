@@ -1,0 +1,338 @@
+"""What a person sees while a model trains: numbers that mean something, one line, and early warnings."""
+
+import contextlib
+import itertools
+import math
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from types import FrameType
+from typing import Any
+
+import click
+import keras
+import numpy as np
+import numpy.typing as npt
+
+from training.configs.schema import Config
+from training.errors import Interrupted, RunError
+from training.fitting.loop import steps_per_epoch
+from training.models import objectives
+from training.models.vae import VariationalAutoencoder
+
+MEASURED_IMAGES = 1_000  # of the validation split, for numbers by axis: a sixth of the cost of all
+ACTIVE_VARIANCE = 0.01  # Burda et al. 2016: an axis is active if Var_x(E_q[z]) exceeds this
+COLLAPSED_KL = 0.1  # nats: an axis below it tells next to nothing of the image
+PATIENCE = 3  # epochs of opposite trends before overfitting is called by its name
+CLIPPED_MARGIN = 0.05  # outside [0, 1]: thirteen grey levels, which the eye sees; a mean ripples by less
+CLIPPED_SHARE = 0.05  # of the reconstructed pixels
+
+Array = npt.NDArray[np.float32]
+Logs = dict[str, float] | None
+
+
+def elbo(logs: dict[str, float], objective: str, pixels: int) -> float:
+    """Return the ELBO on validation in nats per image.
+
+    For the textbook's objective, whose loss is (SSE + KL) / pixels, it is that of its Gaussian of variance
+    1/2: -(pixels * loss + pixels / 2 * log(pi)); see ``objectives.textbook``. For every other one it is
+    E[log p(x given z)] - KL, whatever ``loss`` is: beta and k do not enter.
+    """
+    if objective == "textbook":
+        return -pixels * (logs["val_loss"] + 0.5 * math.log(math.pi))
+    return -(logs["val_reconstruction"] + logs["val_kl"])
+
+
+def bits_per_dim(nats: float, pixels: int, log_level_width: float) -> float:
+    """Return what a pixel, as one of 256 levels, costs by a bound of `nats` per image."""
+    return -(nats / pixels + log_level_width) / math.log(2)
+
+
+@contextlib.contextmanager
+def averaged_weights(vae: VariationalAutoencoder) -> Iterator[None]:
+    """Put the optimizer's averages, where it keeps them, in the place of the weights; to the bit and back."""
+    if not vae.optimizer.use_ema:
+        yield
+        return
+    pairs = list(
+        zip(vae.optimizer._trainable_variables, vae.optimizer._model_variables_moving_average, strict=True)
+    )
+    raw = [keras.ops.convert_to_numpy(variable) for variable, _ in pairs]
+    for variable, average in pairs:
+        variable.assign(average)
+    try:
+        yield
+    finally:
+        for (variable, _), value in zip(pairs, raw, strict=True):
+            variable.assign(value)
+
+
+class ValidateAveraged(keras.callbacks.Callback):  # type: ignore[misc]  # Keras publishes no types
+    """Makes validation measure the averaged weights.
+
+    Keras' own ``SwapEMAWeights`` swaps by additions, whose rounding would change both sets of weights.
+    """
+
+    def on_test_begin(self, logs: Logs = None) -> None:  # noqa: ARG002  Keras' signature
+        """Put the averages in."""
+        self._swapped = contextlib.ExitStack()
+        self._swapped.enter_context(averaged_weights(self.model))
+
+    def on_test_end(self, logs: Logs = None) -> None:  # noqa: ARG002
+        """Put the weights back."""
+        self._swapped.close()
+
+
+class Measure(keras.callbacks.Callback):  # type: ignore[misc]
+    """Adds to an epoch's numbers what its losses do not say; later callbacks find it in ``logs``.
+
+    ``val_elbo`` in nats per image and ``val_bits_per_dim`` of the averaged weights at beta 1;
+    ``active_axes``, how many latent axes the posterior mean moves along (Burda et al. 2016).
+
+    Args:
+        config: the experiment.
+        images: the validation split.
+
+    Attributes:
+        kl_per_axis: nats, (D,), a mean over the first 1,000 images.
+        clipped: share of their reconstructed pixels that lie outside [0, 1] by more than 0.05.
+
+    Raises:
+        RunError: an epoch ended with a number that is not finite.
+    """
+
+    def __init__(self, config: Config, images: Array) -> None:
+        super().__init__()
+        self.objective = config.objective
+        self.pixels = math.prod(images.shape[1:])
+        self.images = images[:MEASURED_IMAGES]
+        self.kl_per_axis: Array = np.zeros(config.latent_dim, np.float32)
+        self.clipped = 0.0
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
+        """Measure. Nothing is drawn, so the streams of training are as they were."""
+        wrong = [name for name, value in logs.items() if not math.isfinite(value)]
+        if wrong or len(logs) < 6:  # TerminateOnNaN stops before validation has numbers
+            names = ", ".join(wrong) or "loss"
+            raise RunError(
+                f"epoch {epoch + 1}: the loss is no longer a number ({names}); try a smaller learning_rate"
+            )
+        with averaged_weights(self.model):
+            z_mean, z_log_var = self.model.encoder(self.images, training=False)
+            decoded = self.model.decoder(z_mean[:100], training=False)
+            pixels = keras.ops.convert_to_numpy(self.model.likelihood.mean(decoded))
+        self.kl_per_axis = objectives.kl_per_axis(z_mean, z_log_var).numpy().mean(axis=0)
+        self.clipped = float(np.mean(np.abs(pixels - 0.5) > 0.5 + CLIPPED_MARGIN))
+        logs["val_elbo"] = elbo(logs, self.objective, self.pixels)
+        width = self.model.likelihood.log_level_width
+        logs["val_bits_per_dim"] = bits_per_dim(logs["val_elbo"], self.pixels, width)
+        logs["active_axes"] = float(np.sum(z_mean.numpy().var(axis=0) > ACTIVE_VARIANCE))
+
+
+class ProgressLine(keras.callbacks.Callback):  # type: ignore[misc]
+    """One line: moving, on a terminal; otherwise a new one after every epoch.
+
+    Args:
+        config: the experiment.
+        num_images: images in the training split.
+        first_epoch: epochs done before this start.
+        moving: which of the two.
+        measure: runs before this callback.
+    """
+
+    def __init__(
+        self, config: Config, num_images: int, first_epoch: int, moving: bool, measure: Measure
+    ) -> None:
+        super().__init__()
+        self.measure = measure
+        self.config = config
+        self.num_images = num_images
+        self.first_epoch = first_epoch
+        self.moving = moving
+        self.measured = ""
+
+    def on_train_begin(self, logs: Logs = None) -> None:  # noqa: ARG002
+        """Start the clock, and the bar."""
+        self.began = time.monotonic()
+        if self.moving:
+            steps = steps_per_epoch(self.num_images, self.config.batch_size)
+            self.bar: Any = click.progressbar(
+                length=(self.config.epochs - self.first_epoch) * steps,
+                width=0,  # as wide as the terminal lets it be
+                item_show_func=lambda _: self.measured,
+                update_min_steps=max(1, steps // 50),
+            )
+            self.bar.render_progress()
+
+    def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:  # noqa: ARG002
+        """Say which epoch it is."""
+        self.epoch_began = time.monotonic()
+        self.shown = 0
+        tail = f"tail of {self.config.tail_objective}, {self.config.k} draws an image"
+        if self.moving:
+            self.bar.label = f"epoch {epoch + 1}/{self.config.epochs}"
+            if epoch >= self.config.tail_begins:
+                self.bar.label += f", {tail}"
+        elif epoch == self.config.tail_begins:
+            click.echo(f"epoch {epoch + 1}: here begins the {tail}; val_loss stays the negative ELBO")
+
+    def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:  # noqa: ARG002
+        """Move on."""
+        if self.moving:
+            self.bar.update(batch + 1 - self.shown)
+            self.shown = batch + 1
+
+    def on_test_begin(self, logs: Logs = None) -> None:  # noqa: ARG002
+        """Take the time that training alone took."""
+        self.speed = self.num_images / (time.monotonic() - self.epoch_began)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
+        """Show what was measured."""
+        measured = (
+            f"ELBO {logs['val_elbo']:.1f} nats, {logs['val_bits_per_dim']:.3f} bits/dim, "
+            f"KL {logs['val_kl']:.2f} nats, "
+            f"{logs['active_axes']:.0f}/{len(self.measure.kl_per_axis)} axes active, "
+            f"{self.speed:.0f} images/s"
+        )
+        if self.moving:
+            self.measured = measured
+            self.bar.render_progress()
+            return
+        done = epoch + 1 - self.first_epoch
+        left = (time.monotonic() - self.began) / done * (self.config.epochs - epoch - 1)
+        parts = ", ".join(f"{name} {logs[name]:.4f}" for name in ("loss", "reconstruction", "kl", "val_loss"))
+        click.echo(
+            f"epoch {epoch + 1}/{self.config.epochs}: {parts}, {measured}, "
+            f"{left // 60:.0f} min {left % 60:02.0f} s left"
+        )
+
+    def on_train_end(self, logs: Logs = None) -> None:  # noqa: ARG002
+        """Leave the line as it is."""
+        self.close()
+
+    def close(self) -> None:
+        """End the moving line, so that what is printed next begins a new one."""
+        if self.moving:
+            self.bar.render_finish()
+
+
+class Warnings(keras.callbacks.Callback):  # type: ignore[misc]
+    """Says early, and once each, what will make the result disappoint.
+
+    Args:
+        config: the experiment.
+        measure: runs before this callback.
+        history: grows by an epoch before this callback runs.
+    """
+
+    def __init__(self, config: Config, measure: Measure, history: dict[str, list[float]]) -> None:
+        super().__init__()
+        self.config = config
+        self.measure = measure
+        self.history = history
+        self.said: set[str] = set()
+
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:  # noqa: ARG002
+        """Look for collapse, overfitting and clipping."""
+        for kind, sentence in warnings_of(
+            self.config, self.history, self.measure.kl_per_axis, self.measure.clipped
+        ):
+            if kind not in self.said:
+                self.said.add(kind)
+                click.echo(f"warning, epoch {epoch + 1}: {sentence}", err=True)
+
+
+def warnings_of(
+    config: Config, history: dict[str, list[float]], kl_per_axis: Array, clipped: float
+) -> Iterator[tuple[str, str]]:
+    """Yield the kind of each thing that looks wrong after the latest epoch, and a sentence on it.
+
+    Args:
+        config: the experiment.
+        history: one number an epoch; the last one is the latest.
+        kl_per_axis: nats, (D,).
+        clipped: share of reconstructed pixels outside [0, 1].
+    """
+    epoch = len(history["loss"])
+    weak = int(np.sum(kl_per_axis < COLLAPSED_KL))
+    # In the first epoch little has been learnt, and while KL is warmed up its weight is not the real one.
+    if epoch > max(1, config.kl_warmup_epochs) and weak > len(kl_per_axis) / 2:
+        yield (
+            "collapse",
+            f"posterior collapse: {weak} of {len(kl_per_axis)} axes carry less than {COLLAPSED_KL} nats "
+            f"({kl_per_axis.sum():.2f} in all); try kl_warmup_epochs or free_bits, or a smaller latent_dim",
+        )
+    # In a tail the two losses are different bounds, which may part without harm.
+    alike = not config.tail_epochs or epoch <= config.tail_begins
+    parted = alike and _moves(history["val_loss"], up=True) and _moves(history["loss"], up=False)
+    if epoch > PATIENCE and parted:
+        since = epoch - PATIENCE
+        yield (
+            "overfitting",
+            f"overfitting: since epoch {since} the validation bound worsens while training improves; "
+            'stop earlier, set keep = "best", or make the networks smaller',
+        )
+    if epoch > 1 and clipped > CLIPPED_SHARE:
+        yield (
+            "clipping",
+            f"{clipped:.0%} of the reconstructed pixels lie well outside [0, 1]: pictures clip them",
+        )
+
+
+def _moves(values: list[float], *, up: bool) -> bool:
+    """Say whether each of the latest epochs went the same way."""
+    latest = values[-PATIENCE - 1 :]
+    steps = [(b > a) if up else (b < a) for a, b in itertools.pairwise(latest)]
+    return all(steps)
+
+
+class StopOnSignal(keras.callbacks.Callback):  # type: ignore[misc]
+    """Ends training after the step under way when Ctrl-C or SIGTERM comes; a second one ends the process.
+
+    Put it last: an interruption during validation then waits until the epoch has been written.
+
+    Use it as a context around ``fit``.
+
+    Raises:
+        Interrupted: from the step or the epoch that was under way.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.received: int | None = None
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> "StopOnSignal":
+        """Listen. Outside the main thread, where Python forbids it, signals keep their meaning."""
+        with contextlib.suppress(ValueError):
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._before[number] = signal.signal(number, self._note)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Give the signals back their meaning."""
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002  Python's signature
+        self.received = number
+        for each in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(each, signal.SIG_DFL)
+
+    def _stop(self) -> None:
+        if self.received is not None:
+            raise Interrupted(self.received)
+
+    def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:  # noqa: ARG002
+        """Stop between two steps."""
+        self._stop()
+
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:  # noqa: ARG002
+        """Stop between two epochs."""
+        self._stop()
+
+
+def on_terminal() -> bool:
+    """Say whether a moving line would be seen as one."""
+    return sys.stdout.isatty()

@@ -1,0 +1,173 @@
+"""The state of an unfinished run in one file, from which it goes on as if it had never stopped.
+
+A checkpoint is taken between two epochs and holds everything that the next epoch depends on: weights, the
+optimizer's slots, step count and averages, the state of the generator behind the posterior draws, the number
+of epochs done, and the history so far. KL warm-up, a learning rate schedule and the draws of networks whose
+steps are compiled follow from the step count, and the order of the images from seed and epoch
+(``loop.order_of``): they need no state.
+"""
+
+import io
+import json
+import os
+import zipfile
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+import numpy.typing as npt
+
+from training.configs.schema import Config, from_dict
+from training.data import Dataset
+from training.errors import ConfigError, RunError
+from training.models.vae import VariationalAutoencoder
+
+LAST = "last.npz"
+BEST = "best.npz"
+
+Array = npt.NDArray[Any]
+History = dict[str, list[float]]
+
+
+class Progress(NamedTuple):
+    """How far a run has come."""
+
+    epoch: int  # epochs done
+    history: History  # one number an epoch
+    best_epoch: int | None  # counted from 1; None while KL is warmed up
+
+
+def save_last(
+    path: Path, vae: VariationalAutoencoder, config: Config, dataset: Dataset, progress: Progress
+) -> None:
+    """Write all that the next epoch depends on.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    arrays = _numbered("model", vae.variables) | _numbered("optimizer", vae.optimizer.variables)
+    described = {"config": config.as_dict(), "data": data_identity(dataset), "progress": progress._asdict()}
+    _write(path, arrays, described)
+
+
+def resume(
+    path: Path, vae: VariationalAutoencoder, config: Config, dataset: Dataset, *, finished: bool = False
+) -> Progress:
+    """Put a compiled model into the state that ``save_last`` found it in.
+
+    Args:
+        path: the checkpoint.
+        vae: built from `config`, compiled, not yet trained.
+        config: the experiment; may ask for more epochs than the checkpoint's did, and differ in nothing else.
+        dataset: the images; the same as the checkpoint's.
+        finished: the checkpoint's run has come to its end.
+
+    Raises:
+        RunError: the file cannot be read, or belongs to another experiment or to other images; the message
+            names the difference.
+    """
+    arrays, described = _read(path)
+    _refuse_another_experiment(path, described["config"], config)
+    _refuse_other_images(path, described["data"], data_identity(dataset))
+    progress = Progress(**described["progress"])
+    if finished and progress.epoch >= config.epochs:
+        raise RunError(f"{path.parent}: finished after {progress.epoch} epochs; nothing to resume")
+    vae.optimizer.build(vae.trainable_variables)
+    _assign(path, arrays, "model", vae.variables)
+    _assign(path, arrays, "optimizer", vae.optimizer.variables)
+    return progress
+
+
+def save_best(path: Path, vae: VariationalAutoencoder, epoch: int) -> None:
+    """Write the weights that the model has now, which validation found the best so far.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    _write(path, _numbered("model", vae.weights), {"epoch": epoch})
+
+
+def load_best(path: Path, vae: VariationalAutoencoder) -> int:
+    """Put the weights of ``save_best`` into a model and return the epoch, from 1, that they ended.
+
+    Raises:
+        RunError: the file cannot be read.
+    """
+    arrays, described = _read(path)
+    _assign(path, arrays, "model", vae.weights)
+    return int(described["epoch"])
+
+
+def data_identity(dataset: Dataset) -> dict[str, Any]:
+    """Return what tells one data set, split in one way, from another."""
+    return {
+        "name": dataset.name,
+        "sha256": dict(dataset.sha256),
+        "image_shape": list(dataset.image_shape),
+        "splits": [len(dataset.train), len(dataset.validation)],
+    }
+
+
+def _refuse_another_experiment(path: Path, recorded: dict[str, Any], config: Config) -> None:
+    try:
+        before = from_dict(recorded).as_dict()
+    except ConfigError as error:
+        raise RunError(f"{path}: made by another version of the program ({error}); train again") from error
+    now = config.as_dict()
+    for key, value in now.items():
+        if value == before[key]:
+            continue
+        difference = f"{path}: {key} was {before[key]!r} and is now {value!r}"
+        if key != "epochs":
+            raise RunError(f"{difference}; resume with the old value, or name another folder by --out")
+        if config.tail_objective:
+            raise RunError(f"{difference}; with more epochs the tail would have begun later")
+        if config.learning_rate_schedule != "constant":
+            raise RunError(f"{difference}; more epochs only extend a constant learning_rate_schedule")
+        if value < before[key]:
+            raise RunError(f"{difference}; a run can be extended, not shortened")
+
+
+def _refuse_other_images(path: Path, before: dict[str, Any], now: dict[str, Any]) -> None:
+    for key, value in now.items():
+        if value != before[key]:
+            raise RunError(
+                f"{path}: trained on other images ({key} was {before[key]!r} and is now {value!r}); "
+                "name the same data by --data"
+            )
+
+
+def _numbered(prefix: str, variables: list[keras.Variable]) -> dict[str, Array]:
+    return {f"{prefix}/{i}": keras.ops.convert_to_numpy(v) for i, v in enumerate(variables)}
+
+
+def _assign(path: Path, arrays: dict[str, Array], prefix: str, variables: list[keras.Variable]) -> None:
+    found = [name for name in arrays if name.startswith(f"{prefix}/")]
+    shapes = [arrays[f"{prefix}/{i}"].shape for i in range(len(found))]
+    if shapes != [tuple(variable.shape) for variable in variables]:
+        raise RunError(f"{path}: holds weights of other shapes; train again")
+    for i, variable in enumerate(variables):
+        variable.assign(arrays[f"{prefix}/{i}"])
+
+
+def _write(path: Path, arrays: dict[str, Array], described: dict[str, Any]) -> None:
+    """Write arrays and JSON into one file, whole or not at all, even if the machine stops."""
+    text = np.frombuffer(json.dumps(described, allow_nan=False).encode(), np.uint8)
+    content = io.BytesIO()
+    np.savez(content, described=text, **arrays)  # type: ignore[arg-type]  # the stubs take them for flags
+    temporary = path.with_suffix(".tmp")
+    with temporary.open("wb") as file:
+        file.write(content.getbuffer())
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def _read(path: Path) -> tuple[dict[str, Array], dict[str, Any]]:
+    try:
+        with path.open("rb") as content, np.load(content, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        return arrays, json.loads(arrays.pop("described").tobytes())
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise RunError(f"{path}: not a checkpoint ({error}); remove it and train again") from error

@@ -1,0 +1,303 @@
+"""A training run, told top to bottom.
+
+A run folder holds all that is known of it. As training goes, after every epoch:
+
+    config.json       the resolved experiment
+    history.json      every epoch's numbers
+    last.npz          the checkpoint to resume from
+    best.npz          the weights that validation found best
+    curves.png        losses by epoch
+    axes.png          KL by latent axis
+    samples.png       generated images; validation images and their reconstructions
+    tensorboard/      event files, if they were asked for
+
+and at its end:
+
+    weights.weights.h5
+    environment.json  data, seed, library versions, processor, and the digest of the weights
+"""
+
+import contextlib
+import dataclasses
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+
+from training import data, runs
+from training.configs.schema import Config, from_dict
+from training.determinism import make_deterministic
+from training.errors import ConfigError, RunError
+from training.fitting import checkpoints, loop, optimizers
+from training.fitting.callbacks import (
+    Measure,
+    ProgressLine,
+    StopOnSignal,
+    ValidateAveraged,
+    Warnings,
+    averaged_weights,
+    on_terminal,
+)
+from training.fitting.loop import steps_per_epoch
+from training.fitting.tensorboard import Events
+from training.models.vae import VariationalAutoencoder, weights_sha256
+from training.runs import write_json
+
+Array = npt.NDArray[np.float32]
+
+SHEET = "samples.png"
+SHEET_SAMPLES = 35  # five rows of seven, beside five reconstructions
+SHEET_IMAGES = 5
+PICTURES_SHARE = 0.03  # of the time that training takes
+
+
+def fit(
+    config: Config,
+    dataset: data.Dataset,
+    out: Path,
+    *,
+    progress: bool | None = None,
+    resume: bool = False,
+    tensorboard: bool = False,
+) -> dict[str, Any]:
+    """Train one model and write its run folder.
+
+    The same configuration, data, machine and library versions give the same weights, bit for bit, whether
+    training was interrupted and resumed or not. Another processor or another TensorFlow may round
+    differently: the numbers then agree to about three digits.
+
+    Args:
+        config: the experiment.
+        dataset: images; the test split is not touched.
+        out: the run folder; created.
+        progress: a moving line (True), one line an epoch (False), or a moving one if standard output is a
+            terminal (None).
+        resume: go on from the folder's checkpoint; from the start, if it came to none.
+        tensorboard: write event files for TensorBoard too.
+
+    Returns:
+        The numbers of the epoch whose weights are kept, ``epoch``, counted from 1, and ``weights_sha256``.
+
+    Raises:
+        ConfigError: the likelihood is a probability of black and white pixels alone, and the images are grey.
+        RunError: the folder cannot be written, holds another run or nothing to resume, or the loss stopped
+            being a number.
+        Interrupted: Ctrl-C or SIGTERM came; the checkpoint of the last whole epoch is there.
+    """
+    _check_folder(out, resume)
+    _check_images(config, dataset)
+    make_deterministic(config.seed)
+    vae = VariationalAutoencoder(config, dataset.image_shape)
+    vae.compile(optimizer=_optimizer(config, len(dataset.train)), jit_compile=False)
+    vae.kl_warmup_steps = config.kl_warmup_epochs * steps_per_epoch(len(dataset.train), config.batch_size)
+    state = checkpoints.Progress(0, {}, None)
+    if (out / checkpoints.LAST).exists():
+        finished = (out / runs.ENVIRONMENT).exists()
+        state = checkpoints.resume(out / checkpoints.LAST, vae, config, dataset, finished=finished)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        (out / runs.ENVIRONMENT).unlink(missing_ok=True)  # an extended run is unfinished again
+        write_json(out / runs.CONFIG, config.as_dict())
+        moving = on_terminal() if progress is None else progress
+        state = _train(vae, config, dataset, out, state, moving, tensorboard)
+        kept = state.epoch
+        if config.keep == "best":
+            kept = checkpoints.load_best(out / checkpoints.BEST, vae)
+        digest = weights_sha256(vae)
+        vae.save_weights(out / runs.WEIGHTS)
+        recorded = runs.environment(config, dataset, digest) | {"epoch": kept}
+        write_json(out / runs.ENVIRONMENT, recorded)  # last: it marks the run finished
+    except OSError as error:
+        raise RunError(f"{out}: cannot be written ({error.strerror or error})") from error
+    numbers = {name: values[kept - 1] for name, values in state.history.items()}
+    return numbers | {"epoch": kept, "weights_sha256": digest}
+
+
+def _check_folder(out: Path, resume: bool) -> None:
+    checkpoint = out / checkpoints.LAST
+    if resume and not (out / runs.CONFIG).exists():
+        raise RunError(f"{out}: nothing to resume; leave --resume out to begin")
+    if resume and (out / runs.ENVIRONMENT).exists() and not checkpoint.exists():
+        raise RunError(f"{out}: finished, and without a checkpoint to go on from; name another by --out")
+    if resume:
+        return
+    if (out / runs.ENVIRONMENT).exists():
+        raise RunError(f"{out}: holds a run already; remove it or name another folder by --out")
+    if checkpoint.exists():
+        raise RunError(f"{out}: holds an unfinished run; go on with --resume, remove it, or name another")
+
+
+def _check_images(config: Config, dataset: data.Dataset) -> None:
+    """Refuse greys to a Bernoulli: over 256 levels its formula sums to more than one, and bounds nothing."""
+    images = dataset.train
+    if config.likelihood == "bernoulli" and not ((images == 0) | (images == 1)).all():
+        raise ConfigError(
+            "likelihood: expected another than bernoulli, as the images have greys; "
+            "name continuous-bernoulli or discretized-logistic. Received: 'bernoulli'"
+        )
+
+
+def _train(
+    vae: VariationalAutoencoder,
+    config: Config,
+    dataset: data.Dataset,
+    out: Path,
+    state: checkpoints.Progress,
+    moving: bool,
+    tensorboard: bool,
+) -> checkpoints.Progress:
+    """Run the epochs that remain; the model then has its last weights, averaged if they are."""
+    if state.epoch == config.epochs:  # stopped between the last epoch and its writing down
+        vae.optimizer.finalize_variable_values(vae.trainable_variables)
+        return state
+    measure = Measure(config, dataset.validation)
+    record = Record(config, dataset, out, state, measure)
+    line = ProgressLine(config, len(dataset.train), state.epoch, moving, measure)
+    stop = StopOnSignal()
+    callbacks = [keras.callbacks.TerminateOnNaN(), ValidateAveraged()]
+    callbacks += [measure, record, line, Warnings(config, measure, record.history)]
+    callbacks += [Events(out, out / SHEET)] if tensorboard else []
+    callbacks += [stop]
+    with stop, contextlib.closing(line):
+        loop.train(
+            vae,
+            dataset.train,
+            dataset.validation,
+            seed=config.seed,
+            epochs=config.epochs,
+            batch_size=config.batch_size,
+            first_epoch=state.epoch,
+            tail_begins=config.tail_begins,
+            callbacks=callbacks,
+        )
+    return record.state
+
+
+class Record(keras.callbacks.Callback):  # type: ignore[misc]  # Keras publishes no types
+    """Writes an epoch down when it ends: checkpoints, history, pictures.
+
+    Args:
+        config: the experiment.
+        dataset: its training and validation images are used.
+        out: the run folder.
+        state: where training begins.
+        measure: runs before this callback.
+
+    Attributes:
+        history: one number an epoch; grows.
+        state: after the latest epoch.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        dataset: data.Dataset,
+        out: Path,
+        state: checkpoints.Progress,
+        measure: Measure,
+    ) -> None:
+        super().__init__()
+        self.config = config
+        self.dataset = dataset
+        self.out = out
+        self.state = state
+        self.history = state.history
+        self.measure = measure
+        self.began = time.monotonic()
+        self.drawing = 0.0  # seconds
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
+        """Write; the best weights before the state that says which epoch they are of."""
+        for name, value in logs.items():
+            self.history.setdefault(name, []).append(value)
+        best = self._best_epoch()
+        if best == epoch + 1:
+            with averaged_weights(self.model):
+                checkpoints.save_best(self.out / checkpoints.BEST, self.model, best)
+        self.state = checkpoints.Progress(epoch + 1, self.history, best)
+        path = self.out / checkpoints.LAST
+        checkpoints.save_last(path, self.model, self.config, self.dataset, self.state)
+        write_json(self.out / runs.HISTORY, self.history)
+        last = epoch + 1 == self.config.epochs
+        if last or self.drawing <= PICTURES_SHARE * (time.monotonic() - self.began):
+            self._draw()
+
+    def _best_epoch(self) -> int | None:
+        """Return the epoch, from 1, with the best bound on validation of those at the full weight of KL."""
+        losses = self.history["val_loss"][self.config.kl_warmup_epochs :]
+        return int(np.argmin(losses)) + self.config.kl_warmup_epochs + 1 if losses else None
+
+    def _draw(self) -> None:
+        """Draw all pictures. The codes come from a generator of their own: training's are not touched."""
+        from training import figures  # matplotlib is needed here alone
+
+        began = time.monotonic()
+        name = self.config.name
+        figures.training_curves(self.history, self.config.objective, name, self.out / "curves.png")
+        figures.axes_spectrum(self.measure.kl_per_axis, name, self.out / "axes.png")
+        images = self.dataset.validation[:SHEET_IMAGES]
+        with averaged_weights(self.model):
+            z_mean, _ = self.model.encoder(images, training=False)
+            codes = _prior_codes(self.model, SHEET_SAMPLES, z_mean.shape[-1], self.config.seed)
+            decoded = self.model.decoder(np.concatenate([codes, z_mean]), training=False)
+            pictures = keras.ops.convert_to_numpy(self.model.likelihood.mean(decoded))
+        samples, reconstructions = pictures[:SHEET_SAMPLES], pictures[SHEET_SAMPLES:]
+        figures.sample_sheet(samples, images, reconstructions, self.out / SHEET)
+        self.drawing += time.monotonic() - began
+
+
+def _prior_codes(vae: VariationalAutoencoder, num: int, latent_dim: int, seed: int) -> Array:
+    """Return codes of the prior that the model trains with, (num, D): a function of seed and weights."""
+    generator = np.random.default_rng(seed)
+    noise = generator.standard_normal((num, latent_dim), dtype=np.float32)
+    if vae.vamp is None:
+        return noise
+    mean, log_var = (v.numpy() for v in vae.encoder(vae.vamp.pseudo_images(), training=False))
+    component = generator.integers(len(mean), size=num)
+    return np.asarray(mean[component] + np.exp(log_var[component] / 2) * noise)
+
+
+def load_run(run: Path) -> tuple[Config, VariationalAutoencoder, dict[str, Any]]:
+    """Read a run folder back.
+
+    Returns:
+        The experiment, the trained model, which computes in float32 however it was trained, and what
+        ``environment.json`` says.
+
+    Raises:
+        RunError: the folder is not a finished run.
+    """
+    try:
+        config = from_dict(json.loads((run / runs.CONFIG).read_text()))
+        recorded = json.loads((run / runs.ENVIRONMENT).read_text())
+        exact = dataclasses.replace(config, precision="float32")
+        vae = VariationalAutoencoder(exact, tuple(recorded["image_shape"]))
+        vae(np.zeros((1, *recorded["image_shape"]), np.float32))  # weights exist after the first call
+        vae.load_weights(run / runs.WEIGHTS)
+    except FileNotFoundError as error:
+        missing = Path(error.filename).name if error.filename else runs.WEIGHTS
+        raise RunError(
+            f"{run}: not a finished run (no {missing}); make one with vitrine-train fit"
+        ) from error
+    except (OSError, ValueError, KeyError) as error:
+        raise RunError(f"{run}: cannot be read back ({error}); train it again") from error
+    if weights_sha256(vae) != recorded["weights_sha256"]:
+        raise RunError(f"{run / runs.WEIGHTS}: changed since training; train again")
+    return config, vae, recorded
+
+
+def _optimizer(config: Config, num_images: int) -> keras.optimizers.Optimizer:
+    rate: Any = config.learning_rate
+    if config.learning_rate_schedule == "cosine":
+        steps = config.epochs * steps_per_epoch(num_images, config.batch_size)
+        rising = max(1, steps // 20)
+        rate = keras.optimizers.schedules.CosineDecay(
+            0.01 * rate, steps - rising, alpha=0.01, warmup_target=rate, warmup_steps=rising
+        )
+    kinds = {"adam": keras.optimizers.Adam, "nadam": optimizers.Nadam}
+    averaged = {"use_ema": True, "ema_momentum": config.ema_momentum} if config.ema_momentum else {}
+    return kinds[config.optimizer](rate, **averaged)

@@ -1,0 +1,1 @@
+"""Measurements of a model, its samples and its priors."""

@@ -1,0 +1,207 @@
+"""Bounds on log p(x) of a trained model: the ELBO and its importance-weighted relatives.
+
+L_k = E[log (1/k) sum_i p(x given z_i) p(z_i) / q(z_i given x)], z_i ~ q(z given x); Burda, Grosse &
+Salakhutdinov 2016. The prior p(z) is the one that samples are drawn from.
+"""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from training.models import objectives
+from training.models.likelihoods import Likelihood
+from training.priors import Prior
+
+QUICK = ((1_000, (1, 10, 100)),)  # how many of the first test images, and which k
+FULL = ((10_000, (1, 10, 100, 500)), (1_000, (5_000,)))
+MEMORY = 2**22  # bytes of decoder output held at once: more would leave the processor's cache
+BATCH = 100  # images encoded together
+SECONDS_BETWEEN_REPORTS = 15.0
+
+Tensor = Any  # tf.Tensor; TensorFlow publishes no types
+Array = npt.NDArray[np.float32]
+Weigh = Callable[..., Tensor]
+Plan = Sequence[tuple[int, Sequence[int]]]
+
+
+class Model(Protocol):
+    """What the bounds need of a model."""
+
+    @property
+    def encoder(self) -> Any:
+        """Images -> z_mean, z_log_var, (B, D) each."""
+        ...
+
+    @property
+    def decoder(self) -> Any:
+        """Codes (B, D) -> (B, *S, P)."""
+        ...
+
+    @property
+    def likelihood(self) -> Likelihood:
+        """p(x given z)."""
+        ...
+
+
+def bounds(
+    vae: Model,
+    prior: Prior,
+    images: Array,
+    plan: Plan = QUICK,
+    report: Callable[[str], None] = lambda _: None,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Return the ELBO (L_1) and the importance-weighted bounds L_k, under the declared likelihood and prior.
+
+    For each image the most draws that the plan asks for are taken; a smaller k uses all of them, in groups of
+    k. ``bits_per_dim`` counts a pixel as one of 256 levels, by the likelihood's own unit.
+    ``effective_sample_size`` is the mean over images of (sum w)^2 / sum w^2, of k: near 1, one draw decides.
+
+    Args:
+        vae: the model.
+        prior: p(z).
+        images: held-out images.
+        plan: pairs of a number of images, the first ones, and the k to measure with them.
+        report: called now and then with a line on how far it is.
+        seed: of the draws.
+    """
+    pixels = math.prod(images.shape[1:])
+    rows = []
+    weigh = weighing(vae, prior)
+    for number, draws in plan:
+        chosen = images[:number]
+        weights = log_weights(vae, prior, chosen, max(draws), report, seed, weigh)
+        for k in draws:
+            values = bound_of(weights, k)
+            nats = float(values.mean())
+            rows.append(
+                {
+                    "k": k,
+                    "nats": nats,
+                    "standard_error": float(values.std(ddof=1) / math.sqrt(len(values))),
+                    "bits_per_dim": -(nats / pixels + vae.likelihood.log_level_width) / math.log(2),
+                    "effective_sample_size": effective_sample_size(weights, k),
+                    "num_images": len(chosen),
+                }
+            )
+    return {
+        "log_p_x": rows,
+        "likelihood": {"name": vae.likelihood.name} | vae.likelihood.parameters,
+        "prior": prior.name,
+        "num_images": rows[0]["num_images"],
+        "protocol": "the first test images; standard error over images; every k uses all draws, in groups",
+    }
+
+
+def log_weights(
+    vae: Model,
+    prior: Prior,
+    images: Array,
+    k: int,
+    report: Callable[[str], None] = lambda _: None,
+    seed: int = 0,
+    weigh: Weigh | None = None,
+) -> npt.NDArray[np.float64]:
+    """Return log p(x given z_i) p(z_i) / q(z_i given x) in nats for `k` draws of each image, (k, N).
+
+    Args:
+        vae: the model.
+        prior: p(z).
+        images: (N, ...).
+        k: draws.
+        report: called now and then with a line on how far it is.
+        seed: of the draws.
+        weigh: what ``weighing`` gave for the same model and prior; None: compile it here, for some seconds.
+    """
+    weigh = weigh or weighing(vae, prior)
+    rng = np.random.default_rng(seed)
+    per_image = math.prod(images.shape[1:]) * vae.likelihood.num_parameters * 4
+    at_once = max(1, MEMORY // per_image)
+    size = min(BATCH, at_once, len(images))
+    parts = math.ceil(k / max(1, at_once // size))
+    start = told = time.monotonic()
+    columns = []
+    for first in range(0, len(images), size):
+        batch = images[first : first + size]
+        z_mean, z_log_var = vae.encoder(batch, training=False)
+        rows = []
+        for some in np.array_split(np.arange(k), parts):  # of two lengths at most: each has to be compiled
+            noise = rng.standard_normal((len(some), *z_mean.shape), dtype=np.float32)
+            rows.append(weigh(batch, z_mean, z_log_var, noise).numpy())
+        columns.append(np.concatenate(rows))
+        now, share = time.monotonic(), (first + len(batch)) / len(images)
+        if now - told > SECONDS_BETWEEN_REPORTS:
+            told = now
+            left = (now - start) / share * (1 - share)
+            report(f"L_{k}: {share:.0%} of {len(images)} images, {left / 60:.1f} minutes left")
+    return np.concatenate(columns, axis=1).astype(np.float64)
+
+
+def weighing(vae: Model, prior: Prior) -> Weigh:
+    """Return a compiled function: images, z_mean, z_log_var, noise (draws, B, D) -> log weights (draws, B).
+
+    The decoder runs by TensorFlow's own kernels, which XLA's convolutions do not match; all else is one
+    kernel of XLA before it and one after it, instead of some fifty passes over memory.
+    """
+
+    @tf.function(jit_compile=True, reduce_retracing=False)  # type: ignore[untyped-decorator]
+    def draw(z_mean: Tensor, z_log_var: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        z = z_mean + tf.exp(z_log_var / 2) * noise
+        return z, prior.log_prob(z) - objectives.log_normal(z, z_mean, z_log_var)
+
+    @tf.function(jit_compile=True, reduce_retracing=False)  # type: ignore[untyped-decorator]
+    def finish(images: Tensor, decoded: Tensor, log_ratio: Tensor) -> Tensor:
+        draws = log_ratio.shape[0]
+        repeated = tf.broadcast_to(images[None], (draws, *images.shape))  # read in place, never written
+        repeated = tf.reshape(repeated, (-1, *images.shape[1:]))
+        log_prob = vae.likelihood.log_prob_of_images(repeated, decoded)
+        return tf.reshape(log_prob, log_ratio.shape) + log_ratio
+
+    @tf.function(reduce_retracing=False)  # type: ignore[untyped-decorator]
+    def weigh(images: Tensor, z_mean: Tensor, z_log_var: Tensor, noise: Tensor) -> Tensor:
+        z, log_ratio = draw(z_mean, z_log_var, noise)
+        decoded = vae.decoder(tf.reshape(z, (-1, z.shape[-1])), training=False)
+        return finish(images, decoded, log_ratio)
+
+    def on_tensors(*arrays: Any) -> Tensor:
+        return weigh(*(tf.convert_to_tensor(array, tf.float32) for array in arrays))
+
+    return on_tensors
+
+
+def bound_of(weights: npt.NDArray[np.float64], k: int) -> npt.NDArray[np.float64]:
+    """Return an estimate of L_k for each image, (N,), in nats, from log weights (M, N) with M at least k.
+
+    The draws are cut into M // k groups of k; their estimates are averaged.
+
+    Raises:
+        ValueError: there are fewer draws than k.
+    """
+    _check_draws(weights, k)
+    groups = len(weights) // k
+    grouped = weights[: groups * k].reshape(groups, k, -1)
+    largest = grouped.max(axis=1, keepdims=True)
+    estimates = np.log(np.exp(grouped - largest).mean(axis=1)) + largest[:, 0]
+    mean: npt.NDArray[np.float64] = estimates.mean(axis=0)
+    return mean
+
+
+def effective_sample_size(weights: npt.NDArray[np.float64], k: int) -> float:
+    """Return (sum w)^2 / sum w^2 of the first `k` draws, averaged over images; 1 to k.
+
+    Raises:
+        ValueError: there are fewer draws than k.
+    """
+    _check_draws(weights, k)
+    first = np.exp(weights[:k] - weights[:k].max(axis=0))
+    return float(np.mean(first.sum(axis=0) ** 2 / (first**2).sum(axis=0)))
+
+
+def _check_draws(weights: npt.NDArray[np.float64], k: int) -> None:
+    if not 1 <= k <= len(weights):
+        raise ValueError(f"k: expected 1 to {len(weights)}, the draws there are. Received: {k}")

@@ -1,0 +1,1 @@
+"""What is trained: networks, likelihoods, objectives, and the model that joins them."""

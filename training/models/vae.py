@@ -1,0 +1,376 @@
+"""The model that is trained: an encoder and a decoder joined by the reparameterised draw."""
+
+import hashlib
+import math
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from training.configs.schema import Config
+from training.models import likelihoods, networks, objectives
+
+STEPS_A_CALL = 256  # at most
+VALIDATED_AT_ONCE = 2**20  # values of images and draws, about; enough to keep the processor busy
+
+Tensor = Any  # tf.Tensor; TensorFlow publishes no types
+
+
+class Sampling(keras.layers.Layer):  # type: ignore[misc]  # Keras publishes no types
+    """Draws z = z_mean + exp(z_log_var / 2) * epsilon, epsilon ~ N(0, I); Kingma & Welling 2014, eq. 10.
+
+    The stream of epsilon is the layer's own: its seed is drawn when the layer is built, from the generator
+    that ``keras.utils.set_random_seed`` seeds, so it repeats with the run and is not that of the weights.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.seed_generator = keras.random.SeedGenerator()
+
+    def call(self, z_mean: Tensor, z_log_var: Tensor, k: int = 1, step: Tensor | None = None) -> Tensor:
+        """Return z, (B, D), or (k, B, D) for k draws of each, k above one.
+
+        Args:
+            z_mean: (B, D).
+            z_log_var: (B, D).
+            k: draws of each.
+            step: whose draw it is, a pure function of the layer's seed and the step; None: a new draw
+                at every call. XLA's draw of a step differs from TensorFlow's.
+        """
+        shape = keras.ops.shape(z_mean)
+        shape = shape if k == 1 else (k, *shape)
+        if step is None:
+            epsilon = keras.random.normal(shape, seed=self.seed_generator)
+        else:
+            seed = self.seed_generator.state.value[0]
+            pair = tf.stack([seed, tf.cast(step, seed.dtype)])
+            epsilon = tf.random.stateless_normal(shape, pair, alg="philox")
+        return z_mean + keras.ops.exp(z_log_var / 2) * epsilon
+
+
+class VampPrior(keras.layers.Layer):  # type: ignore[misc]  # Keras publishes no types
+    """p(z) = 1/K sum_k q(z given u_k), with learned pseudo-images u_k; Tomczak & Welling 2018.
+
+    The best prior for given posteriors is their average over the data; this is its cheapest likeness: the
+    average over K images that are learned with the weights.
+
+    Args:
+        components: K.
+        image_shape: (H, W) or (H, W, C).
+    """
+
+    def __init__(self, components: int, image_shape: tuple[int, ...], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.components = components
+        self.logits = self.add_weight(
+            shape=(components, *image_shape), initializer=keras.initializers.RandomNormal(stddev=1.0)
+        )
+
+    def pseudo_images(self) -> Tensor:
+        """Return u, (K, *image_shape) in (0, 1)."""
+        return keras.ops.sigmoid(self.logits)
+
+    def call(self, z: Tensor, z_mean: Tensor, z_log_var: Tensor) -> Tensor:
+        """Return log p(z) of codes (B, D), (B,), given the posteriors of the pseudo-images, (K, D) each."""
+        log_probs = objectives.log_normal(z[:, None], z_mean, z_log_var)
+        return keras.ops.logsumexp(log_probs, axis=1) - math.log(self.components)
+
+
+def build_networks(
+    config: Config, image_shape: tuple[int, ...], likelihood: likelihoods.Likelihood
+) -> tuple[keras.Model, keras.Model]:
+    """Return the encoder and the decoder that a configuration describes; what they return is float32.
+
+    Raises:
+        ConfigError: they cannot be built for images of this shape.
+    """
+    if config.precision == "float32":
+        return _networks(config, image_shape, likelihood)
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(f"mixed_{config.precision}")  # a layer keeps the policy that it began with
+    try:
+        encoder, decoder = _networks(config, image_shape, likelihood)
+    finally:
+        keras.config.set_dtype_policy(before)
+    return _to_float32(encoder), _to_float32(decoder)
+
+
+def _to_float32(network: keras.Model) -> keras.Model:
+    outputs = [keras.layers.Identity(dtype="float32")(output) for output in network.outputs]
+    return keras.Model(network.input, outputs if len(outputs) > 1 else outputs[0], name=network.name)
+
+
+def _networks(
+    config: Config, image_shape: tuple[int, ...], likelihood: likelihoods.Likelihood
+) -> tuple[keras.Model, keras.Model]:
+    latent_dim, inwards, blocks = config.latent_dim, config.channels, config.residual_blocks
+    sizes = (config.encoder_units, latent_dim)
+    outwards, number = inwards[::-1], (likelihood.num_parameters, likelihood.num_shared)
+    decoder = (latent_dim, config.decoder_units)
+    match config.network:
+        case "conv":
+            return (
+                networks.conv_encoder(image_shape, inwards, *sizes),
+                networks.conv_decoder(*decoder, outwards, image_shape, *number),
+            )
+        case "residual":
+            return (
+                networks.residual_encoder(image_shape, inwards, blocks, *sizes),
+                networks.residual_decoder(*decoder, outwards, blocks, image_shape, *number),
+            )
+        case "spatial":
+            maps = config.spatial_channels
+            return (
+                networks.spatial_encoder(image_shape, inwards, blocks, *sizes, maps),
+                networks.spatial_decoder(*decoder, outwards, blocks, image_shape, maps, *number),
+            )
+        case _:
+            return (
+                networks.dense_encoder(image_shape, *sizes),
+                networks.dense_decoder(*decoder, image_shape, *number),
+            )
+
+
+class VariationalAutoencoder(keras.Model):  # type: ignore[misc]  # Keras publishes no types
+    """A VAE for ``fit``: give it images alone, they are input and target.
+
+    Reports ``loss``, ``reconstruction`` and ``kl`` (see ``objectives.Objective``) for training and
+    validation alike.
+
+    Args:
+        config: the experiment.
+        image_shape: (H, W) or (H, W, C).
+
+    Raises:
+        ConfigError: the networks cannot be built for images of this shape.
+    """
+
+    def __init__(self, config: Config, image_shape: tuple[int, ...]) -> None:
+        super().__init__(name="vae")
+        self.likelihood = likelihoods.from_config(
+            config.likelihood, config.likelihood_variance, config.likelihood_components
+        )
+        self.encoder, self.decoder = build_networks(config, image_shape, self.likelihood)
+        self.sampling = Sampling()
+        self.vamp = VampPrior(config.vamp_components, image_shape) if config.vamp_components else None
+        self.objective = config.objective
+        self.k = config.k if config.objective in ("iwae", "dreg") else 1
+        self.tail_objective, self.tail_k = config.tail_objective, config.k
+        self.beta = config.beta
+        self.free_bits = config.free_bits
+        self.mean_weight = config.mean_weight
+        self.kl_warmup_steps = 0
+        # Some thirty passes over memory become one: what follows the networks, and the gradients, costs as
+        # much as they do if it is not compiled. Convolutions themselves lose by XLA. Products of small
+        # matrices do not, and between them a step spends as much time on starting operations as on computing:
+        # then many steps are one program.
+        self.compiles_steps = config.network == "dense" and config.precision == "float32"
+        self._compiled_objective = tf.function(self._objective, jit_compile=True)
+        self._compiled_gradients = tf.function(self._gradients, jit_compile=True)
+        self._compiled_update = tf.function(self._update, jit_compile=True)
+        self.reconstruction_tracker = keras.metrics.Mean("reconstruction")
+        self.kl_tracker = keras.metrics.Mean("kl")
+
+    def call(self, images: Tensor, k: int | None = None, step: Tensor | None = None) -> dict[str, Tensor]:
+        """Encode, draw from q(z given x), decode.
+
+        Args:
+            images: (B, *image_shape).
+            k: draws for each image; None: as many as the objective takes, a tail aside.
+            step: whose draws they are; see ``Sampling``.
+
+        Returns:
+            ``z_mean`` and ``z_log_var``, (B, D); ``z``, (B, D), and ``decoded``, (B, H, W, P), the decoder's
+            raw output. The last two have an axis of k before the others if k is above one. With a VampPrior
+            also ``log_prior``, (B,), log p(z).
+        """
+        z_mean, z_log_var = self.encoder(images)
+        z = self.sampling(z_mean, z_log_var, k=self.k if k is None else k, step=step)
+        decoded = self.decoder(keras.ops.reshape(z, (-1, z.shape[-1])))
+        if len(z.shape) == 3:
+            batch = keras.ops.shape(z)[1]
+            decoded = keras.ops.reshape(decoded, (z.shape[0], batch, *decoded.shape[1:]))
+        outputs = {"z_mean": z_mean, "z_log_var": z_log_var, "z": z, "decoded": decoded}
+        if self.vamp is not None:
+            outputs["log_prior"] = self.vamp(z, *self.encoder(self.vamp.pseudo_images()))
+        return outputs
+
+    def kl_weight(self, step: Tensor) -> Tensor:
+        """Return the weight of KL at a training step, counted from 0: it rises in equal steps to beta."""
+        if not self.kl_warmup_steps:
+            return tf.constant(self.beta, tf.float32)
+        return self.beta * tf.minimum(1.0, tf.cast(step, tf.float32) / self.kl_warmup_steps)
+
+    def compute_loss(
+        self,
+        x: Tensor = None,
+        y: Tensor = None,  # noqa: ARG002  Keras' signature
+        y_pred: Any = None,
+        sample_weight: Tensor = None,  # noqa: ARG002
+        training: bool = False,  # noqa: ARG002  train_step has a way of its own
+    ) -> Tensor:
+        """Return the bound itself for validation, and note its parts: beta 1, and nothing that relaxes it."""
+        bound, _ = self._compiled_objective(x, y_pred, tf.constant(1.0), False, self.objective)
+        return self._note(bound, x)
+
+    def train_step(self, data: Any) -> dict[str, Tensor]:
+        """Take one step of the objective, a tail aside."""
+        images, _, _ = keras.utils.unpack_x_y_sample_weight(data)
+        step = self._compiled_step if self.compiles_steps else self._step
+        return step(images, self.objective, self.k)
+
+    @tf.function(jit_compile=True)  # type: ignore[untyped-decorator]
+    def _compiled_step(self, images: Tensor, name: str, k: int) -> dict[str, Tensor]:
+        return self._step(images, name, k)
+
+    def _step(self, images: Tensor, name: str, k: int) -> dict[str, Tensor]:
+        """Take one step; with the doubly reparameterised gradients where they are asked for."""
+        taken = self.optimizer.iterations.value
+        with tf.GradientTape(persistent=name == "dreg") as tape:
+            outputs = self(images, k=k, step=taken if self.compiles_steps else None, training=True)
+        objective, by_output, weights = self._compiled_gradients(images, outputs, self.kl_weight(taken), name)
+        if name == "dreg":
+            decoder, encoder = self.decoder.trainable_variables, self.encoder.trainable_variables
+            z, decoded, by_decoded = outputs["z"], outputs["decoded"], by_output["decoded"]
+            by_decoder = tape.gradient(decoded, decoder, output_gradients=by_decoded)
+            by_z = by_output["z"] + tape.gradient(decoded, z, output_gradients=by_decoded)
+            by_encoder = tape.gradient(z, encoder, output_gradients=weights[..., None] * by_z)
+            gradients, variables = [*by_encoder, *by_decoder], [*encoder, *decoder]
+        else:
+            variables = self.trainable_variables
+            upstream = [by_output[each] for each in outputs]
+            gradients = tape.gradient(list(outputs.values()), variables, output_gradients=upstream)
+        if not self.optimizer.built:
+            self.optimizer.build(self.trainable_variables)
+        by_variable = dict(zip((id(variable) for variable in variables), gradients, strict=True))
+        self._compiled_update([by_variable[id(variable)] for variable in self.trainable_variables])
+        self._loss_tracker.update_state(
+            self._note(objective, images), sample_weight=keras.ops.shape(images)[0]
+        )
+        return self.get_metrics_result()  # type: ignore[no-any-return]
+
+    def _gradients(
+        self, images: Tensor, outputs: dict[str, Tensor], beta: Tensor, name: str
+    ) -> tuple[objectives.Objective, dict[str, Tensor], Tensor]:
+        """Return the objective `name` in training, its gradient by each output, and ``dreg``'s weights."""
+        with tf.GradientTape() as tape:
+            tape.watch(outputs)
+            objective, weights = self._objective(images, outputs, beta, True, name)
+        by_output = tape.gradient(objective.loss, outputs, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        return objective, by_output, weights
+
+    def train_steps(self, images: Tensor, order: npt.NDArray[np.int32], tail: bool = False) -> None:
+        """Take one step for each row of `order`, many in one call: calls can cost as much as steps.
+
+        Args:
+            images: the training split.
+            order: (steps, B), which images each step takes.
+            tail: steps of the tail's objective, with its draws; the optimizer goes on as it is.
+        """
+        take = self._take_compiled_steps if self.compiles_steps else self._take_steps
+        for first in range(0, len(order), STEPS_A_CALL):
+            part = order[first : first + STEPS_A_CALL]
+            # One shape for any number of steps, as compiling takes seconds.
+            padded = np.zeros((STEPS_A_CALL, order.shape[1]), np.int32)
+            padded[: len(part)] = part
+            take(images, tf.constant(padded), tf.constant(len(part)), tail)
+
+    @tf.function(jit_compile=True)  # type: ignore[untyped-decorator]
+    def _take_compiled_steps(self, images: Tensor, order: Tensor, steps: Tensor, tail: bool) -> None:
+        self._take(images, order, steps, tail)
+
+    @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
+    def _take_steps(self, images: Tensor, order: Tensor, steps: Tensor, tail: bool) -> None:
+        self._take(images, order, steps, tail)
+
+    def _take(self, images: Tensor, order: Tensor, steps: Tensor, tail: bool) -> None:
+        name, k = (self.tail_objective, self.tail_k) if tail else (self.objective, self.k)
+        rows = tf.reshape(images, (images.shape[0], -1))  # XLA gathers whole rows in half the time
+        step = tf.constant(0)
+        while step < steps:  # of tf.range XLA would compile another program for every number of steps
+            batch = tf.reshape(tf.gather(rows, order[step]), (-1, *images.shape[1:]))
+            self._step(batch, name, k)
+            step += 1
+
+    def validate(self, images: npt.NDArray[np.float32], batch_size: int) -> dict[str, float]:
+        """Return the bound of `images`, (N, *image_shape), and its parts; see ``compute_loss``.
+
+        Args:
+            images: of the validation split.
+            batch_size: of the steps, which networks that are not compiled keep.
+        """
+        if not self.compiles_steps:
+            found = self.evaluate(images, batch_size=batch_size, verbose=0, return_dict=True)
+            return {name: float(value) for name, value in found.items()}
+        self.reset_metrics()
+        parts = math.ceil(images.size * self.k / VALIDATED_AT_ONCE)
+        size = max(1, len(images) // parts)
+        whole = len(images) - len(images) % size
+        self._validate(images[:whole].reshape(-1, size, *images.shape[1:]), tf.constant(0))
+        if whole < len(images):
+            self._validate(images[None, whole:], tf.constant(whole // size))
+        return {name: float(value) for name, value in self.get_metrics_result().items()}
+
+    @tf.function(jit_compile=True)  # type: ignore[untyped-decorator]
+    def _validate(self, batches: Tensor, first: Tensor) -> None:
+        number = tf.constant(0)
+        while number < tf.shape(batches)[0]:
+            images = batches[number]
+            # Draws that no step of training has, and the same after every epoch.
+            loss = self.compute_loss(images, None, self(images, step=-1 - first - number))
+            self._loss_tracker.update_state(loss, sample_weight=keras.ops.shape(images)[0])
+            number += 1
+
+    def _objective(
+        self, images: Tensor, outputs: dict[str, Tensor], beta: Tensor, training: bool, name: str
+    ) -> tuple[objectives.Objective, Tensor]:
+        """Return the objective `name`, and of ``dreg`` in training the draws' weights, of others nothing."""
+        decoded, z_mean, z_log_var = outputs["decoded"], outputs["z_mean"], outputs["z_log_var"]
+        nothing = tf.zeros(())
+        if name == "textbook":
+            return objectives.textbook(images, self.likelihood.mean(decoded), z_mean, z_log_var), nothing
+        if name == "elbo":
+            log_prob = self.likelihood.log_prob(images, decoded)
+            if self.vamp is not None:
+                objective = objectives.negative_elbo_by_draws(
+                    log_prob, outputs["z"], z_mean, z_log_var, outputs["log_prior"], beta
+                )
+            else:
+                free_bits = self.free_bits if training else 0.0
+                objective = objectives.negative_elbo(log_prob, z_mean, z_log_var, beta, free_bits)
+            if training and self.mean_weight:
+                squared = objectives.squared_error(images, self.likelihood.mean(decoded))
+                objective = objective._replace(loss=objective.loss + self.mean_weight * squared)
+            return objective, nothing
+        log_prob = self.likelihood.log_prob(images[None], decoded)
+        if training and name == "dreg":
+            return objectives.doubly_reparameterised(log_prob, outputs["z"], z_mean, z_log_var)
+        bound = objectives.negative_importance_weighted_bound(log_prob, outputs["z"], z_mean, z_log_var)
+        return bound, nothing
+
+    def _update(self, gradients: list[Tensor]) -> None:
+        optimizer, momentum = self.optimizer, self.optimizer.ema_momentum
+        if optimizer.use_ema:
+            # Keras' average would hold on to the first weights for a thousand steps. After t steps this one
+            # has forgotten all but the last t / 9 or so; the rule is that of TensorFlow's own averages.
+            step = tf.cast(optimizer.iterations.value, tf.float32)
+            optimizer.ema_momentum = tf.minimum(momentum, (1.0 + step) / (10.0 + step))
+        optimizer.apply(gradients, self.trainable_variables)
+        optimizer.ema_momentum = momentum
+
+    def _note(self, objective: objectives.Objective, images: Tensor) -> Tensor:
+        batch_size = keras.ops.shape(images)[0]  # so that a smaller last batch weighs less
+        self.reconstruction_tracker.update_state(objective.reconstruction, sample_weight=batch_size)
+        self.kl_tracker.update_state(objective.kl, sample_weight=batch_size)
+        return objective.loss
+
+
+def weights_sha256(vae: VariationalAutoencoder) -> str:
+    """Return one SHA-256 over the encoder's and the decoder's weights, as little-endian float32."""
+    digest = hashlib.sha256()
+    for network in (vae.encoder, vae.decoder):
+        for variable in network.weights:
+            digest.update(keras.ops.convert_to_numpy(variable).astype("<f4").tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,89 @@
+"""A run folder: the names of its files, and what is recorded of where and how a run was made."""
+
+import contextlib
+import hashlib
+import json
+import os
+import platform
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from training import data
+from training.configs.schema import Config
+
+CONFIG = "config.json"
+WEIGHTS = "weights.weights.h5"
+ENVIRONMENT = "environment.json"
+HISTORY = "history.json"
+LIBRARIES = ("tensorflow", "keras", "numpy")
+
+
+def environment(config: Config, dataset: data.Dataset, digest: str) -> dict[str, Any]:
+    """Return what a later reader needs to repeat the run or to explain a difference."""
+    return {
+        "data": {"name": dataset.name, "sha256": dataset.sha256, "files": dataset.num_files},
+        "source": str(Path(dataset.source).absolute()),  # not in data, which is published with the model
+        "image_shape": list(dataset.image_shape),
+        "splits": {split: len(getattr(dataset, split)) for split in ("train", "validation", "test")},
+        "seed": config.seed,
+        "libraries": {"python": platform.python_version()} | {n: library_version(n) for n in LIBRARIES},
+        "machine": machine(),
+        "weights_sha256": digest,
+    }
+
+
+def library_version(name: str) -> str:
+    """Return the installed version of a library; TensorFlow's processor-only package counts as TensorFlow."""
+    for distribution in (name, f"{name}-cpu"):
+        try:
+            return metadata.version(distribution)
+        except metadata.PackageNotFoundError:
+            continue
+    return "unknown"
+
+
+def machine() -> dict[str, Any]:
+    """Return what decides how arithmetic is rounded: processor, instructions, cores, TensorFlow's kernels.
+
+    Two machines with equal answers can be expected to train to the same weights.
+    """
+    described = _processor()
+    flags = hashlib.sha256(described.get("flags", "").encode()).hexdigest()[:12]
+    usable = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
+    return {
+        "processor": described.get("model name", platform.processor() or platform.machine()),
+        "model": "-".join(described.get(key, "") for key in ("cpu family", "model", "stepping")),
+        "instructions": flags,
+        "cores": len(usable),
+        "system": platform.system(),
+        "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "default"),
+    }
+
+
+def is_slow_in_bfloat16() -> bool:
+    """Say whether the processor is known to lack instructions for products of bfloat16."""
+    flags = _processor().get("flags", "").split()
+    return bool(flags) and not {"avx512_bf16", "amx_bf16"} & set(flags)
+
+
+def _processor() -> dict[str, str]:
+    described: dict[str, str] = {}
+    with contextlib.suppress(OSError):  # Linux alone has this file
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            key, _, value = line.partition(":")
+            described.setdefault(key.strip(), value.strip())
+    return described
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON that any reader accepts, whole or not at all.
+
+    Raises:
+        OSError: the file cannot be written.
+        ValueError: a number is not finite.
+    """
+    text = json.dumps(content, indent=2, allow_nan=False) + "\n"
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(text)
+    temporary.replace(path)
