@@ -14,16 +14,17 @@ from typing import Any, NamedTuple
 import numpy as np
 from uvicorn.loops.auto import auto_loop_factory
 
-from app import explore, store
+from app import store
 from app.cores import available_cores, processor_name
-from app.engine import Engine
+from app.engine.engine import Engine
+from app.engine.work import TILE
+from app.explore import samples as explore
 from app.metrics import Metrics
 from app.models import Model, Models
 from app.pictures import grids
 from app.profiles import Profile, Rate
 from app.runtimes import OpenRuntime, opener
 from app.settings import Settings
-from app.work import TILE
 
 COUNTS = (1, 21, 100, 400)
 PARTS = ("codes", "decode", "grid", "png")

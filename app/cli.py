@@ -72,7 +72,7 @@ def serve(**options: Any) -> None:
 
     import uvicorn
 
-    from app.protocol import JoinedProtocol
+    from app.http.protocol import JoinedProtocol
 
     with contextlib.ExitStack() as stack:
         if settings.workers > 1:  # where they count together; read by prometheus_client

@@ -14,14 +14,14 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 
 from app import profiles, store
-from app.deps import to_invalid_parameter
-from app.engine import Engine
+from app.engine.engine import Engine
 from app.errors import AddressNotFound, MethodNotAllowed, VitrineError, echo, problem
+from app.http import pages, pictures, status
+from app.http.endpoint import Express
+from app.http.middleware import App, Envelope, RawHeaders, Receive, Scope, Send, send_answer
+from app.http.queries import to_invalid_parameter
 from app.metrics import Metrics
-from app.middleware import App, Envelope, RawHeaders, Receive, Scope, Send, send_answer
 from app.models import Models
-from app.routes import pages, pictures, status
-from app.routes.express import Express
 from app.runtimes import OpenRuntime, opener
 from app.settings import Settings, load_settings
 

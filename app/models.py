@@ -13,12 +13,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from app.engine.work import TILE, Operation
 from app.errors import ModelError, ModelNotFound, StoreError
 from app.pictures import grids
 from app.priors import open_prior
 from app.runtimes import Array, OpenRuntime, Runtime
 from app.store import Manifest, Store, Version
-from app.work import TILE, Operation
 
 log = logging.getLogger("vitrine")
 

@@ -5,9 +5,10 @@ import json
 
 import pytest
 
-from app import bench, explore
+from app import bench
 from app.bench import LOADS, PARTS, combinations
 from app.errors import ModelError, ModelNotFound
+from app.explore import samples as explore
 from app.models import Models
 from app.profiles import Rate
 from app.store import scan

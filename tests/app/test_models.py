@@ -5,11 +5,11 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from app.deps import ModelFinder
+from app.engine.work import TILE
 from app.errors import ModelError, StoreError
+from app.http.queries import ModelFinder
 from app.models import Model, Models
 from app.store import scan
-from app.work import TILE
 from tests.fakes import FakeRuntime, list_files, open_fake, png_bytes, seal, write_version
 
 

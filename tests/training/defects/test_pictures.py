@@ -7,8 +7,9 @@ import pytest
 
 pytestmark = pytest.mark.tensorflow
 
-from app import explore, latent, store  # noqa: E402
+from app import latent, store  # noqa: E402
 from app.errors import InvalidParameter  # noqa: E402
+from app.explore import samples as explore  # noqa: E402
 from app.models import Model  # noqa: E402
 from app.pictures import grids  # noqa: E402
 from app.runtimes import opener  # noqa: E402

@@ -8,14 +8,15 @@ from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from app import deps, explore
-from app.deps import EngineDep, FinderDep, SettingsDep
+from app.engine.work import Work
 from app.errors import UnsupportedFormat
-from app.explore import Picture
-from app.middleware import RawHeaders
+from app.explore import samples as explore
+from app.explore.samples import Picture
+from app.http import queries as deps
+from app.http.middleware import RawHeaders
+from app.http.queries import EngineDep, FinderDep, SettingsDep
 from app.models import Model
 from app.settings import Settings
-from app.work import Work
 
 router = APIRouter(dependencies=[Depends(deps.refuse_repeated_parameters)], tags=["pictures"])
 

@@ -34,9 +34,9 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 
+from app.engine.work import PADDING, TILE, Array, Operation, Rows, Work
 from app.errors import DeadlinePassed, NotReady, Overloaded
 from app.metrics import Metrics
-from app.work import PADDING, TILE, Array, Operation, Rows, Work
 
 T = TypeVar("T")
 

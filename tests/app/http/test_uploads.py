@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.errors import MalformedUpload, UploadError
-from app.forms import Part, parse_form
+from app.http.uploads import Part, parse_form
 
 TYPE = "multipart/form-data; boundary=frontier"
 

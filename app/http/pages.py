@@ -9,7 +9,7 @@ from fastapi.staticfiles import StaticFiles
 from fastapi.templating import Jinja2Templates
 
 from app import errors
-from app.deps import ModelsDep, SettingsDep
+from app.http.queries import ModelsDep, SettingsDep
 
 HERE = Path(__file__).resolve().parent.parent
 TEMPLATES = Jinja2Templates(HERE / "templates")

@@ -3,9 +3,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app import explore, latent
+from app import latent
 from app.errors import InvalidParameter
-from app.explore import Look
+from app.explore import samples as explore
+from app.explore.samples import Look
 from app.models import Model
 from app.settings import Settings
 from app.store import scan

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.engine import Engine
+from app.engine.engine import Engine
+from app.engine.work import TILE, Operation, Rows, Work
 from app.errors import DeadlinePassed, NotReady, Overloaded
 from app.metrics import Metrics
-from app.work import TILE, Operation, Rows, Work
 
 
 class Held:

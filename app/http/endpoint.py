@@ -15,11 +15,11 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect
 
-from app import deps
 from app.errors import VitrineError
-from app.middleware import App, Receive, Scope, Send, send_answer
+from app.http import queries as deps
+from app.http.middleware import App, Receive, Scope, Send, send_answer
+from app.http.pictures import Asked, prepare_samples, prepare_walk
 from app.models import Model
-from app.routes.pictures import Asked, prepare_samples, prepare_walk
 from app.settings import Settings
 
 Prepare = Callable[[Any, Model, Settings], Callable[[], Asked]]

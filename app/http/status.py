@@ -5,7 +5,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from app.deps import ModelsDep, SettingsDep
+from app.http.queries import ModelsDep, SettingsDep
 
 router = APIRouter(tags=["status"])
 

@@ -1,6 +1,6 @@
 import asyncio
 
-from app.protocol import JoinedWrites
+from app.http.protocol import JoinedWrites
 
 
 class Transport:

@@ -12,7 +12,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 from starlette.requests import ClientDisconnect
 
-from app.engine import Engine
+from app.engine.engine import Engine
+from app.engine.work import Work
 from app.errors import (
     Fault,
     InvalidParameter,
@@ -23,14 +24,13 @@ from app.errors import (
     UploadTooLarge,
     echo,
 )
-from app.explore import Look, Render
-from app.forms import Part, parse_form
-from app.middleware import Receive
+from app.explore.samples import Look, Render
+from app.http.middleware import Receive
+from app.http.uploads import Part, parse_form
 from app.models import Model, Models
 from app.pictures.grids import Ink
 from app.pictures.uploads import Invert
 from app.settings import Settings, variable
-from app.work import Work
 
 T = TypeVar("T")
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from app.work import PADDING, TILE, Operation, Rows, Work
+from app.engine.work import PADDING, TILE, Operation, Rows, Work
 
 ROWS = np.random.default_rng(0).random((TILE, 2), np.float32)
 

@@ -17,13 +17,13 @@ import numpy as np
 import numpy.typing as npt
 
 from app import latent
+from app.engine.work import Array, Rows, Steps, Work
 from app.errors import InvalidParameter
 from app.models import Model
 from app.pictures import grids, uploads
 from app.pictures.grids import Ink
 from app.pictures.uploads import Invert
 from app.settings import Settings, variable
-from app.work import Array, Rows, Steps, Work
 
 Render = Literal["mean", "draw"]
 

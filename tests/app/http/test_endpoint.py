@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import settings as trials
 from hypothesis import strategies as st
 
-from app.routes import express
+from app.http import endpoint as express
 
 VALUES = {
     "n": ["1", "5", "0", "401", "x", "", "+3", "007"],

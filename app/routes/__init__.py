@@ -1,1 +1,0 @@
-"""HTTP only: parse, call one function of ``explore``, wrap the bytes."""
