@@ -18,10 +18,12 @@ from app import store
 from app.cores import available_cores, processor_name
 from app.engine.engine import Engine
 from app.engine.work import TILE
-from app.explore import samples as explore
+from app.explore.grids import GridStyle
+from app.explore.samples import Samples, sampler
 from app.metrics import Metrics
 from app.models import Model, Models
 from app.pictures import grids
+from app.pictures.encode import encode_png
 from app.profiles import Profile, Rate
 from app.runtimes import OpenRuntime, opener
 from app.settings import Settings
@@ -216,7 +218,7 @@ def draw_picture(model: Model, n: int, seed: int) -> tuple[bytes, dict[str, floa
         lap("decode")
     pixels = grids.grid(np.concatenate(tiles), COLUMNS)
     lap("grid")
-    png = grids.encode_png(pixels)
+    png = encode_png(pixels)
     lap("png")
     return png, spent
 
@@ -252,7 +254,7 @@ def measure_engine(model: Model, settings: Settings, lanes: int, load: Load, sec
 async def _drive(model: Model, settings: Settings, lanes: int, load: Load, seconds: float) -> float:
     limits = settings.model_copy(update={"max_images": NO_LIMIT, "max_pixels": NO_LIMIT})
     engine = Engine(lanes, NO_LIMIT, NO_DEADLINE, Metrics())
-    look = explore.Look(columns=COLUMNS)
+    work_of = sampler(model, limits, GridStyle(columns=COLUMNS), Samples(load.n))
     seeds = itertools.count()
     images = 0
     started = time.perf_counter()
@@ -260,10 +262,7 @@ async def _drive(model: Model, settings: Settings, lanes: int, load: Load, secon
     async def client() -> None:
         nonlocal images
         while True:
-            work = explore.samples(
-                model, limits, look, n=load.n, seed=next(seeds), temperature=1.0, render="mean"
-            )
-            await engine.run(work)
+            await engine.run(work_of(next(seeds)))
             images += load.n
             if time.perf_counter() - started >= seconds:
                 return

@@ -20,9 +20,13 @@ Each error carries its HTTP status as a plain integer; nothing here knows HTTP o
 """
 
 import dataclasses
-from typing import Any
+import functools
+import json
+from collections.abc import Collection
 
 MAX_ECHO = 80
+
+_as_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 def echo(value: object) -> str:
@@ -50,10 +54,6 @@ class Fault:
     remedy: str
     code: str = "invalid"
 
-    def as_dict(self) -> dict[str, str]:
-        """Return the fault as it stands in a problem's ``errors``."""
-        return dataclasses.asdict(self)
-
 
 class VitrineError(Exception):
     """Base of the errors that become an ``application/problem+json`` answer."""
@@ -67,6 +67,27 @@ class VitrineError(Exception):
         self.detail = detail
         self.faults = faults
         self.headers = headers or {}
+
+    def as_json(self, instance: str, request_id: str) -> bytes:
+        """Return the body of an RFC 9457 problem; what is the same in every answer is written once.
+
+        Args:
+            instance: the path that was asked for, escaped and cut.
+            request_id: the id that the log knows this request by: letters, digits, ``.``, ``_`` and ``-``.
+        """
+        about, faults = self._constant_json
+        own = f'"instance":{_as_json(instance)},"request_id":"{request_id}"'
+        return f'{about[:-1]},{own},"errors":{faults}}}'.encode()
+
+    @functools.cached_property
+    def _constant_json(self) -> tuple[str, str]:
+        about = {
+            "type": f"/problems/{self.kind}",
+            "title": self.title,
+            "status": self.status,
+            "detail": self.detail,
+        }
+        return _as_json(about), _as_json([dataclasses.asdict(fault) for fault in self.faults])
 
 
 class AddressNotFound(VitrineError):
@@ -84,7 +105,8 @@ class MethodNotAllowed(VitrineError):
     kind = "method-not-allowed"
     title = "This address does not take this method"
 
-    def __init__(self, allowed: str) -> None:
+    def __init__(self, methods: Collection[str]) -> None:
+        allowed = ", ".join(sorted({*methods, "HEAD"} if "GET" in methods else methods))
         super().__init__(f"Use one of: {allowed}.", headers={"Allow": allowed})
 
 
@@ -229,22 +251,3 @@ class StoreError(VitrineError):
 
     kind = "no-model"
     title = "There is no model to serve"
-
-
-def problem(error: VitrineError, instance: str, request_id: str) -> dict[str, Any]:
-    """Return the body of an RFC 9457 problem.
-
-    Args:
-        error: what went wrong.
-        instance: the path that was asked for, escaped and cut.
-        request_id: the id that the log knows this request by.
-    """
-    return {
-        "type": f"/problems/{error.kind}",
-        "title": error.title,
-        "status": error.status,
-        "detail": error.detail,
-        "instance": instance,
-        "request_id": request_id,
-        "errors": [fault.as_dict() for fault in error.faults],
-    }

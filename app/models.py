@@ -5,6 +5,7 @@ older version when a permanent URL first asks for it. A version that cannot be o
 over, so that the one before it serves.
 """
 
+import asyncio
 import contextlib
 import logging
 import math
@@ -16,6 +17,7 @@ import numpy as np
 from app.engine.work import TILE, Operation
 from app.errors import ModelError, ModelNotFound, StoreError
 from app.pictures import grids
+from app.pictures.encode import decode_png
 from app.priors import open_prior
 from app.runtimes import Array, OpenRuntime, Runtime
 from app.store import Manifest, Store, Version
@@ -104,7 +106,7 @@ class Model:
                     f"{self.version.reference}: what {operation.name} makes of a row depends on the others"
                 )
         for path in manifest.examples:
-            shape = grids.decode_png(str(self.version.folder / path)).shape
+            shape = decode_png(str(self.version.folder / path)).shape
             if shape != manifest.image.shape:
                 raise ModelError(f"{self.version.reference}: {path} is {shape}, not {manifest.image.shape}")
 
@@ -233,6 +235,25 @@ class Models:
                     raise ModelError(detail) from error
                 self._opened[reference] = model
             return self._opened[reference]
+
+    async def find_opened(self, reference: str) -> Model:
+        """Return the model of ``NAME`` or ``NAME@VERSION``, opened now if nobody has yet.
+
+        Raises:
+            ModelNotFound: there is none.
+            ModelError: the version cannot be opened.
+        """
+        while True:
+            version = self.find(reference)
+            opened = self.get_opened(version)
+            if opened is not None:
+                return opened
+            try:
+                return await asyncio.get_running_loop().run_in_executor(self.opener, self.get, version)
+            except ModelError:
+                if "@" in reference:
+                    raise
+                # A bare name now means the version before.
 
     @property
     def rejected(self) -> dict[str, str]:

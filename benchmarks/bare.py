@@ -14,6 +14,7 @@ from typing import NamedTuple
 from app import latent, runtimes, store
 from app.models import Model, Models
 from app.pictures import grids
+from app.pictures.encode import encode_png
 from app.settings import Settings
 
 COUNTS = (1, 21, 100, 400)
@@ -91,7 +92,7 @@ def picture(model: Model, render: str, n: int, seed: int) -> dict[str, float]:
     decoded = time.perf_counter()
     pixels = grids.grid(images, COLUMNS)
     tiled = time.perf_counter()
-    grids.encode_png(pixels)
+    encode_png(pixels)
     ends = (drawn, decoded, tiled, time.perf_counter())
     return {part: end - start for part, start, end in zip(PARTS, (began, *ends), ends, strict=False)}
 

@@ -22,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from app import latent
 from app.pictures import grids
+from app.pictures.encode import encode_png
 from app.runtimes.tensorflow import TensorFlowRuntime
 
 STORE = Path(__file__).resolve().parent.parent / "model_store"
@@ -55,7 +56,7 @@ def main() -> None:
 def encoders() -> dict[str, Callable[[grids.Pixels], bytes]]:
     """Return what is compared; the libraries other than ours deflate rows filtered in the same way."""
     found: dict[str, Callable[[grids.Pixels], bytes]] = {
-        "Vitrine (ISA-L, level 1)": grids.encode_png,
+        "Vitrine (ISA-L, level 1)": encode_png,
         "Pillow": lambda pixels: pillow(pixels, 6),
         "Pillow, level 1": lambda pixels: pillow(pixels, 1),
         "zlib, level 1": lambda pixels: zlib.compress(filtered(pixels), 1),

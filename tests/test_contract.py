@@ -189,7 +189,7 @@ def test_a_draw_shows_the_declared_noise_and_a_mean_does_not(shipped):
 
 
 def test_an_images_bytes_do_not_depend_on_what_it_is_computed_with(shipped):
-    model = shipped.app.state.models.get(shipped.app.state.models.store.find(SHIPPED_MODEL))
+    model = shipped.app.service.models.get(shipped.app.service.models.store.find(SHIPPED_MODEL))
     z = latent.standard_normal(1, 0, 400, 10)
     many = model.decode(z)
     for count in (1, 5, 21, 31, 32, 33, 100):
@@ -200,7 +200,7 @@ def test_an_images_bytes_do_not_depend_on_what_it_is_computed_with(shipped):
 
 
 def test_positions_said_to_be_alike_give_the_same_bytes_with_any_neighbours(shipped):
-    model = shipped.app.state.models.get(shipped.app.state.models.store.find(SHIPPED_MODEL))
+    model = shipped.app.service.models.get(shipped.app.service.models.store.find(SHIPPED_MODEL))
     generator = np.random.default_rng(5)
     z = generator.normal(size=(32, 10)).astype(np.float32)
     alone = model.decoding.function(z)

@@ -1,126 +1,191 @@
-"""The short way of ``GET /samples`` and ``GET /interpolate``: plain ASGI, without the framework.
+"""The one way of every picture: read the query, find the model, prepare the work, compute, answer.
 
-Routing, dependencies and responses of a framework take several times as long as a small picture does. This
-takes the requests that are asked most if everything about them is in order, reads them by the same query
-models and asks the same functions as the routes do. Whatever is not in order it leaves to the routes: they
-alone know how to refuse, so a refusal reads the same whichever way it came.
+Many clients ask with the same words, so what was read of a query, what was prepared of it for a model, and
+refusals of either are kept. Plain ASGI: routing, dependencies and responses of a framework take several times
+as long as a small picture does.
 """
 
+import asyncio
+import dataclasses
 import functools
 from collections.abc import Callable
-from typing import Any
-from urllib.parse import parse_qsl
+from typing import Any, Protocol, TypeVar
 
-from fastapi import APIRouter
-from pydantic import BaseModel, ValidationError
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, Request
 
-from app.errors import VitrineError
-from app.http import queries as deps
-from app.http.middleware import App, Receive, Scope, Send, send_answer
-from app.http.pictures import Asked, prepare_samples, prepare_walk
+from app.engine.engine import Engine
+from app.engine.work import Work
+from app.errors import InvalidParameter, VitrineError
+from app.explore.grids import Picture
+from app.http import queries
+from app.http.middleware import RawHeaders, Receive, Scope, Send, send_answer
+from app.http.uploads import read_files
 from app.models import Model
+from app.service import Service
 from app.settings import Settings
 
-Prepare = Callable[[Any, Model, Settings], Callable[[], Asked]]
+T = TypeVar("T")
 
-ASKED = "vitrine.asked"  # where a scope carries what has been read of it
-MAX_QUERY = 512  # bytes; what is longer is no hurry, and shall not fill the memory of what was read before
-
-ASKED_MOST: dict[str, tuple[type[BaseModel], Prepare]] = {
-    "/samples": (deps.SamplesQuery, prepare_samples),
-    "/interpolate": (deps.InterpolateQuery, prepare_walk),
-}
+MAX_QUERY = 512  # bytes; a longer one is no hurry, and shall not fill the memory of what was read before
+PATIENCE_SECONDS = 0.05  # how long a request goes on before anybody looks whether its client is still there
 
 
-class Request:
-    """A query in order, and what was prepared for it: many clients ask with the same words.
+@dataclasses.dataclass(frozen=True)
+class Asked:
+    """A checked request: what it leaves to compute, and what its answer says beside the picture.
 
     Args:
-        query: what was read.
-        prepare: checks it against a model.
+        work: what remains.
+        headers: of the answer, but for those that the picture decides; names in lower case.
     """
 
-    def __init__(self, query: Any, prepare: Prepare) -> None:
-        self.query = query
-        self._prepare = prepare
-        self._prepared: dict[Model, Callable[[], Asked]] = {}
+    work: Work[Picture]
+    headers: RawHeaders
 
-    def ask(self, model: Model, settings: Settings) -> Asked:
-        """Ask `model` for a picture.
-
-        Raises:
-            VitrineError: the model, or a limit, does not let it be.
-        """
-        prepared = self._prepared.get(model)
-        if prepared is None:
-            prepared = self._prepared[model] = self._prepare(self.query, model, settings)
-        return prepared()
+    def headers_of(self, picture: Picture) -> RawHeaders:
+        """Return the answer's headers, but for its length."""
+        own = [
+            (b"x-grid", b"%dx%d" % (picture.columns, picture.rows)),
+            (b"content-type", picture.media_type.encode()),
+        ]
+        if picture.notes:
+            own.append((b"x-notes", "; ".join(picture.notes).encode("latin-1")))
+        return self.headers + own
 
 
-class Express:
-    """Answers what is asked most itself, and hands everything else on.
+Ask = Callable[..., Asked]  # of an endpoint that takes files: files -> what is asked
+
+
+class Prepare(Protocol):
+    """Checks a query against a model and the limits, and returns what asks for one picture after another.
+
+    Raises:
+        VitrineError: the model, or a limit, does not let it be.
+    """
+
+    def __call__(self, query: Any, model: Model, settings: Settings) -> Ask: ...  # noqa: D102
+
+
+@dataclasses.dataclass(frozen=True)
+class PictureEndpoint:
+    """What there is to know of one picture over HTTP; see ``app.http.pictures``.
 
     Args:
-        app: what answers everything else.
-        envelope: what every answer passes; wraps an application.
-        state: the service's, with ``settings`` and, once it has started, ``models`` and ``engine``.
-        router: the service's, whose routes requests are counted under.
-        answer_failure: makes the answer to one of our own errors, and to a client who has left.
+        path: its address; with a format behind it (``.png``) too.
+        query: the parameters it takes.
+        prepare: what makes work of them.
+        summary: half a sentence, for the API documentation.
+        description: the rest.
+        takes_files: it is asked by POST, with images in the body.
     """
 
-    def __init__(
-        self,
-        app: App,
-        envelope: Callable[[App], App],
-        state: Any,
-        router: APIRouter,
-        answer_failure: Callable[[Scope, Exception], App],
-    ) -> None:
-        self._app = app
-        self._short_way = envelope(self._answer)
-        self._state = state
-        self._answer_failure = answer_failure
-        self._read = functools.lru_cache(maxsize=1024)(read)
-        self._routes = {path: route for route in router.routes if (path := getattr(route, "path", None))}
+    path: str
+    query: type[queries.Query]
+    prepare: Prepare
+    summary: str
+    description: str
+    takes_files: bool = False
+
+    @property
+    def method(self) -> str:
+        """The one HTTP method that it is asked by; HEAD is GET without a body."""
+        return "POST" if self.takes_files else "GET"
+
+
+class _Read:
+    """A query string that has been read, and what was prepared of it; or the refusals of either."""
+
+    def __init__(self, endpoint: PictureEndpoint, query_string: bytes, suffix: str | None) -> None:
+        self._prepare = endpoint.prepare
+        self._prepared: dict[Model, Ask | VitrineError] = {}
+        self._query: queries.Query | VitrineError
+        try:
+            self._query = queries.read(endpoint.query, query_string, suffix)
+        except VitrineError as refusal:
+            self._query = refusal
+
+    @property
+    def query(self) -> queries.Query:
+        """The query, or else the refusal of it, raised."""
+        return _sound(self._query)
+
+    def prepared(self, model: Model, settings: Settings) -> Ask:
+        """Return what asks `model` for a picture, or raise its refusal."""
+        found = self._prepared.get(model)
+        if found is None:
+            try:
+                found = self._prepare(self.query, model, settings)
+            except InvalidParameter as refusal:
+                found = refusal
+            self._prepared[model] = found
+        return _sound(found)
+
+
+def _sound(found: T | VitrineError) -> T:
+    """Return what was found, or raise it if it is a refusal."""
+    if isinstance(found, VitrineError):
+        raise found.with_traceback(None)  # or it would grow with every raise
+    return found
+
+
+class Answering:
+    """A picture endpoint of a running service; a plain ASGI application.
+
+    Args:
+        endpoint: what is asked for.
+        service: what answers.
+    """
+
+    def __init__(self, endpoint: PictureEndpoint, service: Service) -> None:
+        self._endpoint = endpoint
+        self._service = service
+        self._read = functools.partial(_Read, endpoint)
+        self._remembered = functools.lru_cache(maxsize=1024)(self._read)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        if scope["method"] in ("GET", "HEAD") and self._state.engine is not None:
-            path, query_string = scope["path"], scope["query_string"]
-            if path in ASKED_MOST and len(query_string) <= MAX_QUERY:
-                request = self._read(path, query_string)
-                if request is not None:
-                    scope["route"] = self._routes[path]
-                    scope[ASKED] = request
-                    await self._short_way(scope, receive, send)
-                    return
-        await self._app(scope, receive, send)
-
-    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a query that has been read."""
-        request: Request = scope[ASKED]
-        state = self._state
-        try:
-            finder = deps.ModelFinder(state.models, state.settings.default_model)
-            # Before anything is awaited: the service may end meanwhile.
-            door = deps.Door(receive, state.engine)
-            asked = request.ask(await finder.find(request.query.model), state.settings)
-            picture = await door.run(asked.work)
-        except (VitrineError, ClientDisconnect) as error:
-            await self._answer_failure(scope, error)(scope, receive, send)
-            return
-        headers = asked.headers_of(picture)
-        headers.append((b"content-type", b"image/png"))
-        await send_answer(send, 200, headers, picture.png)
+        service = self._service
+        query_string, suffix = scope["query_string"], scope["path_params"].get("format")
+        read = (self._remembered if len(query_string) <= MAX_QUERY else self._read)(query_string, suffix)
+        query = read.query
+        engine = service.engine  # before anything is awaited: the service may end meanwhile
+        model = await service.find(query.model)
+        if self._endpoint.takes_files:
+            files = await read_files(Request(scope, receive), service.settings)
+            asked = read.prepared(model, service.settings)(files)
+        else:
+            asked = read.prepared(model, service.settings)()
+        picture = await run(engine, asked.work, receive)
+        await send_answer(send, 200, asked.headers_of(picture), picture.content)
 
 
-def read(path: str, query_string: bytes) -> Request | None:
-    """Return what was asked for at one of ``ASKED_MOST``, or None if anything about it is not in order."""
-    model, prepare = ASKED_MOST[path]
+async def run(engine: Engine, work: Work[T], receive: Receive) -> T:
+    """Return what `work` returns, or give it up when the client leaves; the body must have been read.
+
+    Raises:
+        ClientDisconnect: nobody waits for it any more.
+    """
+    future = engine.submit(work)
+    if future.done():
+        return future.result()
+    watching: list[asyncio.Task[None]] = []
+
+    async def watch() -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        future.cancel()
+
+    # A watcher costs more than most pictures take, so that only a client who waits gets one.
+    loop = asyncio.get_running_loop()
+    timer = loop.call_later(PATIENCE_SECONDS, lambda: watching.append(loop.create_task(watch())))
     try:
-        pairs = parse_qsl(query_string.decode("latin-1"), keep_blank_values=True)
-        values = dict(pairs)
-        return Request(model.model_validate(values), prepare) if len(values) == len(pairs) else None
-    except (ValidationError, ValueError):
-        return None
+        return await future
+    except asyncio.CancelledError:
+        if watching and watching[0].done():
+            raise ClientDisconnect from None
+        future.cancel()  # the request's own task was
+        raise
+    finally:
+        timer.cancel()
+        for task in watching:
+            task.cancel()

@@ -1,11 +1,19 @@
-"""What every request passes through. Plain ASGI: one wrapper around ``send``, no task of its own."""
+"""What every request passes: id, headers, HEAD, metrics, and the place where every exception is answered.
 
+Plain ASGI: one wrapper around ``send``, no task of its own.
+"""
+
+import logging
 import random
 import re
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+from app.errors import AddressNotFound, MethodNotAllowed, VitrineError, echo
 from app.metrics import Metrics
 
 Scope = MutableMapping[str, Any]
@@ -14,6 +22,10 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 RawHeaders = list[tuple[bytes, bytes]]  # names in lower case
+
+log = logging.getLogger("vitrine")
+
+CLIENT_LEFT = 499  # for the metrics alone: nobody reads the answer
 
 # Ids tell requests apart and keep no secret: asking the system for each would take longer than parsing it.
 _ids = random.Random()  # noqa: S311
@@ -39,21 +51,19 @@ async def send_answer(send: Send, status: int, headers: RawHeaders, body: bytes)
     await send({"type": "http.response.body", "body": body})
 
 
-class Envelope:
-    """Gives every request an id, every answer the security headers, HEAD what GET has, and counts it all.
+class Middleware:
+    """Gives a request its id and an answer the security headers, HEAD what GET has, and counts all of it.
+
+    An exception that nobody has answered becomes an answer here: ``application/problem+json``.
 
     Args:
         app: what answers.
-        metrics: where requests are counted.
-        answer_unforeseen: makes the answer to an error that got past everything else.
+        metrics: where requests and problems are counted.
     """
 
-    def __init__(
-        self, app: App, metrics: Metrics, answer_unforeseen: Callable[[Scope, Exception], App]
-    ) -> None:
+    def __init__(self, app: App, metrics: Metrics) -> None:
         self._app = app
         self._metrics = metrics
-        self._answer_unforeseen = answer_unforeseen
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -86,14 +96,42 @@ class Envelope:
         except Exception as error:
             if status:  # too late for another answer: let the server cut the connection
                 raise
-            await self._answer_unforeseen(scope, error)(scope, receive, send_on)
+            await send_answer(send_on, *self._answer_to(error, scope["path"], request_id))
         finally:
             self._metrics.observe_request(
                 method if method in _METHODS else "_OTHER",
                 getattr(scope.get("route"), "path", "none"),
-                status or 499,
+                status or CLIENT_LEFT,
                 time.perf_counter() - started,
             )
+
+    def _answer_to(self, error: Exception, path: str, request_id: str) -> tuple[int, RawHeaders, bytes]:
+        """Return status, headers and body of the answer to an exception."""
+        if isinstance(error, ClientDisconnect):
+            return CLIENT_LEFT, [], b""
+        problem = error if isinstance(error, VitrineError) else _as_problem(error, request_id)
+        if problem.status >= 500 and problem.status != 503:
+            log.error("request %s: %s", request_id, problem.detail, exc_info=problem)
+        self._metrics.count_problem(problem.kind)
+        headers = [(b"cache-control", b"no-store"), (b"content-type", b"application/problem+json")]
+        headers += [(name.lower().encode(), text.encode("latin-1")) for name, text in problem.headers.items()]
+        return problem.status, headers, problem.as_json(echo(path), request_id)
+
+
+def _as_problem(error: Exception, request_id: str) -> VitrineError:
+    """Return one of our own errors for what routing refuses, or for what nobody foresaw."""
+    if not isinstance(error, HTTPException):
+        unforeseen = VitrineError(f"The log names the cause under request {request_id}.")
+        unforeseen.__cause__ = error
+        return unforeseen
+    headers = dict(error.headers or {})
+    if error.status_code == 404:
+        return AddressNotFound("See / for the pictures and /docs for every address.")
+    if error.status_code == 405:  # of static files, without a header
+        return MethodNotAllowed(headers.get("Allow", "GET").split(", "))
+    refusal = VitrineError(error.detail, headers=headers)
+    refusal.status = error.status_code
+    return refusal
 
 
 def _request_id(scope: Scope) -> str:

@@ -9,7 +9,7 @@ from fastapi.staticfiles import StaticFiles
 from fastapi.templating import Jinja2Templates
 
 from app import errors
-from app.http.queries import ModelsDep, SettingsDep
+from app.service import Service
 
 HERE = Path(__file__).resolve().parent.parent
 TEMPLATES = Jinja2Templates(HERE / "templates")
@@ -20,30 +20,35 @@ DOCS_POLICY = (
     "connect-src 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 
-router = APIRouter(include_in_schema=False)
 
+def router(service: Service) -> APIRouter:
+    """Return the routes of a service's pages."""
+    router = APIRouter(include_in_schema=False)
 
-@router.get("/", response_class=HTMLResponse)
-async def home(request: Request, models: ModelsDep, settings: SettingsDep) -> HTMLResponse:
-    """Show the three pictures."""
-    version = models.find(settings.default_model)
-    return TEMPLATES.TemplateResponse(
-        request, "home.html", {"version": version, "manifest": version.manifest, "settings": settings}
-    )
+    @router.get("/", response_class=HTMLResponse)
+    async def home(request: Request) -> HTMLResponse:
+        """Show the three pictures."""
+        settings = service.settings
+        version = service.models.find(settings.default_model)
+        return TEMPLATES.TemplateResponse(
+            request, "home.html", {"version": version, "manifest": version.manifest, "settings": settings}
+        )
 
+    @router.get("/docs", response_class=HTMLResponse)
+    async def docs(request: Request) -> HTMLResponse:
+        """Show the API documentation, a Swagger UI whose files come with the installation."""
+        return TEMPLATES.TemplateResponse(
+            request, "docs.html", headers={"Content-Security-Policy": DOCS_POLICY}
+        )
 
-@router.get("/docs", response_class=HTMLResponse)
-async def docs(request: Request) -> HTMLResponse:
-    """Show the API documentation, a Swagger UI whose files come with the installation."""
-    return TEMPLATES.TemplateResponse(request, "docs.html", headers={"Content-Security-Policy": DOCS_POLICY})
+    @router.get("/problems", response_class=HTMLResponse)
+    @router.get("/problems/{kind}", response_class=HTMLResponse)
+    async def problems(request: Request, kind: str | None = None) -> HTMLResponse:
+        """Say what each `type` of a problem means."""
+        kinds = sorted(_kinds(errors.VitrineError), key=lambda error: (error.status, error.kind))
+        return TEMPLATES.TemplateResponse(request, "problems.html", {"problems": kinds, "chosen": kind})
 
-
-@router.get("/problems", response_class=HTMLResponse)
-@router.get("/problems/{kind}", response_class=HTMLResponse)
-async def problems(request: Request, kind: str | None = None) -> HTMLResponse:
-    """Say what each `type` of a problem means."""
-    kinds = sorted(_kinds(errors.VitrineError), key=lambda error: (error.status, error.kind))
-    return TEMPLATES.TemplateResponse(request, "problems.html", {"problems": kinds, "chosen": kind})
+    return router
 
 
 def _kinds(error: type[errors.VitrineError]) -> list[type[errors.VitrineError]]:

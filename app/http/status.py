@@ -3,32 +3,51 @@
 from importlib import metadata
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Response
 
-from app.http.queries import ModelsDep, SettingsDep
-
-router = APIRouter(tags=["status"])
+from app.service import Service
 
 NO_CACHE = {"Cache-Control": "no-cache"}
 
 
-@router.get("/livez", summary="Is the process alive?")
-async def livez(response: Response) -> dict[str, str]:
-    """Answer 200 as long as the process can answer at all."""
-    response.headers.update(NO_CACHE)
-    return {"status": "alive"}
+def router(service: Service) -> APIRouter:
+    """Return the routes of a service's status."""
+    router = APIRouter(tags=["status"])
+
+    @router.get("/livez", summary="Is the process alive?")
+    async def livez(response: Response) -> dict[str, str]:
+        """Answer 200 as long as the process can answer at all."""
+        response.headers.update(NO_CACHE)
+        return {"status": "alive"}
+
+    @router.get("/readyz", summary="Can it draw pictures?")
+    async def readyz(response: Response) -> dict[str, Any]:
+        """Answer 200 when the default model is warm, else 503 with the reason; list versions not served."""
+        response.headers.update(NO_CACHE)
+        models = service.models
+        return {"status": "ready", "models": models.opened, "rejected": models.rejected}
+
+    @router.get("/version", summary="What is running")
+    async def version() -> dict[str, Any]:
+        """Return the build, every model with its digest and runtime (null until open), and every limit."""
+        return describe(service)
+
+    @router.get("/metrics", response_class=Response, summary="Counters for Prometheus")
+    async def metrics() -> Response:
+        """Return the counters in Prometheus' text format."""
+        body, media_type = service.metrics.render()
+        return Response(body, media_type=media_type, headers=NO_CACHE)
+
+    return router
 
 
-@router.get("/readyz", summary="Can it draw pictures?")
-async def readyz(response: Response, models: ModelsDep) -> dict[str, Any]:
-    """Answer 200 when the default model is warm, else 503 with the reason; list versions not served."""
-    response.headers.update(NO_CACHE)
-    return {"status": "ready", "models": models.opened, "rejected": models.rejected}
+def describe(service: Service) -> dict[str, Any]:
+    """Return what ``/version`` says.
 
-
-@router.get("/version", summary="What is running")
-async def version(models: ModelsDep, settings: SettingsDep) -> dict[str, Any]:
-    """Return the build, every model with its digest and runtime (null until it is open), and every limit."""
+    Raises:
+        NotReady: the service has not started.
+    """
+    models, settings = service.models, service.settings
     store = models.store
     return {
         "version": metadata.version("vitrine"),
@@ -48,10 +67,3 @@ async def version(models: ModelsDep, settings: SettingsDep) -> dict[str, Any]:
         ],
         "limits": settings.limits(),
     }
-
-
-@router.get("/metrics", response_class=Response, summary="Counters for Prometheus")
-async def metrics(request: Request) -> Response:
-    """Return the counters in Prometheus' text format."""
-    body, media_type = request.app.state.metrics.render()
-    return Response(body, media_type=media_type, headers=NO_CACHE)

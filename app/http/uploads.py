@@ -1,7 +1,8 @@
-"""A multipart/form-data body in memory -> its parts.
+"""A request body -> the files in it: multipart fields called ``file``, or one raw ``image/*`` body.
 
-A thin layer over python-multipart's parser: it keeps the bytes where they are instead of copying them into
-temporary files, counts what may be counted, and notices a body that stops early or goes on after its end.
+A form is parsed in memory, by a thin layer over python-multipart's parser: it keeps the bytes where they are
+instead of copying them into temporary files, counts what may be counted, and notices a body that stops early
+or goes on after its end.
 """
 
 from __future__ import annotations
@@ -12,8 +13,10 @@ from typing import TYPE_CHECKING
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
+from starlette.requests import Request
 
-from app.errors import MalformedUpload, UploadError
+from app.errors import MalformedUpload, UnsupportedUpload, UploadError, UploadTooLarge
+from app.settings import Settings, variable
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
@@ -33,6 +36,78 @@ class Part:
     name: str = ""
     is_file: bool = False
     content: bytes = b""
+
+
+async def read_files(request: Request, settings: Settings) -> list[tuple[str, bytes]]:
+    """Return the images in a request body: multipart fields called ``file``, or one raw ``image/*`` body.
+
+    The body stays in memory and is never longer than the limit, whatever its headers say.
+
+    Raises:
+        UploadError: or one of its kinds: malformed, too large, of no known kind, no file in it.
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
+        raise UnsupportedUpload(
+            "Content-Encoding",
+            "a body that is not compressed",
+            request.headers["content-encoding"],
+            "Send the image as it is; images are compressed already.",
+            "compressed_body",
+        )
+    if kind == "multipart/form-data":
+        body = await _read_body(request, settings)
+        return _files_of(parse_form(body, request.headers["content-type"], settings.max_upload_images))
+    if kind.startswith("image/"):
+        return [("body", await _read_body(request, settings))]
+    raise UnsupportedUpload(
+        "Content-Type",
+        "multipart/form-data with a field file, or image/*",
+        kind or "none",
+        "Send a form (curl -F file=@shirt.png) or the file itself "
+        "(curl --data-binary @shirt.png -H 'Content-Type: image/png').",
+        "unsupported_content_type",
+    )
+
+
+def _files_of(parts: list[Part]) -> list[tuple[str, bytes]]:
+    """Return the fields called ``file``, each with the name that errors give it."""
+    found = [part for part in parts if part.name == "file"]
+    if not found:
+        names = ", ".join(dict.fromkeys(part.name for part in parts)) or "no fields"
+        raise UploadError(
+            "file", "at least one image in the field file", names, "Name the field file.", "no_file"
+        )
+    files = []
+    for index, part in enumerate(found):
+        name = "file" if len(found) == 1 else f"file[{index}]"
+        if not part.is_file:
+            remedy = "Attach a file (curl -F file=@shirt.png)."
+            raise UploadError(name, "a file", "text", remedy, "not_a_file")
+        files.append((name, part.content))
+    return files
+
+
+async def _read_body(request: Request, settings: Settings) -> bytes:
+    """Return the request body, or give up as soon as it is over the limit."""
+    limit = settings.max_upload_bytes
+    announced = request.headers.get("content-length", "")
+    if announced.isdecimal() and int(announced) > limit:
+        raise _too_large(limit, f"{announced} bytes")
+    pieces, received = [], 0
+    async for piece in request.stream():
+        received += len(piece)
+        if received > limit:
+            raise _too_large(limit, f"over {limit} bytes")
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+def _too_large(limit: int, received: str) -> UploadTooLarge:
+    expected = f"at most {limit} bytes ({variable('max_upload_bytes')})"
+    error = UploadTooLarge("body", expected, received, "Send fewer or smaller images.", "body_too_large")
+    error.headers["Connection"] = "close"  # so that the rest of the body is not read only to be dropped
+    return error
 
 
 def parse_form(body: bytes, content_type: str, max_files: int) -> list[Part]:

@@ -8,7 +8,8 @@ import pytest
 from app import bench
 from app.bench import LOADS, PARTS, combinations
 from app.errors import ModelError, ModelNotFound
-from app.explore import samples as explore
+from app.explore.grids import GridStyle
+from app.explore.samples import Samples, sampler
 from app.models import Models
 from app.profiles import Rate
 from app.store import scan
@@ -32,11 +33,9 @@ def rate(lanes, threads, images_per_second):
 
 @pytest.mark.parametrize("n", [1, 21, 33, 100])
 def test_the_bare_loop_draws_the_picture_that_is_served(model, settings, n):
-    served = explore.samples(
-        model, settings, explore.Look(columns=7), n=n, seed=42, temperature=1.0, render="mean"
-    )
+    served = sampler(model, settings, GridStyle(columns=7), Samples(n))(42)
     png, spent = bench.draw_picture(model, n, 42)
-    assert png == served().png
+    assert png == served().content
     assert tuple(spent) == PARTS
     assert min(spent.values()) >= 0
 

@@ -7,7 +7,6 @@ import pytest
 
 from app.engine.work import TILE
 from app.errors import ModelError, StoreError
-from app.http.queries import ModelFinder
 from app.models import Model, Models
 from app.store import scan
 from tests.fakes import FakeRuntime, list_files, open_fake, png_bytes, seal, write_version
@@ -123,7 +122,7 @@ def test_a_bare_name_asked_for_before_its_newest_version_failed_means_the_one_be
     models = Models(scan(tmp_path), failing_open("2"), threads=1)
 
     async def find(reference):
-        return await ModelFinder(models, "fake").find(reference)
+        return await models.find_opened(reference)
 
     assert asyncio.run(find("fake")).version.number == 1
     with pytest.raises(ModelError, match="fake@2: KeyError"):

@@ -1,113 +1,138 @@
-"""The short way answers what it takes exactly as the routes do, and hands on everything else."""
+"""The way of every picture: what is read and prepared once, and what may never be shared."""
 
-from urllib.parse import urlencode
+import dataclasses
 
 import pytest
-from hypothesis import given
-from hypothesis import settings as trials
-from hypothesis import strategies as st
+from pydantic import Field
 
-from app.http import endpoint as express
-
-VALUES = {
-    "n": ["1", "5", "0", "401", "x", "", "+3", "007"],
-    "seed": ["0", "42", str(2**63 - 1), str(2**63), "-1", "1e3"],
-    "temperature": ["1", "0", "0.5", "9", "nan", ""],
-    "render": ["mean", "draw", "both"],
-    "columns": ["1", "3", "0"],
-    "zoom": ["1", "2", "99"],
-    "ink": ["dark", "light", "red"],
-    "format": ["png", "bmp"],
-    "model": ["fake", "fake@1", "fake@9", "../x"],
-    "label": ["Low", "0"],
-    "axis": ["0", "1", "2", "-1"],
-    "low": ["-1", "-9", "1,5"],
-    "high": ["1", "-2"],
-    "steps": ["2", "65"],
-    "z": ["0,1", "0", "a,b"],
-    "nn": ["1"],
-}
-pairs = st.lists(st.sampled_from([(name, value) for name in VALUES for value in VALUES[name]]), max_size=4)
+from app.errors import InvalidParameter
+from app.explore.grids import GridStyle
+from app.explore.samples import Samples, sampler
+from app.http import pictures, queries
+from app.http.endpoint import Asked, PictureEndpoint
+from app.main import create_app
+from tests.conftest import Client
+from tests.fakes import open_fake, pixels_of
 
 
-def by_the_routes(client, monkeypatch, url, **options):
-    with monkeypatch.context() as patch:
-        patch.setattr(express, "ASKED_MOST", {})
-        return client.get(url, **options)
+@pytest.fixture
+def counted(settings, monkeypatch):
+    """A service whose ``/samples`` counts how often a query is read and prepared."""
+    calls = {"read": 0, "prepare": 0}
+    read = queries.read
+
+    def reading(*arguments):
+        calls["read"] += 1
+        return read(*arguments)
+
+    def preparing(query, model, limits):
+        calls["prepare"] += 1
+        return pictures.prepare_samples(query, model, limits)
+
+    monkeypatch.setattr(queries, "read", reading)
+    samples, *others = pictures.PICTURES
+    endpoint = dataclasses.replace(samples, prepare=preparing)
+    monkeypatch.setattr(pictures, "PICTURES", (endpoint, *others))
+    client = Client(create_app(settings, open_fake))
+    yield client, calls
+    client.close()
 
 
-def comparable(response):
-    """Everything but what differs from request to request."""
-    headers = {k: v for k, v in response.headers.items() if k != "x-request-id"}
-    body = response.content
-    if response.headers["content-type"] == "application/problem+json":
-        problem = response.json()
-        assert problem.pop("request_id") == response.headers["x-request-id"]
-        body = problem
-        headers.pop("content-length")  # a request id of the client's has another length
-    return response.status_code, headers, body
+def test_a_query_is_read_and_prepared_once_however_often_it_is_asked(counted):
+    client, calls = counted
+    assert len({client.get("/samples?n=2&model=fake@1").content for _ in range(3)}) == 3  # each draws a seed
+    assert calls == {"read": 1, "prepare": 1}
 
 
-@pytest.mark.parametrize("path", ["/samples", "/interpolate"])
-def test_an_answer_is_the_same_whichever_way_it_came(client, monkeypatch, path):
-    @trials(max_examples=150, deadline=None)
-    @given(pairs)
-    def compare(parameters):
-        # Without a seed two answers differ: a later one wins, so that it is refused as given twice.
-        seeded = parameters if path == "/interpolate" else [("seed", "7"), *parameters]
-        url = f"{path}?{urlencode(seeded)}"
-        assert comparable(client.get(url)) == comparable(by_the_routes(client, monkeypatch, url))
-
-    compare()
-
-
-def test_without_a_seed_the_two_ways_draw_one_and_name_it_alike(client, monkeypatch):
-    for answer in (client.get("/samples?n=3"), by_the_routes(client, monkeypatch, "/samples?n=3")):
-        permanent = answer.headers["content-location"]
-        assert permanent.endswith(f"&seed={answer.headers['x-seed']}")
-        assert answer.headers["cache-control"] == "no-store"
-        assert client.get(permanent).content == answer.content
+@pytest.mark.parametrize(("query", "prepared"), [("n=0", 1), ("n=x", 0), ("nn=1", 0), ("n=1&n=1", 0)])
+def test_a_refusal_is_made_once_and_told_every_time(counted, query, prepared):
+    client, calls = counted
+    answers = [client.get(f"/samples?{query}") for _ in range(3)]
+    assert {answer.status_code for answer in answers} == {422}
+    assert len({answer.headers["x-request-id"] for answer in answers}) == 3
+    for answer in answers:
+        assert answer.json()["request_id"] == answer.headers["x-request-id"]
+    assert calls == {"read": 1, "prepare": prepared}
+    assert 'vitrine_problems_total{kind="invalid-parameter"} 3.0' in client.get("/metrics").text
 
 
-def test_the_short_way_is_taken(client, monkeypatch):
-    monkeypatch.setattr(client.app, "framework", None)
-    assert client.get("/samples?n=2&seed=1").status_code == 200
+def test_a_refusal_does_not_grow_with_every_time_it_is_told(counted):
+    client, _ = counted
+    depths = []
+    for _ in range(3):
+        client.get("/samples?n=0")
+        read = client.app.router.routes[0].app._answering["GET"]._remembered(b"n=0", None)
+        (refusal,) = read._prepared.values()
+        depth, traceback = 0, refusal.__traceback__
+        while traceback is not None:
+            depth, traceback = depth + 1, traceback.tb_next
+        depths.append(depth)
+    assert len(set(depths)) == 1
 
 
-def test_head_takes_it_too_and_has_no_body(client):
-    head, get = (client.request(method, "/samples?n=2&seed=1") for method in ("HEAD", "GET"))
-    assert head.content == b""
-    assert head.headers["content-length"] == str(len(get.content))
-
-
-def test_what_is_read_and_checked_once_is_not_again_and_long_queries_are_not_kept(client, monkeypatch):
-    read, prepared = [], []
-    query, prepare = express.ASKED_MOST["/samples"]
-    ways = query, lambda *a: prepared.append(a) or prepare(*a)
-    monkeypatch.setitem(express.ASKED_MOST, "/samples", ways)
-    monkeypatch.setattr(
-        query, "model_validate", lambda values, real=query.model_validate: read.append(values) or real(values)
-    )
-    pictures = {client.get("/samples?n=2&model=fake@1").content for _ in range(3)}
-    assert len(pictures) == 3  # the seed is drawn anew
-    assert (len(read), len(prepared)) == (1, 1)
+def test_a_query_too_long_to_be_kept_is_read_every_time(counted):
+    client, calls = counted
     for _ in range(2):
-        client.get("/samples?n=2&label=" + "x" * 600)
-    assert len(read) == 1
+        assert client.get("/samples?n=2&label=" + "x" * 600).status_code == 422
+    assert calls["read"] == 2
 
 
-def test_what_was_prepared_for_one_model_is_not_taken_for_another():
-    prepared = []
-    request = express.Request("query", lambda *a: prepared.append(a) or (lambda: a))
-    for model in ("older", "newer", "older"):
-        assert request.ask(model, "settings") == ("query", model, "settings")
-    assert [model for _, model, _ in prepared] == ["older", "newer"]
+def test_what_was_prepared_for_one_version_is_not_taken_for_another(tmp_path, settings):
+    from tests.fakes import write_version
+
+    client = Client(create_app(settings, open_fake))
+    write_version(settings.model_store, number=2, walk={"axis": 0, "low": 1.0, "high": 2.0, "steps": 4})
+    client.close()
+    client = Client(create_app(settings, open_fake))
+    widths = [pixels_of(client.get(f"/interpolate?model=fake@{n}").content).shape[1] for n in (1, 2, 1)]
+    assert widths == [3 * 8, 4 * 8, 3 * 8]
+    client.close()
 
 
-def test_a_refusal_by_the_short_way_is_counted_under_its_address(client):
+def test_a_path_may_end_in_the_format_and_means_the_same_picture(client):
+    plain, ending = client.get("/samples?n=2&seed=1"), client.get("/samples.png?n=2&seed=1")
+    assert ending.content == plain.content
+    assert ending.headers["content-location"] == plain.headers["content-location"]
+
+
+def test_without_a_seed_one_is_drawn_and_named_alike_in_both_headers(client):
+    answer = client.get("/samples?n=3")
+    assert answer.headers["content-location"].endswith(f"&seed={answer.headers['x-seed']}")
+    assert answer.headers["cache-control"] == "no-store"
+
+
+def test_refusals_and_pictures_are_counted_under_the_path_of_the_endpoint(client):
     client.get("/samples?n=0")
     client.get("/samples?n=2")
     text = client.get("/metrics").text
     for status in ("200", "422"):
         labels = f'http_request_method="GET",http_response_status_code="{status}",http_route="/samples"'
         assert f"http_server_request_duration_seconds_count{{{labels}}} 1.0" in text
+
+
+class RowQuery(queries.Query):
+    n: queries.Whole = Field(3, description="Number of images.")
+
+
+def prepare_row(query, model, settings):
+    if query.n > 9:
+        raise InvalidParameter.of("n", "at most 9", query.n, "Use 9 or fewer.", "out_of_range")
+    work_of = sampler(model, settings, GridStyle(), Samples(query.n))
+    return lambda: Asked(work_of(0), [(b"x-row", b"yes")])
+
+
+def test_a_new_row_is_a_new_address_with_its_errors_head_and_documentation(settings, monkeypatch):
+    row = PictureEndpoint("/row", RowQuery, prepare_row, "A row", "Images in a row.")
+    monkeypatch.setattr(pictures, "PICTURES", (*pictures.PICTURES, row))
+    monkeypatch.setattr("app.http.documents.PICTURES", pictures.PICTURES)
+    client = Client(create_app(settings, open_fake))
+    answer = client.get("/row?n=4")
+    assert pixels_of(answer.content).shape == (8, 4 * 8)
+    assert answer.headers["x-row"] == "yes"
+    assert client.request("HEAD", "/row").content == b""
+    assert client.get("/row?m=4").json()["errors"][0]["parameter"] == "m"
+    assert client.get("/row?n=10").json()["errors"][0]["expected"] == "at most 9"
+    assert client.post("/row").headers["allow"] == "GET, HEAD"
+    documented = client.get("/openapi.json").json()["paths"]["/row"]["get"]
+    assert [parameter["name"] for parameter in documented["parameters"]] == [*RowQuery.model_fields]
+    client.close()

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from app.pictures import grids
+from app.pictures.encode import FORMATS, Format
 from tests.fakes import pixels_of, png_bytes
 
 SQUARE = png_bytes(np.full((8, 8), 204, np.uint8))
@@ -295,13 +295,14 @@ def test_a_thousand_unknown_parameters_are_answered_briefly(client):
 
 
 def test_a_bad_number_is_refused_at_once_even_when_every_lane_is_busy(client, monkeypatch):
-    monkeypatch.setattr(client.app.state.engine, "_admitted", 10**6)
+    monkeypatch.setattr(client.app.service.engine, "_admitted", 10**6)
     for url in ("/samples?n=401", "/samples?seed=-1", "/samples?columns=0", "/interpolate?axis=99"):
         assert_problem(client.get(url), 422)
 
 
 def test_an_answer_of_too_many_pixels_is_refused(client):  # 21
-    client.app.state.settings = client.app.state.settings.model_copy(update={"max_pixels": 64 * 8})
+    service = client.app.service
+    service.settings = service.settings.model_copy(update={"max_pixels": 64 * 8})
     assert client.get("/samples?n=8&columns=4").status_code == 200
     assert_problem(client.get("/samples?n=9&columns=3"), 422, "zoom", "VITRINE_MAX_PIXELS")
 
@@ -489,7 +490,7 @@ def test_a_large_bomb_is_refused_by_its_header_and_costs_nothing(client):  # 57
 
 @pytest.mark.parametrize("announced", [True, False])
 def test_a_body_over_the_limit_is_refused_whether_announced_or_not(client, announced):  # 40, 41
-    limit = client.app.state.settings.max_upload_bytes
+    limit = client.app.service.settings.max_upload_bytes
 
     async def stream():
         for _ in range(limit // 65_536 + 1):
@@ -523,7 +524,7 @@ def test_colour_models_are_served_in_colour(tmp_path):
 
 
 def test_a_saturated_service_answers_503_with_a_time(client, monkeypatch):
-    engine = client.app.state.engine
+    engine = client.app.service.engine
     monkeypatch.setattr(engine, "_admitted", 10**6)
     response = client.get("/samples")
     assert_problem(response, 503)
@@ -533,8 +534,8 @@ def test_a_saturated_service_answers_503_with_a_time(client, monkeypatch):
 
 
 def test_a_client_that_leaves_gives_its_place_back_and_its_images_are_never_computed(client, monkeypatch):
-    model = client.app.state.models.get(client.app.state.models.store.find("fake"))
-    engine = client.app.state.engine
+    model = client.app.service.models.get(client.app.service.models.store.find("fake"))
+    engine = client.app.service.engine
     monkeypatch.setattr(engine, "_dispatch_soon", lambda: None)  # everything waits
     computed = model._runtime.rows_seen.copy()
     statuses = []
@@ -560,7 +561,7 @@ def test_a_client_that_leaves_gives_its_place_back_and_its_images_are_never_comp
 
 
 def test_a_model_that_gives_what_is_not_a_number_is_an_error_without_its_insides(client, monkeypatch):
-    model = client.app.state.models.get(client.app.state.models.store.find("fake"))
+    model = client.app.service.models.get(client.app.service.models.store.find("fake"))
     monkeypatch.setattr(model._runtime, "decode", lambda z: np.full((len(z), 8, 8), np.nan, np.float32))
     body = assert_problem(client.get("/samples"), 500)
     assert body["type"] == "/problems/model-error"
@@ -570,7 +571,7 @@ def test_an_unforeseen_error_is_answered_without_its_insides(client, monkeypatch
     def fail(*arguments):
         raise RuntimeError("secret path /root")
 
-    monkeypatch.setattr(grids, "encode_png", fail)
+    monkeypatch.setitem(FORMATS, "png", Format("image/png", fail))
     response = client.get("/samples")
     body = assert_problem(response, 500)
     assert "secret" not in response.text

@@ -51,7 +51,7 @@ def test_readiness_names_a_version_that_lacks_its_runtime_with_the_remedy(tmp_pa
 
     client = Client(create_app(Settings(model_store=tmp_path, default_model="fake"), open_lean))
     for _ in range(3):  # behind the opening of the others, one after the other
-        client.app.state.models.opener.submit(lambda: None).result()
+        client.app.service.models.opener.submit(lambda: None).result()
     assert "set VITRINE_RUNTIME=auto" in client.get("/readyz").json()["rejected"]["lean/1"]
     client.close()
 

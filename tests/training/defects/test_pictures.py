@@ -9,9 +9,13 @@ pytestmark = pytest.mark.tensorflow
 
 from app import latent, store  # noqa: E402
 from app.errors import InvalidParameter  # noqa: E402
-from app.explore import samples as explore  # noqa: E402
+from app.explore.grids import GridStyle  # noqa: E402
+from app.explore.reconstruction import reconstruct_examples  # noqa: E402
+from app.explore.samples import Samples, sampler  # noqa: E402
+from app.explore.walks import resolve_walk  # noqa: E402
 from app.models import Model  # noqa: E402
 from app.pictures import grids  # noqa: E402
+from app.pictures.encode import decode_png  # noqa: E402
 from app.runtimes import opener  # noqa: E402
 from app.settings import Settings  # noqa: E402
 from tests.conftest import SHIPPED_MODEL, SHIPPED_STORE  # noqa: E402
@@ -60,8 +64,8 @@ def test_defect_14_the_service_reconstructs_the_decoded_mean(shipped_model):
     images = np.random.default_rng(0).random((3, 28, 28), np.float32)
     codes = [shipped_model.encode(images) for _ in range(2)]
     assert np.array_equal(*codes)
-    look = explore.Look(columns=5, ink="light")
-    found = pixels_of(explore.reconstruct_examples(shipped_model, Settings(), look)().png)
+    style = GridStyle(columns=5, ink="light")
+    found = pixels_of(reconstruct_examples(shipped_model, Settings(), style)().content)
     originals = np.stack([found[:28, 28 * k : 28 * k + 28] for k in range(5)]).astype(np.float32) / 255
     decoded = grids.to_pixels(shipped_model.decode(shipped_model.encode(originals)))
     for k in range(5):
@@ -82,10 +86,9 @@ def test_defect_15_a_draw_has_the_variance_that_the_manifest_declares(shipped_mo
 
 def test_defect_15_a_picture_says_which_of_the_two_it_shows(fake):
     """Nobody who looks at a picture can tell a mean from a draw."""
-    look = explore.Look(columns=2, ink="light")
-    request = {"n": 2, "seed": 4, "temperature": 1.0}
+    style = GridStyle(columns=2, ink="light")
     mean, draw = (
-        pixels_of(explore.samples(fake, Settings(), look, render=render, **request)().png).astype(int)
+        pixels_of(sampler(fake, Settings(), style, Samples(2, render=render))(4)().content).astype(int)
         for render in ("mean", "draw")
     )
     assert all(len(np.unique(half)) == 1 for half in (mean[:4, :8], mean[4:, 8:]))  # flat, as the fake's are
@@ -112,9 +115,9 @@ def test_defect_20_a_walk_spans_the_middle_95_percent_of_an_axis(tiny_config, ti
 def test_defect_20_the_service_walks_between_those_quantiles_unless_it_is_told_otherwise(fake):
     """The ends of a walk are numbers in the code of whoever draws it."""
     left_out = dict.fromkeys(("low", "high", "steps"))
-    walk = explore.resolve_walk(fake, Settings(), axis=0, **left_out)
+    walk = resolve_walk(fake, Settings(), axis=0, **left_out)
     assert (walk.low, walk.high) == (-1.5, 2.5)  # what the fake's manifest says of its axes
-    asked = explore.resolve_walk(fake, Settings(), axis=0, low=-0.8, high=0.8, steps=3)
+    asked = resolve_walk(fake, Settings(), axis=0, low=-0.8, high=0.8, steps=3)
     assert (asked.low, asked.high) == (-0.8, 0.8)
     # The textbook's own walk, +-0.8, is fashion-dense's alone.
     manifest = json.loads((SHIPPED_STORE / "fashion" / "3" / "manifest.json").read_text())
@@ -139,7 +142,7 @@ def test_defect_21_a_walk_that_makes_no_sense_is_an_error(fake):
     """Ends that define no path give a picture of nothing."""
     for ends in ({"low": 1.0, "high": -1.0}, {"low": -9.0, "high": 1.0}, {"low": float("nan"), "high": 1.0}):
         with pytest.raises(InvalidParameter):
-            explore.resolve_walk(fake, Settings(), axis=0, steps=3, **ends)
+            resolve_walk(fake, Settings(), axis=0, steps=3, **ends)
 
 
 def test_defect_22_published_axes_do_not_depend_on_the_accidents_of_training(vae, tiny_dataset):
@@ -192,6 +195,6 @@ def test_defect_26_published_examples_and_uploads_of_them_keep_every_level(tmp_p
     # A tenth of a level below each: what a cast would make the level before.
     images = (np.arange(256, dtype=np.float32).reshape(1, 16, 16) - np.float32(0.1)).clip(0) / np.float32(255)
     export.write_examples(images, tmp_path / "examples")
-    found = grids.decode_png(str(tmp_path / "examples" / "0.png"))
+    found = decode_png(str(tmp_path / "examples" / "0.png"))
     assert np.array_equal(found, np.arange(256).reshape(16, 16))
     assert np.array_equal(grids.to_pixels(found.astype(np.float32) / np.float32(255)), found)

@@ -1,0 +1,83 @@
+"""Reconstructions: images above, and below what is left of them after encoding and decoding."""
+
+from __future__ import annotations  # those of inner functions would be evaluated anew in every request
+
+import numpy as np
+import numpy.typing as npt
+
+from app.engine.work import Rows, Steps, Work
+from app.errors import InvalidParameter
+from app.explore.grids import GridStyle, Picture, check_grid, draw_grid
+from app.models import Model
+from app.pictures import uploads
+from app.pictures.encode import decode_png
+from app.pictures.uploads import Invert
+from app.settings import Settings
+
+
+def reconstruct(
+    model: Model, limits: Settings, style: GridStyle, files: list[tuple[str, bytes]], invert: Invert
+) -> Work[Picture]:
+    """Encode images and decode their posterior means: originals above, reconstructions below.
+
+    Args:
+        model: what encodes and decodes.
+        limits: what an upload may be.
+        style: how the grid is drawn; more images than columns give further pairs of rows.
+        files: what errors call each file, and its bytes.
+        invert: whether files are turned from dark on light to light on dark.
+
+    Raises:
+        InvalidParameter: the answer would be too large. The work itself raises UploadError if a file cannot
+            be used: even a header can take time to read.
+    """
+    columns = check_grid(style, len(files), model, limits, rows_each=2)
+    shape = model.manifest.image.shape
+
+    def steps() -> Steps[Picture]:
+        read = uploads.read_uploads(files, shape, invert, limits)
+        notes = tuple(f"{found.name}: {note}" for found in read for note in found.notes)
+        originals = np.stack([found.pixels for found in read])
+        return (yield from _reconstructions(model, originals, columns, style, notes))
+
+    return Work(steps, 2 * len(files), heavy=True, heavy_start=True)
+
+
+def reconstruct_examples(model: Model, limits: Settings, style: GridStyle) -> Work[Picture]:
+    """Reconstruct the images that the model's version ships: held-out data it was never trained on.
+
+    Raises:
+        InvalidParameter: the answer would be too large, or the version ships none.
+    """
+    version = model.version
+    examples = version.manifest.examples
+    if not examples:
+        raise InvalidParameter.of(
+            "model",
+            "a model that ships examples",
+            version.reference,
+            "Send an image of your own by POST.",
+            "no_examples",
+        )
+    columns = check_grid(style, len(examples), model, limits, rows_each=2)
+
+    def steps() -> Steps[Picture]:
+        images = [decode_png(str(version.folder / path)) for path in examples]
+        return (yield from _reconstructions(model, np.stack(images), columns, style, ()))
+
+    return Work(steps, 2 * len(examples), heavy=True, heavy_start=True)
+
+
+def _reconstructions(
+    model: Model, originals: npt.NDArray[np.uint8], columns: int, style: GridStyle, notes: tuple[str, ...]
+) -> Steps[Picture]:
+    z_mean = yield Rows.of(model.encoding, originals.astype(np.float32) / np.float32(255))
+    decoded = yield Rows.of(model.decoding, z_mean)
+    rows = []
+    for start in range(0, len(originals), columns):
+        for images in (originals, decoded):
+            row = np.zeros((columns, *originals.shape[1:]), np.uint8)
+            part = images[start : start + columns]
+            row[: len(part)] = part
+            rows.append(row)
+    return draw_grid(np.concatenate(rows), columns, style, notes)

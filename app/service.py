@@ -1,0 +1,111 @@
+"""The running service: what every request shares."""
+
+import gc
+import logging
+
+from app import profiles, store
+from app.engine.engine import Engine
+from app.errors import NotReady
+from app.metrics import Metrics
+from app.models import Model, Models
+from app.runtimes import OpenRuntime
+from app.settings import Settings
+
+log = logging.getLogger("vitrine")
+
+
+class Service:
+    """Settings and metrics, and once it has started the models and the engine.
+
+    Args:
+        settings: what an operator has set.
+        open_runtime: how a version is opened.
+
+    Attributes:
+        settings: in force; when the service has started, with the store's own default model.
+        metrics: where everything counts.
+    """
+
+    def __init__(self, settings: Settings, open_runtime: OpenRuntime) -> None:
+        self.settings = settings
+        self.metrics = Metrics()
+        self._open_runtime = open_runtime
+        self._models: Models | None = None
+        self._engine: Engine | None = None
+
+    @property
+    def models(self) -> Models:
+        """The models.
+
+        Raises:
+            NotReady: the service has not started, or has ended.
+        """
+        if self._models is None:
+            raise NotReady("The models are being loaded.")
+        return self._models
+
+    @property
+    def engine(self) -> Engine:
+        """What computes.
+
+        Raises:
+            NotReady: the service has not started, or has ended.
+        """
+        if self._engine is None:
+            raise NotReady("The models are being loaded.")
+        return self._engine
+
+    def start(self) -> None:
+        """Open the default model; then the others, in the background.
+
+        Raises:
+            StoreError: there is no model to serve.
+        """
+        settings = self.settings
+        found = store.scan(settings.model_store)
+        for version, reason in found.rejected.items():
+            log.warning("not served: %s: %s", version, reason)
+        self.settings = serving = settings.for_store(found.names)
+        models = Models(found, self._open_runtime, settings.inference_threads)
+        models.open_default(serving.default_model)
+        self._models = models
+        self._engine = Engine(
+            settings.lanes,
+            settings.max_waiting_images,
+            settings.deadline_seconds,
+            self.metrics,
+            queue_seconds=settings.queue_seconds,
+        )
+        if warning := settings.too_many_threads():
+            log.warning(warning)
+        gc.freeze()  # a framework's million objects are here to stay: collections need not visit them
+        expected = self._expected()
+        log.info("serving %s from %s%s", ", ".join(models.opened), settings.model_store, expected)
+        models.open_in_background()
+
+    def stop(self) -> None:
+        """Refuse new work, and let what is being computed finish."""
+        models, engine = self.models, self.engine
+        self._models = self._engine = None
+        models.opener.shutdown(cancel_futures=True)
+        engine.close()
+
+    async def find(self, reference: str | None) -> Model:
+        """Return the opened model of ``NAME`` or ``NAME@VERSION``, or the default model for None.
+
+        Raises:
+            NotReady: the service has not started.
+            ModelNotFound: there is no such model.
+            ModelError: the version cannot be opened.
+        """
+        return await self.models.find_opened(reference or self.settings.default_model)
+
+    def _expected(self) -> str:
+        """Return what the profile, if there is one, lets expect of the default model."""
+        settings = self.settings
+        if settings.profile is None:
+            return ""
+        model = self.models.get(self.models.find(settings.default_model))
+        profile = profiles.read(settings.profile)
+        threads = settings.lanes, settings.inference_threads
+        return f"; {profile.expectation(model.manifest.digest, model.runtime, *threads)}"

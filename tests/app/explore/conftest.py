@@ -1,0 +1,19 @@
+import pytest
+
+from app.models import Model
+from app.store import scan
+from tests.fakes import MIXTURE, FakeRuntime, write_version
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("store")
+    write_version(folder)
+    return Model(scan(folder).find("fake"), FakeRuntime())
+
+
+@pytest.fixture(scope="module")
+def of_classes(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("classes")
+    write_version(folder, mixture=MIXTURE)
+    return Model(scan(folder).find("fake"), FakeRuntime())
