@@ -1,4 +1,4 @@
-"""How fast this machine is: a picture's parts one after the other, and the engine by lanes and threads.
+"""How fast this machine is: a picture's parts one after the other, and the engine by threads.
 
 The engine is driven directly, without HTTP, so that what is measured is the model and what surrounds it.
 """
@@ -17,7 +17,7 @@ from uvicorn.loops.auto import auto_loop_factory
 from app import store
 from app.cores import available_cores, processor_name
 from app.engine.engine import Engine
-from app.engine.work import TILE
+from app.engine.work import BATCH_ROWS
 from app.explore.grids import GridStyle
 from app.explore.samples import Samples, sampler
 from app.metrics import Metrics
@@ -41,9 +41,9 @@ BUSY = 0.1  # scatter between rounds from which on they say little
 NO_LIMIT = 2**40  # images, pixels
 NO_DEADLINE = 86_400  # seconds
 
-TILE_IS_FIXED = (
-    f"tile: {TILE} rows, not swept: a picture's bytes must not depend on the machine, "
-    f"and LiteRT's files take {TILE} rows"
+BATCH_IS_FIXED = (
+    f"batch: {BATCH_ROWS} rows, not swept: a picture's bytes must not depend on the machine, "
+    f"and LiteRT's files take {BATCH_ROWS} rows"
 )
 THREADS_ARE_FIXED = "inference threads not swept: TensorFlow keeps those of the first model in a process"
 
@@ -61,7 +61,7 @@ def measure(
     """Measure the bare loop for every count and the engine under every load, with the settings in force.
 
     Args:
-        settings: lanes, inference threads, runtime and store.
+        settings: worker threads, inference threads, runtime and store.
         reference: the model, NAME or NAME@VERSION; None: the default model.
         seconds: of one measurement.
         counts: images in a picture of the bare loop.
@@ -76,15 +76,15 @@ def measure(
         ModelNotFound: there is no such model.
         ModelError: it cannot be opened.
     """
-    lanes, threads = settings.lanes, settings.inference_threads
+    worker_threads, threads = settings.worker_threads, settings.inference_threads
     model = _open(settings, reference, threads, open_runtime)
-    say(f"{_subject(model)}; lanes={lanes}, inference_threads={threads}")
+    say(f"{_subject(model)}; worker_threads={worker_threads}, inference_threads={threads}")
     loops = [measure_loop(model, n, seconds) for n in counts]
     say("the bare loop: one thread, pictures of n images, share of each part")
     for line in loop_table(loops):
         say(line)
-    by_load = {str(load): measure_engine(model, settings, lanes, load, seconds) for load in LOADS}
-    rate = Rate(lanes=lanes, inference_threads=threads, images_per_second=by_load)
+    by_load = {str(load): measure_engine(model, settings, worker_threads, load, seconds) for load in LOADS}
+    rate = Rate(worker_threads=worker_threads, inference_threads=threads, images_per_second=by_load)
     for line in rate_table([rate]):
         say(line)
     return {
@@ -106,31 +106,27 @@ def tune(
     open_runtime: OpenRuntime | None = None,
     rounds: int = ROUNDS,
 ) -> Profile:
-    """Measure lanes x inference threads on this machine; see ``measure`` for what the arguments mean.
+    """Measure worker x inference threads on this machine; see ``measure`` for what the arguments mean.
 
-    With TensorFlow only the lanes are swept: the first model of a process fixes its threads.
+    With TensorFlow only the worker threads are swept: the first model of a process fixes its threads.
 
     Raises:
         StoreError: there is no store.
         ModelNotFound: there is no such model.
         ModelError: it cannot be opened.
     """
-    cores = available_cores()
-    models = {
-        settings.inference_threads: _open(settings, reference, settings.inference_threads, open_runtime)
-    }
-    model = models[settings.inference_threads]
+    cores, in_force = available_cores(), settings.inference_threads
+    model = _open(settings, reference, in_force, open_runtime)
     threads_are_fixed = model.runtime == "tensorflow"
-    swept = combinations(cores, [settings.inference_threads] if threads_are_fixed else None)
+    swept = combinations(cores, [in_force] if threads_are_fixed else None)
     say(_subject(model))
     if threads_are_fixed:
         say(THREADS_ARE_FIXED)
-    say(TILE_IS_FIXED)
+    say(BATCH_IS_FIXED)
     measurements = len(swept) * len(LOADS) * rounds
     say(f"{measurements} measurements of {seconds:g} s, {rounds} of each kind, of which the median counts")
-    for _, threads in swept:
-        if threads not in models:
-            models[threads] = _open(settings, reference, threads, open_runtime)
+    others = {threads for _, threads in swept} - {in_force}
+    models = {in_force: model} | {n: _open(settings, reference, n, open_runtime) for n in others}
     rates = sweep(models, settings, swept, seconds, rounds)
     chosen = choose(rates)
     for line in rate_table(rates, chosen):
@@ -138,8 +134,7 @@ def tune(
     scatter = max(rate.scatter for rate in rates)
     if scatter > BUSY:
         say(
-            f"the rounds scatter by {100 * scatter:.0f} %: "
-            "tune again when nothing else keeps this machine busy"
+            f"the rounds scatter by {100 * scatter:.0f} %: tune again when the machine has nothing else to do"
         )
     return Profile(
         cores=cores,
@@ -147,7 +142,7 @@ def tune(
         model=model.version.reference,
         digest=model.manifest.digest,
         runtime=model.runtime,
-        lanes=chosen.lanes,
+        worker_threads=chosen.worker_threads,
         inference_threads=chosen.inference_threads,
         rates=tuple(rates),
     )
@@ -210,13 +205,13 @@ def draw_picture(model: Model, n: int, seed: int) -> tuple[bytes, dict[str, floa
         spent[part] += now - mark
         mark = now
 
-    tiles = []
-    for start in range(0, n, TILE):
-        codes = model.prior.draw(seed, start, min(TILE, n - start))
+    batches = []
+    for start in range(0, n, BATCH_ROWS):
+        codes = model.prior.draw(seed, start, min(BATCH_ROWS, n - start))
         lap("codes")
-        tiles.append(model.decoding(codes))
+        batches.append(model.decoding(codes))
         lap("decode")
-    pixels = grids.grid(np.concatenate(tiles), COLUMNS)
+    pixels = grids.grid(np.concatenate(batches), COLUMNS)
     lap("grid")
     png = encode_png(pixels)
     lap("png")
@@ -237,23 +232,25 @@ class Load(NamedTuple):
 LOADS = (Load(64, 21), Load(4, 400))
 
 
-def measure_engine(model: Model, settings: Settings, lanes: int, load: Load, seconds: float) -> float:
+def measure_engine(
+    model: Model, settings: Settings, worker_threads: int, load: Load, seconds: float
+) -> float:
     """Return images per second of `load` through an engine of its own, on the server's kind of event loop.
 
     Args:
         model: what generates; it holds the inference threads.
         settings: whose limits the requests obey, but for those on size.
-        lanes: of the engine.
+        worker_threads: of the engine.
         load: kept up for `seconds`; every client asks at least once, and what has begun is counted too.
         seconds: length of the measurement.
     """
     with asyncio.Runner(loop_factory=auto_loop_factory()) as runner:
-        return runner.run(_drive(model, settings, lanes, load, seconds))
+        return runner.run(_drive(model, settings, worker_threads, load, seconds))
 
 
-async def _drive(model: Model, settings: Settings, lanes: int, load: Load, seconds: float) -> float:
+async def _drive(model: Model, settings: Settings, worker_threads: int, load: Load, seconds: float) -> float:
     limits = settings.model_copy(update={"max_images": NO_LIMIT, "max_pixels": NO_LIMIT})
-    engine = Engine(lanes, NO_LIMIT, NO_DEADLINE, Metrics())
+    engine = Engine(worker_threads, NO_LIMIT, NO_DEADLINE, Metrics())
     work_of = sampler(model, limits, GridStyle(columns=COLUMNS), Samples(load.n))
     seeds = itertools.count()
     images = 0
@@ -275,7 +272,7 @@ async def _drive(model: Model, settings: Settings, lanes: int, load: Load, secon
 
 
 def combinations(cores: int, inference_threads: Sequence[int] | None = None) -> list[tuple[int, int]]:
-    """Return the lanes and inference threads that are worth a measurement: no more in all than cores.
+    """Return the worker and inference threads that are worth a measurement: no more in all than cores.
 
     Args:
         cores: that the process may keep busy.
@@ -284,9 +281,9 @@ def combinations(cores: int, inference_threads: Sequence[int] | None = None) -> 
     most = min(cores, 256)  # what the settings take
     counts = sorted({1, max(1, most - 1), most} | {2**k for k in range(most.bit_length())})
     return [
-        (lanes, threads)
-        for lanes, threads in itertools.product(counts, inference_threads or counts)
-        if lanes * threads <= cores or lanes == 1
+        (worker_threads, threads)
+        for worker_threads, threads in itertools.product(counts, inference_threads or counts)
+        if worker_threads * threads <= cores or worker_threads == 1
     ]
 
 
@@ -306,7 +303,7 @@ def sweep(
     Args:
         models: the same version, opened with each number of inference threads.
         settings: see ``measure_engine``.
-        swept: lanes and inference threads.
+        swept: worker threads and inference threads.
         seconds: of one measurement; there are combinations x loads x rounds of them.
         rounds: how often each is repeated.
         measure: what measures.
@@ -315,18 +312,18 @@ def sweep(
         combination: {str(load): [] for load in LOADS} for combination in swept
     }
     for turn in range(rounds):
-        for lanes, threads in swept if turn % 2 == 0 else reversed(swept):
+        for worker_threads, threads in swept if turn % 2 == 0 else reversed(swept):
             for load in LOADS:
-                rate = measure(models[threads], settings, lanes, load, seconds)
-                found[lanes, threads][str(load)].append(rate)
+                rate = measure(models[threads], settings, worker_threads, load, seconds)
+                found[worker_threads, threads][str(load)].append(rate)
     return [
         Rate(
-            lanes=lanes,
+            worker_threads=worker_threads,
             inference_threads=threads,
             images_per_second={load: round(statistics.median(rates), 1) for load, rates in by_load.items()},
             scatter=round(max(map(_scatter, by_load.values())), 3),
         )
-        for (lanes, threads), by_load in found.items()
+        for (worker_threads, threads), by_load in found.items()
     ]
 
 
@@ -340,7 +337,7 @@ def choose(rates: Sequence[Rate]) -> Rate:
     """Return the combination to serve with: of those about as good as the best, the one of fewest threads."""
     best = max(rate.overall for rate in rates)
     good = [rate for rate in rates if rate.overall >= (1 - MARGIN) * best]
-    return min(good, key=lambda rate: (rate.lanes * rate.inference_threads, -rate.overall))
+    return min(good, key=lambda rate: (rate.worker_threads * rate.inference_threads, -rate.overall))
 
 
 def loop_table(loops: Sequence[Loop]) -> Iterator[str]:
@@ -355,8 +352,8 @@ def rate_table(rates: Sequence[Rate], chosen: Rate | None = None) -> Iterator[st
     """Yield the lines of a table of rates, the chosen one marked."""
     loads = list(rates[0].images_per_second)
     yield "the engine, images/s by load (requests in flight x images in each), and overall"
-    yield "lanes  threads  " + "  ".join(f"{load:>9}" for load in [*loads, "overall"])
+    yield "workers  threads  " + "  ".join(f"{load:>9}" for load in [*loads, "overall"])
     for rate in rates:
         cells = "  ".join(f"{value:>9.0f}" for value in [*rate.images_per_second.values(), rate.overall])
         mark = "  <- chosen" if rate is chosen else ""
-        yield f"{rate.lanes:>5}  {rate.inference_threads:>7}  {cells}{mark}"
+        yield f"{rate.worker_threads:>7}  {rate.inference_threads:>7}  {cells}{mark}"

@@ -29,7 +29,7 @@ def cli() -> None:
     vitrine serve --port 9000 --workers 2
     vitrine models                      what the store holds
     vitrine health                      is the server on this machine ready?
-    vitrine bench --tune                which lanes and threads suit this machine?
+    vitrine bench --tune                which threads suit this machine?
 
     Every setting can also be given by the environment: VITRINE_HOST, VITRINE_PORT, VITRINE_WORKERS,
     VITRINE_MODEL_STORE and more; README.md lists them all.
@@ -167,7 +167,7 @@ def health() -> None:
 @click.option(
     "--n", "counts", type=click.IntRange(1, 100_000), multiple=True, help="Images in a picture; repeatable."
 )
-@click.option("--tune", is_flag=True, help="Measure lanes x inference threads, and write a profile.")
+@click.option("--tune", is_flag=True, help="Measure worker x inference threads, and write a profile.")
 @click.option(
     "--out",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -179,7 +179,7 @@ def bench(
 ) -> None:
     """Measure how fast this machine generates pictures, with the settings in force.
 
-    With --tune, measure every sensible combination of lanes and inference threads through the engine, and
+    With --tune, measure every sensible combination of worker and inference threads through the engine, and
     write the best into a profile for VITRINE_PROFILE.
     """
     if tune and counts:

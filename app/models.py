@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from app.engine.work import TILE, Operation
+from app.engine.work import BATCH_ROWS, Operation
 from app.errors import ModelError, ModelNotFound, StoreError
 from app.pictures import grids
 from app.pictures.encode import decode_png
@@ -92,9 +92,11 @@ class Model:
         """
         manifest = self.manifest
         generator = np.random.default_rng(0)
-        z = generator.standard_normal((TILE, manifest.latent_dim), np.float32)
-        noise = generator.uniform(0.01, 0.99, (TILE, *manifest.likelihood.noise_shape)).astype(np.float32)
-        images = generator.random((TILE, *manifest.image.shape), np.float32)
+        z = generator.standard_normal((BATCH_ROWS, manifest.latent_dim), np.float32)
+        noise = generator.uniform(0.01, 0.99, (BATCH_ROWS, *manifest.likelihood.noise_shape)).astype(
+            np.float32
+        )
+        images = generator.random((BATCH_ROWS, *manifest.image.shape), np.float32)
         for operation, arrays in (
             (self.decoding, (z,)),
             (self.drawing, (z, noise)),

@@ -17,7 +17,7 @@ class ProfileError(Exception):
 
 
 class Rate(BaseModel):
-    """What one combination of lanes and inference threads was measured to do.
+    """What one combination of worker threads and inference threads was measured to do.
 
     `images_per_second` is by load, ``requests in flight x images in each``: the median over the rounds.
     `scatter` is the median deviation from it, as a part of it; the larger one of the loads.
@@ -25,7 +25,7 @@ class Rate(BaseModel):
 
     model_config = ConfigDict(frozen=True, allow_inf_nan=False)
 
-    lanes: Count
+    worker_threads: Count
     inference_threads: Count
     images_per_second: dict[str, Annotated[float, Field(gt=0)]] = Field(min_length=1)
     scatter: Annotated[float, Field(ge=0)] = 0.0
@@ -48,24 +48,24 @@ class Profile(BaseModel):
     model: str  # NAME@VERSION
     digest: str
     runtime: str
-    lanes: Count
+    worker_threads: Count
     inference_threads: Count
     rates: tuple[Rate, ...]
 
-    def expectation(self, digest: str, runtime: str, lanes: int, inference_threads: int) -> str:
+    def expectation(self, digest: str, runtime: str, worker_threads: int, inference_threads: int) -> str:
         """Say what a process may be expected to do, or why nothing is known of it.
 
         Args:
             digest: of the model that is served.
             runtime: what computes it.
-            lanes: in force, which may be others than the profile's own.
+            worker_threads: in force, which may be others than the profile's own.
             inference_threads: in force, likewise.
         """
         if (digest, runtime) != (self.digest, self.runtime):
             return f"no rate is known: the profile is of {self.model} by {self.runtime}"
-        combination = f"lanes={lanes}, inference_threads={inference_threads}"
+        combination = f"worker_threads={worker_threads}, inference_threads={inference_threads}"
         for rate in self.rates:
-            if (rate.lanes, rate.inference_threads) == (lanes, inference_threads):
+            if (rate.worker_threads, rate.inference_threads) == (worker_threads, inference_threads):
                 return f"expecting about {rate.overall:.0f} images/s of a process alone ({combination})"
         return f"no rate is known: the profile does not have {combination}"
 

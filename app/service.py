@@ -70,7 +70,7 @@ class Service:
         models.open_default(serving.default_model)
         self._models = models
         self._engine = Engine(
-            settings.lanes,
+            settings.worker_threads,
             settings.max_waiting_images,
             settings.deadline_seconds,
             self.metrics,
@@ -107,5 +107,5 @@ class Service:
             return ""
         model = self.models.get(self.models.find(settings.default_model))
         profile = profiles.read(settings.profile)
-        threads = settings.lanes, settings.inference_threads
+        threads = settings.worker_threads, settings.inference_threads
         return f"; {profile.expectation(model.manifest.digest, model.runtime, *threads)}"

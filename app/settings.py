@@ -1,5 +1,6 @@
 """The one place that reads the environment. Every limit has its unit and a help text."""
 
+import os
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Literal
@@ -11,6 +12,7 @@ from app import profiles
 from app.cores import available_cores
 
 PREFIX = "VITRINE_"
+RENAMED = {"VITRINE_LANES": "VITRINE_WORKER_THREADS"}
 PROJECT = Path(__file__).resolve().parent.parent
 
 
@@ -33,7 +35,7 @@ class Settings(BaseSettings):
             "If not set, the only model of a store of one."
         ),
     )
-    lanes: int = Field(
+    worker_threads: int = Field(
         max(1, available_cores() - 1),
         ge=1,
         le=256,
@@ -48,7 +50,7 @@ class Settings(BaseSettings):
     )
     profile: Path | None = Field(
         None,
-        description="File of `vitrine bench --tune`; gives the lanes and inference threads that are not set.",
+        description="File of `vitrine bench --tune`; gives worker and inference threads that are not set.",
     )
     max_waiting_images: int = Field(
         8192, ge=1, description="Images that may wait in one process; beyond it 503 with Retry-After."
@@ -93,12 +95,12 @@ class Settings(BaseSettings):
 
     def too_many_threads(self) -> str | None:
         """Return a warning if more threads may compute at once than there are cores, else None."""
-        threads, cores = self.workers * self.lanes * self.inference_threads, available_cores()
+        threads, cores = self.workers * self.worker_threads * self.inference_threads, available_cores()
         if threads <= cores:
             return None
         return (
-            f"{threads} threads may compute on {cores} cores: workers={self.workers} x lanes={self.lanes} x "
-            f"inference_threads={self.inference_threads}"
+            f"{threads} threads may compute on {cores} cores: workers={self.workers} x "
+            f"worker_threads={self.worker_threads} x inference_threads={self.inference_threads}"
         )
 
 
@@ -112,6 +114,8 @@ def load_settings(**overrides: Any) -> Settings:
     Raises:
         SettingsError: names each variable, what was found and what was expected.
     """
+    for old in RENAMED.keys() & os.environ.keys():
+        raise SettingsError(f"{old}: is called {RENAMED[old]} now; set that one")
     try:
         settings = Settings(**overrides)
     except ValidationError as error:
@@ -126,7 +130,7 @@ def load_settings(**overrides: Any) -> Settings:
         profile = profiles.read(settings.profile)
     except profiles.ProfileError as error:
         raise SettingsError(f"{variable('profile')}={str(settings.profile)!r}: {error}") from None
-    measured = {"lanes": profile.lanes, "inference_threads": profile.inference_threads}
+    measured = {"worker_threads": profile.worker_threads, "inference_threads": profile.inference_threads}
     unset = measured.keys() - settings.model_fields_set
     return settings.model_copy(update={name: measured[name] for name in unset})
 

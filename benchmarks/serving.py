@@ -213,12 +213,12 @@ def models(number: int, arguments: argparse.Namespace) -> list[Row]:
 
 
 def served(model: str, number: int, arguments: argparse.Namespace) -> list[Row]:
-    """Load Vitrine with one model by LiteRT, in one worker, one lane and one thread.
+    """Load Vitrine with one model by LiteRT, in one worker, one worker thread.
 
-    Beside its lane it has an event loop, so the cores that it kept busy are noted with its rate.
+    Beside its worker thread it has an event loop, so the cores that it kept busy are noted with its rate.
     """
     rows = []
-    one = {"VITRINE_WORKERS": "1", "VITRINE_LANES": "1", "VITRINE_INFERENCE_THREADS": "1"}
+    one = {"VITRINE_WORKERS": "1", "VITRINE_WORKER_THREADS": "1", "VITRINE_INFERENCE_THREADS": "1"}
     program = processes.vitrine(VITRINE_RUNTIME="litert", VITRINE_DEFAULT_MODEL=model, **one)
     with processes.running(program) as server:
         for render in RENDERS:
@@ -453,7 +453,7 @@ def protocol(arguments: argparse.Namespace) -> Row:
         "alone_connections": ALONE_CONNECTIONS,
         "load": "wrk, one thread, closed loop, keep-alive, on the servers' own machine",
         "server": "one at a time, started for every round, one worker but where another number stands",
-        "models": "by LiteRT, one lane of one thread; the bare loop right before the server or after",
+        "models": "by LiteRT, one worker thread; the bare loop right before the server or after",
     }
 
 

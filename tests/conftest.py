@@ -80,7 +80,7 @@ def fake_store(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def settings(fake_store: Path) -> Settings:
-    return Settings(model_store=fake_store, default_model="fake", lanes=2)
+    return Settings(model_store=fake_store, default_model="fake", worker_threads=2)
 
 
 @pytest.fixture
@@ -94,7 +94,9 @@ def client(settings: Settings) -> Iterator[Client]:
 def client_of_classes(tmp_path: Path) -> Iterator[Client]:
     """A service whose fake model has a prior with two classes, ``Low`` and ``High``."""
     write_version(tmp_path, mixture=MIXTURE)
-    client = Client(create_app(Settings(model_store=tmp_path, default_model="fake", lanes=2), open_fake))
+    client = Client(
+        create_app(Settings(model_store=tmp_path, default_model="fake", worker_threads=2), open_fake)
+    )
     yield client
     client.close()
 

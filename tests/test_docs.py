@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from app.errors import VitrineError
+from app.http import documents
 from app.main import app
 from app.settings import PROJECT as PROJECT_FOLDER
 from app.settings import Settings, variable
@@ -38,13 +39,13 @@ def test_every_setting_is_documented_with_its_default_and_its_meaning():
     for name, field in Settings.model_fields.items():
         default, text = documented[variable(name)]
         assert text == field.description
-        if name not in ("model_store", "lanes"):  # these depend on the machine
+        if name not in ("model_store", "worker_threads"):  # these depend on the machine
             assert default == str(field.default)
     assert Settings().model_store == PROJECT_FOLDER / "model_store"
 
 
 def test_every_address_and_every_parameter_is_documented():
-    schema = app.openapi()["paths"]
+    schema = documents.api(app.service).openapi()["paths"]
     documented = {f"{row[0]}" for row in table("address | picture") + table("address | answer")}
     for path, methods in schema.items():
         for method, operation in methods.items():
@@ -54,7 +55,7 @@ def test_every_address_and_every_parameter_is_documented():
 
 
 def test_every_documented_address_exists():
-    paths = set(app.openapi()["paths"]) | {"/problems"}
+    paths = set(documents.api(app.service).openapi()["paths"]) | {"/problems"}
     for row in table("address | picture") + table("address | answer"):
         assert row[0].strip("`").split()[1] in paths
 

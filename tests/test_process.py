@@ -88,14 +88,14 @@ def test_a_profile_is_served_with_and_warned_of_where_several_workers_exceed_the
         model="another@1",
         digest="0" * 64,
         runtime="litert",
-        lanes=cores,
+        worker_threads=cores,
         inference_threads=1,
         rates=(),
     )
     profiles.write(tmp_path / "profile.json", found)
     with serving(tmp_path, workers=2, VITRINE_PROFILE="profile.json") as server:
         log = server.log.read_text()
-    assert f"{2 * cores} threads may compute on {cores} cores: workers=2 x lanes={cores} x" in log
+    assert f"{2 * cores} threads may compute on {cores} cores: workers=2 x worker_threads={cores} x" in log
     assert "no rate is known: the profile is of another@1 by litert" in log
 
 

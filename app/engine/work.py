@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 # Every computation has this many rows, filled up if need be. A matrix product may round differently for
 # another number of rows, so a picture's bytes can only be permanent if the number never changes.
-TILE = 32
+BATCH_ROWS = 32
 MEASURED_ROWS = 4  # that are computed at every position when a model is opened
 
 Array = npt.NDArray[Any]
@@ -25,16 +25,16 @@ T = TypeVar("T")
 
 
 class Operation:
-    """One thing that a model computes, on TILE rows at a time.
+    """One thing that a model computes, on BATCH_ROWS rows at a time.
 
-    Row k of a request belongs at position k modulo TILE. The kernels below a runtime work on a few rows at a
-    time and treat those left over at the end in another way, so the same row may round differently at
+    Row k of a request belongs at position k modulo BATCH_ROWS. The kernels below a runtime work on a few rows
+    at a time and treat those left over at the end in another way, so the same row may round differently at
     another position. `alike` says which positions give the same bytes: a row may be computed at any position
     that is alike to its own, whoever its neighbours are. `uniform` says that all are.
 
     Args:
         name: what metrics call it.
-        function: TILE rows of each argument -> TILE rows of the result.
+        function: BATCH_ROWS rows of each argument -> BATCH_ROWS rows of the result.
         exact: the same before it is rounded, where two kernels differ in many more numbers; None: `function`.
         own_thread: it keeps no thread busy but the one that calls it.
     """
@@ -50,12 +50,12 @@ class Operation:
         self.function = function
         self.exact = exact or function
         self.own_thread = own_thread
-        self.alike = tuple(range(TILE))  # until measured, a position is like itself only
+        self.alike = tuple(range(BATCH_ROWS))  # until measured, a position is like itself only
         self.seconds = 0.001  # smoothed time that one computation keeps its thread busy
 
     @property
     def alike(self) -> tuple[int, ...]:
-        """For each position of a tile, the first one that gives the same bytes."""
+        """For each position of a batch, the first one that gives the same bytes."""
         return self._alike
 
     @alike.setter
@@ -64,14 +64,14 @@ class Operation:
         self.uniform = not any(alike)  # every position gives the same bytes
 
     def __call__(self, *arrays: Array) -> Array:
-        """Apply the function to up to TILE rows, each at its own place, and return as many."""
+        """Apply the function to up to BATCH_ROWS rows, each at its own place, and return as many."""
         return self.function(*map(filled_up, arrays))[: len(arrays[0])]
 
     def whole(self, *arrays: Array) -> Array:
-        """Apply the function to any number of rows, TILE after TILE."""
+        """Apply the function to any number of rows, batch after batch."""
         results = [
-            self(*(array[start : start + TILE] for array in arrays))
-            for start in range(0, len(arrays[0]), TILE)
+            self(*(array[start : start + BATCH_ROWS] for array in arrays))
+            for start in range(0, len(arrays[0]), BATCH_ROWS)
         ]
         return np.concatenate(results) if len(results) > 1 else results[0]
 
@@ -82,27 +82,29 @@ class Operation:
         hundreds: a few rows show it.
 
         Args:
-            arrays: TILE rows of each argument, no two the same.
+            arrays: BATCH_ROWS rows of each argument, no two the same.
 
         Returns:
             Whether a row's result is independent of the rows beside it. Where it is not, no picture can be
             permanent.
         """
         seconds = []
-        at: list[list[bytes]] = [[] for _ in range(TILE)]  # at[position]: every tried row computed there
+        at: list[list[bytes]] = [
+            [] for _ in range(BATCH_ROWS)
+        ]  # at[position]: every tried row computed there
         for tried in range(MEASURED_ROWS):
-            repeated = [np.repeat(array[tried : tried + 1], TILE, axis=0) for array in arrays]
+            repeated = [np.repeat(array[tried : tried + 1], BATCH_ROWS, axis=0) for array in arrays]
             started = time.perf_counter()
             result = self.exact(*repeated)
             seconds.append(time.perf_counter() - started)
-            for position in range(TILE):
+            for position in range(BATCH_ROWS):
                 at[position].append(result[position].tobytes())
         self.alike = tuple(at.index(results) for results in at)
         self.seconds = sorted(seconds)[MEASURED_ROWS // 2]
         among_others = self.exact(*arrays)
         if any(among_others[k].tobytes() != at[k][k] for k in range(MEASURED_ROWS)):
             return False
-        even = np.arange(TILE) % 2 == 0
+        even = np.arange(BATCH_ROWS) % 2 == 0
         for kept in (even, ~even):
             alone = [array.copy() for array in arrays]
             for array in alone:
@@ -117,8 +119,8 @@ PADDING = 0.5  # a valid code, pixel and noise alike
 
 
 def filled_up(rows: Array) -> Array:
-    """Return `rows` with as many behind them as make TILE."""
-    missing = TILE - len(rows)
+    """Return `rows` with as many behind them as make BATCH_ROWS."""
+    missing = BATCH_ROWS - len(rows)
     if not missing:
         return rows
     return np.concatenate([rows, np.full((missing, *rows.shape[1:]), PADDING, rows.dtype)])

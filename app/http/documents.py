@@ -44,12 +44,8 @@ FILES = {
 UPLOAD = {"required": True, "content": {"multipart/form-data": {"schema": FILES}, "image/*": BINARY}}
 
 
-def application(service: Service) -> ASGIApp:
-    """Return what answers everything but pictures.
-
-    FastAPI's router stands alone, without the layers that a FastAPI application has around it: they would
-    answer exceptions in a place of their own.
-    """
+def api(service: Service) -> FastAPI:
+    """Return FastAPI's application: routes of status and pages, and the documentation of everything."""
     app = FastAPI(title="Vitrine", description=DESCRIPTION, docs_url=None, redoc_url=None)
     app.router.redirect_slashes = False
     app.include_router(status.router(service))
@@ -65,7 +61,16 @@ def application(service: Service) -> ASGIApp:
         return schema
 
     app.openapi = openapi  # type: ignore[method-assign]  # as FastAPI's own documentation does it
-    return AsyncExitStackMiddleware(app.router)
+    return app
+
+
+def application(service: Service) -> ASGIApp:
+    """Return what answers everything but pictures.
+
+    FastAPI's router stands alone, without the layers that a FastAPI application has around it: they would
+    answer exceptions in a place of their own.
+    """
+    return AsyncExitStackMiddleware(api(service).router)
 
 
 def describe(endpoint: PictureEndpoint) -> dict[str, Any]:

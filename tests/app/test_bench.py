@@ -27,8 +27,12 @@ def two_cores(monkeypatch):
     monkeypatch.setattr(bench, "available_cores", lambda: 2)
 
 
-def rate(lanes, threads, images_per_second):
-    return Rate(lanes=lanes, inference_threads=threads, images_per_second={"64 x 21": images_per_second})
+def rate(worker_threads, threads, images_per_second):
+    return Rate(
+        worker_threads=worker_threads,
+        inference_threads=threads,
+        images_per_second={"64 x 21": images_per_second},
+    )
 
 
 @pytest.mark.parametrize("n", [1, 21, 33, 100])
@@ -78,7 +82,7 @@ def test_combinations_of_a_large_machine_stay_within_the_settings_and_are_few():
     assert len(found) < 60
 
 
-def test_where_threads_are_fixed_only_lanes_are_swept():
+def test_where_threads_are_fixed_only_worker_threads_are_swept():
     assert combinations(4, [2]) == [(1, 2), (2, 2)]
     assert combinations(2, [8]) == [(1, 8)]  # more than the cores, but it is what there is
 
@@ -87,8 +91,8 @@ def test_every_combination_is_measured_under_every_load_in_turns_and_the_median_
     seen = []
     numbers = itertools.count(1)
 
-    def measure(model, settings, lanes, load, seconds):
-        seen.append((lanes, load))
+    def measure(model, settings, worker_threads, load, seconds):
+        seen.append((worker_threads, load))
         return float(next(numbers))
 
     swept = [(1, 1), (2, 1)]
@@ -106,8 +110,8 @@ def test_every_combination_is_measured_under_every_load_in_turns_and_the_median_
 def test_each_combination_is_measured_on_the_model_with_its_threads(settings):
     seen = []
 
-    def measure(model, settings, lanes, load, seconds):
-        seen.append((model, lanes))
+    def measure(model, settings, worker_threads, load, seconds):
+        seen.append((model, worker_threads))
         return 1.0
 
     bench.sweep({1: "one", 2: "two"}, settings, [(1, 2), (2, 1)], 0, 1, measure)
@@ -125,7 +129,7 @@ def test_each_combination_is_measured_on_the_model_with_its_threads(settings):
 )
 def test_the_fastest_is_chosen_unless_fewer_threads_are_about_as_fast(rates, chosen):
     found = bench.choose([rate(*numbers) for numbers in rates])
-    assert (found.lanes, found.inference_threads) == chosen
+    assert (found.worker_threads, found.inference_threads) == chosen
 
 
 def test_tuning_describes_the_machine_the_model_and_every_combination(settings, two_cores):
@@ -134,9 +138,9 @@ def test_tuning_describes_the_machine_the_model_and_every_combination(settings, 
     digest = scan(settings.model_store).find("fake").manifest.digest
     assert (profile.cores, profile.model, profile.runtime, profile.digest) == (2, "fake@1", "fake", digest)
     assert profile.processor
-    measured = [(found.lanes, found.inference_threads) for found in profile.rates]
+    measured = [(found.worker_threads, found.inference_threads) for found in profile.rates]
     assert measured == combinations(2)
-    assert (profile.lanes, profile.inference_threads) in measured
+    assert (profile.worker_threads, profile.inference_threads) in measured
     assert all(set(found.images_per_second) == {"64 x 21", "4 x 400"} for found in profile.rates)
     assert bench.TILE_IS_FIXED in lines
     assert [line.endswith("<- chosen") for line in lines].count(True) == 1
@@ -180,9 +184,9 @@ def test_a_measurement_reports_the_settings_in_force_and_every_count(settings):
     lines = []
     report = bench.measure(settings, "fake", 0, (1, 33), lines.append, open_fake)
     assert [loop["n"] for loop in report["loop"]] == [1, 33]
-    assert report["engine"]["lanes"] == settings.lanes
+    assert report["engine"]["worker_threads"] == settings.worker_threads
     assert set(report["engine"]["images_per_second"]) == {"64 x 21", "4 x 400"}
-    assert "lanes=2, inference_threads=1" in lines[0]
+    assert "worker_threads=2, inference_threads=1" in lines[0]
     json.dumps(report)  # plain values only
 
 

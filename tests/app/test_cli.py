@@ -136,7 +136,10 @@ def test_tuning_writes_a_profile_that_the_settings_take(run, fake_bench, tmp_pat
     assert json.loads(done.stdout) == profile.model_dump(mode="json")
     monkeypatch.setenv("VITRINE_PROFILE", str(tmp_path / "mine.json"))
     settings = load_settings()
-    assert (settings.lanes, settings.inference_threads) == (profile.lanes, profile.inference_threads)
+    assert (settings.worker_threads, settings.inference_threads) == (
+        profile.worker_threads,
+        profile.inference_threads,
+    )
 
 
 def test_tuning_replaces_a_profile_that_is_refused_here(run, fake_bench, monkeypatch):

@@ -44,9 +44,9 @@ def profile(settings, tmp_path):
         model="fake@1",
         digest=scan(settings.model_store).find("fake").manifest.digest,
         runtime="fake",
-        lanes=2,
+        worker_threads=2,
         inference_threads=1,
-        rates=(Rate(lanes=2, inference_threads=1, images_per_second={"64 x 21": 1234.4}),),
+        rates=(Rate(worker_threads=2, inference_threads=1, images_per_second={"64 x 21": 1234.4}),),
     )
 
 
@@ -80,5 +80,5 @@ def test_a_profile_that_does_not_fit_keeps_the_service_from_starting(settings, p
 @pytest.mark.parametrize(("workers", "warned"), [(1, False), (2, True)])
 def test_more_threads_than_cores_are_warned_of_when_the_service_starts(started, monkeypatch, workers, warned):
     monkeypatch.setattr(reading, "available_cores", lambda: 3)
-    log = started(workers=workers, lanes=3)
+    log = started(workers=workers, worker_threads=3)
     assert ("6 threads may compute on 3 cores" in log) is warned

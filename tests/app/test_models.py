@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from app.engine.work import TILE
+from app.engine.work import BATCH_ROWS
 from app.errors import ModelError, StoreError
 from app.models import Model, Models
 from app.store import scan
@@ -18,17 +18,17 @@ def version(tmp_path):
     return scan(tmp_path).find("fake")
 
 
-@pytest.mark.parametrize("count", [1, TILE - 1, TILE, TILE + 1, 3 * TILE])
+@pytest.mark.parametrize("count", [1, BATCH_ROWS - 1, BATCH_ROWS, BATCH_ROWS + 1, 3 * BATCH_ROWS])
 def test_every_computation_has_the_same_number_of_rows(version, count):
     runtime = FakeRuntime()
     z = np.random.default_rng(0).normal(size=(count, 2)).astype(np.float32)
     images = Model(version, runtime).decode(z)
-    assert set(runtime.rows_seen) == {TILE}
+    assert set(runtime.rows_seen) == {BATCH_ROWS}
     np.testing.assert_array_equal(images, FakeRuntime().decode(z))
 
 
 def test_encode_returns_the_posterior_mean_of_every_image(version):
-    images = np.full((TILE + 3, 8, 8), 0.7, np.float32)
+    images = np.full((BATCH_ROWS + 3, 8, 8), 0.7, np.float32)
     np.testing.assert_allclose(Model(version, FakeRuntime()).encode(images), 2.0, atol=1e-5)
 
 

@@ -6,9 +6,9 @@ from app import profiles
 from app.profiles import Profile, ProfileError, Rate
 
 
-def rate(lanes, threads, small=100.0, large=100.0):
+def rate(worker_threads, threads, small=100.0, large=100.0):
     rates = {"64 x 21": small, "4 x 400": large}
-    return Rate(lanes=lanes, inference_threads=threads, images_per_second=rates)
+    return Rate(worker_threads=worker_threads, inference_threads=threads, images_per_second=rates)
 
 
 def profile(cores=4):
@@ -18,7 +18,7 @@ def profile(cores=4):
         model="fake@1",
         digest="0" * 64,
         runtime="fake",
-        lanes=2,
+        worker_threads=2,
         inference_threads=2,
         rates=(rate(1, 1), rate(2, 2, 200.0, 300.0)),
     )
@@ -49,14 +49,17 @@ def test_a_profile_of_another_number_of_cores_is_refused_with_the_remedy(tmp_pat
 @pytest.mark.parametrize(
     ("changes", "complaint"),
     [
-        ({"lanes": 0}, "lanes: "),
+        ({"worker_threads": 0}, "worker_threads: "),
         ({"inference_threads": "many"}, "inference_threads: "),
         ({"format_version": 2}, "format_version: "),
         (
-            {"rates": [{"lanes": 1, "inference_threads": 1, "images_per_second": {}}]},
+            {"rates": [{"worker_threads": 1, "inference_threads": 1, "images_per_second": {}}]},
             "rates.0.images_per_second",
         ),
-        ({"rates": [{"lanes": 1, "inference_threads": 1, "images_per_second": {"64 x 21": 0}}]}, "64 x 21"),
+        (
+            {"rates": [{"worker_threads": 1, "inference_threads": 1, "images_per_second": {"64 x 21": 0}}]},
+            "64 x 21",
+        ),
     ],
 )
 def test_a_malformed_profile_is_refused_by_the_key_at_fault(tmp_path, changes, complaint):
@@ -67,7 +70,7 @@ def test_a_malformed_profile_is_refused_by_the_key_at_fault(tmp_path, changes, c
 
 
 def test_what_is_no_json_or_no_file_is_refused(tmp_path):
-    (tmp_path / "profile.json").write_text("lanes = 2")
+    (tmp_path / "profile.json").write_text("worker_threads = 2")
     with pytest.raises(ProfileError, match=r"Invalid JSON.*bench --tune"):
         profiles.read(tmp_path / "profile.json")
     with pytest.raises(ProfileError, match=r"cannot be read \(No such file.*bench --tune"):
@@ -80,5 +83,9 @@ def test_the_expectation_is_the_rate_of_the_combination_in_force():
 
 
 def test_nothing_is_expected_of_what_was_not_measured():
-    for digest, runtime, lanes in (("1" * 64, "fake", 2), ("0" * 64, "other", 2), ("0" * 64, "fake", 3)):
-        assert profile().expectation(digest, runtime, lanes, 2).startswith("no rate is known")
+    for digest, runtime, worker_threads in (
+        ("1" * 64, "fake", 2),
+        ("0" * 64, "other", 2),
+        ("0" * 64, "fake", 3),
+    ):
+        assert profile().expectation(digest, runtime, worker_threads, 2).startswith("no rate is known")

@@ -55,7 +55,7 @@ def profile(tmp_path, monkeypatch):
         model="fake@1",
         digest="0" * 64,
         runtime="fake",
-        lanes=3,
+        worker_threads=3,
         inference_threads=5,
         rates=(),
     )
@@ -65,18 +65,18 @@ def profile(tmp_path, monkeypatch):
     return found
 
 
-def test_a_profile_gives_lanes_and_inference_threads(profile):
+def test_a_profile_gives_worker_threads_and_inference_threads(profile):
     settings = load_settings()
-    assert (settings.lanes, settings.inference_threads) == (3, 5)
+    assert (settings.worker_threads, settings.inference_threads) == (3, 5)
 
 
 @pytest.mark.parametrize(
-    ("name", "expected"), [("VITRINE_LANES", (1, 5)), ("VITRINE_INFERENCE_THREADS", (3, 1))]
+    ("name", "expected"), [("VITRINE_WORKER_THREADS", (1, 5)), ("VITRINE_INFERENCE_THREADS", (3, 1))]
 )
 def test_what_is_set_wins_over_the_profile_even_where_it_is_the_default(monkeypatch, profile, name, expected):
     monkeypatch.setenv(name, "1")
     settings = load_settings()
-    assert (settings.lanes, settings.inference_threads) == expected
+    assert (settings.worker_threads, settings.inference_threads) == expected
 
 
 def test_an_override_of_none_leaves_the_profile_unread(monkeypatch):
@@ -91,16 +91,20 @@ def test_a_profile_of_another_number_of_cores_is_refused_with_the_remedy(monkeyp
 
 
 @pytest.mark.parametrize(
-    ("workers", "lanes", "threads", "warned"),
+    ("workers", "worker_threads", "threads", "warned"),
     [(1, 1, 1, False), (1, 4, 1, False), (2, 1, 2, False), (1, 5, 1, True), (3, 2, 1, True), (1, 2, 3, True)],
 )
-def test_more_computing_threads_than_cores_are_warned_of(monkeypatch, workers, lanes, threads, warned):
+def test_more_computing_threads_than_cores_are_warned_of(
+    monkeypatch, workers, worker_threads, threads, warned
+):
     monkeypatch.setattr(reading, "available_cores", lambda: 4)
-    warning = Settings(workers=workers, lanes=lanes, inference_threads=threads).too_many_threads()
+    warning = Settings(
+        workers=workers, worker_threads=worker_threads, inference_threads=threads
+    ).too_many_threads()
     assert (warning is not None) is warned
     if warning:
-        assert f"{workers * lanes * threads} threads may compute on 4 cores" in warning
-        assert f"workers={workers} x lanes={lanes} x inference_threads={threads}" in warning
+        assert f"{workers * worker_threads * threads} threads may compute on 4 cores" in warning
+        assert f"workers={workers} x worker_threads={worker_threads} x inference_threads={threads}" in warning
 
 
 def test_a_profile_and_several_workers_together_are_warned_of(monkeypatch, profile):
@@ -135,3 +139,9 @@ def test_a_default_model_that_is_broken_gives_way_to_none(tmp_path):
     found = scan(tmp_path)
     assert list(found.versions) == ["mine"]
     assert load_settings().for_store(found.names).default_model == "fashion"
+
+
+def test_a_variable_that_was_renamed_is_refused_with_its_new_name(monkeypatch):
+    monkeypatch.setenv("VITRINE_LANES", "2")
+    with pytest.raises(SettingsError, match="VITRINE_LANES: is called VITRINE_WORKER_THREADS now"):
+        load_settings()

@@ -19,7 +19,7 @@ def model():
 @pytest.mark.parametrize("render", ["mean", "draw"])
 def test_the_loop_makes_the_same_picture_as_the_service(model, render, monkeypatch):
     made = []
-    monkeypatch.setattr(bare.grids, "encode_png", made.append)
+    monkeypatch.setattr(bare, "encode_png", made.append)
     bare.picture(model, render, 21, 42)
     monkeypatch.undo()
     client = Client(create_app(Settings(default_model="fashion-dense@4", runtime="litert")))

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.engine.engine import Engine
-from app.engine.work import TILE, Operation, Rows, Work
+from app.engine.work import BATCH_ROWS, Operation, Rows, Work
 from app.errors import DeadlinePassed, NotReady, Overloaded
 from app.metrics import Metrics
 
@@ -18,7 +18,7 @@ from app.metrics import Metrics
 class Held:
     """An operation that doubles rows, remembers them, and waits in its first tile for `go_on`."""
 
-    def __init__(self, alike=(0,) * TILE, held=True):
+    def __init__(self, alike=(0,) * BATCH_ROWS, held=True):
         self.operation = Operation("double", self.compute)
         self.operation.alike = alike
         self.go_on, self.begun = threading.Event(), threading.Event()
@@ -47,8 +47,10 @@ class Held:
         return {value for tile in self.tiles for value in tile.tolist()} - {0.5}
 
 
-def new_engine(lanes=1, images=1000, seconds=10.0, inline_seconds=0.0, metrics=None, **options):
-    return Engine(lanes, images, seconds, metrics or Metrics(), inline_seconds=inline_seconds, **options)
+def new_engine(worker_threads=1, images=1000, seconds=10.0, inline_seconds=0.0, metrics=None, **options):
+    return Engine(
+        worker_threads, images, seconds, metrics or Metrics(), inline_seconds=inline_seconds, **options
+    )
 
 
 async def until(condition):
@@ -60,7 +62,7 @@ async def until(condition):
 
 
 async def occupied(held, engine):
-    """Have the only lane wait in a tile of one image, and return the future of that."""
+    """Have the only worker wait in a tile of one image, and return the future of that."""
     first = engine.submit(held.work(1000))
     await until(held.begun.is_set)
     return first
@@ -70,25 +72,25 @@ def doubled(first, count=1):
     return [2.0 * (first + k) for k in range(count)]
 
 
-@pytest.mark.parametrize("inline_seconds", [0.0, 1.0], ids=["in a lane", "on the event loop"])
+@pytest.mark.parametrize("inline_seconds", [0.0, 1.0], ids=["in a worker", "on the event loop"])
 def test_an_idle_engine_computes_at_once(inline_seconds):
     async def scenario():
         held = Held(held=False)
         engine = new_engine(inline_seconds=inline_seconds)
         assert await engine.run(held.work(1, 70)) == doubled(1, 70)
-        assert [len(tile) for tile in held.tiles] == [TILE] * 3
+        assert [len(tile) for tile in held.tiles] == [BATCH_ROWS] * 3
 
     asyncio.run(scenario())
 
 
-def test_what_waits_while_a_lane_is_busy_is_computed_together():
+def test_what_waits_while_a_worker_is_busy_is_computed_together():
     async def scenario():
         held, engine = Held(), new_engine()
         first = await occupied(held, engine)
-        rest = [engine.submit(held.work(number)) for number in range(1, TILE + 1)]
+        rest = [engine.submit(held.work(number)) for number in range(1, BATCH_ROWS + 1)]
         await asyncio.sleep(0)
         held.go_on.set()
-        assert await asyncio.gather(first, *rest) == [doubled(n) for n in (1000, *range(1, TILE + 1))]
+        assert await asyncio.gather(first, *rest) == [doubled(n) for n in (1000, *range(1, BATCH_ROWS + 1))]
         assert len(held.tiles) == 2
 
     asyncio.run(scenario())
@@ -112,7 +114,7 @@ def test_many_images_do_not_keep_one_waiting_for_longer_than_a_tile():
 
 @given(
     st.lists(st.tuples(st.integers(1, 80), st.booleans()), min_size=1, max_size=12),
-    st.sampled_from([(0,) * TILE, (0,) * 30 + (30,) * 2, tuple(range(TILE))]),
+    st.sampled_from([(0,) * BATCH_ROWS, (0,) * 30 + (30,) * 2, tuple(range(BATCH_ROWS))]),
 )
 @settings(max_examples=30, deadline=None)
 def test_everyone_gets_their_own_rows_each_computed_at_a_position_alike_to_its_own(requests, alike):
@@ -122,14 +124,14 @@ def test_everyone_gets_their_own_rows_each_computed_at_a_position_alike_to_its_o
     async def scenario():
         held = Held(alike, held=False)
         held.operation.function = lambda rows: rows + offsets
-        engine = new_engine(lanes=2)
+        engine = new_engine(worker_threads=2)
         futures = [engine.submit(held.work(100 * k, n)) for k, (n, _) in enumerate(requests)]
         for future, (_, leaves) in zip(futures, requests, strict=True):
             if leaves:
                 future.cancel()
         for k, ((count, leaves), future) in enumerate(zip(requests, futures, strict=True)):
             if not leaves:
-                assert await future == [100 * k + row + offsets[row % TILE] for row in range(count)]
+                assert await future == [100 * k + row + offsets[row % BATCH_ROWS] for row in range(count)]
         await asyncio.sleep(0)
         assert engine.waiting == 0
 
@@ -178,11 +180,11 @@ def test_retry_after_is_what_the_measured_rate_predicts():
         await occupied(held, engine)
         engine.submit(held.work(1, 99))
         for seconds_per_image, expected in ((0.001, 1), (0.1, 10), (0.5, 50)):
-            engine._seconds_per_image = seconds_per_image
+            engine._admission.seconds_per_image = seconds_per_image
             with pytest.raises(Overloaded) as caught:
                 engine.submit(held.work(1))
             assert caught.value.headers["Retry-After"] == str(expected)
-        engine._max_waiting_images, engine._seconds_per_image = 10**6, 2.0
+        engine._admission._max_images, engine._admission.seconds_per_image = 10**6, 2.0
         with pytest.raises(Overloaded) as caught:  # there is room, but 200 seconds are longer than 100
             engine.submit(held.work(1))
         assert caught.value.headers["Retry-After"] == "200"
@@ -197,7 +199,7 @@ def test_what_would_wait_for_longer_than_the_queue_may_be_is_refused_though_ther
         held = Held()
         engine = new_engine(images=10**6, seconds=100.0, queue_seconds=1.5)
         await occupied(held, engine)
-        engine._seconds_per_image = 0.01
+        engine._admission.seconds_per_image = 0.01
         engine.submit(held.work(1, 149))  # whose turn is in 10 ms
         engine.submit(held.work(1))  # in 1.5 s; and that of whoever comes after it, later
         with pytest.raises(Overloaded) as caught:
@@ -234,7 +236,7 @@ def test_cancelled_work_gives_its_place_back_at_once_and_is_never_computed():
     asyncio.run(scenario())
 
 
-def test_work_whose_deadline_passes_is_answered_though_the_lane_is_stuck_and_is_never_computed():
+def test_work_whose_deadline_passes_is_answered_though_the_worker_is_stuck_and_is_never_computed():
     async def scenario():
         held = Held()
         engine = new_engine(seconds=0.02)
@@ -253,7 +255,7 @@ def test_work_whose_deadline_passes_is_answered_though_the_lane_is_stuck_and_is_
     asyncio.run(scenario())
 
 
-def test_the_event_loop_answers_while_every_lane_and_every_heavy_thread_is_busy():
+def test_the_event_loop_answers_while_every_worker_and_every_heavy_thread_is_busy():
     async def scenario():
         held, engine = Held(), new_engine()
         first = await occupied(held, engine)

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from app.engine.work import PADDING, TILE, Operation, Rows, Work
+from app.engine.work import BATCH_ROWS, PADDING, Operation, Rows, Work
 
-ROWS = np.random.default_rng(0).random((TILE, 2), np.float32)
+ROWS = np.random.default_rng(0).random((BATCH_ROWS, 2), np.float32)
 
 
 def last_two_differ(rows):
@@ -14,13 +14,13 @@ def last_two_differ(rows):
 
 
 def test_until_it_is_measured_a_position_is_like_itself_only():
-    assert Operation("double", lambda rows: rows * 2).alike == tuple(range(TILE))
+    assert Operation("double", lambda rows: rows * 2).alike == tuple(range(BATCH_ROWS))
 
 
 def test_positions_that_give_the_same_bytes_are_found_alike():
     operation = Operation("double", lambda rows: rows * 2)
     assert operation.measure(ROWS)
-    assert operation.alike == (0,) * TILE
+    assert operation.alike == (0,) * BATCH_ROWS
     assert 0 < operation.seconds < 1
 
 
@@ -44,8 +44,8 @@ def test_every_computation_has_a_whole_tile_filled_up_with_padding(count):
 
     rows = np.arange(count, dtype=np.float32)
     assert np.array_equal(Operation("double", function).whole(rows), rows * 2)
-    assert {len(tile) for tile in seen} == {TILE}
-    assert (seen[-1][(count - 1) % TILE + 1 :] == PADDING).all()
+    assert {len(tile) for tile in seen} == {BATCH_ROWS}
+    assert (seen[-1][(count - 1) % BATCH_ROWS + 1 :] == PADDING).all()
 
 
 def test_work_done_alone_gets_every_result_it_asks_for():
@@ -55,7 +55,7 @@ def test_work_done_alone_gets_every_result_it_asks_for():
         twice = yield Rows.of(double, ROWS)
         return (yield Rows.of(double, twice))
 
-    assert np.array_equal(Work(steps, images=TILE)(), ROWS * 4)
+    assert np.array_equal(Work(steps, images=BATCH_ROWS)(), ROWS * 4)
 
 
 def test_a_function_that_looks_at_the_row_beside_is_found_out_though_equal_rows_hide_it():

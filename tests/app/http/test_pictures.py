@@ -294,8 +294,8 @@ def test_a_thousand_unknown_parameters_are_answered_briefly(client):
     assert len(response.content) < 5_000
 
 
-def test_a_bad_number_is_refused_at_once_even_when_every_lane_is_busy(client, monkeypatch):
-    monkeypatch.setattr(client.app.service.engine, "_admitted", 10**6)
+def test_a_bad_number_is_refused_at_once_even_when_every_worker_is_busy(client, monkeypatch):
+    monkeypatch.setattr(client.app.service.engine._admission, "images", 10**6)
     for url in ("/samples?n=401", "/samples?seed=-1", "/samples?columns=0", "/interpolate?axis=99"):
         assert_problem(client.get(url), 422)
 
@@ -525,7 +525,7 @@ def test_colour_models_are_served_in_colour(tmp_path):
 
 def test_a_saturated_service_answers_503_with_a_time(client, monkeypatch):
     engine = client.app.service.engine
-    monkeypatch.setattr(engine, "_admitted", 10**6)
+    monkeypatch.setattr(engine._admission, "images", 10**6)
     response = client.get("/samples")
     assert_problem(response, 503)
     assert int(response.headers["retry-after"]) >= 1

@@ -4,7 +4,7 @@ import pytest
 pytestmark = pytest.mark.tensorflow
 
 from app import runtimes  # noqa: E402
-from app.models import TILE  # noqa: E402
+from app.models import BATCH_ROWS  # noqa: E402
 from training.errors import RunError  # noqa: E402
 from training.models import latent_axes, likelihoods, networks  # noqa: E402
 from training.priors import StandardNormal  # noqa: E402
@@ -103,4 +103,4 @@ def test_runtimes_that_disagree_publish_nothing(tiny_run, tiny_dataset, tmp_path
 
 def test_writer_and_reader_mean_the_same_files_and_rows():
     assert litert.FILES == {"encoder": runtimes.LITERT_ENCODER, "decoder": runtimes.LITERT_DECODER}
-    assert litert.ROWS == runtimes.LITERT_ROWS == TILE
+    assert litert.ROWS == runtimes.LITERT_ROWS == BATCH_ROWS

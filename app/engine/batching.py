@@ -1,0 +1,291 @@
+"""Batches: rows of several requests, computed at once.
+
+A batch has BATCH_ROWS rows of one operation. A row is computed at a position that is alike to its own
+(``Operation.alike``), so that its bytes never depend on what it is computed with.
+"""
+
+import asyncio
+import math
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any, Generic, NamedTuple, TypeVar
+
+import numpy as np
+
+from app.engine.work import BATCH_ROWS, PADDING, Array, Operation, Rows, Work
+
+T = TypeVar("T")
+
+
+class Request(Generic[T]):
+    """An admitted request: its generator, and the rows that it waits for."""
+
+    def __init__(self, work: Work[T], deadline: float, future: "asyncio.Future[T]") -> None:
+        self.steps = work.steps()
+        self.images = work.images
+        self.heavy = work.heavy
+        self.heavy_start = work.heavy_start
+        self.admitted = time.monotonic()
+        self.deadline = deadline
+        self.future = future
+        self.started = False  # a batch of it has been packed
+        self.rows: Rows
+        self.taken = 0  # rows that are in a batch already
+        self.done = 0  # rows that are computed
+        self.result: Array | None = None
+        self._made: tuple[int, tuple[Array, ...]] = (-1, ())
+
+    def want(self, rows: Rows) -> None:
+        """Take up the next rows to wait for."""
+        self.rows, self.taken, self.done, self.result = rows, 0, 0, None
+        self._made = (-1, ())
+
+    def rows_of(self, start: int, stop: int) -> tuple[Array, ...]:
+        """Return the arguments of rows `start` to `stop` - 1, which lie in one stretch of BATCH_ROWS."""
+        first = start - start % BATCH_ROWS
+        begins, made = self._made
+        if begins != first:
+            made = self.rows.make(first, min(BATCH_ROWS, self.rows.count - first))
+            self._made = (first, made)
+        return tuple(array[start - first : stop - first] for array in made)
+
+    def receive(self, start: int, stop: int, result: Array) -> None:
+        """Keep the computed rows `start` to `stop` - 1."""
+        if stop - start == self.rows.count:
+            self.result = result
+        else:
+            if self.result is None:
+                self.result = np.empty((self.rows.count, *result.shape[1:]), result.dtype)
+            self.result[start:stop] = result
+        self.done += stop - start
+
+
+class Part(NamedTuple):
+    """Rows `start` to `stop` - 1 of a request, and the positions in a batch where they are computed."""
+
+    request: Request[Any]
+    start: int
+    stop: int
+    positions: Sequence[int]
+
+
+class Batch(NamedTuple):
+    """Rows of one operation that are computed at once."""
+
+    operation: Operation
+    parts: list[Part]
+
+    @property
+    def rows(self) -> int:
+        """Rows in use."""
+        return sum(len(part.positions) for part in self.parts)
+
+    def compute(self) -> list[Any]:
+        """Return for each part its rows, or the error that it met: one request's fault is not another's."""
+        try:
+            return _computed(self.operation, self.parts)
+        except Exception as error:  # a model is a program: it can fail in any way
+            if len(self.parts) == 1:
+                return [error]
+            return [_alone(self.operation, part) for part in self.parts]
+
+
+class _Places:
+    """The free positions of a batch, where a row may have those that are alike to its own."""
+
+    def __init__(self, alike: tuple[int, ...]) -> None:
+        self._alike = alike
+        self._free: dict[int, list[int]] = {}
+        for position in reversed(range(BATCH_ROWS)):
+            self._free.setdefault(alike[position], []).append(position)
+
+    def take(self, start: int, stop: int) -> Sequence[int]:
+        """Return positions for the rows from `start` to `stop` - 1, or for as many as there are left."""
+        positions: list[int] = []
+        for row in range(start, stop):
+            places = self._free.get(self._alike[row % BATCH_ROWS])
+            if not places:
+                break
+            positions.append(places.pop())
+        return positions
+
+
+class _Line:
+    """The free positions of a batch whose positions are all alike: those behind the last one taken."""
+
+    def __init__(self) -> None:
+        self._next = 0
+
+    def take(self, start: int, stop: int) -> Sequence[int]:
+        """Return positions; see ``_Places``."""
+        first = self._next
+        self._next = min(BATCH_ROWS, first + stop - start)
+        return range(first, self._next)
+
+
+class _Waiting:
+    """Requests that wait for rows of one operation: those of few rows, up to a batch, and those of many.
+
+    Both are taken in the order in which they came. Which of the two fills a batch first alternates: then
+    neither waits for all of the others. Among those of many rows turns would only have all of them done late.
+    """
+
+    def __init__(self) -> None:
+        self._few: deque[Request[Any]] = deque()
+        self._many: deque[Request[Any]] = deque()
+        self._many_next = False
+
+    def __bool__(self) -> bool:
+        return bool(self._few or self._many)
+
+    def append(self, request: Request[Any]) -> None:
+        """Let a request wait."""
+        (self._many if request.rows.count > BATCH_ROWS else self._few).append(request)
+
+    def first(self) -> Request[Any]:
+        """Return who fills the next batch first."""
+        return (self._order()[0] or self._order()[1])[0]
+
+    def take_turn(self) -> tuple["deque[Request[Any]]", "deque[Request[Any]]"]:
+        """Return both in the order in which they fill this batch; in the next it will be the other one."""
+        order = self._order()
+        self._many_next = not self._many_next
+        return order
+
+    def _order(self) -> tuple["deque[Request[Any]]", "deque[Request[Any]]"]:
+        return (self._many, self._few) if self._many_next else (self._few, self._many)
+
+
+class Queue:
+    """Requests that wait for rows, by operation; operations take turns. Safe to use from several threads.
+
+    Args:
+        on_start: called with a request's seconds of waiting when its first rows are taken.
+
+    Attributes:
+        workers: threads that take from it, until one finds nothing.
+    """
+
+    def __init__(self, on_start: Callable[[float], None]) -> None:
+        self._on_start = on_start
+        self._lock = threading.Lock()  # for the three below
+        self._waiting: dict[Operation, _Waiting] = {}
+        self._rows = 0
+        self.workers = 0
+
+    def append(self, request: Request[Any]) -> None:
+        """Let a request wait for the rows that it wants."""
+        with self._lock:
+            self._waiting.setdefault(request.rows.operation, _Waiting()).append(request)
+            self._rows += request.rows.count
+
+    def is_brief(self, seconds: float, seconds_alone: float) -> bool:
+        """Say whether the next batch takes no longer than `seconds`, and draws no large picture.
+
+        Args:
+            seconds: of one computation.
+            seconds_alone: the same if nothing is computed or waits but for it.
+        """
+        with self._lock:
+            if not self._waiting:
+                return False
+            operation, requests = next(iter(self._waiting.items()))
+            alone = not self.workers and self._rows <= BATCH_ROWS
+        return not requests.first().heavy and operation.seconds <= (seconds_alone if alone else seconds)
+
+    def take(self, slowest: float) -> Batch | None:
+        """Return the next batch; None if nothing waits, or if it would take longer than `slowest` seconds."""
+        with self._lock:
+            return self._next(slowest)
+
+    def take_for_worker(self) -> Batch | None:
+        """Return the next batch; None if nothing waits, and the worker then counts no longer."""
+        with self._lock:
+            batch = self._next(math.inf)
+            if batch is None:
+                self.workers -= 1
+            return batch
+
+    def new_workers(self, most: int) -> int:
+        """Return how many threads are to begin: one for each batch that waits, `most` in all."""
+        with self._lock:
+            missing = max(0, min(-(-self._rows // BATCH_ROWS), most) - self.workers)
+            self.workers += missing
+            return missing
+
+    def _next(self, slowest: float) -> Batch | None:
+        now = time.monotonic()
+        while self._waiting:
+            operation = next(iter(self._waiting))
+            if operation.seconds > slowest:
+                return None
+            requests = self._waiting.pop(operation)
+            parts = self._fill(operation, requests, now)
+            if requests:
+                self._waiting[operation] = requests  # behind the other operations
+            if parts:
+                return Batch(operation, parts)
+        return None
+
+    def _fill(self, operation: Operation, waiting: _Waiting, now: float) -> list[Part]:
+        """Take rows of those who wait until the batch is full or the next does not fit."""
+        places = _Line() if operation.uniform else _Places(operation.alike)
+        parts: list[Part] = []
+        for requests in waiting.take_turn():
+            unfinished: list[Request[Any]] = []
+            while requests:
+                request = requests.popleft()
+                if request.future.done() or request.deadline <= now:
+                    self._rows -= request.rows.count - request.taken
+                    continue  # of a passed deadline the timer tells the client
+                start = request.taken
+                positions = places.take(
+                    start, min(request.rows.count, start - start % BATCH_ROWS + BATCH_ROWS)
+                )
+                if not positions:
+                    unfinished.append(request)
+                    break
+                request.taken += len(positions)
+                self._rows -= len(positions)
+                parts.append(Part(request, start, request.taken, positions))
+                if not request.started:
+                    request.started = True
+                    self._on_start(now - request.admitted)
+                if request.taken < request.rows.count:
+                    unfinished.append(request)
+            requests.extendleft(reversed(unfinished))
+        return parts
+
+
+def _computed(operation: Operation, parts: list[Part]) -> list[Any]:
+    """Compute one batch and return each part's rows."""
+    places = [_index(part.positions) for part in parts]
+    if len(parts) == 1 and isinstance(places[0], slice) and places[0].start == 0:
+        part = parts[0]
+        return [operation(*part.request.rows_of(part.start, part.stop))]
+    batch: list[Array] = []
+    for part, place in zip(parts, places, strict=True):
+        arguments = part.request.rows_of(part.start, part.stop)
+        if not batch:
+            batch = [np.full((BATCH_ROWS, *rows.shape[1:]), PADDING, rows.dtype) for rows in arguments]
+        for whole, rows in zip(batch, arguments, strict=True):
+            whole[place] = rows
+    result = operation.function(*batch)
+    return [result[place] for place in places]
+
+
+def _index(positions: Sequence[int]) -> slice | Sequence[int]:
+    """Return what picks `positions`: a slice, which copies nothing, if they are one run."""
+    first, count = positions[0], len(positions)
+    if isinstance(positions, range) or list(positions) == list(range(first, first + count)):
+        return slice(first, first + count)
+    return positions
+
+
+def _alone(operation: Operation, part: Part) -> Any:
+    try:
+        return _computed(operation, [part])[0]
+    except Exception as error:  # a model is a program: it can fail in any way
+        return error
