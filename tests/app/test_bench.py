@@ -142,7 +142,7 @@ def test_tuning_describes_the_machine_the_model_and_every_combination(settings, 
     assert measured == combinations(2)
     assert (profile.worker_threads, profile.inference_threads) in measured
     assert all(set(found.images_per_second) == {"64 x 21", "4 x 400"} for found in profile.rates)
-    assert bench.TILE_IS_FIXED in lines
+    assert bench.BATCH_IS_FIXED in lines
     assert [line.endswith("<- chosen") for line in lines].count(True) == 1
 
 
