@@ -102,54 +102,7 @@ class GaussianMixture:
         return codes
 
 
-@dataclasses.dataclass(frozen=True)
-class NormalizingFlow:
-    """A mixture of Gaussians bent by affine couplings (Dinh et al. 2017).
-
-    Layer l takes z to z * exp(tanh(W_s h + c_s)) + W_t h + c_t with h = max(0, V z + b). Zeros in V, W and c
-    keep half of the axes as they are and feed the layer with those alone.
-
-    Args:
-        mixture: what the first layer is given.
-        hidden: V, (L, H, D) float32.
-        hidden_bias: b, (L, H) float32.
-        moved: W_s above W_t, (L, 2 D, H) float32.
-        moved_bias: c_s before c_t, (L, 2 D) float32.
-    """
-
-    mixture: GaussianMixture
-    hidden: Latents
-    hidden_bias: Latents
-    moved: Latents
-    moved_bias: Latents
-
-    @cached_property
-    def centre(self) -> Latents:
-        """Where a walk holds the other axes unless asked otherwise, (D,): the mixture's centre, bent."""
-        centre: Latents = self._bent(self.mixture.centre[None])[0]
-        return centre
-
-    def draw(
-        self, seed: int, start: int, count: int, temperature: float = 1.0, label: int | None = None
-    ) -> Latents:
-        """Return codes `start` to `start + count - 1` of a seed; see ``GaussianMixture.draw``.
-
-        The temperature is the mixture's: the layers bend what it gives.
-        """
-        return self._bent(self.mixture.draw(seed, start, count, temperature, label))
-
-    def _bent(self, z: Latents) -> Latents:
-        latent_dim = z.shape[1]
-        layers = zip(self.hidden, self.hidden_bias, self.moved, self.moved_bias, strict=True)
-        for hidden, hidden_bias, moved, moved_bias in layers:
-            # Small products for each code alone, as in the mixture.
-            units = np.maximum(np.matmul(hidden, z[:, :, None])[:, :, 0] + hidden_bias, 0)
-            change = np.matmul(moved, units[:, :, None])[:, :, 0] + moved_bias
-            z = z * np.exp(np.tanh(change[:, :latent_dim])) + change[:, latent_dim:]
-        return z
-
-
-Prior = StandardNormal | GaussianMixture | NormalizingFlow
+Prior = StandardNormal | GaussianMixture
 
 
 def open_prior(version: Version) -> Prior:
@@ -164,16 +117,12 @@ def open_prior(version: Version) -> Prior:
     path = version.folder / manifest.prior.path
     try:
         with np.load(path, allow_pickle=False) as arrays:
-            mixture = _mixture({name: arrays[name] for name in _ARRAYS}, manifest)
-            if manifest.prior.name == "gaussian_mixture":
-                return mixture
-            return _flow(mixture, {name: arrays[name] for name in _FLOW_ARRAYS}, manifest.latent_dim)
+            return _mixture({name: arrays[name] for name in _ARRAYS}, manifest)
     except (OSError, ValueError, KeyError) as error:
         raise ModelError(f"{version.reference}: {manifest.prior.path}: {error}") from error
 
 
 _ARRAYS = ("weights", "means", "cholesky", "component_class")
-_FLOW_ARRAYS = ("flow_hidden", "flow_hidden_bias", "flow_moved", "flow_moved_bias")
 
 
 def _mixture(arrays: dict[str, npt.NDArray[Any]], manifest: Manifest) -> GaussianMixture:
@@ -193,26 +142,4 @@ def _mixture(arrays: dict[str, npt.NDArray[Any]], manifest: Manifest) -> Gaussia
         raise ValueError(f"component_class: expected one for each of {components} components")
     return GaussianMixture(
         weights, arrays["means"].astype(np.float64), arrays["cholesky"].astype(np.float64), component_class
-    )
-
-
-def _flow(mixture: GaussianMixture, arrays: dict[str, npt.NDArray[Any]], latent_dim: int) -> NormalizingFlow:
-    layers, units = (*arrays["flow_hidden_bias"].shape, 0, 0)[:2]
-    shapes = (
-        (layers, units, latent_dim),
-        (layers, units),
-        (layers, 2, latent_dim, units),
-        (layers, 2, latent_dim),
-    )
-    for name, shape in zip(_FLOW_ARRAYS, shapes, strict=True):
-        array = arrays[name]
-        if array.shape != shape or array.dtype != np.float32 or not np.isfinite(array).all():
-            raise ValueError(f"{name}: expected {shape} float32, all finite; found {array.shape}")
-    hidden, hidden_bias, moved, moved_bias = (np.ascontiguousarray(arrays[name]) for name in _FLOW_ARRAYS)
-    return NormalizingFlow(
-        mixture,
-        hidden,
-        hidden_bias,
-        moved.reshape(layers, 2 * latent_dim, units),
-        moved_bias.reshape(layers, 2 * latent_dim),
     )

@@ -58,11 +58,11 @@ class Likelihood(_Part):
 class Prior(_Part):
     """The distribution that codes are drawn from.
 
-    All but ``standard_normal`` have their arrays in the file `path`; `classes` names the classes that the
-    components of their mixture belong to, if they belong to any.
+    A ``gaussian_mixture`` has its arrays in the file `path`; `classes` names the classes that its components
+    belong to, if they belong to any.
     """
 
-    name: Literal["standard_normal", "gaussian_mixture", "normalizing_flow"]
+    name: Literal["standard_normal", "gaussian_mixture"]
     path: str | None = None
     classes: tuple[str, ...] = ()
 

@@ -74,16 +74,6 @@ MIXTURE = {
 }
 CLASSES = ("Low", "High")
 
-# The mixture behind two layers: the first doubles axis 1 and adds to it what axis 0 has above zero, the second
-# moves axis 0 by a tenth.
-FLOW = MIXTURE | {
-    "flow_mask": np.array([[True, False], [False, True]]),
-    "flow_hidden": np.array([[[1, 0]], [[0, 0]]], np.float32),
-    "flow_hidden_bias": np.zeros((2, 1), np.float32),
-    "flow_moved": np.array([[[[0], [0]], [[0], [1]]], [[[0], [0]], [[0], [0]]]], np.float32),
-    "flow_moved_bias": np.array([[[0, np.arctanh(np.log(2))], [0, 0]], [[0, 0], [0.1, 0]]], np.float32),
-}
-
 
 def write_version(
     store: Path,
@@ -95,7 +85,7 @@ def write_version(
 ) -> Path:
     """Write a version that the store accepts; `changes` overwrite the manifest's keys.
 
-    `mixture`, like ``MIXTURE`` or ``FLOW``, becomes its prior, with the classes ``CLASSES``.
+    `mixture`, like ``MIXTURE``, becomes its prior, with the classes ``CLASSES``.
     """
     folder = store / name / str(number)
     (folder / "encoder").mkdir(parents=True)
@@ -108,8 +98,7 @@ def write_version(
     prior: dict[str, Any] = {"name": "standard_normal"}
     if mixture is not None:
         np.savez(folder / "prior.npz", **mixture)
-        kind = "normalizing_flow" if "flow_hidden" in mixture else "gaussian_mixture"
-        prior = {"name": kind, "path": "prior.npz", "classes": CLASSES}
+        prior = {"name": "gaussian_mixture", "path": "prior.npz", "classes": CLASSES}
     axis = {"kl": 1.0, "mean": 0.0, "std": 1.0, "quantiles": {"0.025": -1.5, "0.975": 2.5}}
     manifest = {
         "format_version": 1,

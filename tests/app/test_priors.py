@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from app import latent, priors
 from app.errors import ModelError
 from app.store import scan
-from tests.fakes import FLOW, MIXTURE, write_version
+from tests.fakes import MIXTURE, write_version
 
 
 def opened(store, mixture=None):
@@ -81,56 +81,3 @@ def test_a_file_that_is_no_such_mixture_is_refused_by_name(tmp_path, damage):
 def test_a_file_without_an_array_is_refused(tmp_path):
     with pytest.raises(ModelError):
         opened(tmp_path, {name: MIXTURE[name] for name in ("weights", "means")})
-
-
-@pytest.fixture(scope="module")
-def flow(tmp_path_factory):
-    return opened(tmp_path_factory.mktemp("flow"), FLOW)
-
-
-def test_a_flow_moves_the_codes_of_its_mixture_layer_after_layer(mixture, flow):
-    u, z = mixture.draw(3, 0, 200), flow.draw(3, 0, 200)
-    np.testing.assert_allclose(z[:, 0], u[:, 0] + 0.1, rtol=1e-6)
-    np.testing.assert_allclose(z[:, 1], 2 * u[:, 1] + np.maximum(u[:, 0], 0), rtol=1e-5)
-    assert z.dtype == np.float32
-
-
-@given(seed=st.integers(0, latent.MAX_SEED), start=st.integers(0, 30), count=st.integers(1, 10))
-def test_a_stretch_of_a_flows_codes_drawn_alone_is_that_stretch_of_the_sequence(seed, start, count):
-    noise = np.random.default_rng(seed % 1000)  # widths at which products are computed in blocks
-    shapes = ((3, 40, 13), (3, 40), (3, 26, 40), (3, 26))
-    layers = (noise.normal(size=shape).astype(np.float32) / 4 for shape in shapes)
-    components = np.full(5, 0.2), noise.normal(size=(5, 13)), np.tile(np.eye(13), (5, 1, 1))
-    wide = priors.NormalizingFlow(priors.GaussianMixture(*components, np.zeros(0, np.int64)), *layers)
-    whole = wide.draw(seed, 0, 40)
-    assert np.array_equal(wide.draw(seed, start, count), whole[start : start + count])
-
-
-def test_a_flow_is_asked_for_a_class_and_a_temperature_of_its_mixture(flow):
-    assert (flow.draw(5, 0, 500, label=1)[:, 0] > 1).all()
-    assert (flow.draw(5, 0, 500, label=0)[:, 0] < -1).all()
-    z = flow.draw(2, 0, 50, temperature=0.0)
-    low = z[:, 0] < 0
-    np.testing.assert_allclose(z[low], [[-1.9, -4.0]] * low.sum(), rtol=1e-6)
-    np.testing.assert_allclose(z[~low], [[2.1, 6.0]] * (~low).sum(), rtol=1e-6)
-    assert 0 < low.sum() < 50
-    np.testing.assert_array_equal(flow.centre, z[~low][0])
-
-
-@pytest.mark.parametrize(
-    "damage",
-    [
-        {"flow_hidden": np.zeros((2, 1, 3), np.float32)},
-        {"flow_hidden": np.zeros((2, 1, 2))},
-        {"flow_hidden_bias": np.zeros(2, np.float32)},
-        {"flow_hidden_bias": np.zeros((), np.float32)},
-        {"flow_moved": np.full((2, 2, 2, 1), np.inf, np.float32)},
-        {"flow_moved_bias": np.zeros((2, 4), np.float32)},
-        {"flow_moved_bias": np.zeros((2, 2, 2), object)},
-    ],
-    ids=lambda damage: next(iter(damage)),
-)
-def test_a_file_that_is_no_such_flow_is_refused_by_name(tmp_path, damage):
-    with pytest.raises(ModelError) as caught:
-        opened(tmp_path, FLOW | damage)
-    assert "fake@1: prior.npz" in caught.value.detail

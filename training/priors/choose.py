@@ -5,7 +5,7 @@ that: the *aggregate posterior* q(z), the posterior averaged over the data, has 
 never trained. A mixture of Gaussians with full covariances, fitted to draws of q(z given x) after training,
 is a prior without those holes (Ghosh et al. 2020; Dai & Wipf 2019 fit a second model instead). It is fitted
 to draws and not to posterior means, so it is a proper p(z) for the bound as well: bits and samples come from
-the same prior. Behind a flow (``flows``) it fits closer still.
+the same prior.
 
 D is the number of latent axes, K the number of components.
 """
@@ -26,7 +26,6 @@ from training import data
 from training.configs.schema import Config
 from training.errors import RunError
 from training.models import objectives
-from training.priors import flows
 from training.runs import write_json
 
 Tensor = Any  # tf.Tensor; TensorFlow publishes no types
@@ -132,7 +131,7 @@ class GaussianMixture:
         cholesky = np.linalg.cholesky(covariances).astype(np.float64)
         return dataclasses.replace(self, means=means, cholesky=cholesky)
 
-    def arrays(self) -> flows.Arrays:
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return what is stored; the format is that of model_store/README.md."""
         return {
             "weights": self.weights,
@@ -148,14 +147,14 @@ class GaussianMixture:
         Raises:
             OSError: the file cannot be written.
         """
-        flows.save(path, self.arrays())
+        temporary = path.with_suffix(".tmp")
+        with temporary.open("wb") as file:
+            np.savez_compressed(file, **self.arrays())  # type: ignore[arg-type]  # the stubs see flags
+        temporary.replace(path)
 
 
-Fitted = GaussianMixture | flows.CouplingFlow
-
-
-def load_fitted(path: Path) -> Fitted:
-    """Read what ``save`` of a mixture or of a flow wrote.
+def load_fitted(path: Path) -> GaussianMixture:
+    """Read what ``save`` of a mixture wrote.
 
     Raises:
         OSError: the file cannot be read.
@@ -167,14 +166,13 @@ def load_fitted(path: Path) -> Fitted:
             arrays = {name: file[name] for name in file.files}
     except (EOFError, TypeError, AttributeError, zipfile.BadZipFile) as error:
         raise ValueError(f"not a whole .npz file: {error}") from error
-    mixture = GaussianMixture(
+    return GaussianMixture(
         weights=arrays["weights"],
         means=arrays["means"].astype(np.float64),
         cholesky=arrays["cholesky"].astype(np.float64),
         classes=tuple(str(name) for name in arrays["classes"]),
         component_class=arrays["component_class"],
     )
-    return flows.from_arrays(mixture, arrays) if "flow_mask" in arrays else mixture
 
 
 @dataclasses.dataclass(frozen=True)
@@ -183,12 +181,11 @@ class Choice:
 
     Args:
         prior: the one whose bound on the validation split is the highest.
-        candidates: for each that was tried, ``name``, ``components``, of a flow ``layers`` and ``units``, and
-            ``validation_nats``: the mean of log p(z) over draws of q(z given x) of validation images. Two
-            candidates' ELBO differ by as much.
+        candidates: for each that was tried, ``name``, ``components`` and ``validation_nats``: the mean of
+            log p(z) over draws of q(z given x) of validation images. Two candidates' ELBO differ by as much.
     """
 
-    prior: StandardNormal | Fitted
+    prior: StandardNormal | GaussianMixture
     candidates: list[dict[str, Any]]
 
 
@@ -213,12 +210,11 @@ def prepare(
     run: Path,
     weights_sha256: str,
     report: Callable[[str], None] = lambda _: None,
-) -> tuple[StandardNormal | Fitted, dict[str, Any]]:
+) -> tuple[StandardNormal | GaussianMixture, dict[str, Any]]:
     """Return the prior of a run, fitted now or read back from its folder.
 
     Args:
-        config: the experiment; without ``prior_components`` and ``prior_flow_layers`` it is the prior that
-            the model was trained with.
+        config: the experiment; without ``prior_components`` it is the prior that the model was trained with.
         vae: the trained model.
         dataset: the images; the test split is not touched.
         run: the run folder, where ``prior.npz`` and ``prior.json`` are kept.
@@ -226,8 +222,7 @@ def prepare(
         report: called with a line for each candidate.
 
     Returns:
-        The prior, and what to say of it: ``name``, ``components``, ``classes``, of a flow ``layers`` and
-        ``units``, and the ``candidates``.
+        The prior, and what to say of it: ``name``, ``components``, ``classes`` and the ``candidates``.
 
     Raises:
         RunError: the run folder cannot be written.
@@ -236,20 +231,17 @@ def prepare(
     if known is not None:
         return known
     trained_with = learned(config, vae)
-    flow = (config.prior_flow_layers, config.prior_flow_units)
-    choice = choose(vae.encoder, dataset, config.prior_components, config.seed, report, trained_with, flow)
+    choice = choose(vae.encoder, dataset, config.prior_components, config.seed, report, trained_with)
     described: dict[str, Any] = {
         "name": choice.prior.name,
         "candidates": choice.candidates,
         "weights_sha256": weights_sha256,
-        "tried": _tried(config),
+        "tried": list(config.prior_components),
     }
     prior = choice.prior
     try:
         if not isinstance(prior, StandardNormal):
             described |= {"components": len(prior.weights), "classes": list(prior.classes)}
-            if isinstance(prior, flows.CouplingFlow):
-                described |= {"layers": len(prior.mask), "units": prior.hidden.shape[1]}
             prior.save(run / PRIOR_ARRAYS)
             prior = load_fitted(run / PRIOR_ARRAYS)  # rounded as it will be served: that is what is measured
         write_json(run / PRIOR, described)
@@ -260,26 +252,21 @@ def prepare(
 
 def read(
     config: Config, vae: Any, run: Path, weights_sha256: str
-) -> tuple[StandardNormal | Fitted, dict[str, Any]] | None:
+) -> tuple[StandardNormal | GaussianMixture, dict[str, Any]] | None:
     """Return what ``prepare`` found for these weights and this configuration; None: it has yet to."""
-    if vae.vamp is None and not config.prior_components and not config.prior_flow_layers:
+    if vae.vamp is None and not config.prior_components:
         prior = StandardNormal(config.latent_dim)
         return prior, {"name": prior.name}
     return _read_prior(run, weights_sha256, config)
 
 
-def _tried(config: Config) -> list[Any]:
-    flow = [[config.prior_flow_layers, config.prior_flow_units]] if config.prior_flow_layers else []
-    return [*config.prior_components, *flow]
-
-
 def _read_prior(
     run: Path, weights_sha256: str, config: Config
-) -> tuple[StandardNormal | Fitted, dict[str, Any]] | None:
+) -> tuple[StandardNormal | GaussianMixture, dict[str, Any]] | None:
     try:
         described = json.loads((run / PRIOR).read_text())
         current = described["weights_sha256"] == weights_sha256
-        if not current or described["tried"] != _tried(config):
+        if not current or described["tried"] != list(config.prior_components):
             return None
         if described["name"] == "standard_normal":
             return StandardNormal(config.latent_dim), described
@@ -295,9 +282,8 @@ def choose(
     seed: int,
     report: Callable[[str], None] = lambda _: None,
     trained_with: StandardNormal | GaussianMixture | None = None,
-    flow: tuple[int, int] = (0, 0),
 ) -> Choice:
-    """Fit mixtures to draws of q(z given x) of the training images, and bend the best; choose on validation.
+    """Fit mixtures to draws of q(z given x) of the training images; choose on validation images.
 
     Where images have classes, every class gets a mixture of its own, an equal share of the components, and
     the whole weighs the classes by their share of the data: a class can then be asked for.
@@ -309,11 +295,9 @@ def choose(
         seed: of the draws, and of where the fits begin.
         report: called with a line for each candidate.
         trained_with: the prior while the model trained, the first candidate; None: N(0, I).
-        flow: layers and hidden units of a flow that begins at the best of the others; no layers: none.
     """
     rng = np.random.default_rng(seed)
-    z_mean, z_std = posteriors(encoder, dataset.train)
-    train = posterior_draws(z_mean, z_std, DRAWS_PER_IMAGE, rng)
+    train = posterior_draws(*posteriors(encoder, dataset.train), DRAWS_PER_IMAGE, rng)
     held_out = posterior_draws(*posteriors(encoder, dataset.validation), DRAWS_PER_IMAGE, rng)
     labels = dataset.labels
     best: StandardNormal | GaussianMixture = trained_with or StandardNormal(train.shape[1])
@@ -336,22 +320,6 @@ def choose(
         )
         if found > nats:
             best, nats = mixture, found
-    layers, units = flow
-    if layers:
-        base = best if isinstance(best, GaussianMixture) else _as_mixture(best)
-        bent = flows.fit(base, z_mean, z_std, held_out, layers=layers, units=units, seed=seed, report=report)
-        found = _mean_log_prob(bent, held_out)
-        candidates.append(
-            {
-                "name": bent.name,
-                "components": len(base.weights),
-                "layers": layers,
-                "units": units,
-                "validation_nats": found,
-            }
-        )
-        if found > nats + LEAST_GAIN:
-            return Choice(bent, candidates)
     return Choice(best, candidates)
 
 
@@ -373,10 +341,6 @@ def posterior_draws(z_mean: Codes, z_std: Codes, draws: int, rng: np.random.Gene
     return np.concatenate(
         [z_mean + z_std * rng.standard_normal(z_mean.shape, dtype=np.float32) for _ in range(draws)]
     )
-
-
-def _as_mixture(prior: StandardNormal) -> GaussianMixture:
-    return GaussianMixture(np.ones(1), np.zeros((1, prior.latent_dim)), np.eye(prior.latent_dim)[None])
 
 
 def fit_mixture_per_class(

@@ -98,7 +98,6 @@ Of the samples {nearer:.1%} lie nearer to a training image than the nearest 1 % 
 PRIOR_NAMES = {
     "standard_normal": "N(0, I)",
     "gaussian_mixture": "the fitted mixture",
-    "normalizing_flow": "the fitted flow",
 }
 
 RECONSTRUCTION = """
@@ -279,12 +278,6 @@ def _prior(prior: dict[str, Any]) -> str:
     many = f"a mixture of {prior['components']} Gaussians"
     mixture = f"{many if prior['components'] > 1 else 'a Gaussian'} with full covariances{of_classes}"
     gain = f"{max(nats) - nats[0]:.1f} nats an image better than the prior it was trained with"
-    if prior["name"] == "normalizing_flow":
-        before = max(nats[:-1])
-        if before == nats[0]:
-            mixture = "the prior it was trained with"
-        mixture += f", bent by a flow of {prior['layers']} affine couplings of {prior['units']} hidden units"
-        gain += f", {nats[-1] - before:.1f} of them by the flow"
     return f"{mixture}, fitted after\n  training to draws of q(z given x); on validation images {gain}"
 
 

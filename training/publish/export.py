@@ -22,7 +22,7 @@ from training.errors import RunError
 from training.models import latent_axes as axes_of
 from training.models.latent_axes import Axes
 from training.models.vae import VariationalAutoencoder
-from training.priors import Fitted, StandardNormal
+from training.priors import GaussianMixture, StandardNormal
 from training.publish import litert
 from training.publish.card import model_card
 
@@ -37,7 +37,7 @@ def export(
     vae: VariationalAutoencoder,
     recorded: dict[str, Any],
     metrics: dict[str, Any],
-    prior: StandardNormal | Fitted,
+    prior: StandardNormal | GaussianMixture,
     held_out: Images,
     store: Path,
 ) -> Path:
@@ -218,7 +218,7 @@ def write_manifest(
     vae: VariationalAutoencoder,
     recorded: dict[str, Any],
     metrics: dict[str, Any],
-    prior: StandardNormal | Fitted,
+    prior: StandardNormal | GaussianMixture,
     folder: Path,
 ) -> None:
     """Write ``manifest.json``: what the folder holds, with a checksum for every file and one for all."""

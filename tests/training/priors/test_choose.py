@@ -10,7 +10,6 @@ import tensorflow as tf  # noqa: E402
 from training import priors  # noqa: E402
 from training.data import Dataset, Labels  # noqa: E402
 from training.priors import GaussianMixture, StandardNormal  # noqa: E402
-from training.priors.choose import LEAST_GAIN  # noqa: E402
 
 
 def mixture():
@@ -170,35 +169,6 @@ def test_the_prior_with_the_best_bound_on_validation_images_is_chosen(labelled):
 def test_numbers_that_come_to_the_same_for_every_class_are_tried_once():
     choice = priors.choose(TwoClusters(), two_clusters(True), (1, 2, 3, 4, 5), seed=7)
     assert [candidate["components"] for candidate in choice.candidates] == [1, 2, 4]
-
-
-@pytest.mark.parametrize("labelled", [True, False])
-def test_a_flow_bends_the_best_of_the_others_and_is_kept_if_it_is_better(labelled, monkeypatch):
-    monkeypatch.setattr(priors.flows, "STEPS", 100)
-    lines = []
-    found = priors.choose(
-        TwoClusters(), two_clusters(labelled), (2,), seed=7, report=lines.append, flow=(2, 8)
-    )
-    *_, mixture, flow = found.candidates
-    assert {key: flow[key] for key in ("name", "components", "layers", "units")} == {
-        "name": "normalizing_flow",
-        "components": mixture["components"],
-        "layers": 2,
-        "units": 8,
-    }
-    better = flow["validation_nats"] > mixture["validation_nats"] + LEAST_GAIN
-    assert found.prior.name == ("normalizing_flow" if better else "gaussian_mixture")
-    assert found.prior.classes == (("left", "right") if labelled else ())
-    assert flow["validation_nats"] >= mixture["validation_nats"] - 1e-4  # it begins as the mixture
-    assert "nats against its mixture" in lines[-1]
-
-
-def test_a_flow_without_a_mixture_begins_at_n_0_i(monkeypatch):
-    monkeypatch.setattr(priors.flows, "STEPS", 200)
-    found = priors.choose(TwoClusters(), two_clusters(False), (), seed=7, flow=(4, 16))
-    assert [candidate["name"] for candidate in found.candidates] == ["standard_normal", "normalizing_flow"]
-    assert found.candidates[1]["validation_nats"] > found.candidates[0]["validation_nats"] + 0.5
-    assert found.prior.draw(10, np.random.default_rng(0)).shape == (10, 2)
 
 
 def test_mixtures_are_fitted_to_draws_and_not_to_means():
