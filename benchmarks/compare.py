@@ -1,6 +1,6 @@
 """This working tree beside another commit of the same repository: the same bytes, and how fast?
 
-    .venv/bin/python -m benchmarks.compare --against COMMIT                   a quarter of an hour; speed needs wrk
+    .venv/bin/python -m benchmarks.compare --against COMMIT                   eight minutes; speed needs wrk
     .venv/bin/python -m benchmarks.compare --against COMMIT --only bytes --count 200 --runtimes litert
     .venv/bin/python -m benchmarks.compare --against COMMIT --only speed --rounds 3
 
