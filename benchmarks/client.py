@@ -6,11 +6,13 @@ It reads what Vitrine writes: answers with a Content-Length. Not a client for an
 import asyncio
 import collections
 import time
+from collections.abc import Mapping
 from typing import NamedTuple
 
 HOST = "127.0.0.1"
 PROBES_PER_SECOND = 50
 PATIENCE_SECONDS = 30
+NONE: Mapping[str, str] = {}
 
 
 class Answer(NamedTuple):
@@ -39,13 +41,23 @@ class Connection(asyncio.Protocol):
         self._head: tuple[int, dict[str, str]] | None = None
         self._missing = 0  # bytes of the body that have not come yet
         self._started = 0.0
+        self._without_body = False
 
     async def get(self, port: int, target: str) -> Answer:
-        """Send one GET and return its answer.
+        """Send one GET and return its answer; see ``ask``."""
+        return await self.ask(port, "GET", target)
+
+    async def ask(
+        self, port: int, method: str, target: str, headers: Mapping[str, str] = NONE, body: bytes = b""
+    ) -> Answer:
+        """Send one request and return its answer.
 
         Args:
             port: where the server listens, on this machine.
+            method: of HTTP.
             target: path and query.
+            headers: beside the host; the body's length is added to one that has a body.
+            body: what is sent.
 
         Raises:
             OSError: the connection was refused, or ended before the answer did.
@@ -55,7 +67,10 @@ class Connection(asyncio.Protocol):
         if self._transport is None or self._transport.is_closing():
             self._transport, _ = await loop.create_connection(lambda: self, HOST, port)
         self._answer, self._received, self._head = loop.create_future(), [], None
-        self._transport.write(f"GET {target} HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode())
+        self._without_body = method == "HEAD"
+        length = {"Content-Length": str(len(body))} if body else {}
+        lines = [f"{method} {target} HTTP/1.1", *map(": ".join, ({"Host": HOST} | length | headers).items())]
+        self._transport.write("\r\n".join([*lines, "\r\n"]).encode() + body)
         try:
             return await self._answer
         except asyncio.CancelledError:
@@ -77,7 +92,8 @@ class Connection(asyncio.Protocol):
                 return
             self._head = parsed(head)
             self._received = [body]
-            self._missing = int(self._head[1].get("content-length", 0)) - len(body)
+            length = 0 if self._without_body else int(self._head[1].get("content-length", 0))
+            self._missing = length - len(body)
         else:
             self._missing -= len(data)
         if self._missing <= 0 and self._answer is not None and not self._answer.done():

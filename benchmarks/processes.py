@@ -34,6 +34,7 @@ class Program(NamedTuple):
         method: how pictures are asked for: GET, or POST where a framework knows nothing else.
         path: of the pictures.
         environment: variables beside our own.
+        model: which pictures are asked for; None: a server's only one, or its default.
     """
 
     command: Sequence[str]
@@ -41,6 +42,7 @@ class Program(NamedTuple):
     method: str = "GET"
     path: str = "/samples"
     environment: Mapping[str, str] = {}
+    model: str | None = None
 
 
 class Server:
@@ -65,7 +67,7 @@ class Server:
         """Return path and query of a picture of `n` images; `render` is a word of Vitrine's alone."""
         if self.program.method == "POST":
             return self.program.path
-        wanted = {"n": n, "seed": seed, "render": render}
+        wanted = {"n": n, "seed": seed, "render": render, "model": self.program.model}
         return f"{self.program.path}?{urlencode({k: v for k, v in wanted.items() if v is not None})}"
 
     def body(self, n: int = 21, seed: int | None = None) -> str | None:

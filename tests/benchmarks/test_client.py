@@ -49,6 +49,46 @@ def test_an_answer_is_read_whole_however_it_is_cut(pieces):
         assert answer.seconds > 0
 
 
+def test_a_request_carries_its_method_its_headers_and_its_body():
+    received = []
+
+    async def answered(reader, writer):
+        head = await reader.readuntil(b"\r\n\r\n")
+        received.append((head, await reader.readexactly(4)))
+        writer.write(b"HTTP/1.1 415 No\r\nContent-Length: 2\r\n\r\nno")
+        writer.close()
+
+    async def ask():
+        async with await asyncio.start_server(answered, "127.0.0.1", 0) as running:
+            port = running.sockets[0].getsockname()[1]
+            return await Connection().ask(
+                port, "POST", "/reconstruct", {"Content-Type": "image/png"}, b"1234"
+            )
+
+    answer = asyncio.run(ask())
+    assert (answer.status, answer.body) == (415, b"no")
+    head, body = received[0]
+    assert head.startswith(b"POST /reconstruct HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 4\r\n")
+    assert b"\r\nContent-Type: image/png\r\n" in head
+    assert body == b"1234"
+
+
+def test_an_answer_to_head_has_a_length_and_no_body():
+    async def answered(reader, writer):
+        for _ in range(2):
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 7000\r\n\r\n")
+        writer.close()
+
+    async def ask():
+        async with await asyncio.start_server(answered, "127.0.0.1", 0) as running:
+            port, connection = running.sockets[0].getsockname()[1], Connection()
+            return [await connection.ask(port, "HEAD", "/samples") for _ in range(2)]
+
+    for answer in asyncio.run(ask()):
+        assert (answer.headers["content-length"], answer.body) == ("7000", b"")
+
+
 def test_a_connection_is_kept_and_one_that_was_closed_opens_again():
     async def ask(closes):
         async with server(closes=closes) as (port, seen):

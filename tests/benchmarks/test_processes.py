@@ -63,6 +63,8 @@ def test_post_carries_in_its_body_what_get_has_in_its_address():
     assert (by_post.target(5, seed=3), by_post.body(5, seed=3)) == ("/samples", '{"n": 5, "seed": 3}')
     assert by_get.target() == "/samples?n=21"
     assert by_get.target(5, render="draw") == "/samples?n=5&render=draw"
+    by_model = processes.Server(None, Program([], model="fashion-dense"), 1, None)
+    assert by_model.target(5) == "/samples?n=5&model=fashion-dense"
 
 
 def test_every_peer_has_its_program_and_its_pinned_requirements_with_hashes():
