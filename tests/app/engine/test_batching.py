@@ -1,0 +1,114 @@
+import asyncio
+import time
+
+import numpy as np
+import pytest
+
+from app.engine.batching import Queue, Request
+from app.engine.work import BATCH_ROWS, Operation, Rows, Work
+
+DOUBLE = Operation("double", lambda rows: rows * 2)
+DOUBLE.alike = (0,) * BATCH_ROWS
+
+
+@pytest.fixture
+def future():
+    loop = asyncio.new_event_loop()
+    yield loop.create_future
+    loop.close()
+
+
+def waiting(queue, future, count, operation=DOUBLE, first=0.0, seconds=100.0):
+    request = Request(Work(lambda: iter(()), count), time.monotonic() + seconds, future())
+    request.want(Rows.of(operation, first + np.arange(count, dtype=np.float32)))
+    queue.append(request)
+    return request
+
+
+def new_queue():
+    return Queue(on_start=lambda seconds: None)
+
+
+def test_small_requests_share_a_batch_and_each_gets_its_own_rows(future):
+    queue = new_queue()
+    requests = [waiting(queue, future, 3, first=10.0 * k) for k in range(4)]
+    batch = queue.take(slowest=1.0)
+    assert batch.rows == 12
+    assert [part.request for part in batch.parts] == requests
+    for k, rows in enumerate(batch.compute()):
+        assert rows.tolist() == [20.0 * k, 20.0 * k + 2, 20.0 * k + 4]
+    assert queue.take(slowest=1.0) is None
+
+
+def test_a_row_stays_at_its_own_position_where_positions_are_not_alike(future):
+    operation = Operation("offset", lambda rows: rows + np.arange(BATCH_ROWS, dtype=np.float32))
+    queue = new_queue()
+    first, second = (waiting(queue, future, 2, operation) for _ in range(2))
+    batch = queue.take(slowest=1.0)
+    assert [part.request for part in batch.parts] == [first]  # positions 0 and 1 are taken
+    assert batch.compute()[0].tolist() == [0.0, 2.0]
+    assert queue.take(slowest=1.0).parts[0].request is second
+
+
+def test_few_and_many_rows_take_turns(future):
+    queue = new_queue()
+    many = waiting(queue, future, 3 * BATCH_ROWS)
+    few = [waiting(queue, future, BATCH_ROWS) for _ in range(2)]
+    order = [queue.take(slowest=1.0).parts[0].request for _ in range(5)]
+    assert order == [few[0], many, few[1], many, many]
+
+
+def test_operations_take_turns(future):
+    other = Operation("other", lambda rows: rows)
+    queue = new_queue()
+    for operation in (DOUBLE, other):
+        waiting(queue, future, 2 * BATCH_ROWS, operation)
+    assert [queue.take(slowest=1.0).operation.name for _ in range(4)] == ["double", "other"] * 2
+
+
+def test_what_nobody_waits_for_any_more_is_not_computed(future):
+    queue = new_queue()
+    cancelled, late, wanted = (waiting(queue, future, 2, seconds=s) for s in (100.0, -1.0, 100.0))
+    cancelled.future.cancel()
+    batch = queue.take(slowest=1.0)
+    assert [part.request for part in batch.parts] == [wanted]
+    assert late.taken == 0
+
+
+def test_a_fault_in_a_shared_batch_is_the_guilty_requests_alone(future):
+    def refuse_negatives(rows):
+        if (rows < 0).any():
+            raise ValueError("negative")
+        return rows
+
+    operation = Operation("careful", refuse_negatives)
+    operation.alike = (0,) * BATCH_ROWS
+    queue = new_queue()
+    for first in (1.0, -5.0, 7.0):
+        waiting(queue, future, 2, operation, first)
+    good, bad, also_good = queue.take(slowest=1.0).compute()
+    assert good.tolist() == [1.0, 2.0]
+    assert isinstance(bad, ValueError)
+    assert also_good.tolist() == [7.0, 8.0]
+
+
+def test_workers_are_counted_from_the_rows_that_wait_until_they_find_nothing(future):
+    queue = new_queue()
+    waiting(queue, future, 3 * BATCH_ROWS)
+    assert queue.new_workers(most=2) == 2
+    assert queue.new_workers(most=2) == 0
+    assert all(queue.take_for_worker() is not None for _ in range(3))
+    assert queue.take_for_worker() is None
+    assert queue.workers == 1
+
+
+def test_an_operation_is_brief_by_its_measured_time_and_may_take_longer_alone(future):
+    operation = Operation("slow", lambda rows: rows)
+    operation.seconds = 0.0008
+    queue = new_queue()
+    assert not queue.is_brief(1.0, 1.0)  # nothing waits
+    waiting(queue, future, BATCH_ROWS, operation)
+    assert queue.is_brief(0.0006, 0.001)
+    waiting(queue, future, 1, operation)
+    assert not queue.is_brief(0.0006, 0.001)
+    assert queue.take(slowest=0.0001) is None
