@@ -45,7 +45,7 @@ class Metrics:
         )
         self.queue_seconds = Histogram(
             "vitrine_queue_duration_seconds",
-            "Time from admission to a request's first tile.",
+            "Time from admission to a request's first batch.",
             buckets=QUEUE_SECONDS,
             registry=self._registry,
         )

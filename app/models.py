@@ -83,7 +83,7 @@ class Model:
     def warm_up(self) -> None:
         """Run every signature once: the first call of each is slow, and an unfit model is found out here.
 
-        Each operation then learns which positions of a tile are alike: what bytes may rest on is found out
+        Each operation then learns which positions of a batch are alike: what bytes may rest on is found out
         on the machine that computes them.
 
         Raises:

@@ -66,11 +66,10 @@ class GaussianMixture:
 
     @cached_property
     def centre(self) -> Latents:
-        """Where a walk holds the other axes unless asked otherwise, (D,): the mean of the heaviest component.
+        """Where a walk holds the other axes unless asked otherwise, (D,): the mean of the highest-weight component.
 
-        Of the first of them, if several weigh as much.
-
-        Between components, where zero lies, a decoder was never trained, and what it gives is a ghost.
+        Of the first of them, if several weigh as much. Between components, where zero lies, a decoder was
+        never trained.
         """
         mean: Latents = self.means[np.argmax(self.weights)].astype(np.float32)
         return mean

@@ -1,1 +1,1 @@
-"""Pictures in and out: the only room that knows Pillow."""
+"""Pictures in and out: the only package that knows Pillow."""

@@ -28,7 +28,7 @@ def to_pixels(images: npt.NDArray[np.floating[Any]], *, overwrite: bool = False)
 
 
 def grid(images: Pixels, columns: int, zoom: int = 1, ink: Ink = "dark") -> Pixels:
-    """Tile images row by row, without gaps.
+    """Return images side by side, row by row, without gaps.
 
     Args:
         images: (N, H, W) grey or (N, H, W, 3) colour, in the data's own polarity.
