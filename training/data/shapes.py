@@ -53,8 +53,8 @@ def choose_size(sizes: Sequence[Size], halvings: int = 0) -> Size:
     fitted = (height - height % multiple, width - width % multiple)
     if not all(fitted):
         raise DataError(
-            f"images of {height} x {width} cannot be halved {halvings} times; give channels fewer widths, or "
-            "set data.size"
+            f"images of {height} x {width} cannot be halved {halvings} times; "
+            "give network.channels fewer widths, or set data.size"
         )
     return fitted
 
