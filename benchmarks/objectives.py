@@ -12,7 +12,6 @@ weights are measured, with the prior N(0, I), on the first validation images.
 """
 
 import argparse
-import dataclasses
 import sys
 import time
 from collections.abc import Iterator
@@ -24,7 +23,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import tensorflow as tf
 
 from training import data, determinism
-from training.configs.schema import Config, load
+from training.configs.load import load
+from training.configs.schema import Config
 from training.fitting import fit, loop
 from training.metrics import bounds
 from training.models.vae import VariationalAutoencoder
@@ -46,39 +46,33 @@ def main() -> None:
     arguments = parser.parse_args()
 
     config = load(PROJECT / "training" / "configs" / f"fashion-{arguments.network}.toml")
-    config = dataclasses.replace(
-        config, learning_rate=LEARNING_RATE, learning_rate_schedule="constant", axis_order="as-trained"
-    )
+    config = config.replaced({"optimizer.learning_rate": LEARNING_RATE, "optimizer.schedule": "constant"})
     if arguments.network == "dense":
-        config = dataclasses.replace(
-            config,
-            objective="elbo",
-            likelihood="gaussian-shared",
-            likelihood_variance=None,
-            optimizer="adam",
-            ema_momentum=0.999,
-            kl_warmup_epochs=1,
+        config = config.replaced(
+            {
+                "objective": {"name": "elbo", "kl_warmup_epochs": 1},
+                "likelihood": {"name": "gaussian-shared"},
+                "optimizer.name": "adam",
+                "optimizer.ema_momentum": 0.999,
+            }
         )
-    weighted = {"k": DRAWS, "kl_warmup_epochs": 0}
-    configs = {
-        "elbo": config,
-        "iwae": dataclasses.replace(config, objective="iwae", **weighted),
-        "dreg": dataclasses.replace(config, objective="dreg", **weighted),
+    configs = {"elbo": config} | {
+        name: config.replaced({"objective": {"name": name, "k": DRAWS}}) for name in ("iwae", "dreg")
     }
-    dataset = data.load_for(config, None)
+    dataset = data.load(config.data.name)
     models = {name: model(each, dataset) for name, each in configs.items()}
     train(models, config, dataset, 60 * arguments.minutes)
 
     heads = [f"L_{k}" for k in MEASURED]
     print(f"| objective | steps | own bound | {' | '.join(heads)} |\n|{'---|' * (3 + len(heads))}")
     images = dataset.validation[: arguments.images]
-    prior = StandardNormal(config.latent_dim)
+    prior = StandardNormal(config.network.latent_dim)
     for name, vae in models.items():
         vae.optimizer.finalize_variable_values(vae.trainable_variables)
         tf.random.set_seed(config.seed)
         rows = bounds.bounds(vae, prior, images, ((len(images), MEASURED),))["log_p_x"]
         nats = {row["k"]: row["nats"] for row in rows}
-        own = nats[configs[name].k]
+        own = nats[configs[name].objective.k]
         figures = " | ".join(f"{value:.1f}" for value in (own, *nats.values()))
         print(f"| {name} | {int(vae.optimizer.iterations.numpy())} | {figures} |")
     print(f"\nnats an image, {len(images)} validation images; standard error {rows[0]['standard_error']:.1f}")
@@ -90,8 +84,8 @@ def model(config: Config, dataset: data.Dataset) -> VariationalAutoencoder:
     vae = VariationalAutoencoder(config, dataset.image_shape)
     vae.compile(optimizer=fit._optimizer(config, len(dataset.train)), jit_compile=False)
     vae.optimizer.build(vae.trainable_variables)
-    steps = loop.steps_per_epoch(len(dataset.train), config.batch_size)
-    vae.kl_warmup_steps = config.kl_warmup_epochs * steps
+    steps = loop.steps_per_epoch(len(dataset.train), config.optimizer.batch_size)
+    vae.kl_warmup_steps = config.objective.kl_warmup_epochs * steps
     return vae
 
 
@@ -120,7 +114,7 @@ def train(
 def turns(config: Config, num_images: int) -> Iterator[Any]:
     """Yield the images of one turn after the other, (STEPS_A_TURN, B), epoch after epoch."""
     for epoch in range(2**31):
-        order = loop.order_of(config.seed, epoch, num_images, config.batch_size)
+        order = loop.order_of(config.seed, epoch, num_images, config.optimizer.batch_size)
         for first in range(0, len(order) - STEPS_A_TURN + 1, STEPS_A_TURN):
             yield order[first : first + STEPS_A_TURN]
 

@@ -106,12 +106,12 @@ def keras_epochs(connection: Connection) -> None:
             dense = keras.layers.Dense
             images = keras.Input((28, 28))
             hidden = keras.layers.Flatten()(images)
-            for width in config.encoder_units:
+            for width in config.network.encoder_units:
                 hidden = dense(width, activation="relu")(hidden)
-            outputs = [dense(config.latent_dim)(hidden), dense(config.latent_dim)(hidden)]
+            outputs = [dense(config.network.latent_dim)(hidden), dense(config.network.latent_dim)(hidden)]
             self.encoder = keras.Model(images, outputs)
             self.sampling = Sampling()
-            layers = [dense(width, activation="relu") for width in config.decoder_units]
+            layers = [dense(width, activation="relu") for width in config.network.decoder_units]
             self.decoder = keras.Sequential([*layers, dense(28 * 28), keras.layers.Reshape((28, 28))])
 
         def call(self, images: Any) -> Any:
@@ -133,7 +133,7 @@ def keras_epochs(connection: Connection) -> None:
             dataset.train,
             epochs=epoch + 1,
             initial_epoch=epoch,
-            batch_size=config.batch_size,
+            batch_size=config.optimizer.batch_size,
             validation_data=(dataset.validation, dataset.validation),
             verbose=0,
             callbacks=[clock],
@@ -164,7 +164,7 @@ def our_epochs(connection: Connection) -> None:
             seed=config.seed,
             first_epoch=epoch,
             epochs=epoch + 1,
-            batch_size=config.batch_size,
+            batch_size=config.optimizer.batch_size,
             callbacks=[clock],
         )
         return clock.logs["loss"], clock.logs["val_loss"]
@@ -212,7 +212,7 @@ def run_steps(rounds: int) -> dict[str, list[float]]:
     vae = compiled(config, dataset)
     vae.optimizer.build(vae.trainable_variables)
     images = tf.constant(dataset.train)
-    order = loop.order_of(config.seed, 0, len(dataset.train), config.batch_size)[:STEPS_A_ROUND]
+    order = loop.order_of(config.seed, 0, len(dataset.train), config.optimizer.batch_size)[:STEPS_A_ROUND]
 
     @tf.function
     def network(batch: Any) -> Any:
@@ -236,7 +236,7 @@ def run_steps(rounds: int) -> dict[str, list[float]]:
         for name, steps in (("network alone", network_steps), ("whole", whole_steps)):
             began = time.perf_counter()
             steps()
-            rate = STEPS_A_ROUND * config.batch_size / (time.perf_counter() - began)
+            rate = STEPS_A_ROUND * config.optimizer.batch_size / (time.perf_counter() - began)
             if number:
                 found.setdefault(name, []).append(rate)
     return found
@@ -245,10 +245,10 @@ def run_steps(rounds: int) -> dict[str, list[float]]:
 def experiment(name: str) -> tuple[Any, Any]:
     """Return a shipped configuration and its data."""
     from training import data
-    from training.configs import schema as configs
+    from training.configs.load import load
 
-    config = configs.load(CONFIGS / f"{name}.toml")
-    return config, data.load_for(config, None)
+    config = load(CONFIGS / f"{name}.toml")
+    return config, data.load(config.data.name)
 
 
 def compiled(config: Any, dataset: Any) -> Any:

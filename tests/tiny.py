@@ -3,30 +3,24 @@
 import numpy as np
 import pytest
 
-from training.configs.schema import Config
+from training.configs.schema import from_dict
 from training.data import Dataset
 
 TINY = {
     "name": "tiny",
-    "data": "fashion-mnist",
-    "latent_dim": 2,
-    "encoder_units": (8,),
-    "decoder_units": (8,),
-    "likelihood": "gaussian",
-    "likelihood_variance": 0.5,
-    "objective": "textbook",
-    "optimizer": "nadam",
-    "learning_rate": 0.01,
-    "epochs": 2,
-    "batch_size": 16,
     "seed": 3,
-    "axis_order": "as-trained",
+    "data": {"name": "fashion-mnist"},
+    "network": {"kind": "dense", "latent_dim": 2, "encoder_units": [8], "decoder_units": [8]},
+    "likelihood": {"name": "gaussian", "variance": 0.5},
+    "objective": {"name": "textbook"},
+    "optimizer": {"name": "nadam", "learning_rate": 0.01, "epochs": 2, "batch_size": 16},
+    "traversal": {"axis_order": "as-trained"},
 }
 
 
 @pytest.fixture(scope="session")
 def tiny_config():
-    return Config(**TINY)
+    return from_dict(TINY)
 
 
 @pytest.fixture(scope="session")

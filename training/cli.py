@@ -1,16 +1,17 @@
 """The ``vitrine-train`` command. TensorFlow is imported only when a command needs it."""
 
-import dataclasses
 import functools
 import json
 import os
 import shlex
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from training.configs import schema as configs
+from training.configs.load import load, to_toml
+from training.configs.schema import Config
 from training.errors import ConfigError, DataError, Interrupted, RunError, TrainingError
 
 EXIT_FAILURE = 1
@@ -25,7 +26,18 @@ DATA_OPTION = click.option(
     "VITRINE_DATA. If neither is given: where the run found them; for fit of Fashion-MNIST, Keras' cache, "
     "Debian's package folder, Keras' download.",
 )
+if TYPE_CHECKING:
+    from training.data import Fit
+
 RUN_ARGUMENT = click.argument("run", type=click.Path(path_type=Path))
+
+
+MEANINGS = {  # of the loss, by objective
+    "textbook": "The loss is (SSE + KL) / pixels: the negative ELBO, up to a constant, of variance 1/2.",
+    "elbo": "The loss is the negative ELBO in nats per image, KL weighed by beta.",
+    "iwae": "The loss is -L_k in nats per image, k = {k}.",
+    "dreg": "The loss is -L_k in nats per image, k = {k}, by the doubly reparameterised gradient.",
+}
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -66,14 +78,14 @@ def fit(
     Ctrl-C stops after the step under way; --resume goes on from the last whole epoch, to the same weights. A
     second Ctrl-C ends at once.
     """
-    experiment = configs.load(config)
+    experiment = load(config)
     if seed is not None:
-        experiment = dataclasses.replace(experiment, seed=seed)
+        experiment = experiment.replaced({"seed": seed})
     from training import data
     from training.fitting.fit import fit as run_fit
     from training.runs import is_slow_in_bfloat16
 
-    dataset = data.load_for(experiment, data_folder)
+    dataset = data.load(experiment.data.name, data_folder, _image_fit(experiment))
     for note in dataset.notes:
         click.echo(note)
     out = out or Path("runs") / (experiment.name if seed is None else f"{experiment.name}-seed{seed}")
@@ -81,7 +93,7 @@ def fit(
         f"{experiment.name}: {len(dataset.train)} training and {len(dataset.validation)} validation images "
         f"from {dataset.source}"
     )
-    if experiment.precision == "bfloat16" and is_slow_in_bfloat16():
+    if experiment.optimizer.precision == "bfloat16" and is_slow_in_bfloat16():
         click.echo("precision: this processor has no instructions for bfloat16; float32 will be faster")
     try:
         result = run_fit(experiment, dataset, out, resume=resume, tensorboard=tensorboard)
@@ -129,7 +141,7 @@ def evaluate(
     from training.fitting.fit import load_run
 
     experiment, vae, recorded = load_run(run)
-    dataset = data.load_again(experiment, data_folder, recorded)
+    dataset = data.load_again(experiment.data.name, data_folder, _image_fit(experiment), recorded)
     report = functools.partial(click.echo, err=as_json)
     other = beside_module.load(beside, dataset.image_shape) if beside is not None else None
     metrics = run_evaluate(
@@ -178,7 +190,7 @@ def rescore(run: Path, data_folder: Path | None, full: bool) -> None:
     metrics = load_metrics(run, weights)
     if metrics is None:
         raise RunError(f"{run}: not evaluated yet; run vitrine-train evaluate {run} first")
-    dataset = data.load_again(experiment, data_folder, recorded)
+    dataset = data.load_again(experiment.data.name, data_folder, _image_fit(experiment), recorded)
     make_deterministic(experiment.seed)
     prior, _ = prepare(experiment, vae, dataset, run, weights, click.echo)
     fair = run_rescore(vae, prior, dataset, experiment.seed, full=full, report=click.echo)
@@ -213,7 +225,7 @@ def export(run: Path, data_folder: Path | None, store: Path) -> None:
     from training.publish.export import export as run_export
 
     experiment, vae, recorded = load_run(run)
-    dataset = data.load_again(experiment, data_folder, recorded)
+    dataset = data.load_again(experiment.data.name, data_folder, _image_fit(experiment), recorded)
     metrics = load_metrics(run, recorded["weights_sha256"])
     if metrics is None:
         click.echo("not evaluated yet: measuring on the test split first")
@@ -255,16 +267,31 @@ def classifier(name: str, data_folder: Path | None, out: Path | None) -> None:
 @click.argument("config", type=click.Path(path_type=Path))
 def describe(config: Path) -> None:
     """Say what CONFIG will train and what its loss means, without training."""
-    experiment = configs.load(config)
-    for key, value in experiment.as_dict().items():
-        click.echo(f"{key:20} {value}")
-    click.echo(f"\np(x given z): {experiment.likelihood}")
-    if experiment.likelihood_variance is not None:
-        click.echo(f"its standard deviation is {experiment.likelihood_variance**0.5:.3f} per pixel.")
-    warmed = f", reached after {experiment.kl_warmup_epochs} epochs" if experiment.kl_warmup_epochs else ""
-    click.echo(f"beta, the weight of KL in training, is {experiment.beta:g}{warmed}.")
-    if experiment.objective == "textbook":
-        click.echo("The loss is (SSE + KL) / pixels: the negative ELBO, up to a constant, of variance 1/2.")
+    experiment = load(config)
+    click.echo(to_toml(experiment.as_dict()))
+    click.echo(f"p(x given z): {experiment.likelihood.name}")
+    variance = experiment.likelihood.parameters.get("variance")
+    if variance is not None:
+        click.echo(f"its standard deviation is {variance**0.5:.3f} per pixel.")
+    objective = experiment.objective
+    warmup = objective.kl_warmup_epochs
+    warmed = f", reached after {warmup} epochs" if warmup else ""
+    click.echo(f"beta, the weight of KL in training, is {objective.beta:g}{warmed}.")
+    click.echo(MEANINGS[objective.name].format(k=objective.k))
+    if objective.final_phase is not None:
+        phase = objective.final_phase
+        click.echo(
+            f"The last {phase.epochs} epochs minimise another: {MEANINGS[phase.name].format(k=phase.k)}"
+        )
+
+
+def _image_fit(config: Config) -> "Fit":
+    """Return what an experiment's images are made to be."""
+    from training.data import Fit
+
+    size = config.data.size
+    halvings = len(config.network.channels)
+    return Fit((size[0], size[1]) if size else None, config.data.channels, halvings)
 
 
 def main() -> None:

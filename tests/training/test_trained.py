@@ -34,7 +34,7 @@ def test_a_run_draws_and_reconstructs(tiny_run, tiny_dataset):
 def test_a_run_draws_from_the_prior_that_evaluation_found_for_it(tiny_run, tiny_dataset, tmp_path):
     run = tmp_path / "run"
     shutil.copytree(tiny_run, run)
-    config = json.loads((run / "config.json").read_text()) | {"prior_components": [1]}
+    config = json.loads((run / "config.json").read_text()) | {"prior": {"components": [1]}}
     (run / "config.json").write_text(json.dumps(config))
     with pytest.raises(RunError, match="its prior is not fitted yet"):
         trained.load(run, (6, 5))

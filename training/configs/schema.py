@@ -1,311 +1,412 @@
-"""An experiment: one TOML file, one frozen dataclass.
+"""An experiment: one frozen model a section of its TOML file.
 
-The resolved configuration is written beside the result, so a run can be repeated from its own folder.
+What belongs to one kind of network, likelihood or objective alone is a field of that kind alone; the rules
+between sections are at the end. The resolved configuration is written beside the result, so a run can be
+repeated from its own folder.
 """
 
-import dataclasses
-import difflib
-import math
+import copy
 import re
-import tomllib
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Union
 
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    create_model,
+    model_validator,
+)
+
+from training.configs import flat, messages
+from training.configs.messages import require
 from training.errors import ConfigError
+from training.models.likelihood_registry import REGISTRY
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")  # what model_store/README.md allows
-OPTIMIZERS = ("adam", "nadam")
-NETWORKS = ("dense", "conv", "residual", "spatial")
-AXIS_ORDERS = ("canonical", "as-trained")
-SCHEDULES = ("constant", "cosine")
-KEPT = ("last", "best")
-PRECISIONS = ("float32", "bfloat16")
-OBJECTIVES = ("textbook", "elbo", "iwae", "dreg")
-TAILS = ("", "iwae", "dreg")
-LIKELIHOODS = (  # training.models.likelihoods.NAMES, which cannot be asked without loading TensorFlow
-    "gaussian",
-    "gaussian-shared",
-    "gaussian-per-pixel",
-    "bernoulli",
-    "continuous-bernoulli",
-    "discretized-logistic",
-    "autoregressive-logistic",
-)
-MIN_VARIANCE = 1 / (2 * math.pi * 255**2)  # training.models.likelihoods.MIN_VARIANCE, for the same reason
 
 
-@dataclasses.dataclass(frozen=True)
-class Config:
+def _store_name(name: str) -> str:
+    if NAME.fullmatch(name) is None:
+        raise ValueError(
+            "at most 64 lower-case letters, digits, '-', '_' and '.', beginning with a letter or digit"
+        )
+    return name
+
+
+def _grey_or_colour(channels: int) -> int:
+    if channels not in (1, 3):
+        raise ValueError("1 or 3")
+    return channels
+
+
+Count = Annotated[int, Field(gt=0)]
+Counts = Annotated[tuple[Count, ...], Field(strict=False)]  # TOML and JSON have lists, not tuples
+
+
+class Section(BaseModel):
+    """A part of an experiment. A whole number may stand for a fraction; nothing else is converted."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class FashionMnist(Section):
+    """Fashion-MNIST, as it is published."""
+
+    name: Literal["fashion-mnist"]
+
+    size: ClassVar[None] = None
+    channels: ClassVar[None] = None
+
+
+class Images(Section):
+    """Whatever images ``--data`` names.
+
+    Args:
+        name: ``images``.
+        size: height and width that images are fitted to; not given, ``training.data.shapes`` chooses.
+        channels: 1 for grey, 3 for colour; not given, grey if every image is.
+    """
+
+    name: Literal["images"]
+    size: Annotated[Counts, Field(min_length=2, max_length=2)] | None = None
+    channels: Annotated[int, AfterValidator(_grey_or_colour)] | None = None
+
+
+class Network(Section):
+    """The layers of every kind of network.
+
+    Args:
+        kind: what lies between the image and the dense layers.
+        latent_dim: number of latent axes, D.
+        encoder_units: widths of the encoder's dense hidden layers, from the image inwards.
+        decoder_units: widths of the decoder's dense hidden layers, from z outwards.
+    """
+
+    kind: str
+    latent_dim: Count
+    encoder_units: Counts
+    decoder_units: Counts
+
+
+class Dense(Network):
+    """Dense layers alone."""
+
+    kind: Literal["dense"]
+
+    channels: ClassVar[tuple[int, ...]] = ()
+    residual_blocks: ClassVar[int] = 0
+    spatial_channels: ClassVar[int] = 0
+
+
+class Conv(Network):
+    """Convolutions before the dense layers; each halves the image.
+
+    Args:
+        channels: widths of the convolutions, from the image inwards.
+    """
+
+    kind: Literal["conv"]
+    channels: Annotated[Counts, Field(min_length=1)]
+
+    residual_blocks: ClassVar[int] = 0
+    spatial_channels: ClassVar[int] = 0
+
+
+class Residual(Network):
+    """Residual convolutions: fewer weights for the same work.
+
+    Args:
+        channels: as of ``Conv``.
+        residual_blocks: blocks at the smallest size.
+    """
+
+    kind: Literal["residual"]
+    channels: Annotated[Counts, Field(min_length=1)]
+    residual_blocks: Count
+
+    spatial_channels: ClassVar[int] = 0
+
+
+class Spatial(Network):
+    """Residual convolutions with a second level of latent axes, a map.
+
+    Args:
+        channels: as of ``Conv``.
+        residual_blocks: as of ``Residual``.
+        spatial_channels: channels of the map, whose axes are part of ``latent_dim``.
+    """
+
+    kind: Literal["spatial"]
+    channels: Annotated[Counts, Field(min_length=1)]
+    residual_blocks: Count
+    spatial_channels: Count
+
+
+class LikelihoodSection(Section):
+    """The observation model p(x given z) that the exported decoder declares, with parameters of its own."""
+
+    name: str
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """All but the name, as ``likelihood_registry.build`` takes them."""
+        return self.model_dump(exclude={"name"})
+
+
+if TYPE_CHECKING:
+    Likelihood = LikelihoodSection
+else:
+    Likelihood = Union[  # noqa: UP007  of a number of types that only the registry knows
+        tuple(
+            create_model(name, __base__=LikelihoodSection, name=(Literal[name], ...), **entry.parameters)
+            for name, entry in REGISTRY.items()
+        )
+    ]
+
+
+class FinalPhase(Section):
+    """The objective of the last epochs, which takes over from the ELBO.
+
+    Args:
+        name: ``iwae`` or ``dreg``, as of ``ImportanceWeighted``.
+        k: draws of q(z given x) for each image.
+        epochs: how many of the optimizer's epochs it has.
+    """
+
+    name: Literal["iwae", "dreg"]
+    k: Annotated[int, Field(ge=2)]
+    epochs: Count
+
+
+class _Fixed(Section):
+    """What the objectives that only the ELBO relaxes have in common."""
+
+    beta: ClassVar[float] = 1.0
+    kl_warmup_epochs: ClassVar[int] = 0
+    free_bits: ClassVar[float] = 0.0
+    mean_weight: ClassVar[float] = 0.0
+    final_phase: ClassVar[None] = None
+
+
+class Textbook(_Fixed):
+    """The squared error averaged over pixels plus KL over pixels: of a Gaussian of variance 1/2 alone."""
+
+    name: Literal["textbook"]
+
+    k: ClassVar[int] = 1
+
+
+class Elbo(Section):
+    """The negative ELBO in nats per image.
+
+    Args:
+        name: ``elbo``.
+        beta: weight of KL in training. Validation and evaluation always use 1.
+        kl_warmup_epochs: epochs over which that weight rises from 0 to beta, in equal steps a batch.
+        free_bits: nats that each axis may carry before it costs anything.
+        mean_weight: weight of the mean image's squared error in training, nats for each squared unit: for a
+            likelihood that could do with a poor mean image. Validation does not know it.
+        final_phase: another objective for the last epochs.
+    """
+
+    name: Literal["elbo"]
+    beta: Annotated[float, Field(ge=0)] = 1.0
+    kl_warmup_epochs: Annotated[int, Field(ge=0)] = 0
+    free_bits: Annotated[float, Field(ge=0)] = 0.0
+    mean_weight: Annotated[float, Field(ge=0)] = 0.0
+    final_phase: FinalPhase | None = None
+
+    k: ClassVar[int] = 1
+
+
+class ImportanceWeighted(_Fixed):
+    """The negative importance-weighted bound, -L_k, in nats per image.
+
+    Args:
+        name: ``iwae``, or ``dreg`` with the doubly reparameterised gradient.
+        k: draws of q(z given x) for each image.
+    """
+
+    name: Literal["iwae", "dreg"]
+    k: Annotated[int, Field(ge=2)]
+
+
+class Prior(Section):
+    """The prior p(z).
+
+    Args:
+        vamp_components: posteriors of learned pseudo-images whose mixture is the prior while the model trains
+            (a VampPrior); 0: it is N(0, I).
+        components: numbers of Gaussians to try as a prior fitted after training; the best on validation
+            images is kept. Empty: the prior is the one that the model was trained with.
+    """
+
+    vamp_components: Annotated[int, Field(ge=0)] = 0
+    components: Counts = ()
+
+
+class Optimizer(Section):
+    """How the objective is minimised.
+
+    Args:
+        name: ``adam`` or ``nadam``.
+        learning_rate: step size, the highest one where it changes.
+        schedule: ``constant``, or ``cosine``: a rise over the first 5 % of the steps, then a fall to nearly
+            nothing along a cosine.
+        ema_momentum: momentum of the average of the weights, which then stands for them in validation and in
+            the result; 0: no average.
+        epochs: passes over the training split.
+        batch_size: images in one step.
+        precision: what the networks compute in while they train: ``float32``, or ``bfloat16``, products of 8
+            significant bits. Weights, draws and likelihoods are float32 in either case, and so is all that is
+            evaluated and published.
+        keep: the weights that are the result: those of the ``last`` epoch, or of the ``best`` one, by the
+            bound on validation after KL warm-up.
+    """
+
+    name: Literal["adam", "nadam"]
+    learning_rate: Annotated[float, Field(gt=0)]
+    schedule: Literal["constant", "cosine"] = "constant"
+    ema_momentum: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    epochs: Count
+    batch_size: Count
+    precision: Literal["float32", "bfloat16"] = "float32"
+    keep: Literal["last", "best"] = "last"
+
+
+class Traversal(Section):
+    """The latent axes as they are published, and the walk along one unless another is asked for.
+
+    Args:
+        axis_order: ``canonical``: axes are published by falling KL, each in a stated direction
+            (``latent_axes``); ``as-trained``: as they are.
+        axis: axis that an interpolation walks along.
+        low: where the walk begins; not given, the axis' own 2.5 % quantile.
+        high: where the walk ends; not given, the axis' own 97.5 % quantile.
+        steps: images in the walk.
+    """
+
+    axis_order: Literal["canonical", "as-trained"] = "canonical"
+    axis: Annotated[int, Field(ge=0)] = 0
+    low: Annotated[float, Field(ge=-8, le=8)] | None = None  # what the service lets a request ask for
+    high: Annotated[float, Field(ge=-8, le=8)] | None = None
+    steps: Annotated[int, Field(ge=2, le=64)] = 7
+
+
+class Config(Section):
     """One experiment.
 
     Args:
         name: name of the model in the store: lower-case letters, digits, ``-``, ``_`` and ``.``.
-        data: name of the data set: ``fashion-mnist``, or ``images``: whatever ``--data`` names.
-        latent_dim: number of latent axes, D.
-        encoder_units: widths of the encoder's dense hidden layers, from the image inwards.
-        decoder_units: widths of the decoder's dense hidden layers, from z outwards.
-        network: ``dense``, or between the image and the dense layers: ``conv``, convolutions; ``residual``,
-            residual convolutions, fewer weights for the same work; ``spatial``, those with a second level of
-            latent axes, a map.
-        channels: widths of the convolutions, from the image inwards; each halves the image. Not of ``dense``.
-        residual_blocks: blocks at the smallest size, of ``residual`` and ``spatial``.
-        spatial_channels: channels of the map of ``spatial``, whose axes are part of latent_dim.
-        likelihood: the observation model p(x given z) that the exported decoder declares.
-        likelihood_variance: variance of ``gaussian``, per pixel, for pixels in [0, 1]; for that one alone. At
-            least 2.45e-6: narrower, one of 256 levels could have a probability above one.
-        likelihood_components: logistics in the mixture of ``discretized-logistic`` or
-            ``autoregressive-logistic``.
-        objective: ``textbook`` is the squared error averaged over pixels plus KL over pixels;
-            ``elbo`` is the negative ELBO in nats per image; ``iwae`` is -L_k, ``dreg`` -L_k with the doubly
-            reparameterised gradient. ``textbook`` goes with a Gaussian of variance 1/2 alone.
-        optimizer: ``adam`` or ``nadam``.
-        learning_rate: step size of the optimizer, the highest one where it changes.
-        learning_rate_schedule: ``constant``, or ``cosine``: a rise over the first 5 % of the steps, then a
-            fall to nearly nothing along a cosine.
-        ema_momentum: momentum of the average of the weights, which then stands for them in validation and in
-            the result; 0: no average.
-        precision: what the networks compute in while they train: ``float32``, or ``bfloat16``, products of 8
-            significant bits. Weights, draws and likelihoods are float32 in either case, and so is all that is
-            evaluated and published.
-        epochs: passes over the training split.
-        keep: the weights that are the result: those of the ``last`` epoch, or of the ``best`` one, by the
-            bound on validation after KL warm-up.
-        batch_size: images in one step.
         seed: the one source of randomness: initial weights, order of images, posterior draws.
-        k: draws of q(z given x) for each image, of ``iwae`` and ``dreg``, also as a tail.
-        tail_objective: ``iwae`` or ``dreg``, which takes over from ``elbo`` for the last epochs; empty: none.
-        tail_epochs: how many of `epochs` are the tail's.
-        beta: weight of KL in training, of ``elbo``. Validation and evaluation always use 1.
-        kl_warmup_epochs: epochs over which that weight rises from 0 to beta, in equal steps a batch.
-        free_bits: nats that each axis may carry before it costs anything, of ``elbo``.
-        mean_weight: weight of the mean image's squared error in training, nats for each squared unit, of
-            ``elbo``: for a likelihood that could do with a poor mean image. Validation does not know it.
-        vamp_components: posteriors of learned pseudo-images whose mixture is the prior while the model trains
-            (a VampPrior); 0: it is N(0, I). Of ``elbo`` without free bits.
-        axis_order: ``canonical``: axes are published by falling KL, each in a stated direction (``axes``);
-            ``as-trained``: as they are.
-        prior_components: numbers of Gaussians to try as a prior fitted after training; the best on validation
-            images is kept. Empty: the prior is the one that the model was trained with.
-        prior_flow_layers: affine couplings of a normalizing flow that bends the best of those further, and is
-            kept if it is better on validation images; 0: no flow is tried.
-        prior_flow_units: hidden units of each of them.
-        image_size: height and width that images are fitted to; not given, training.data.shapes chooses. Of
-            ``images``.
-        image_channels: 1 for grey, 3 for colour; not given, grey if every image is. Of ``images``.
-        walk_axis: axis that an interpolation walks along unless asked otherwise.
-        walk_low: where the walk begins; not given, the axis' own 2.5 % quantile.
-        walk_high: where the walk ends; not given, the axis' own 97.5 % quantile.
-        walk_steps: images in the walk.
+        data: the images.
+        network: encoder and decoder.
+        likelihood: the observation model.
+        objective: what is minimised.
+        prior: what codes are drawn from.
+        optimizer: how it is minimised.
+        traversal: the axes as published.
     """
 
-    name: str
-    data: str
-    latent_dim: int
-    encoder_units: tuple[int, ...]
-    decoder_units: tuple[int, ...]
-    likelihood: str
-    objective: str
-    optimizer: str
-    learning_rate: float
-    epochs: int
-    batch_size: int
-    seed: int
-    likelihood_variance: float | None = None
-    likelihood_components: int = 1
-    network: str = "dense"
-    channels: tuple[int, ...] = ()
-    residual_blocks: int = 0
-    spatial_channels: int = 0
-    learning_rate_schedule: str = "constant"
-    ema_momentum: float = 0.0
-    precision: str = "float32"
-    keep: str = "last"
-    k: int = 1
-    tail_objective: str = ""
-    tail_epochs: int = 0
-    beta: float = 1.0
-    kl_warmup_epochs: int = 0
-    free_bits: float = 0.0
-    mean_weight: float = 0.0
-    vamp_components: int = 0
-    axis_order: str = "canonical"
-    prior_components: tuple[int, ...] = ()
-    prior_flow_layers: int = 0
-    prior_flow_units: int = 128
-    image_size: tuple[int, ...] = ()
-    image_channels: int | None = None
-    walk_axis: int = 0
-    walk_low: float | None = None
-    walk_high: float | None = None
-    walk_steps: int = 7
+    name: Annotated[str, AfterValidator(_store_name)]
+    seed: Annotated[int, Field(ge=0, lt=2**32)]
+    data: FashionMnist | Images = Field(discriminator="name")
+    network: Dense | Conv | Residual | Spatial = Field(discriminator="kind")
+    likelihood: Likelihood = Field(discriminator="name")
+    objective: Textbook | Elbo | ImportanceWeighted = Field(discriminator="name")
+    prior: Prior = Prior()
+    optimizer: Optimizer
+    traversal: Traversal = Traversal()
 
-    def __post_init__(self) -> None:
-        _require(self.objective in OBJECTIVES, "objective", f"one of {OBJECTIVES}", self.objective)
-        _require(self.network in NETWORKS, "network", f"one of {NETWORKS}", self.network)
-        convolutions = bool(self.channels) == (self.network != "dense")
-        _require(convolutions, "channels", "one width or more, but none for dense", self.channels)
-        for field, kinds in (
-            ("residual_blocks", ("residual", "spatial")),
-            ("spatial_channels", ("spatial",)),
-        ):
-            value = getattr(self, field)
-            fits = value > 0 if self.network in kinds else value == 0
-            _require(fits, field, f"1 or more for {' and '.join(kinds)}, else 0", value)
-        own = self.data == "images"
-        for field in ("image_size", "image_channels"):
-            value = getattr(self, field)
-            _require(own or not value, field, 'left out: it belongs to data = "images" alone', value)
-        sides = len(self.image_size) in (0, 2) and all(side > 0 for side in self.image_size)
-        _require(sides, "image_size", "height and width, greater than zero", self.image_size)
-        times = len(self.channels)
-        halved = all(side % 2**times == 0 for side in self.image_size)
-        expected = f"sides that can be halved {times} times, once for each of channels"
-        _require(halved, "image_size", expected, self.image_size)
-        channels = self.image_channels
-        _require(channels in (None, 1, 3), "image_channels", "1 or 3", channels)
-        schedule = self.learning_rate_schedule
-        _require(schedule in SCHEDULES, "learning_rate_schedule", f"one of {SCHEDULES}", schedule)
-        _require(self.axis_order in AXIS_ORDERS, "axis_order", f"one of {AXIS_ORDERS}", self.axis_order)
-        _require(0 <= self.ema_momentum < 1, "ema_momentum", "0 to below 1", self.ema_momentum)
-        _require(self.optimizer in OPTIMIZERS, "optimizer", f"one of {OPTIMIZERS}", self.optimizer)
-        _require(self.likelihood in LIKELIHOODS, "likelihood", f"one of {LIKELIHOODS}", self.likelihood)
-        _require(
-            NAME.fullmatch(self.name) is not None,
-            "name",
-            "at most 64 lower-case letters, digits, '-', '_' and '.', beginning with a letter or digit",
-            self.name,
-        )
-        _require(0 <= self.seed < 2**32, "seed", "0 to 2^32 - 1", self.seed)
-        fixed = self.likelihood == "gaussian"
-        variance = self.likelihood_variance
-        known = variance is not None and MIN_VARIANCE <= variance < math.inf
-        expected = "2.45e-6 or more, and finite" if fixed else "left out: it belongs to gaussian alone"
-        _require(known if fixed else variance is None, "likelihood_variance", expected, variance)
-        for field in ("latent_dim", "epochs", "batch_size", "learning_rate", "likelihood_components"):
-            value = getattr(self, field)
-            _require(0 < value < math.inf, field, "greater than zero and finite", value)
-        for field in ("encoder_units", "decoder_units", "channels"):
-            units = getattr(self, field)
-            _require(all(n > 0 for n in units), field, "widths greater than zero", units)
-        numbers = self.prior_components
-        _require(all(n > 0 for n in numbers), "prior_components", "numbers greater than zero", numbers)
-        _require(self.prior_flow_layers >= 0, "prior_flow_layers", "zero or more", self.prior_flow_layers)
-        _require(self.prior_flow_units > 0, "prior_flow_units", "greater than zero", self.prior_flow_units)
-        _require(0 <= self.walk_axis < self.latent_dim, "walk_axis", "0 to latent_dim - 1", self.walk_axis)
-        _require(2 <= self.walk_steps <= 64, "walk_steps", "2 to 64", self.walk_steps)
-        _require(
-            (self.walk_low is None) == (self.walk_high is None),
-            "walk_low",
-            "given together with walk_high, or neither",
-            self.walk_low,
-        )
-        if self.walk_low is not None and self.walk_high is not None:
-            ordered = -8 <= self.walk_low <= self.walk_high <= 8  # what the service lets a request ask for
-            ends = (self.walk_low, self.walk_high)
-            _require(ordered, "walk_low", "-8 to walk_high, which is at most 8", ends)
-        tail = self.tail_objective
-        _require(tail in TAILS, "tail_objective", f"one of {TAILS}", tail)
-        plain = not tail or (self.objective == "elbo" and not self.vamp_components)
-        _require(plain, "tail_objective", "left out unless the objective is elbo without a VampPrior", tail)
-        within = 0 < self.tail_epochs < self.epochs if tail else self.tail_epochs == 0
-        expected = "1 or more, fewer than epochs, with a tail_objective, else 0"
-        _require(within, "tail_epochs", expected, self.tail_epochs)
-        warm = not tail or self.kl_warmup_epochs <= self.tail_begins
-        _require(warm, "kl_warmup_epochs", "an end before the tail", self.kl_warmup_epochs)
-        weighted = bool(tail) or self.objective in ("iwae", "dreg")
-        _require(self.k >= 2 if weighted else self.k == 1, "k", "2 or more for iwae and dreg, else 1", self.k)
-        vamp = self.vamp_components
-        _require(vamp >= 0, "vamp_components", "0 or more", vamp)
-        alone = not vamp or (self.objective == "elbo" and not self.free_bits)
-        _require(alone, "vamp_components", "0 unless the objective is elbo without free bits", vamp)
-        for field, usual in (
-            ("beta", 1.0),
-            ("kl_warmup_epochs", 0),
-            ("free_bits", 0.0),
-            ("mean_weight", 0.0),
-        ):
-            value = getattr(self, field)
-            _require(0 <= value < math.inf, field, "zero or more, and finite", value)
-            alone = self.objective == "elbo" or value == usual
-            _require(alone, field, f"{usual} unless the objective is elbo", value)
-        _require(self.precision in PRECISIONS, "precision", f"one of {PRECISIONS}", self.precision)
-        _require(self.keep in KEPT, "keep", f"one of {KEPT}", self.keep)
-        rateable = self.keep == "last" or self.kl_warmup_epochs < self.epochs
-        _require(rateable, "keep", "last, as KL is warmed up to the end", self.keep)
-        if self.objective == "textbook":
-            _require(
-                self.likelihood == "gaussian" and self.likelihood_variance == 0.5,
-                "likelihood_variance",
-                "0.5, the variance whose negative ELBO the textbook's loss is",
-                self.likelihood_variance,
-            )
+    @model_validator(mode="after")
+    def _sections_fit(self) -> "Config":
+        _check_size(self)
+        _check_objective(self)
+        _check_vamp(self)
+        _check_traversal(self)
+        return self
 
     @property
-    def tail_begins(self) -> int:
-        """The first epoch of the tail, counted from 0; `epochs` if there is none."""
-        return self.epochs - self.tail_epochs
+    def final_phase_begins(self) -> int:
+        """The first epoch of the objective's final phase, counted from 0; `epochs` if there is none."""
+        phase = self.objective.final_phase
+        return self.optimizer.epochs - (phase.epochs if phase else 0)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the configuration as plain values, ready for JSON."""
-        return dataclasses.asdict(self)
+        """Return the configuration as plain values, ready for JSON; what is not given is left out."""
+        return self.model_dump(mode="json", exclude_none=True)
 
+    def replaced(self, changes: dict[str, Any]) -> "Config":
+        """Return the experiment with other values at some dotted keys.
 
-def load(path: Path) -> Config:
-    """Read an experiment from a TOML file.
+        Args:
+            changes: ``{"optimizer.epochs": 3}``. A value that is a whole section, ``{"objective": {"name":
+                "elbo"}}``, takes the section's place.
 
-    Raises:
-        ConfigError: the file cannot be read or parsed, or a key is unknown, missing, of the wrong type
-            or out of range. The message names the file, the key, what was expected and what was found.
-    """
-    try:
-        with path.open("rb") as file:
-            table = tomllib.load(file)
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror or error}); name a .toml file") from error
-    except ValueError as error:  # not TOML, or not UTF-8
-        raise ConfigError(f"{path}: not valid TOML: {error}") from error
-    try:
+        Raises:
+            ConfigError: as ``from_dict``.
+        """
+        table = self.as_dict()
+        for dotted, value in changes.items():
+            *path, key = dotted.split(".")
+            section = table
+            for part in path:
+                section = section[part]
+            section[key] = copy.deepcopy(value)
         return from_dict(table)
-    except ConfigError as error:
-        raise ConfigError(f"{path}: {error}") from None
 
 
 def from_dict(table: dict[str, Any]) -> Config:
     """Build a Config from plain values; the inverse of ``Config.as_dict``.
 
     Raises:
-        ConfigError: as ``load``.
+        ConfigError: a key is unknown, missing, of the wrong type or out of range. The message names the key,
+            what was expected and what was found.
     """
-    fields = {field.name: field for field in dataclasses.fields(Config)}
-    for key in table:
-        if key not in fields:
-            near = difflib.get_close_matches(key, fields, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else f"; known keys: {', '.join(fields)}"
-            raise ConfigError(f"unknown key {key!r}{hint}")
-    missing = [n for n, f in fields.items() if f.default is dataclasses.MISSING and n not in table]
-    if missing:
-        raise ConfigError(f"missing {'key' if len(missing) == 1 else 'keys'}: {', '.join(missing)}")
-    return Config(**{key: _typed(key, value, fields[key].type) for key, value in table.items()})
+    if flat.is_flat(table):
+        raise ConfigError("its keys do not stand in sections, as they did not in former versions")
+    try:
+        return Config.model_validate(table)
+    except ValidationError as error:
+        raise ConfigError(messages.explain(error, Config)) from None
 
 
-def _typed(key: str, value: Any, kind: Any) -> Any:
-    """Return `value` as the field's type; a whole number may stand for a float, nothing else is converted."""
-    if kind is str:
-        _require(isinstance(value, str), key, "text", value)
-    elif kind is bool:
-        _require(isinstance(value, bool), key, "true or false", value)
-    elif kind is int or (kind == int | None and value is not None):
-        _require(isinstance(value, int) and not isinstance(value, bool), key, "a whole number", value)
-    elif kind == tuple[int, ...]:
-        whole = isinstance(value, list | tuple) and all(type(item) is int for item in value)
-        _require(whole, key, "a list of whole numbers", value)
-        return tuple(value)
-    elif value is not None or kind is float:
-        _require(isinstance(value, int | float) and not isinstance(value, bool), key, "a number", value)
-        return float(value)
-    return value
+def _check_size(config: Config) -> None:
+    times, size = len(config.network.channels), config.data.size or ()
+    expected = f"sides that can be halved {times} times, once for each of network.channels"
+    require(all(side % 2**times == 0 for side in size), "data.size", expected, list(size))
 
 
-def _require(holds: bool, key: str, expectation: str, received: Any) -> None:
-    if not holds:
-        raise ConfigError(f"{key}: expected {expectation}. Received: {received!r}")
+def _check_objective(config: Config) -> None:
+    objective, epochs = config.objective, config.optimizer.epochs
+    if objective.name == "textbook":
+        variance = config.likelihood.parameters.get("variance")
+        expected = "0.5 of gaussian, whose negative ELBO the textbook's loss is"
+        require(variance == 0.5, "likelihood.variance", expected, variance)
+    phase, warmup = objective.final_phase, objective.kl_warmup_epochs
+    if phase is not None:
+        expected = f"fewer than optimizer.epochs, {epochs}"
+        require(phase.epochs < epochs, "objective.final_phase.epochs", expected, phase.epochs)
+        expected = f"an end before the final phase, {config.final_phase_begins} or less"
+        require(warmup <= config.final_phase_begins, "objective.kl_warmup_epochs", expected, warmup)
+    rateable = config.optimizer.keep == "last" or warmup < epochs
+    require(rateable, "optimizer.keep", "'last', as KL is warmed up to the end", config.optimizer.keep)
+
+
+def _check_vamp(config: Config) -> None:
+    objective, number = config.objective, config.prior.vamp_components
+    alone = objective.name == "elbo" and not objective.free_bits and objective.final_phase is None
+    expected = "0 unless the objective is elbo without free bits or a final phase"
+    require(not number or alone, "prior.vamp_components", expected, number)
+
+
+def _check_traversal(config: Config) -> None:
+    walk, latent_dim = config.traversal, config.network.latent_dim
+    expected = f"less than network.latent_dim, {latent_dim}"
+    require(walk.axis < latent_dim, "traversal.axis", expected, walk.axis)
+    together = (walk.low is None) == (walk.high is None)
+    require(together, "traversal.low", "given together with traversal.high, or neither", walk.low)
+    if walk.low is not None and walk.high is not None:
+        require(walk.low <= walk.high, "traversal.low", f"at most traversal.high, {walk.high}", walk.low)

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from training.configs.schema import Config
 from training.data.dataset import Dataset, Images, Labels, batches
 from training.data.fashion_mnist import load_fashion_mnist
 from training.data.images import load_images
@@ -13,55 +12,45 @@ from training.errors import DataError
 
 __all__ = [
     "Dataset",
+    "Fit",
     "Images",
     "Labels",
     "batches",
     "load",
     "load_again",
     "load_fashion_mnist",
-    "load_for",
     "load_images",
 ]
 
-LOADERS: dict[str, Callable[[Path | None], Dataset]] = {
-    "fashion-mnist": load_fashion_mnist,
+LOADERS: dict[str, Callable[[Path | None, Fit | None], Dataset]] = {
+    "fashion-mnist": lambda path, fit: load_fashion_mnist(path),  # noqa: ARG005  it has one shape
     "images": load_images,
 }
 
 
-def load(name: str, folder: Path | None = None) -> Dataset:
+def load(name: str, path: Path | None = None, fit: Fit | None = None) -> Dataset:
     """Load the data set called `name`.
+
+    Args:
+        name: ``fashion-mnist`` or ``images``.
+        path: folder or file; None: where the data set is usually found.
+        fit: what images of one's own are made to be; None: their own size and colours.
 
     Raises:
         DataError: the name is unknown, or as ``load_fashion_mnist`` and ``load_images``.
     """
     if name not in LOADERS:
         raise DataError(f"unknown data set {name!r}; known: {', '.join(LOADERS)}")
-    return LOADERS[name](folder)
+    return LOADERS[name](path, fit)
 
 
-def load_for(config: Config, path: Path | None = None) -> Dataset:
-    """Load the data set of an experiment, its images fitted to what the experiment's network can take.
-
-    Args:
-        config: the experiment.
-        path: folder or file; None: where the data set is usually found.
-
-    Raises:
-        DataError: as ``load``.
-    """
-    if config.data != "images":
-        return load(config.data, path)
-    height_and_width = (config.image_size[0], config.image_size[1]) if config.image_size else None
-    return load_images(path, Fit(height_and_width, config.image_channels, len(config.channels)))
-
-
-def load_again(config: Config, path: Path | None, recorded: dict[str, Any]) -> Dataset:
+def load_again(name: str, path: Path | None, fit: Fit | None, recorded: dict[str, Any]) -> Dataset:
     """Load the data set of a finished run: from `path`, or else from where the run found it.
 
     Args:
-        config: the experiment.
+        name: as of ``load``.
         path: folder or file; None: where the run found it, if that still exists.
+        fit: as of ``load``.
         recorded: what ``environment.json`` of the run says.
 
     Raises:
@@ -70,7 +59,7 @@ def load_again(config: Config, path: Path | None, recorded: dict[str, Any]) -> D
     remembered = recorded.get("source")
     if path is None and remembered is not None and Path(remembered).exists():
         path = Path(remembered)
-    dataset = load_for(config, path)
+    dataset = load(name, path, fit)
     trained_on = recorded["data"]["sha256"]
     if dataset.sha256 != trained_on:
         parts = sorted({*dataset.sha256, *trained_on})

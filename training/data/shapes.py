@@ -19,7 +19,7 @@ from training.errors import DataError
 Size = tuple[int, int]  # height, width
 
 LONGEST_KEPT = 128
-LONGEST_CHOSEN = 64  # what a small network learns in minutes on a CPU; image_size asks for more
+LONGEST_CHOSEN = 64  # what a small network learns in minutes on a CPU; data.size asks for more
 SAME_RATIO = 0.05
 SHARE = 0.75
 # Training holds the images as float32, and a second copy of the training split while it runs.
@@ -53,8 +53,8 @@ def choose_size(sizes: Sequence[Size], halvings: int = 0) -> Size:
     fitted = (height - height % multiple, width - width % multiple)
     if not all(fitted):
         raise DataError(
-            f"images of {height} x {width} cannot be halved {halvings} times; give channels fewer widths, or "
-            "set image_size"
+            f"images of {height} x {width} cannot be halved {halvings} times; "
+            "give network.channels fewer widths, or set data.size"
         )
     return fitted
 
@@ -81,5 +81,5 @@ def check_memory(count: int, shape: Sequence[int]) -> None:
     if size > MAX_ARRAY_BYTES:
         raise DataError(
             f"{count} images of {' x '.join(map(str, shape))} need {size / 2**30:.1f} GiB as float32, more "
-            f"than the {MAX_ARRAY_BYTES / 2**30:g} GiB allowed; set a smaller image_size, or use fewer images"
+            f"than the {MAX_ARRAY_BYTES / 2**30:g} GiB allowed; set a smaller data.size, or use fewer images"
         )

@@ -83,7 +83,7 @@ def evaluate(
     metrics = {
         "weights_sha256": weights,
         "prior": chosen,
-        "test": reconstruction_metrics(vae, dataset, config.latent_dim),
+        "test": reconstruction_metrics(vae, dataset, config.network.latent_dim),
         "bounds": bounds.bounds(vae, prior, dataset.test, plan, report, config.seed),
         "gap": kl.posterior_prior_gap(vae.encoder, prior, dataset.train, config.seed, report),
         "axes": aggregate_posterior(vae, dataset.train, config.seed),

@@ -104,10 +104,10 @@ class Measure(keras.callbacks.Callback):  # type: ignore[misc]
 
     def __init__(self, config: Config, images: Array) -> None:
         super().__init__()
-        self.objective = config.objective
+        self.objective = config.objective.name
         self.pixels = math.prod(images.shape[1:])
         self.images = images[:MEASURED_IMAGES]
-        self.kl_per_axis: Array = np.zeros(config.latent_dim, np.float32)
+        self.kl_per_axis: Array = np.zeros(config.network.latent_dim, np.float32)
         self.clipped = 0.0
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
@@ -156,9 +156,9 @@ class ProgressLine(keras.callbacks.Callback):  # type: ignore[misc]
         """Start the clock, and the bar."""
         self.began = time.monotonic()
         if self.moving:
-            steps = steps_per_epoch(self.num_images, self.config.batch_size)
+            steps = steps_per_epoch(self.num_images, self.config.optimizer.batch_size)
             self.bar: Any = click.progressbar(
-                length=(self.config.epochs - self.first_epoch) * steps,
+                length=(self.config.optimizer.epochs - self.first_epoch) * steps,
                 width=0,  # as wide as the terminal lets it be
                 item_show_func=lambda _: self.measured,
                 update_min_steps=max(1, steps // 50),
@@ -169,13 +169,14 @@ class ProgressLine(keras.callbacks.Callback):  # type: ignore[misc]
         """Say which epoch it is."""
         self.epoch_began = time.monotonic()
         self.shown = 0
-        tail = f"tail of {self.config.tail_objective}, {self.config.k} draws an image"
+        phase = self.config.objective.final_phase
+        described = f"final phase, {phase.name} with {phase.k} draws an image" if phase else ""
         if self.moving:
-            self.bar.label = f"epoch {epoch + 1}/{self.config.epochs}"
-            if epoch >= self.config.tail_begins:
-                self.bar.label += f", {tail}"
-        elif epoch == self.config.tail_begins:
-            click.echo(f"epoch {epoch + 1}: here begins the {tail}; val_loss stays the negative ELBO")
+            self.bar.label = f"epoch {epoch + 1}/{self.config.optimizer.epochs}"
+            if epoch >= self.config.final_phase_begins:
+                self.bar.label += f", {described}"
+        elif epoch == self.config.final_phase_begins:
+            click.echo(f"epoch {epoch + 1}: here begins the {described}; val_loss stays the negative ELBO")
 
     def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:  # noqa: ARG002
         """Move on."""
@@ -200,10 +201,10 @@ class ProgressLine(keras.callbacks.Callback):  # type: ignore[misc]
             self.bar.render_progress()
             return
         done = epoch + 1 - self.first_epoch
-        left = (time.monotonic() - self.began) / done * (self.config.epochs - epoch - 1)
+        left = (time.monotonic() - self.began) / done * (self.config.optimizer.epochs - epoch - 1)
         parts = ", ".join(f"{name} {logs[name]:.4f}" for name in ("loss", "reconstruction", "kl", "val_loss"))
         click.echo(
-            f"epoch {epoch + 1}/{self.config.epochs}: {parts}, {measured}, "
+            f"epoch {epoch + 1}/{self.config.optimizer.epochs}: {parts}, {measured}, "
             f"{left // 60:.0f} min {left % 60:02.0f} s left"
         )
 
@@ -257,14 +258,14 @@ def warnings_of(
     epoch = len(history["loss"])
     weak = int(np.sum(kl_per_axis < COLLAPSED_KL))
     # In the first epoch little has been learnt, and while KL is warmed up its weight is not the real one.
-    if epoch > max(1, config.kl_warmup_epochs) and weak > len(kl_per_axis) / 2:
+    if epoch > max(1, config.objective.kl_warmup_epochs) and weak > len(kl_per_axis) / 2:
         yield (
             "collapse",
             f"posterior collapse: {weak} of {len(kl_per_axis)} axes carry less than {COLLAPSED_KL} nats "
             f"({kl_per_axis.sum():.2f} in all); try kl_warmup_epochs or free_bits, or a smaller latent_dim",
         )
-    # In a tail the two losses are different bounds, which may part without harm.
-    alike = not config.tail_epochs or epoch <= config.tail_begins
+    # In a final phase the two losses are different bounds, which may part without harm.
+    alike = config.objective.final_phase is None or epoch <= config.final_phase_begins
     parted = alike and _moves(history["val_loss"], up=True) and _moves(history["loss"], up=False)
     if epoch > PATIENCE and parted:
         since = epoch - PATIENCE

@@ -71,7 +71,7 @@ def resume(
     _refuse_another_experiment(path, described["config"], config)
     _refuse_other_images(path, described["data"], data_identity(dataset))
     progress = Progress(**described["progress"])
-    if finished and progress.epoch >= config.epochs:
+    if finished and progress.epoch >= config.optimizer.epochs:
         raise RunError(f"{path.parent}: finished after {progress.epoch} epochs; nothing to resume")
     vae.optimizer.build(vae.trainable_variables)
     _assign(path, arrays, "model", vae.variables)
@@ -111,22 +111,31 @@ def data_identity(dataset: Dataset) -> dict[str, Any]:
 
 def _refuse_another_experiment(path: Path, recorded: dict[str, Any], config: Config) -> None:
     try:
-        before = from_dict(recorded).as_dict()
+        before = _by_key(from_dict(recorded).as_dict())
     except ConfigError as error:
         raise RunError(f"{path}: made by another version of the program ({error}); train again") from error
-    now = config.as_dict()
-    for key, value in now.items():
-        if value == before[key]:
+    now = _by_key(config.as_dict())
+    for key in before | now:
+        was, value = before.get(key), now.get(key)
+        if value == was:
             continue
-        difference = f"{path}: {key} was {before[key]!r} and is now {value!r}"
-        if key != "epochs":
+        difference = f"{path}: {key} was {was!r} and is now {value!r}"
+        if key != "optimizer.epochs":
             raise RunError(f"{difference}; resume with the old value, or name another folder by --out")
-        if config.tail_objective:
-            raise RunError(f"{difference}; with more epochs the tail would have begun later")
-        if config.learning_rate_schedule != "constant":
-            raise RunError(f"{difference}; more epochs only extend a constant learning_rate_schedule")
-        if value < before[key]:
+        if config.objective.final_phase is not None:
+            raise RunError(f"{difference}; with more epochs the final phase would have begun later")
+        if config.optimizer.schedule != "constant":
+            raise RunError(f"{difference}; more epochs only extend a constant optimizer.schedule")
+        if now[key] < before[key]:
             raise RunError(f"{difference}; a run can be extended, not shortened")
+
+
+def _by_key(table: dict[str, Any], path: str = "") -> dict[str, Any]:
+    """Return the values of nested tables by their dotted keys."""
+    found: dict[str, Any] = {}
+    for key, value in table.items():
+        found |= _by_key(value, f"{path}{key}.") if isinstance(value, dict) else {f"{path}{key}": value}
+    return found
 
 
 def _refuse_other_images(path: Path, before: dict[str, Any], now: dict[str, Any]) -> None:

@@ -18,7 +18,6 @@ and at its end:
 """
 
 import contextlib
-import dataclasses
 import json
 import time
 from pathlib import Path
@@ -93,7 +92,9 @@ def fit(
     make_deterministic(config.seed)
     vae = VariationalAutoencoder(config, dataset.image_shape)
     vae.compile(optimizer=_optimizer(config, len(dataset.train)), jit_compile=False)
-    vae.kl_warmup_steps = config.kl_warmup_epochs * steps_per_epoch(len(dataset.train), config.batch_size)
+    vae.kl_warmup_steps = config.objective.kl_warmup_epochs * steps_per_epoch(
+        len(dataset.train), config.optimizer.batch_size
+    )
     state = checkpoints.Progress(0, {}, None)
     if (out / checkpoints.LAST).exists():
         finished = (out / runs.ENVIRONMENT).exists()
@@ -105,7 +106,7 @@ def fit(
         moving = on_terminal() if progress is None else progress
         state = _train(vae, config, dataset, out, state, moving, tensorboard)
         kept = state.epoch
-        if config.keep == "best":
+        if config.optimizer.keep == "best":
             kept = checkpoints.load_best(out / checkpoints.BEST, vae)
         digest = weights_sha256(vae)
         vae.save_weights(out / runs.WEIGHTS)
@@ -134,9 +135,9 @@ def _check_folder(out: Path, resume: bool) -> None:
 def _check_images(config: Config, dataset: data.Dataset) -> None:
     """Refuse greys to a Bernoulli: over 256 levels its formula sums to more than one, and bounds nothing."""
     images = dataset.train
-    if config.likelihood == "bernoulli" and not ((images == 0) | (images == 1)).all():
+    if config.likelihood.name == "bernoulli" and not ((images == 0) | (images == 1)).all():
         raise ConfigError(
-            "likelihood: expected another than bernoulli, as the images have greys; "
+            "likelihood.name: expected another than bernoulli, as the images have greys; "
             "name continuous-bernoulli or discretized-logistic. Received: 'bernoulli'"
         )
 
@@ -151,7 +152,7 @@ def _train(
     tensorboard: bool,
 ) -> checkpoints.Progress:
     """Run the epochs that remain; the model then has its last weights, averaged if they are."""
-    if state.epoch == config.epochs:  # stopped between the last epoch and its writing down
+    if state.epoch == config.optimizer.epochs:  # stopped between the last epoch and its writing down
         vae.optimizer.finalize_variable_values(vae.trainable_variables)
         return state
     measure = Measure(config, dataset.validation)
@@ -168,10 +169,10 @@ def _train(
             dataset.train,
             dataset.validation,
             seed=config.seed,
-            epochs=config.epochs,
-            batch_size=config.batch_size,
+            epochs=config.optimizer.epochs,
+            batch_size=config.optimizer.batch_size,
             first_epoch=state.epoch,
-            tail_begins=config.tail_begins,
+            final_phase_begins=config.final_phase_begins,
             callbacks=callbacks,
         )
     return record.state
@@ -222,14 +223,14 @@ class Record(keras.callbacks.Callback):  # type: ignore[misc]  # Keras publishes
         path = self.out / checkpoints.LAST
         checkpoints.save_last(path, self.model, self.config, self.dataset, self.state)
         write_json(self.out / runs.HISTORY, self.history)
-        last = epoch + 1 == self.config.epochs
+        last = epoch + 1 == self.config.optimizer.epochs
         if last or self.drawing <= PICTURES_SHARE * (time.monotonic() - self.began):
             self._draw()
 
     def _best_epoch(self) -> int | None:
         """Return the epoch, from 1, with the best bound on validation of those at the full weight of KL."""
-        losses = self.history["val_loss"][self.config.kl_warmup_epochs :]
-        return int(np.argmin(losses)) + self.config.kl_warmup_epochs + 1 if losses else None
+        losses = self.history["val_loss"][self.config.objective.kl_warmup_epochs :]
+        return int(np.argmin(losses)) + self.config.objective.kl_warmup_epochs + 1 if losses else None
 
     def _draw(self) -> None:
         """Draw all pictures. The codes come from a generator of their own: training's are not touched."""
@@ -237,7 +238,7 @@ class Record(keras.callbacks.Callback):  # type: ignore[misc]  # Keras publishes
 
         began = time.monotonic()
         name = self.config.name
-        figures.training_curves(self.history, self.config.objective, name, self.out / "curves.png")
+        figures.training_curves(self.history, self.config.objective.name, name, self.out / "curves.png")
         figures.axes_spectrum(self.measure.kl_per_axis, name, self.out / "axes.png")
         images = self.dataset.validation[:SHEET_IMAGES]
         with averaged_weights(self.model):
@@ -274,7 +275,7 @@ def load_run(run: Path) -> tuple[Config, VariationalAutoencoder, dict[str, Any]]
     try:
         config = from_dict(json.loads((run / runs.CONFIG).read_text()))
         recorded = json.loads((run / runs.ENVIRONMENT).read_text())
-        exact = dataclasses.replace(config, precision="float32")
+        exact = config.replaced({"optimizer.precision": "float32"})
         vae = VariationalAutoencoder(exact, tuple(recorded["image_shape"]))
         vae(np.zeros((1, *recorded["image_shape"]), np.float32))  # weights exist after the first call
         vae.load_weights(run / runs.WEIGHTS)
@@ -283,6 +284,8 @@ def load_run(run: Path) -> tuple[Config, VariationalAutoencoder, dict[str, Any]]
         raise RunError(
             f"{run}: not a finished run (no {missing}); make one with vitrine-train fit"
         ) from error
+    except ConfigError as error:
+        raise RunError(f"{run}: made by another version of the program ({error}); train again") from error
     except (OSError, ValueError, KeyError) as error:
         raise RunError(f"{run}: cannot be read back ({error}); train it again") from error
     if weights_sha256(vae) != recorded["weights_sha256"]:
@@ -291,13 +294,17 @@ def load_run(run: Path) -> tuple[Config, VariationalAutoencoder, dict[str, Any]]
 
 
 def _optimizer(config: Config, num_images: int) -> keras.optimizers.Optimizer:
-    rate: Any = config.learning_rate
-    if config.learning_rate_schedule == "cosine":
-        steps = config.epochs * steps_per_epoch(num_images, config.batch_size)
+    rate: Any = config.optimizer.learning_rate
+    if config.optimizer.schedule == "cosine":
+        steps = config.optimizer.epochs * steps_per_epoch(num_images, config.optimizer.batch_size)
         rising = max(1, steps // 20)
         rate = keras.optimizers.schedules.CosineDecay(
             0.01 * rate, steps - rising, alpha=0.01, warmup_target=rate, warmup_steps=rising
         )
     kinds = {"adam": keras.optimizers.Adam, "nadam": optimizers.Nadam}
-    averaged = {"use_ema": True, "ema_momentum": config.ema_momentum} if config.ema_momentum else {}
-    return kinds[config.optimizer](rate, **averaged)
+    averaged = (
+        {"use_ema": True, "ema_momentum": config.optimizer.ema_momentum}
+        if config.optimizer.ema_momentum
+        else {}
+    )
+    return kinds[config.optimizer.name](rate, **averaged)

@@ -51,7 +51,7 @@ def train(
     epochs: int,
     batch_size: int,
     first_epoch: int = 0,
-    tail_begins: int | None = None,
+    final_phase_begins: int | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> None:
     """Train a compiled model; the model then has its last weights, averaged if its optimizer averages.
@@ -67,7 +67,8 @@ def train(
         epochs: where training ends.
         batch_size: images in one step.
         first_epoch: where it begins, counted from 0.
-        tail_begins: the first epoch whose steps are the tail's (``vae.train_steps``); None: there is none.
+        final_phase_begins: the first epoch whose steps are the final phase's (``vae.train_steps``); None:
+            there is none.
         callbacks: called in their order.
     """
     calls = keras.callbacks.CallbackList(list(callbacks), model=vae)
@@ -78,8 +79,8 @@ def train(
     for epoch in range(first_epoch, epochs):
         calls.on_epoch_begin(epoch)
         vae.reset_metrics()
-        tail = tail_begins is not None and epoch >= tail_begins
-        _steps(vae, on_device, order_of(seed, epoch, len(images), batch_size), tail, calls)
+        final = final_phase_begins is not None and epoch >= final_phase_begins
+        _steps(vae, on_device, order_of(seed, epoch, len(images), batch_size), final, calls)
         logs = {name: float(value) for name, value in vae.get_metrics_result().items()}
         if not vae.stop_training:
             calls.on_test_begin()  # where averages of weights take their places
@@ -97,7 +98,7 @@ def _steps(
     vae: VariationalAutoencoder,
     images: tf.Tensor,
     order: npt.NDArray[np.int32],
-    tail: bool,
+    final_phase: bool,
     calls: keras.callbacks.CallbackList,
 ) -> None:
     """Take the steps of one epoch, as many in a call as take about SECONDS_A_CALL."""
@@ -106,7 +107,7 @@ def _steps(
         calls.on_train_batch_begin(done)
         began = time.perf_counter()
         taken = min(at_once, len(order) - done)
-        vae.train_steps(images, order[done : done + taken], tail)
+        vae.train_steps(images, order[done : done + taken], final_phase)
         loss = float(vae.get_metrics_result()["loss"])
         done += taken
         a_step = (time.perf_counter() - began) / taken

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from training.configs.schema import Config
-from training.models import likelihoods, networks, objectives
+from training.models import likelihood_registry, likelihoods, networks, objectives
 
 STEPS_A_CALL = 256  # at most
 VALIDATED_AT_ONCE = 2**20  # values of images and draws, about; enough to keep the processor busy
@@ -86,10 +86,11 @@ def build_networks(
     Raises:
         ConfigError: they cannot be built for images of this shape.
     """
-    if config.precision == "float32":
+    if config.optimizer.precision == "float32":
         return _networks(config, image_shape, likelihood)
     before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(f"mixed_{config.precision}")  # a layer keeps the policy that it began with
+    # A layer keeps the policy that it began with.
+    keras.config.set_dtype_policy(f"mixed_{config.optimizer.precision}")
     try:
         encoder, decoder = _networks(config, image_shape, likelihood)
     finally:
@@ -105,11 +106,12 @@ def _to_float32(network: keras.Model) -> keras.Model:
 def _networks(
     config: Config, image_shape: tuple[int, ...], likelihood: likelihoods.Likelihood
 ) -> tuple[keras.Model, keras.Model]:
-    latent_dim, inwards, blocks = config.latent_dim, config.channels, config.residual_blocks
-    sizes = (config.encoder_units, latent_dim)
+    asked = config.network
+    latent_dim, inwards, blocks = asked.latent_dim, asked.channels, asked.residual_blocks
+    sizes = (asked.encoder_units, latent_dim)
     outwards, number = inwards[::-1], (likelihood.num_parameters, likelihood.num_shared)
-    decoder = (latent_dim, config.decoder_units)
-    match config.network:
+    decoder = (latent_dim, asked.decoder_units)
+    match asked.kind:
         case "conv":
             return (
                 networks.conv_encoder(image_shape, inwards, *sizes),
@@ -121,7 +123,7 @@ def _networks(
                 networks.residual_decoder(*decoder, outwards, blocks, image_shape, *number),
             )
         case "spatial":
-            maps = config.spatial_channels
+            maps = asked.spatial_channels
             return (
                 networks.spatial_encoder(image_shape, inwards, blocks, *sizes, maps),
                 networks.spatial_decoder(*decoder, outwards, blocks, image_shape, maps, *number),
@@ -149,24 +151,25 @@ class VariationalAutoencoder(keras.Model):  # type: ignore[misc]  # Keras publis
 
     def __init__(self, config: Config, image_shape: tuple[int, ...]) -> None:
         super().__init__(name="vae")
-        self.likelihood = likelihoods.from_config(
-            config.likelihood, config.likelihood_variance, config.likelihood_components
-        )
+        self.likelihood = likelihood_registry.build(config.likelihood.name, **config.likelihood.parameters)
         self.encoder, self.decoder = build_networks(config, image_shape, self.likelihood)
         self.sampling = Sampling()
-        self.vamp = VampPrior(config.vamp_components, image_shape) if config.vamp_components else None
-        self.objective = config.objective
-        self.k = config.k if config.objective in ("iwae", "dreg") else 1
-        self.tail_objective, self.tail_k = config.tail_objective, config.k
-        self.beta = config.beta
-        self.free_bits = config.free_bits
-        self.mean_weight = config.mean_weight
+        pseudo_images = config.prior.vamp_components
+        self.vamp = VampPrior(pseudo_images, image_shape) if pseudo_images else None
+        objective = config.objective
+        self.objective, self.k = objective.name, objective.k
+        self.beta, self.free_bits, self.mean_weight = (
+            objective.beta,
+            objective.free_bits,
+            objective.mean_weight,
+        )
+        self.final_phase = objective.final_phase
         self.kl_warmup_steps = 0
         # Some thirty passes over memory become one: what follows the networks, and the gradients, costs as
         # much as they do if it is not compiled. Convolutions themselves lose by XLA. Products of small
         # matrices do not, and between them a step spends as much time on starting operations as on computing:
         # then many steps are one program.
-        self.compiles_steps = config.network == "dense" and config.precision == "float32"
+        self.compiles_steps = config.network.kind == "dense" and config.optimizer.precision == "float32"
         self._compiled_objective = tf.function(self._objective, jit_compile=True)
         self._compiled_gradients = tf.function(self._gradients, jit_compile=True)
         self._compiled_update = tf.function(self._update, jit_compile=True)
@@ -178,7 +181,7 @@ class VariationalAutoencoder(keras.Model):  # type: ignore[misc]  # Keras publis
 
         Args:
             images: (B, *image_shape).
-            k: draws for each image; None: as many as the objective takes, a tail aside.
+            k: draws for each image; None: as many as the objective takes, a final phase aside.
             step: whose draws they are; see ``Sampling``.
 
         Returns:
@@ -216,7 +219,7 @@ class VariationalAutoencoder(keras.Model):  # type: ignore[misc]  # Keras publis
         return self._note(bound, x)
 
     def train_step(self, data: Any) -> dict[str, Tensor]:
-        """Take one step of the objective, a tail aside."""
+        """Take one step of the objective, a final phase aside."""
         images, _, _ = keras.utils.unpack_x_y_sample_weight(data)
         step = self._compiled_step if self.compiles_steps else self._step
         return step(images, self.objective, self.k)
@@ -261,13 +264,13 @@ class VariationalAutoencoder(keras.Model):  # type: ignore[misc]  # Keras publis
         by_output = tape.gradient(objective.loss, outputs, unconnected_gradients=tf.UnconnectedGradients.ZERO)
         return objective, by_output, weights
 
-    def train_steps(self, images: Tensor, order: npt.NDArray[np.int32], tail: bool = False) -> None:
+    def train_steps(self, images: Tensor, order: npt.NDArray[np.int32], final_phase: bool = False) -> None:
         """Take one step for each row of `order`, many in one call: calls can cost as much as steps.
 
         Args:
             images: the training split.
             order: (steps, B), which images each step takes.
-            tail: steps of the tail's objective, with its draws; the optimizer goes on as it is.
+            final_phase: steps of the final phase's objective, with its draws; the optimizer goes on as it is.
         """
         take = self._take_compiled_steps if self.compiles_steps else self._take_steps
         for first in range(0, len(order), STEPS_A_CALL):
@@ -275,18 +278,20 @@ class VariationalAutoencoder(keras.Model):  # type: ignore[misc]  # Keras publis
             # One shape for any number of steps, as compiling takes seconds.
             padded = np.zeros((STEPS_A_CALL, order.shape[1]), np.int32)
             padded[: len(part)] = part
-            take(images, tf.constant(padded), tf.constant(len(part)), tail)
+            take(images, tf.constant(padded), tf.constant(len(part)), final_phase)
 
     @tf.function(jit_compile=True)  # type: ignore[untyped-decorator]
-    def _take_compiled_steps(self, images: Tensor, order: Tensor, steps: Tensor, tail: bool) -> None:
-        self._take(images, order, steps, tail)
+    def _take_compiled_steps(self, images: Tensor, order: Tensor, steps: Tensor, final_phase: bool) -> None:
+        self._take(images, order, steps, final_phase)
 
     @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
-    def _take_steps(self, images: Tensor, order: Tensor, steps: Tensor, tail: bool) -> None:
-        self._take(images, order, steps, tail)
+    def _take_steps(self, images: Tensor, order: Tensor, steps: Tensor, final_phase: bool) -> None:
+        self._take(images, order, steps, final_phase)
 
-    def _take(self, images: Tensor, order: Tensor, steps: Tensor, tail: bool) -> None:
-        name, k = (self.tail_objective, self.tail_k) if tail else (self.objective, self.k)
+    def _take(self, images: Tensor, order: Tensor, steps: Tensor, final_phase: bool) -> None:
+        name, k = self.objective, self.k
+        if final_phase and self.final_phase is not None:
+            name, k = self.final_phase.name, self.final_phase.k
         rows = tf.reshape(images, (images.shape[0], -1))  # XLA gathers whole rows in half the time
         step = tf.constant(0)
         while step < steps:  # of tf.range XLA would compile another program for every number of steps

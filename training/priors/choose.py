@@ -197,9 +197,9 @@ def learned(config: Config, vae: Any) -> StandardNormal | GaussianMixture:
         vae: the trained model.
     """
     if vae.vamp is None:
-        return StandardNormal(config.latent_dim)
+        return StandardNormal(config.network.latent_dim)
     z_mean, z_log_var = (np.asarray(part, np.float64) for part in vae.encoder(vae.vamp.pseudo_images()))
-    cholesky = np.exp(z_log_var / 2)[:, :, None] * np.eye(config.latent_dim)
+    cholesky = np.exp(z_log_var / 2)[:, :, None] * np.eye(config.network.latent_dim)
     return GaussianMixture(np.full(len(z_mean), 1 / len(z_mean)), z_mean, cholesky)
 
 
@@ -214,7 +214,7 @@ def prepare(
     """Return the prior of a run, fitted now or read back from its folder.
 
     Args:
-        config: the experiment; without ``prior_components`` it is the prior that the model was trained with.
+        config: the experiment; without ``prior.components`` it is the prior that the model was trained with.
         vae: the trained model.
         dataset: the images; the test split is not touched.
         run: the run folder, where ``prior.npz`` and ``prior.json`` are kept.
@@ -231,12 +231,12 @@ def prepare(
     if known is not None:
         return known
     trained_with = learned(config, vae)
-    choice = choose(vae.encoder, dataset, config.prior_components, config.seed, report, trained_with)
+    choice = choose(vae.encoder, dataset, config.prior.components, config.seed, report, trained_with)
     described: dict[str, Any] = {
         "name": choice.prior.name,
         "candidates": choice.candidates,
         "weights_sha256": weights_sha256,
-        "tried": list(config.prior_components),
+        "tried": list(config.prior.components),
     }
     prior = choice.prior
     try:
@@ -254,8 +254,8 @@ def read(
     config: Config, vae: Any, run: Path, weights_sha256: str
 ) -> tuple[StandardNormal | GaussianMixture, dict[str, Any]] | None:
     """Return what ``prepare`` found for these weights and this configuration; None: it has yet to."""
-    if vae.vamp is None and not config.prior_components:
-        prior = StandardNormal(config.latent_dim)
+    if vae.vamp is None and not config.prior.components:
+        prior = StandardNormal(config.network.latent_dim)
         return prior, {"name": prior.name}
     return _read_prior(run, weights_sha256, config)
 
@@ -266,10 +266,10 @@ def _read_prior(
     try:
         described = json.loads((run / PRIOR).read_text())
         current = described["weights_sha256"] == weights_sha256
-        if not current or described["tried"] != list(config.prior_components):
+        if not current or described["tried"] != list(config.prior.components):
             return None
         if described["name"] == "standard_normal":
-            return StandardNormal(config.latent_dim), described
+            return StandardNormal(config.network.latent_dim), described
         return load_fitted(run / PRIOR_ARRAYS), described
     except (OSError, ValueError, KeyError):
         return None

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from training.configs.schema import Config
-from training.models.likelihoods import from_config
+from training.models.likelihood_registry import build
 
 QUICK_DRAWS = 100  # k of the last bound that is measured without --full
 
@@ -74,7 +74,7 @@ MEAN_WEIGHT = (
     "\n  In training the mean image's squared error is added, {:g} nats for each squared unit; no bound "
     "knows it."
 )
-TAIL = "\n  The last {epochs} epochs minimised {objective}"
+FINAL_PHASE = "\n  The last {epochs} epochs minimised {objective}"
 TRAINED_ORDER = (
     "The order of the axes is an accident of the run: it carries no meaning and changes with the seed."
 )
@@ -160,21 +160,23 @@ def model_card(config: Config, recorded: dict[str, Any], metrics: dict[str, Any]
         metrics: what ``evaluate`` measured.
     """
     height, width = recorded["image_shape"][:2]
-    canonical = config.axis_order == "canonical"
-    clothes = config.data == "fashion-mnist"
+    canonical = config.traversal.axis_order == "canonical"
+    clothes = config.data.name == "fashion-mnist"
     own = re.sub(r"[^\w.-]", "_", recorded["data"]["name"])  # a folder's name, which may hold Markdown
     bounds, axes, test = metrics["bounds"], metrics["axes"], metrics["test"]
     libraries, machine = recorded["libraries"], recorded["machine"]
-    likelihood = from_config(config.likelihood, config.likelihood_variance, config.likelihood_components)
-    activation = "ReLU" if config.network == "dense" else "SiLU"
+    likelihood = build(config.likelihood.name, **config.likelihood.parameters)
+    activation = "ReLU" if config.network.kind == "dense" else "SiLU"
 
     def dense(units: Sequence[int]) -> list[str]:
         return [f"{' -> '.join(map(str, units))} (dense, {activation})"] if units else []
 
-    kernel = "4 x 4, stride 2" if config.network == "conv" else "3 x 3, at half the size of the one before"
-    convolved = [f"{number} channels ({kernel}, {activation})" for number in config.channels]
-    if config.residual_blocks:
-        convolved.append(f"{config.residual_blocks} residual block{'s' * (config.residual_blocks > 1)}")
+    strided = config.network.kind == "conv"
+    kernel = "4 x 4, stride 2" if strided else "3 x 3, at half the size of the one before"
+    convolved = [f"{number} channels ({kernel}, {activation})" for number in config.network.channels]
+    if config.network.residual_blocks:
+        blocks = config.network.residual_blocks
+        convolved.append(f"{blocks} residual block{'s' * (blocks > 1)}")
     too_wide = bounds["log_p_x"][0]["bits_per_dim"] > 8
     return TEMPLATE.format(
         name=config.name,
@@ -183,7 +185,7 @@ def model_card(config: Config, recorded: dict[str, Any], metrics: dict[str, Any]
         data_option="" if clothes else f" --data {own}",
         measured=_options(metrics),
         rescored=_rescored(config.name, metrics.get("fair_score")),
-        latent_dim=config.latent_dim,
+        latent_dim=config.network.latent_dim,
         prior=_prior(metrics.get("prior", {"name": "standard_normal"})),
         axis_order=CANONICAL_ORDER if canonical else TRAINED_ORDER,
         quality=_quality(metrics.get("quality")),
@@ -192,19 +194,19 @@ def model_card(config: Config, recorded: dict[str, Any], metrics: dict[str, Any]
         size=f"{height} x {width}",
         palette="colour" if len(recorded["image_shape"]) == 3 else "grey",
         pixels=math.prod(recorded["image_shape"]),
-        encoder=" -> ".join([*convolved, *dense(config.encoder_units)]),
-        decoder=" -> ".join([*dense(config.decoder_units), *convolved[::-1]]),
+        encoder=" -> ".join([*convolved, *dense(config.network.encoder_units)]),
+        decoder=" -> ".join([*dense(config.network.decoder_units), *convolved[::-1]]),
         outputs=f"{math.prod(recorded['image_shape'])} x {likelihood.num_parameters}",
         likelihood=likelihood.description
         + "".join(f", {name} {value:g}" for name, value in likelihood.parameters.items()),
-        objective=OBJECTIVES[config.objective].format(
+        objective=OBJECTIVES[config.objective.name].format(
             pixels=math.prod(recorded["image_shape"]),
-            beta=config.beta,
-            free_bits=config.free_bits,
-            k=config.k,
+            beta=config.objective.beta,
+            free_bits=config.objective.free_bits,
+            k=config.objective.k,
         )
-        + (MEAN_WEIGHT.format(config.mean_weight) if config.mean_weight else "")
-        + _tail(config),
+        + (MEAN_WEIGHT.format(config.objective.mean_weight) if config.objective.mean_weight else "")
+        + _final_phase(config),
         mse=test["reconstruction_mse"],
         pca=test["pca_reconstruction_mse"],
         num_test=test["num_images"],
@@ -225,8 +227,8 @@ def model_card(config: Config, recorded: dict[str, Any], metrics: dict[str, Any]
             f"| {'yes' if axis['active'] else 'no'} |"
             for number, axis in enumerate(axes)
         ),
-        epochs=config.epochs,
-        batch_size=config.batch_size,
+        epochs=config.optimizer.epochs,
+        batch_size=config.optimizer.batch_size,
         seed=config.seed,
         libraries=", ".join(f"{name} {version}" for name, version in libraries.items()),
         machine=f"{machine['cores']} cores of {machine['processor']}",
@@ -234,12 +236,11 @@ def model_card(config: Config, recorded: dict[str, Any], metrics: dict[str, Any]
     )
 
 
-def _tail(config: Config) -> str:
-    if not config.tail_objective:
+def _final_phase(config: Config) -> str:
+    phase = config.objective.final_phase
+    if phase is None:
         return ""
-    return TAIL.format(
-        epochs=config.tail_epochs, objective=OBJECTIVES[config.tail_objective].format(k=config.k)
-    )
+    return FINAL_PHASE.format(epochs=phase.epochs, objective=OBJECTIVES[phase.name].format(k=phase.k))
 
 
 def _full(bounds: dict[str, Any]) -> str:

@@ -77,7 +77,7 @@ def export(
         write_decoder(vae, staging / "decoder", axes)
         litert.check_agreement(
             staging,
-            config.latent_dim,
+            config.network.latent_dim,
             vae.likelihood.noise_shape(tuple(recorded["image_shape"])),
             held_out[:MATCHED_IMAGES],
         )
@@ -101,8 +101,8 @@ def export(
 
 def published_axes(config: Config, vae: VariationalAutoencoder, metrics: dict[str, Any]) -> Axes:
     """Return how the trained axes are published."""
-    if config.axis_order == "as-trained":
-        return axes_of.as_trained(config.latent_dim)
+    if config.traversal.axis_order == "as-trained":
+        return axes_of.as_trained(config.network.latent_dim)
     return axes_of.canonical(lambda z: vae.likelihood.mean(vae.decoder(z, training=False)), metrics["axes"])
 
 
@@ -227,7 +227,7 @@ def write_manifest(
         "format_version": FORMAT_VERSION,
         "name": config.name,
         "image": {"shape": list(image_shape), "value_range": [0.0, 1.0]},
-        "latent_dim": config.latent_dim,
+        "latent_dim": config.network.latent_dim,
         "likelihood": {
             "name": vae.likelihood.name,
             "parameters": vae.likelihood.parameters,
@@ -240,10 +240,10 @@ def write_manifest(
             else {}
         ),
         "walk": {
-            "axis": config.walk_axis,
-            "low": config.walk_low,
-            "high": config.walk_high,
-            "steps": config.walk_steps,
+            "axis": config.traversal.axis,
+            "low": config.traversal.low,
+            "high": config.traversal.high,
+            "steps": config.traversal.steps,
         },
         "axes": metrics["axes"],
         "metrics": {key: metrics[key] for key in PUBLISHED_METRICS if key in metrics},

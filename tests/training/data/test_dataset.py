@@ -1,15 +1,10 @@
-import dataclasses
 import json
 
 import numpy as np
 import pytest
 
-from tests.tiny import TINY
 from training import data
-from training.configs.schema import from_dict
 from training.errors import DataError
-
-OWN = TINY | {"data": "images"}
 
 
 @pytest.fixture
@@ -29,12 +24,10 @@ def test_an_unknown_data_set_is_refused_with_the_known_ones():
         data.load("imagenet")
 
 
-def test_an_experiment_says_to_what_its_images_are_fitted(own_file):
-    asked = from_dict(OWN | {"image_size": [4, 2], "image_channels": 3})
-    assert data.load_for(asked, own_file).image_shape == (4, 2, 3)
-    halving_once = from_dict(OWN | {"network": "conv", "channels": [4]})
-    assert data.load_for(halving_once, own_file).image_shape == (6, 4)
-    assert data.load_for(from_dict(OWN), own_file).image_shape == (6, 5)
+def test_images_are_fitted_to_what_is_asked_for(own_file):
+    assert data.load("images", own_file, data.Fit((4, 2), 3)).image_shape == (4, 2, 3)
+    assert data.load("images", own_file, data.Fit(halvings=1)).image_shape == (6, 4)
+    assert data.load("images", own_file).image_shape == (6, 5)
 
 
 def recorded_of(dataset):
@@ -43,30 +36,26 @@ def recorded_of(dataset):
 
 
 def test_a_run_finds_its_images_again_without_being_told_where(own_file):
-    config = from_dict(OWN)
-    first = data.load_for(config, own_file)
-    again = data.load_again(config, None, recorded_of(first))
+    first = data.load("images", own_file)
+    again = data.load_again("images", None, None, recorded_of(first))
     np.testing.assert_array_equal(again.test, first.test)
 
 
 def test_the_same_images_in_another_place_are_the_same(own_file, tmp_path):
-    config = from_dict(OWN)
-    recorded = recorded_of(data.load_for(config, own_file))
+    recorded = recorded_of(data.load("images", own_file))
     moved = own_file.rename(tmp_path / "moved.npz")
-    assert data.load_again(config, moved, recorded).source == str(moved)
+    assert data.load_again("images", moved, None, recorded).source == str(moved)
     with pytest.raises(DataError, match="--data"):
-        data.load_again(config, None, recorded)
+        data.load_again("images", None, None, recorded)
 
 
 def test_other_images_than_the_run_was_trained_on_are_refused(own_file, tmp_path):
-    config = from_dict(OWN)
-    recorded = recorded_of(data.load_for(config, own_file))
+    recorded = recorded_of(data.load("images", own_file))
     levels = np.load(own_file)["images"].copy()
     levels[7, 0, 0] ^= 1  # one level of one pixel
     np.savez(tmp_path / "other.npz", images=levels)
     with pytest.raises(DataError, match=r"other\.npz: not what this run was trained on") as caught:
-        data.load_again(config, tmp_path / "other.npz", recorded)
+        data.load_again("images", tmp_path / "other.npz", None, recorded)
     assert "\n" not in str(caught.value)
-    smaller = dataclasses.replace(config, image_size=(4, 4))
     with pytest.raises(DataError, match="differs: test, train, validation"):
-        data.load_again(smaller, own_file, recorded)
+        data.load_again("images", own_file, data.Fit((4, 4)), recorded)

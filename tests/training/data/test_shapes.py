@@ -46,12 +46,12 @@ def test_three_quarters_are_never_scaled_up_and_the_network_can_halve_what_is_ch
 
 
 def test_images_that_the_network_cannot_halve_are_refused_with_the_remedy():
-    with pytest.raises(DataError, match=r"7 x 9 cannot be halved 3 times.*image_size"):
+    with pytest.raises(DataError, match=r"7 x 9 cannot be halved 3 times.*data\.size"):
         shapes.choose_size([(7, 9)] * 3, 3)
 
 
 def test_the_limit_on_memory_counts_four_bytes_a_pixel_and_colour():
     most = 4 * 2**30 // (4 * 64 * 64 * 3)
     shapes.check_memory(most, (64, 64, 3))
-    with pytest.raises(DataError, match=r"87382 images of 64 x 64 x 3 need 4\.0 GiB.*image_size"):
+    with pytest.raises(DataError, match=r"87382 images of 64 x 64 x 3 need 4\.0 GiB.*data\.size"):
         shapes.check_memory(most + 1, (64, 64, 3))

@@ -1,6 +1,5 @@
 """Defects 1, 2, 8, 9 and 10: what the loss is and what its likelihood claims."""
 
-import dataclasses
 import math
 
 import numpy as np
@@ -13,10 +12,10 @@ import tensorflow as tf  # noqa: E402
 
 from tests.conftest import PROJECT  # noqa: E402
 from training.cli import cli  # noqa: E402
-from training.configs import schema  # noqa: E402
+from training.configs.load import load  # noqa: E402
 from training.errors import ConfigError  # noqa: E402
 from training.fitting import fit  # noqa: E402
-from training.models import likelihoods, objectives  # noqa: E402
+from training.models import likelihood_registry, likelihoods, objectives  # noqa: E402
 from training.models.likelihoods import Gaussian  # noqa: E402
 
 LEVELS = np.arange(256, dtype=np.float32) / 255
@@ -63,8 +62,8 @@ def test_defect_01_an_image_of_twice_the_size_has_twice_the_loss():
 def test_defect_01_describe_says_which_deviation_and_which_beta_a_configuration_stands_for(tmp_path):
     """Nothing says which sigma and which beta an experiment amounts to."""
     dense = (PROJECT / "training/configs/fashion-dense.toml").read_text()
-    wide = dense.replace('"textbook"', '"elbo"').replace("variance = 0.5", "variance = 0.04")
-    (tmp_path / "beta.toml").write_text("beta = 0.25\nkl_warmup_epochs = 3\n" + wide)
+    wide = dense.replace('"textbook"', '"elbo"\nbeta = 0.25\nkl_warmup_epochs = 3')
+    (tmp_path / "beta.toml").write_text(wide.replace("variance = 0.5", "variance = 0.04"))
     text = CliRunner().invoke(cli, ["describe", str(tmp_path / "beta.toml")]).output
     assert "standard deviation is 0.200" in text
     assert "beta, the weight of KL in training, is 0.25, reached after 3 epochs." in text
@@ -122,8 +121,8 @@ def test_defect_08_the_narrowest_scale_has_finite_values_and_gradients_far_from_
 
 def test_defect_08_the_cross_entropy_of_greys_is_refused_as_a_likelihood(tiny_config, tiny_dataset, tmp_path):
     """The Bernoulli's formula on greys is reported as log p(x), though it sums to as much as 128 over levels."""
-    changes = {"objective": "elbo", "likelihood": "bernoulli", "likelihood_variance": None}
-    coins = dataclasses.replace(tiny_config, **changes)
+    changes = {"objective": {"name": "elbo"}, "likelihood": {"name": "bernoulli"}}
+    coins = tiny_config.replaced(changes)
     with pytest.raises(ConfigError, match="the images have greys"):
         fit.fit(coins, tiny_dataset, tmp_path / "run", progress=False)
     assert not (tmp_path / "run").exists()
@@ -151,11 +150,11 @@ def test_defect_09_a_constant_image_costs_nothing_at_best_and_never_less(likelih
 
 def test_defect_09_a_gaussian_narrower_than_a_level_is_refused():
     """A fixed variance may be set as small as one likes."""
-    assert schema.MIN_VARIANCE == likelihoods.MIN_VARIANCE
-    narrow = {"likelihood": "gaussian", "likelihood_variance": 1e-6, "objective": "elbo"}
-    dense = schema.load(PROJECT / "training/configs/fashion-dense.toml")
-    with pytest.raises(ConfigError, match="likelihood_variance"):
-        dataclasses.replace(dense, **narrow)
+    assert likelihood_registry.MIN_VARIANCE == likelihoods.MIN_VARIANCE
+    narrow = {"likelihood": {"name": "gaussian", "variance": 1e-6}, "objective": {"name": "elbo"}}
+    dense = load(PROJECT / "training/configs/fashion-dense.toml")
+    with pytest.raises(ConfigError, match=r"likelihood\.variance: expected 2\.45e-06 or more"):
+        dense.replaced(narrow)
 
 
 @pytest.mark.parametrize("likelihood", EVERY, ids=name_of)

@@ -230,7 +230,7 @@ class Sealed:
 def test_defect_27_neither_training_nor_its_choices_read_the_test_split(tiny_config, tiny_dataset, tmp_path):
     """What is chosen by the test split, an epoch, a prior or a seed, is then measured on it."""
     sealed = dataclasses.replace(tiny_dataset, test=Sealed())
-    chosen = dataclasses.replace(tiny_config, keep="best", prior_components=(1, 2))
+    chosen = tiny_config.replaced({"optimizer.keep": "best", "prior.components": [1, 2]})
     fit.fit(chosen, sealed, tmp_path / "run", progress=False)
     _, vae, recorded = fit.load_run(tmp_path / "run")
     _, described = priors.prepare(chosen, vae, sealed, tmp_path / "run", recorded["weights_sha256"])

@@ -1,6 +1,5 @@
 """Defects 23, 24, 25 and 28: randomness, checkpoints, files, and which epoch is the result."""
 
-import dataclasses
 import subprocess
 import sys
 
@@ -21,7 +20,7 @@ from training.models import latent_axes, objectives  # noqa: E402
 from training.models.vae import Sampling, VariationalAutoencoder  # noqa: E402
 from training.publish import export  # noqa: E402
 
-AVERAGED = {"objective": "elbo", "ema_momentum": 0.9, "kl_warmup_epochs": 3}
+AVERAGED = {"objective": {"name": "elbo", "kl_warmup_epochs": 3}, "optimizer.ema_momentum": 0.9}
 
 
 class SaveAfter(keras.callbacks.Callback):
@@ -39,18 +38,18 @@ class SaveAfter(keras.callbacks.Callback):
 
 def test_defect_23_two_epochs_and_two_more_are_four_to_the_bit(tiny_config, tiny_dataset, tmp_path):
     """A checkpoint holds the best weights beside the latest optimizer, no epoch and no random state."""
-    config = dataclasses.replace(tiny_config, **AVERAGED, epochs=4)
+    config = tiny_config.replaced({**AVERAGED, "optimizer.epochs": 4})
     path = tmp_path / checkpoints.LAST
 
     def compiled():
         determinism.make_deterministic(config.seed)
         vae = VariationalAutoencoder(config, (6, 5))
         vae.compile(optimizer=fit._optimizer(config, 128), jit_compile=False)
-        vae.kl_warmup_steps = 3 * loop.steps_per_epoch(128, config.batch_size)
+        vae.kl_warmup_steps = 3 * loop.steps_per_epoch(128, config.optimizer.batch_size)
         return vae
 
     def train(vae, **options):
-        arguments = {"seed": config.seed, "epochs": 4, "batch_size": config.batch_size} | options
+        arguments = {"seed": config.seed, "epochs": 4, "batch_size": config.optimizer.batch_size} | options
         loop.train(vae, tiny_dataset.train, tiny_dataset.validation, **arguments)
 
     whole, resumed = compiled(), None
@@ -146,16 +145,18 @@ def record(config: Config, losses):
 
 def test_defect_28_the_best_epoch_is_one_at_the_full_weight_of_kl(tiny_config):
     """While KL weighs little, the loss looks better than it ever will again, and that epoch is kept."""
-    warmed = dataclasses.replace(tiny_config, objective="elbo", kl_warmup_epochs=2, epochs=6)
+    warmed = tiny_config.replaced(
+        {"objective": {"name": "elbo", "kl_warmup_epochs": 2}, "optimizer.epochs": 6}
+    )
     losses = [1.0, 2.0, 9.0, 7.0, 8.0, 7.5]
     assert record(warmed, losses)._best_epoch() == 4
     assert record(warmed, losses[:2])._best_epoch() is None
-    assert record(dataclasses.replace(warmed, kl_warmup_epochs=0), losses)._best_epoch() == 1
+    assert record(warmed.replaced({"objective.kl_warmup_epochs": 0}), losses)._best_epoch() == 1
 
 
 def test_defect_28_what_is_compared_is_the_bound_of_the_averaged_weights(tiny_config, tiny_dataset):
     """Epochs are compared by the training loss, with its beta, or by weights that are not the result."""
-    config = dataclasses.replace(tiny_config, objective="elbo", beta=0.25, free_bits=2.0)
+    config = tiny_config.replaced({"objective": {"name": "elbo", "beta": 0.25, "free_bits": 2.0}})
     vae = VariationalAutoencoder(config, (6, 5))
     vae.compile(optimizer=keras.optimizers.Adam(use_ema=True))
     vae.optimizer.build(vae.trainable_variables)

@@ -108,9 +108,8 @@ def test_evaluation_writes_its_report_and_repeats_to_the_digit(tiny_config, vae,
 def test_a_fitted_prior_is_the_one_that_the_bounds_are_measured_with(
     tiny_config, vae, tiny_dataset, tmp_path
 ):
-    import dataclasses
 
-    fitted = dataclasses.replace(tiny_config, prior_components=(2,))
+    fitted = tiny_config.replaced({"prior.components": [2]})
     plain = evaluate.evaluate(tiny_config, vae, tiny_dataset, tmp_path)
     lines = []
     metrics = evaluate.evaluate(fitted, vae, tiny_dataset, tmp_path, report=lines.append)

@@ -1,4 +1,3 @@
-import dataclasses
 import math
 
 import numpy as np
@@ -30,7 +29,7 @@ def test_bits_count_a_pixel_as_one_of_256_levels():
 def test_the_bound_that_is_shown_is_the_one_that_evaluation_reports(
     tiny_config, tiny_dataset, tmp_path, objective
 ):
-    config = dataclasses.replace(tiny_config, objective=objective)
+    config = tiny_config.replaced({"objective": {"name": objective}})
     found = fit.fit(config, tiny_dataset, tmp_path / "run", progress=False)
     _, vae, _ = fit.load_run(tmp_path / "run")
     images = np.repeat(tiny_dataset.validation, 20, axis=0)
@@ -52,7 +51,7 @@ def test_collapse_is_named_after_warm_up_when_more_than_half_of_the_axes_are_emp
     steady = history([3.0, 2.0], [3.0, 2.0])
     assert kinds(tiny_config, steady, kl=(0.01, 0.02, 5.0)) == ["collapse"]
     assert kinds(tiny_config, steady, kl=(0.01, 5.0)) == []
-    warmed = dataclasses.replace(tiny_config, objective="elbo", kl_warmup_epochs=2)
+    warmed = tiny_config.replaced({"objective": {"name": "elbo", "kl_warmup_epochs": 2}})
     assert kinds(warmed, steady, kl=(0.01, 0.02, 5.0)) == []
 
 
@@ -63,12 +62,18 @@ def test_overfitting_is_named_when_the_two_losses_part_for_three_epochs(tiny_con
     assert kinds(tiny_config, history(falling[::-1], [2.0, 2.1, 2.2, 2.3])) == []
 
 
-def test_losses_that_part_in_a_tail_are_different_bounds_and_no_overfitting(tiny_config):
+def test_losses_that_part_in_a_final_phase_are_different_bounds_and_no_overfitting(tiny_config):
     parted = history([5.0, 4.0, 3.0, 2.0, 1.0], [2.0, 2.1, 2.2, 2.3, 2.4])
-    tail = {"objective": "elbo", "tail_objective": "iwae", "k": 2, "epochs": 5}
-    assert kinds(dataclasses.replace(tiny_config, **tail, tail_epochs=4), parted) == []
+
+    def with_final_phase(epochs):
+        phase = {"name": "iwae", "k": 2, "epochs": epochs}
+        return tiny_config.replaced(
+            {"objective": {"name": "elbo", "final_phase": phase}, "optimizer.epochs": 5}
+        )
+
+    assert kinds(with_final_phase(4), parted) == []
     before = {name: values[:4] for name, values in parted.items()}
-    assert kinds(dataclasses.replace(tiny_config, **tail, tail_epochs=1), before) == ["overfitting"]
+    assert kinds(with_final_phase(1), before) == ["overfitting"]
 
 
 def test_clipping_is_named(tiny_config):
@@ -76,7 +81,7 @@ def test_clipping_is_named(tiny_config):
 
 
 def test_a_warning_is_printed_once(tiny_config, tiny_dataset, tmp_path, capsys):
-    drowned = dataclasses.replace(tiny_config, objective="elbo", beta=1000.0, epochs=4)
+    drowned = tiny_config.replaced({"objective": {"name": "elbo", "beta": 1000.0}, "optimizer.epochs": 4})
     fit.fit(drowned, tiny_dataset, tmp_path / "run", progress=False)
     error = capsys.readouterr().err
     assert error.count("posterior collapse: 2 of 2 axes") == 1
@@ -85,7 +90,7 @@ def test_a_warning_is_printed_once(tiny_config, tiny_dataset, tmp_path, capsys):
 def test_validation_and_selection_measure_the_bound_while_kl_is_warmed_up(
     tiny_config, tiny_dataset, tmp_path
 ):
-    warmed = dataclasses.replace(tiny_config, objective="elbo", beta=4.0, kl_warmup_epochs=50)
+    warmed = tiny_config.replaced({"objective": {"name": "elbo", "beta": 4.0, "kl_warmup_epochs": 50}})
     found = fit.fit(warmed, tiny_dataset, tmp_path / "run", progress=False)
     assert found["val_loss"] == pytest.approx(found["val_reconstruction"] + found["val_kl"], rel=1e-5)
     assert found["loss"] < found["reconstruction"] + 0.5 * found["kl"]  # training's own is distorted

@@ -14,22 +14,28 @@ from tests.conftest import PROJECT  # noqa: E402
 from training.errors import Interrupted, RunError  # noqa: E402
 from training.fitting import checkpoints, fit, loop  # noqa: E402
 
-ELBO = {"objective": "elbo", "learning_rate": 0.003}
+ELBO = {"objective": {"name": "elbo"}, "optimizer.learning_rate": 0.003}
 EVERYTHING = {
-    **ELBO,
-    "optimizer": "adam",
-    "learning_rate_schedule": "cosine",
-    "ema_momentum": 0.9,
-    "kl_warmup_epochs": 3,  # ends after the interruption
-    "keep": "best",
+    "objective": {"name": "elbo", "kl_warmup_epochs": 3},  # ends after the interruption
+    "optimizer.name": "adam",
+    "optimizer.learning_rate": 0.003,
+    "optimizer.schedule": "cosine",
+    "optimizer.ema_momentum": 0.9,
+    "optimizer.keep": "best",
 }
-TAIL = EVERYTHING | {"kl_warmup_epochs": 1, "tail_objective": "dreg", "tail_epochs": 2, "k": 3}
+
+
+def with_final_phase(epochs):
+    phase = {"name": "dreg", "epochs": epochs, "k": 3}
+    return EVERYTHING | {"objective": {"name": "elbo", "kl_warmup_epochs": 1, "final_phase": phase}}
+
+
 KINDS = {
     "nadam": {},
     "cosine, averages and warm-up": EVERYTHING,
-    "dreg": {"objective": "dreg", "k": 3},
-    "stopped in a tail": TAIL,
-    "stopped before a tail": TAIL | {"tail_epochs": 1},
+    "dreg": {"objective": {"name": "dreg", "k": 3}},
+    "stopped in a final phase": with_final_phase(2),
+    "stopped before a final phase": with_final_phase(1),
 }
 
 
@@ -69,7 +75,7 @@ def stopping(monkeypatch):
 def test_a_resumed_run_is_the_uninterrupted_one_bit_for_bit(
     tiny_config, tiny_dataset, tmp_path, stopping, kind
 ):
-    config = dataclasses.replace(tiny_config, epochs=4, **KINDS[kind])
+    config = tiny_config.replaced({**KINDS[kind], "optimizer.epochs": 4})
     whole = fit.fit(config, tiny_dataset, tmp_path / "whole", progress=False)
     stopping()
     with pytest.raises(Interrupted) as caught:
@@ -112,7 +118,7 @@ fit.fit(from_dict(json.loads((folder / "config.json").read_text())), dataset, fo
 
 
 def test_a_killed_process_loses_no_more_than_the_epoch_under_way(tiny_config, tiny_dataset, tmp_path):
-    config = dataclasses.replace(tiny_config, epochs=4)
+    config = tiny_config.replaced({"optimizer.epochs": 4})
     images = np.concatenate([tiny_dataset.train, tiny_dataset.validation, tiny_dataset.test])
     np.save(tmp_path / "images.npy", images)
     (tmp_path / "config.json").write_text(json.dumps(config.as_dict()))
@@ -126,7 +132,7 @@ def test_a_killed_process_loses_no_more_than_the_epoch_under_way(tiny_config, ti
 
 def test_more_epochs_extend_a_finished_run_at_a_constant_rate(tiny_config, tiny_dataset, tmp_path):
     fit.fit(tiny_config, tiny_dataset, tmp_path / "run", progress=False)
-    longer = dataclasses.replace(tiny_config, epochs=3)
+    longer = tiny_config.replaced({"optimizer.epochs": 3})
     extended = fit.fit(longer, tiny_dataset, tmp_path / "run", progress=False, resume=True)
     assert extended == fit.fit(longer, tiny_dataset, tmp_path / "whole", progress=False)
     with pytest.raises(RunError, match="nothing to resume"):
@@ -135,32 +141,34 @@ def test_more_epochs_extend_a_finished_run_at_a_constant_rate(tiny_config, tiny_
         fit.fit(tiny_config, tiny_dataset, tmp_path / "run", progress=False, resume=True)
 
 
-def test_a_run_with_a_tail_is_not_extended(tiny_config, tiny_dataset, tmp_path):
-    config = dataclasses.replace(tiny_config, **ELBO, epochs=3, tail_objective="iwae", tail_epochs=1, k=2)
+def test_a_run_with_a_final_phase_is_not_extended(tiny_config, tiny_dataset, tmp_path):
+    config = tiny_config.replaced(
+        {**ELBO, "optimizer.epochs": 3, "objective.final_phase": {"name": "iwae", "epochs": 1, "k": 2}}
+    )
     fit.fit(config, tiny_dataset, tmp_path / "run", progress=False)
-    longer = dataclasses.replace(config, epochs=4)
-    with pytest.raises(RunError, match="the tail would have begun later"):
+    longer = config.replaced({"optimizer.epochs": 4})
+    with pytest.raises(RunError, match="the final phase would have begun later"):
         fit.fit(longer, tiny_dataset, tmp_path / "run", progress=False, resume=True)
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"learning_rate": 0.02}, "learning_rate was 0.003 and is now 0.02"),
-        ({"epochs": 5}, "epochs was 4 and is now 5; more epochs only extend a constant"),
+        ({"optimizer.learning_rate": 0.02}, "optimizer.learning_rate was 0.003 and is now 0.02"),
+        ({"optimizer.epochs": 5}, "optimizer.epochs was 4 and is now 5; more epochs only extend a constant"),
     ],
 )
 def test_another_experiment_is_refused_by_the_key_that_differs(
     tiny_config, tiny_dataset, tmp_path, stopping, changes, message
 ):
-    config = dataclasses.replace(tiny_config, epochs=4, **EVERYTHING)
+    config = tiny_config.replaced({**EVERYTHING, "optimizer.epochs": 4})
     stopping(signal.SIGTERM)
     with pytest.raises(Interrupted) as caught:
         fit.fit(config, tiny_dataset, tmp_path / "run", progress=False)
     assert caught.value.signal == signal.SIGTERM
     with pytest.raises(RunError, match=message):
         fit.fit(
-            dataclasses.replace(config, **changes),
+            config.replaced(changes),
             tiny_dataset,
             tmp_path / "run",
             progress=False,
@@ -188,8 +196,14 @@ def test_there_must_be_something_to_resume(tiny_config, tiny_dataset, tmp_path):
 def test_the_best_weights_are_those_of_the_lowest_bound_at_full_weight_of_kl(
     tiny_config, tiny_dataset, tmp_path
 ):
-    config = dataclasses.replace(
-        tiny_config, **ELBO | {"learning_rate": 0.1}, epochs=6, kl_warmup_epochs=2, keep="best", seed=5
+    config = tiny_config.replaced(
+        {
+            **ELBO | {"optimizer.learning_rate": 0.1},
+            "optimizer.epochs": 6,
+            "objective.kl_warmup_epochs": 2,
+            "optimizer.keep": "best",
+            "seed": 5,
+        }
     )
     found = fit.fit(config, tiny_dataset, tmp_path / "run", progress=False)
     history = json.loads((tmp_path / "run" / "history.json").read_text())

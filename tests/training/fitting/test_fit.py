@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ def test_a_run_folder_holds_what_is_known_of_the_run(tiny_run, tiny_config):
     history = json.loads((tiny_run / "history.json").read_text())
     losses = {p + n for p in ("", "val_") for n in ("loss", "reconstruction", "kl")}
     assert set(history) == losses | {"val_elbo", "val_bits_per_dim", "active_axes"}
-    assert all(len(values) == tiny_config.epochs for values in history.values())
+    assert all(len(values) == tiny_config.optimizer.epochs for values in history.values())
     recorded = json.loads((tiny_run / "environment.json").read_text())
     assert recorded["libraries"]["tensorflow"].startswith("2.")
     assert recorded["splits"] == {"train": 128, "validation": 32, "test": 40}
@@ -42,9 +43,7 @@ def test_the_same_seed_gives_the_same_weights_bit_for_bit(tiny_config, tiny_data
 
 
 def test_another_seed_gives_other_weights(tiny_config, tiny_dataset, tiny_run, tmp_path):
-    other = fit.fit(
-        dataclasses.replace(tiny_config, seed=4), tiny_dataset, tmp_path / "other", progress=False
-    )
+    other = fit.fit(tiny_config.replaced({"seed": 4}), tiny_dataset, tmp_path / "other", progress=False)
     recorded = json.loads((tiny_run / "environment.json").read_text())
     assert other["weights_sha256"] != recorded["weights_sha256"]
 
@@ -52,7 +51,7 @@ def test_another_seed_gives_other_weights(tiny_config, tiny_dataset, tiny_run, t
 def test_when_the_output_is_no_terminal_every_epoch_is_one_line(tiny_config, tiny_dataset, tmp_path, capsys):
     fit.fit(tiny_config, tiny_dataset, tmp_path / "run")
     lines = [line for line in capsys.readouterr().out.splitlines() if "loss" in line]
-    assert len(lines) == tiny_config.epochs
+    assert len(lines) == tiny_config.optimizer.epochs
     assert all(word in lines[-1] for word in ("loss", "reconstruction", "kl", "val_loss"))
 
 
@@ -91,11 +90,20 @@ def test_validation_images_are_measured_and_not_trained_on(tiny_config, tiny_dat
 
 
 def test_a_loss_that_is_no_longer_a_number_ends_the_run_in_one_line(tiny_config, tiny_dataset, tmp_path):
-    wild = dataclasses.replace(tiny_config, learning_rate=1e30)
+    wild = tiny_config.replaced({"optimizer.learning_rate": 1e30})
     with pytest.raises(RunError, match="learning_rate"):
         fit.fit(wild, tiny_dataset, tmp_path / "run", progress=False)
     with pytest.raises(RunError, match="not a finished run"):
         fit.load_run(tmp_path / "run")
+
+
+def test_a_run_whose_configuration_has_no_sections_is_refused_in_one_line(tiny_run, tmp_path):
+    shutil.copytree(tiny_run, tmp_path / "run")
+    former = {"name": "tiny", "data": "fashion-mnist", "latent_dim": 2, "seed": 3}
+    (tmp_path / "run" / "config.json").write_text(json.dumps(former))
+    with pytest.raises(RunError, match=r"made by another version of the program .*; train again") as caught:
+        fit.load_run(tmp_path / "run")
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("missing", ["config.json", "environment.json", runs.WEIGHTS])
@@ -122,10 +130,12 @@ def test_weights_changed_since_training_are_refused(tiny_run, tmp_path):
 def test_averaged_weights_stand_for_the_weights_in_validation_and_in_the_result(
     tiny_config, tiny_dataset, tmp_path
 ):
-    averaged = dataclasses.replace(tiny_config, ema_momentum=0.9, objective="elbo", epochs=8)
+    averaged = tiny_config.replaced(
+        {"optimizer.ema_momentum": 0.9, "objective": {"name": "elbo"}, "optimizer.epochs": 8}
+    )
     found = fit.fit(averaged, tiny_dataset, tmp_path / "run", progress=False)
     plain = fit.fit(
-        dataclasses.replace(averaged, ema_momentum=0.0), tiny_dataset, tmp_path / "plain", progress=False
+        averaged.replaced({"optimizer.ema_momentum": 0.0}), tiny_dataset, tmp_path / "plain", progress=False
     )
     assert found["weights_sha256"] != plain["weights_sha256"]
     assert found["loss"] == plain["loss"]  # training itself is the same
@@ -137,37 +147,35 @@ def test_averaged_weights_stand_for_the_weights_in_validation_and_in_the_result(
 
 
 @pytest.mark.parametrize("objective", ["iwae", "dreg"])
-def test_a_tail_trains_on_l_k_while_validation_stays_the_elbo(
+def test_a_final_phase_trains_on_l_k_while_validation_stays_the_elbo(
     tiny_config, tiny_dataset, tmp_path, objective, capsys
 ):
-    plain = dataclasses.replace(tiny_config, objective="elbo", mean_weight=4.0, epochs=8)
-    config = dataclasses.replace(plain, tail_objective=objective, tail_epochs=3, k=8)
-    fit.fit(config, tiny_dataset, tmp_path / "tail", progress=False)
+    plain = tiny_config.replaced({"objective": {"name": "elbo", "mean_weight": 4.0}, "optimizer.epochs": 8})
+    config = plain.replaced({"objective.final_phase": {"name": objective, "epochs": 3, "k": 8}})
+    fit.fit(config, tiny_dataset, tmp_path / "final", progress=False)
     lines = capsys.readouterr().out.splitlines()
-    begins = (
-        f"epoch 6: here begins the tail of {objective}, 8 draws an image; val_loss stays the negative ELBO"
-    )
+    begins = f"epoch 6: here begins the final phase, {objective} with 8 draws an image; val_loss stays the negative ELBO"
     assert lines.index(begins) == 5  # after five epochs' lines
     fit.fit(plain, tiny_dataset, tmp_path / "plain", progress=False)
-    tail, whole = (
+    phased, whole = (
         {
             name: np.array(values)
             for name, values in json.loads((tmp_path / run / "history.json").read_text()).items()
         }
-        for run in ("tail", "plain")
+        for run in ("final", "plain")
     )
-    assert all(np.array_equal(tail[name][:5], whole[name][:5]) for name in whole)
+    assert all(np.array_equal(phased[name][:5], whole[name][:5]) for name in whole)
     # The mean image's error lies on top of the ELBO; L_8 lies below it.
-    surplus = tail["loss"] - tail["reconstruction"] - tail["kl"]
+    surplus = phased["loss"] - phased["reconstruction"] - phased["kl"]
     assert (surplus[:5] > 0.05).all()
     assert (surplus[5:] < -0.05).all()
-    np.testing.assert_allclose(tail["val_loss"], tail["val_reconstruction"] + tail["val_kl"], rtol=1e-5)
+    np.testing.assert_allclose(phased["val_loss"], phased["val_reconstruction"] + phased["val_kl"], rtol=1e-5)
 
 
 def test_a_model_trained_in_bfloat16_is_read_back_in_float32(tiny_config, tiny_dataset, tmp_path):
-    config = dataclasses.replace(tiny_config, precision="bfloat16", epochs=3)
+    config = tiny_config.replaced({"optimizer.precision": "bfloat16", "optimizer.epochs": 3})
     found = fit.fit(config, tiny_dataset, tmp_path / "run", progress=False)
-    exact = fit.fit(dataclasses.replace(config, precision="float32"), tiny_dataset, tmp_path / "exact")
+    exact = fit.fit(config.replaced({"optimizer.precision": "float32"}), tiny_dataset, tmp_path / "exact")
     assert found["weights_sha256"] != exact["weights_sha256"]
     assert found["val_loss"] == pytest.approx(exact["val_loss"], rel=0.05)  # 8 bits are enough to learn by
     read, vae, _ = fit.load_run(tmp_path / "run")
@@ -176,13 +184,15 @@ def test_a_model_trained_in_bfloat16_is_read_back_in_float32(tiny_config, tiny_d
 
 
 def test_the_cosine_schedule_rises_falls_and_ends_near_nothing(tiny_config):
-    config = dataclasses.replace(tiny_config, learning_rate_schedule="cosine", epochs=10, batch_size=10)
+    config = tiny_config.replaced(
+        {"optimizer.schedule": "cosine", "optimizer.epochs": 10, "optimizer.batch_size": 10}
+    )
     rate = fit._optimizer(config, num_images=100)._learning_rate
     rates = [float(rate(step)) for step in range(101)]
-    assert rates[5] == pytest.approx(config.learning_rate, rel=1e-3)  # 5 % of the steps
-    assert rates[0] < 0.02 * config.learning_rate
-    assert max(rates) <= config.learning_rate * (1 + 1e-6)
-    assert rates[100] == pytest.approx(0.01 * config.learning_rate, rel=1e-3)
+    assert rates[5] == pytest.approx(config.optimizer.learning_rate, rel=1e-3)  # 5 % of the steps
+    assert rates[0] < 0.02 * config.optimizer.learning_rate
+    assert max(rates) <= config.optimizer.learning_rate * (1 + 1e-6)
+    assert rates[100] == pytest.approx(0.01 * config.optimizer.learning_rate, rel=1e-3)
     assert rates[5:] == sorted(rates[5:], reverse=True)
 
 
@@ -193,17 +203,15 @@ def test_convolutions_train_and_repeat_bit_for_bit(tiny_config, tiny_dataset, tm
         validation=tiny_dataset.validation[:, :, :4],
         test=tiny_dataset.test[:, :, :4],
     )
-    config = dataclasses.replace(
-        tiny_config,
-        network="conv",
-        channels=(4,),
-        objective="elbo",
-        likelihood="discretized-logistic",
-        likelihood_variance=None,
-        likelihood_components=2,
-        ema_momentum=0.9,
-        kl_warmup_epochs=1,
-        learning_rate_schedule="cosine",
+    config = tiny_config.replaced(
+        {
+            "network.kind": "conv",
+            "network.channels": [4],
+            "objective": {"name": "elbo", "kl_warmup_epochs": 1},
+            "likelihood": {"name": "discretized-logistic", "components": 2},
+            "optimizer.ema_momentum": 0.9,
+            "optimizer.schedule": "cosine",
+        }
     )
     first, second = (fit.fit(config, halvable, tmp_path / name, progress=False) for name in "ab")
     assert first == second

@@ -1,5 +1,3 @@
-import dataclasses
-
 import numpy as np
 import pytest
 
@@ -11,7 +9,7 @@ import tensorflow as tf  # noqa: E402
 from training.determinism import make_deterministic  # noqa: E402
 from training.metrics.bounds import bound_of, log_weights  # noqa: E402
 from training.models import vae as vae_module  # noqa: E402
-from training.models.likelihoods import NAMES  # noqa: E402
+from training.models.likelihood_registry import REGISTRY  # noqa: E402
 from training.models.vae import Sampling, VariationalAutoencoder  # noqa: E402
 from training.priors import StandardNormal, learned  # noqa: E402
 
@@ -39,7 +37,7 @@ def test_two_draws_differ_and_the_same_seed_repeats_them():
 
 @pytest.mark.parametrize("objective", ["textbook", "elbo"])
 def test_the_reported_loss_is_the_sum_of_its_reported_parts(tiny_config, tiny_dataset, objective):
-    vae = VariationalAutoencoder(dataclasses.replace(tiny_config, objective=objective), (6, 5))
+    vae = VariationalAutoencoder(tiny_config.replaced({"objective": {"name": objective}}), (6, 5))
     vae.compile(optimizer="nadam")
     # 128 images in batches of 50: the last batch is smaller, and must weigh less.
     history = vae.fit(tiny_dataset.train, batch_size=50, epochs=1, verbose=0).history
@@ -51,7 +49,7 @@ def test_the_reported_loss_is_the_sum_of_its_reported_parts(tiny_config, tiny_da
 @pytest.mark.parametrize(("objective", "k"), [("iwae", 5), ("dreg", 5)])
 def test_training_on_a_tighter_bound_lowers_it(tiny_config, tiny_dataset, objective, k):
     keras.utils.set_random_seed(0)
-    vae = VariationalAutoencoder(dataclasses.replace(tiny_config, objective=objective, k=k), (6, 5))
+    vae = VariationalAutoencoder(tiny_config.replaced({"objective": {"name": objective, "k": k}}), (6, 5))
     vae.compile(optimizer=keras.optimizers.Nadam(0.01))
     history = vae.fit(
         tiny_dataset.train, validation_data=(tiny_dataset.validation,), batch_size=16, epochs=15, verbose=0
@@ -63,7 +61,7 @@ def test_training_on_a_tighter_bound_lowers_it(tiny_config, tiny_dataset, object
 
 
 def test_k_draws_are_decoded_for_every_image(tiny_config, tiny_dataset):
-    vae = VariationalAutoencoder(dataclasses.replace(tiny_config, objective="iwae", k=7), (6, 5))
+    vae = VariationalAutoencoder(tiny_config.replaced({"objective": {"name": "iwae", "k": 7}}), (6, 5))
     outputs = vae(tiny_dataset.test[:3])
     assert outputs["z"].shape == (7, 3, 2)
     assert outputs["decoded"].shape == (7, 3, 6, 5, 1)
@@ -74,14 +72,15 @@ def test_validation_is_measured_on_the_bound_itself_whatever_training_relaxes(ti
     reports = []
     for changes in ({}, {"beta": 0.0, "free_bits": 3.0, "mean_weight": 9.0}):
         keras.utils.set_random_seed(0)
-        vae = VariationalAutoencoder(dataclasses.replace(tiny_config, objective="elbo", **changes), (6, 5))
+        config = tiny_config.replaced({"objective": {"name": "elbo"} | changes})
+        vae = VariationalAutoencoder(config, (6, 5))
         vae.compile(optimizer="nadam")
         reports.append(vae.evaluate(tiny_dataset.validation, verbose=0, return_dict=True))
     assert reports[0] == reports[1]
 
 
 def test_the_weight_of_kl_rises_in_equal_steps_and_stays(tiny_config):
-    vae = VariationalAutoencoder(dataclasses.replace(tiny_config, objective="elbo", beta=0.8), (6, 5))
+    vae = VariationalAutoencoder(tiny_config.replaced({"objective": {"name": "elbo", "beta": 0.8}}), (6, 5))
     vae.kl_warmup_steps = 5
     weights = [float(vae.kl_weight(step)) for step in range(8)]
     np.testing.assert_allclose(weights, [0, 0.16, 0.32, 0.48, 0.64, 0.8, 0.8, 0.8], rtol=1e-6)
@@ -90,7 +89,7 @@ def test_the_weight_of_kl_rises_in_equal_steps_and_stays(tiny_config):
 def test_training_weighs_kl_by_the_step_that_it_takes(tiny_config, tiny_dataset):
     # An encoder that has only KL to answer for, as no pixel's error reaches it: its posterior mean moves
     # towards N(0, I) at the second step, and does not at the first, whose weight is zero.
-    vae = VariationalAutoencoder(dataclasses.replace(tiny_config, objective="elbo"), (6, 5))
+    vae = VariationalAutoencoder(tiny_config.replaced({"objective": {"name": "elbo"}}), (6, 5))
     vae.compile(optimizer=keras.optimizers.SGD(0.1))
     vae.decoder.trainable = True
     for variable in vae.decoder.trainable_variables:
@@ -137,18 +136,18 @@ def gradient_of_everything(vae, images, name, step=0):
 @pytest.mark.parametrize(
     "changes",
     [
-        {"objective": "textbook", "likelihood_variance": 0.5},
-        {"objective": "elbo", "beta": 0.7, "free_bits": 0.01, "mean_weight": 3.0},
-        {"objective": "elbo", "vamp_components": 3},
-        {"objective": "iwae", "k": 4},
-        {"objective": "dreg", "k": 4},
+        {"objective": {"name": "textbook"}},
+        {"objective": {"name": "elbo", "beta": 0.7, "free_bits": 0.01, "mean_weight": 3.0}},
+        {"objective": {"name": "elbo"}, "prior.vamp_components": 3},
+        {"objective": {"name": "iwae", "k": 4}},
+        {"objective": {"name": "dreg", "k": 4}},
     ],
     ids=["textbook", "elbo", "vamp prior", "iwae", "dreg"],
 )
 @pytest.mark.parametrize("compiled", [True, False], ids=["whole", "in parts"])
 def test_a_step_goes_down_the_gradient_of_the_objective(tiny_config, tiny_dataset, changes, compiled):
     keras.utils.set_random_seed(0)
-    vae = VariationalAutoencoder(dataclasses.replace(tiny_config, **changes), (6, 5))
+    vae = VariationalAutoencoder(tiny_config.replaced(changes), (6, 5))
     vae.compile(optimizer=keras.optimizers.SGD(0.01))
     batch = np.arange(16, dtype=np.int32)[None]
     vae.compiles_steps = compiled
@@ -170,7 +169,7 @@ def test_a_step_goes_down_the_gradient_of_the_objective(tiny_config, tiny_datase
 
 def test_validation_is_the_mean_over_the_images_and_repeats(tiny_config, tiny_dataset, monkeypatch):
     keras.utils.set_random_seed(0)
-    vae = VariationalAutoencoder(dataclasses.replace(tiny_config, objective="elbo"), (6, 5))
+    vae = VariationalAutoencoder(tiny_config.replaced({"objective": {"name": "elbo"}}), (6, 5))
     vae.compile(optimizer="nadam")
     monkeypatch.setattr(vae_module, "VALIDATED_AT_ONCE", 50 * 30)  # three parts of 42 images, and two images
     images = np.concatenate([tiny_dataset.train, tiny_dataset.validation])[:128]
@@ -197,12 +196,13 @@ def test_draws_of_a_step_are_its_own_and_repeat():
     assert abs(draws[0].std() - 1) < 0.0142
 
 
-@pytest.mark.parametrize("likelihood", NAMES)
+@pytest.mark.parametrize("likelihood", REGISTRY)
 def test_every_likelihood_trains(tiny_config, tiny_dataset, likelihood):
     keras.utils.set_random_seed(0)
-    variance = 0.5 if likelihood == "gaussian" else None
-    changes = {"likelihood": likelihood, "likelihood_variance": variance, "likelihood_components": 2}
-    vae = VariationalAutoencoder(dataclasses.replace(tiny_config, objective="elbo", **changes), (6, 5))
+    wanted = {"variance": 0.5, "components": 2}
+    own = {name: wanted[name] for name in REGISTRY[likelihood].parameters}
+    changes = {"likelihood": {"name": likelihood} | own, "objective": {"name": "elbo"}}
+    vae = VariationalAutoencoder(tiny_config.replaced(changes), (6, 5))
     vae.compile(optimizer=keras.optimizers.Nadam(0.01))
     loss = vae.fit(tiny_dataset.train, batch_size=16, epochs=10, verbose=0).history["loss"]
     assert np.isfinite(loss).all()
@@ -213,7 +213,7 @@ def test_networks_compute_in_bfloat16_and_give_float32_from_float32_weights(tiny
     vaes = []
     for precision in ("float32", "bfloat16"):
         make_deterministic(0)
-        vaes.append(VariationalAutoencoder(dataclasses.replace(tiny_config, precision=precision), (6, 5)))
+        vaes.append(VariationalAutoencoder(tiny_config.replaced({"optimizer.precision": precision}), (6, 5)))
         assert keras.config.dtype_policy().name == "float32"  # nothing is left behind
         outputs = vaes[-1](tiny_dataset.test)
         assert {str(value.dtype) for value in outputs.values()} == {"<dtype: 'float32'>"}
@@ -257,10 +257,11 @@ def test_training_a_linear_model_reaches_the_exact_likelihood_of_probabilistic_p
     exact = -0.5 * (pixels * np.log(2 * np.pi) + log_det + pixels)
 
     make_deterministic(1)
-    linear = {"encoder_units": (), "decoder_units": (), "objective": "elbo", "latent_dim": dim}
-    config = dataclasses.replace(
-        tiny_config, **linear, likelihood="gaussian-shared", likelihood_variance=None
-    )
+    linear = {
+        "network": {"kind": "dense", "encoder_units": [], "decoder_units": [], "latent_dim": dim},
+        "objective": {"name": "elbo"},
+    }
+    config = tiny_config.replaced({**linear, "likelihood": {"name": "gaussian-shared"}})
     vae = VariationalAutoencoder(config, (6, 5))
     vae.compile(keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(0.05, 120 * 32)))
     images = x.astype(np.float32).reshape(-1, 6, 5)
@@ -272,8 +273,8 @@ def test_training_a_linear_model_reaches_the_exact_likelihood_of_probabilistic_p
     assert elbo < exact + 4 / np.sqrt(20 * 4096)
 
 
-def vamp_config(tiny_config, **changes):
-    return dataclasses.replace(tiny_config, objective="elbo", vamp_components=3, **changes)
+def vamp_config(tiny_config):
+    return tiny_config.replaced({"objective": {"name": "elbo"}, "prior.vamp_components": 3})
 
 
 def test_a_vamp_prior_is_the_mixture_of_its_pseudo_images_posteriors(tiny_config):

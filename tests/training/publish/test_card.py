@@ -7,6 +7,7 @@ from tests.conftest import SHIPPED_STORE
 
 pytestmark = pytest.mark.tensorflow
 
+from training.configs import flat  # noqa: E402
 from training.configs.schema import from_dict  # noqa: E402
 from training.publish.card import model_card  # noqa: E402
 
@@ -22,13 +23,13 @@ def shipped_numbers():
 
 def test_the_shipped_card_is_what_its_numbers_say_byte_for_byte(shipped_numbers):
     manifest, recorded, metrics = shipped_numbers
-    config = from_dict(manifest["training"]["config"])
+    config = from_dict(flat.in_sections(manifest["training"]["config"]))
     assert model_card(config, recorded, metrics) == (VERSION / "card.md").read_text()
 
 
 def test_a_card_of_other_images_speaks_of_them_and_not_of_clothes(shipped_numbers):
     manifest, recorded, metrics = shipped_numbers
-    config = from_dict(manifest["training"]["config"] | {"data": "images"})
+    config = from_dict(flat.in_sections(manifest["training"]["config"] | {"data": "images"}))
     card = model_card(config, recorded | {"data": {"name": "my `photos`"}}, metrics)
     assert "trained on the 55000 images of my__photos_." in card
     assert "--data my__photos_ --seed 42 --out" in card

@@ -1,4 +1,3 @@
-import dataclasses
 import errno
 import json
 import os
@@ -169,8 +168,8 @@ def canonical(tiny_run, tiny_dataset, tmp_path_factory):
     """A version with canonical axes and a fitted prior, after one of the same weights as they were trained."""
     config, vae, recorded = load_run(tiny_run)
     store = tmp_path_factory.mktemp("store")
-    for changes in ({}, {"axis_order": "canonical", "prior_components": (3,)}):
-        config = dataclasses.replace(config, **changes)
+    for changes in ({}, {"traversal.axis_order": "canonical", "prior.components": [3]}):
+        config = config.replaced(changes)
         metrics = evaluate(config, vae, tiny_dataset, tiny_run)
         prior, _ = prepare(config, vae, tiny_dataset, tiny_run, recorded["weights_sha256"])
         version = export.export(config, vae, recorded, metrics, prior, tiny_dataset.validation, store)

@@ -1,0 +1,96 @@
+"""The former form of a configuration, whose keys stood in no sections, as the present one.
+
+Published versions and runs that were made before have it in their files.
+"""
+
+from typing import Any
+
+# Former key: present one.
+FORMER = {
+    "data": "data.name",
+    "image_size": "data.size",
+    "image_channels": "data.channels",
+    "network": "network.kind",
+    "latent_dim": "network.latent_dim",
+    "encoder_units": "network.encoder_units",
+    "decoder_units": "network.decoder_units",
+    "channels": "network.channels",
+    "residual_blocks": "network.residual_blocks",
+    "spatial_channels": "network.spatial_channels",
+    "likelihood": "likelihood.name",
+    "likelihood_variance": "likelihood.variance",
+    "likelihood_components": "likelihood.components",
+    "objective": "objective.name",
+    "k": "objective.k",
+    "beta": "objective.beta",
+    "kl_warmup_epochs": "objective.kl_warmup_epochs",
+    "free_bits": "objective.free_bits",
+    "mean_weight": "objective.mean_weight",
+    "tail_objective": "objective.final_phase.name",
+    "tail_epochs": "objective.final_phase.epochs",
+    "vamp_components": "prior.vamp_components",
+    "prior_components": "prior.components",
+    "optimizer": "optimizer.name",
+    "learning_rate": "optimizer.learning_rate",
+    "learning_rate_schedule": "optimizer.schedule",
+    "ema_momentum": "optimizer.ema_momentum",
+    "epochs": "optimizer.epochs",
+    "batch_size": "optimizer.batch_size",
+    "precision": "optimizer.precision",
+    "keep": "optimizer.keep",
+    "axis_order": "traversal.axis_order",
+    "walk_axis": "traversal.axis",
+    "walk_low": "traversal.low",
+    "walk_high": "traversal.high",
+    "walk_steps": "traversal.steps",
+}
+# Values that said of a key that it does not apply, in files that list every key.
+ABSENT = {
+    "image_size": [],
+    "channels": [],
+    "residual_blocks": 0,
+    "spatial_channels": 0,
+    "likelihood_components": 1,
+    "k": 1,
+    "beta": 1.0,
+    "kl_warmup_epochs": 0,
+    "free_bits": 0.0,
+    "mean_weight": 0.0,
+    "tail_objective": "",
+    "tail_epochs": 0,
+    "vamp_components": 0,
+    "prior_components": [],
+}
+GONE = ("prior_flow_layers", "prior_flow_units")  # normalizing flows
+
+
+def is_flat(table: dict[str, Any]) -> bool:
+    """Say whether a configuration has the former form."""
+    return any(key in FORMER for key in table) and not any(isinstance(each, dict) for each in table.values())
+
+
+def in_sections(table: dict[str, Any]) -> dict[str, Any]:
+    """Return a configuration of the former form in the present one; keys that no form knows stay as they are.
+
+    What is left out is what says nothing: keys at values that meant "does not apply", and those of
+    normalizing flows.
+    """
+    order = ("data", "network", "likelihood", "objective", "prior", "optimizer", "traversal")
+    resolved: dict[str, Any] = {section: {} for section in order}
+    given = {"network": "dense"} | table
+    top: dict[str, Any] = {}
+    for key, value in given.items():
+        if value is None or key in GONE or (key in ABSENT and value == ABSENT[key]):
+            continue
+        dotted = FORMER.get(key)
+        if key == "k" and given.get("tail_objective"):
+            dotted = "objective.final_phase.k"
+        if dotted is None:
+            top[key] = value
+            continue
+        *path, last = dotted.split(".")
+        section = resolved
+        for part in path:
+            section = section.setdefault(part, {})
+        section[last] = value
+    return top | {name: section for name, section in resolved.items() if section}

@@ -1,0 +1,55 @@
+"""Experiments as TOML files."""
+
+import json
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from training.configs import flat
+from training.configs.schema import Config, from_dict
+from training.errors import ConfigError
+
+__all__ = ["from_dict", "load", "to_toml"]
+
+
+def load(path: Path) -> Config:
+    """Read an experiment from a TOML file.
+
+    Raises:
+        ConfigError: the file cannot be read or parsed, or as ``from_dict``. The message names the file; for a
+            file without sections, as they were in former versions, it shows the file in its present form.
+    """
+    try:
+        with path.open("rb") as file:
+            table = tomllib.load(file)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror or error}); name a .toml file") from error
+    except ValueError as error:  # not TOML, or not UTF-8
+        raise ConfigError(f"{path}: not valid TOML: {error}") from error
+    if flat.is_flat(table):
+        gone = [key for key in flat.GONE if key in table]
+        dropped = f"; without {' and '.join(gone)}, as normalizing flows are no longer fitted" if gone else ""
+        form = to_toml(flat.in_sections(table))
+        raise ConfigError(f"{path}: keys stand in sections now{dropped}. Its content in this form:\n\n{form}")
+    try:
+        return from_dict(table)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from None
+
+
+def to_toml(table: dict[str, Any]) -> str:
+    """Return a configuration's plain values (``Config.as_dict``) as the text of a TOML file."""
+    return "\n".join(_lines(table)) + "\n"
+
+
+def _lines(table: dict[str, Any], path: str = "") -> Iterator[str]:
+    """Yield the lines of a table: its own keys, then its sections, each behind an empty line."""
+    for key, value in table.items():
+        if not isinstance(value, dict):
+            yield f"{key} = {json.dumps(value)}"  # of text, numbers and lists TOML's form is JSON's
+    for key, value in table.items():
+        if isinstance(value, dict):
+            yield ""
+            yield f"[{path}{key}]"
+            yield from _lines(value, f"{path}{key}.")
