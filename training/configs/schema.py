@@ -22,7 +22,7 @@ from pydantic import (
 from training.configs import flat, messages
 from training.configs.messages import require
 from training.errors import ConfigError
-from training.models.likelihood_registry import REGISTRY
+from training.models.likelihoods.registry import REGISTRY
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")  # what model_store/README.md allows
 
@@ -151,7 +151,7 @@ class LikelihoodSection(Section):
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """All but the name, as ``likelihood_registry.build`` takes them."""
+        """All but the name, as ``likelihoods.registry.build`` takes them."""
         return self.model_dump(exclude={"name"})
 
 

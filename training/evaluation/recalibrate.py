@@ -21,7 +21,9 @@ import tensorflow as tf
 from training import data
 from training.fitting.loop import order_of, steps_per_epoch
 from training.metrics import bounds
-from training.models import likelihoods, objectives
+from training.models import objectives
+from training.models.likelihoods.base import LEVELS, Likelihood
+from training.models.likelihoods.logistic import MIN_SCALE, log_level_prob
 from training.models.vae import VariationalAutoencoder
 from training.priors import Prior, StandardNormal
 
@@ -47,7 +49,7 @@ Array = npt.NDArray[np.float32]
 Report = Callable[[str], None]
 
 
-class LogisticAroundMean(likelihoods.Likelihood):
+class LogisticAroundMean(Likelihood):
     """A discretized logistic around the mean image of another likelihood, its scales given.
 
     Args:
@@ -59,7 +61,7 @@ class LogisticAroundMean(likelihoods.Likelihood):
     description = "a discretized logistic around the decoder's mean, independent per pixel"
     log_level_width = 0.0
 
-    def __init__(self, base: likelihoods.Likelihood, log_scales: Tensor) -> None:
+    def __init__(self, base: Likelihood, log_scales: Tensor) -> None:
         self.base = base
         self.num_parameters = base.num_parameters
         self.log_scales = log_scales
@@ -75,9 +77,9 @@ class LogisticAroundMean(likelihoods.Likelihood):
         }
 
     def log_prob(self, images: Tensor, decoded: Tensor) -> Tensor:  # noqa: D102
-        levels = tf.round(images * likelihoods.LEVELS)
-        means = likelihoods.LEVELS * self.base.mean(decoded)
-        return likelihoods.log_level_prob(levels, means, tf.exp(self.log_scales))
+        levels = tf.round(images * LEVELS)
+        means = LEVELS * self.base.mean(decoded)
+        return log_level_prob(levels, means, tf.exp(self.log_scales))
 
     def mean(self, decoded: Tensor) -> Tensor:
         """Return the mean image that the scales stand around."""
@@ -173,7 +175,7 @@ def fit_scales(images: Array, means: Array, *, per_pixel: bool) -> npt.NDArray[n
     """Return the scales of discretized logistics around `means` that make `images` most probable.
 
     By gradient ascent from the scales that have the residuals' variance; never below what
-    ``likelihoods.MIN_SCALE`` allows.
+    ``logistic.MIN_SCALE`` allows.
 
     Args:
         images: (N, *S) in [0, 1].
@@ -183,12 +185,12 @@ def fit_scales(images: Array, means: Array, *, per_pixel: bool) -> npt.NDArray[n
     Returns:
         s, in levels.
     """
-    levels = tf.constant(np.rint(images * likelihoods.LEVELS), tf.float32)
-    centres = tf.constant(means * likelihoods.LEVELS, tf.float32)
+    levels = tf.constant(np.rint(images * LEVELS), tf.float32)
+    centres = tf.constant(means * LEVELS, tf.float32)
     squared = np.square(np.asarray(levels) - np.asarray(centres), dtype=np.float64)
     variance = squared.mean(axis=0) if per_pixel else squared.mean()
-    least = math.log(likelihoods.MIN_SCALE)
-    start = np.log(np.maximum(np.sqrt(3 * variance) / math.pi, likelihoods.MIN_SCALE))
+    least = math.log(MIN_SCALE)
+    start = np.log(np.maximum(np.sqrt(3 * variance) / math.pi, MIN_SCALE))
     log_scales = tf.Variable(start, dtype=tf.float32)
     adam = keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(SCALE_RATE, SCALE_STEPS))
 
@@ -196,7 +198,7 @@ def fit_scales(images: Array, means: Array, *, per_pixel: bool) -> npt.NDArray[n
     def slope(log_s: Tensor) -> Tensor:
         with tf.GradientTape() as tape:
             tape.watch(log_s)
-            log_prob = likelihoods.log_level_prob(levels, centres, tf.exp(log_s))
+            log_prob = log_level_prob(levels, centres, tf.exp(log_s))
             # Adam forgets the size of a gradient; the sum over pixels keeps each pixel's own.
             loss = -tf.reduce_sum(tf.reduce_mean(log_prob, axis=0))
         return tape.gradient(loss, log_s)
@@ -236,7 +238,7 @@ def refit(
     optimizer.build(variables)
     objective = tf.function(_objective(refitted, prior), jit_compile=True)
     train = tf.constant(dataset.train)
-    least = math.log(likelihoods.MIN_SCALE)
+    least = math.log(MIN_SCALE)
 
     @tf.function  # type: ignore[untyped-decorator]
     def take_steps(order: Tensor, epoch: Tensor) -> None:

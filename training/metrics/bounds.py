@@ -14,7 +14,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from training.models import objectives
-from training.models.likelihoods import Likelihood
+from training.models.likelihoods.base import Likelihood
 from training.priors import Prior
 
 QUICK = ((1_000, (1, 10, 100)),)  # how many of the first test images, and which k

@@ -5,11 +5,12 @@ number of latent axes, q(z given x) = N(z_mean, diag(exp(z_log_var))), p(z) = N(
 """
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import tensorflow as tf
 
-Tensor = Any  # tf.Tensor; TensorFlow publishes no types
+from training.models.likelihoods.base import sum_over_image
+from training.types import Tensor
 
 
 class Objective(NamedTuple):
@@ -137,11 +138,6 @@ def doubly_reparameterised(
     loss = weighted + tf.stop_gradient(value - weighted)  # the gradient of the one, the value of the other
     kl = tf.reduce_mean(tf.reduce_sum(kl_per_axis(z_mean, z_log_var), axis=1))
     return Objective(loss, -tf.reduce_mean(per_draw), kl), weights
-
-
-def sum_over_image(log_prob: Tensor, axes_before: int = 1) -> Tensor:
-    """Return the sum over the axes of an image, which begin after `axes_before`."""
-    return tf.reduce_sum(log_prob, axis=tuple(range(axes_before, len(log_prob.shape))))
 
 
 def log_normal(z: Tensor, mean: Tensor, log_var: Tensor) -> Tensor:

@@ -10,12 +10,13 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from training.configs.schema import Config
-from training.models import likelihood_registry, likelihoods, networks, objectives
+from training.models import networks, objectives
+from training.models.likelihoods import registry
+from training.models.likelihoods.base import Likelihood
+from training.types import Tensor
 
 STEPS_A_CALL = 256  # at most
 VALIDATED_AT_ONCE = 2**20  # values of images and draws, about; enough to keep the processor busy
-
-Tensor = Any  # tf.Tensor; TensorFlow publishes no types
 
 
 class Sampling(keras.layers.Layer):  # type: ignore[misc]  # Keras publishes no types
@@ -79,7 +80,7 @@ class VampPrior(keras.layers.Layer):  # type: ignore[misc]  # Keras publishes no
 
 
 def build_networks(
-    config: Config, image_shape: tuple[int, ...], likelihood: likelihoods.Likelihood
+    config: Config, image_shape: tuple[int, ...], likelihood: Likelihood
 ) -> tuple[keras.Model, keras.Model]:
     """Return the encoder and the decoder that a configuration describes; what they return is float32.
 
@@ -104,7 +105,7 @@ def _to_float32(network: keras.Model) -> keras.Model:
 
 
 def _networks(
-    config: Config, image_shape: tuple[int, ...], likelihood: likelihoods.Likelihood
+    config: Config, image_shape: tuple[int, ...], likelihood: Likelihood
 ) -> tuple[keras.Model, keras.Model]:
     asked = config.network
     latent_dim, inwards, blocks = asked.latent_dim, asked.channels, asked.residual_blocks
@@ -151,7 +152,7 @@ class VariationalAutoencoder(keras.Model):  # type: ignore[misc]  # Keras publis
 
     def __init__(self, config: Config, image_shape: tuple[int, ...]) -> None:
         super().__init__(name="vae")
-        self.likelihood = likelihood_registry.build(config.likelihood.name, **config.likelihood.parameters)
+        self.likelihood = registry.build(config.likelihood.name, **config.likelihood.parameters)
         self.encoder, self.decoder = build_networks(config, image_shape, self.likelihood)
         self.sampling = Sampling()
         pseudo_images = config.prior.vamp_components

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from training.configs.schema import Config
-from training.models.likelihood_registry import build
+from training.models.likelihoods.registry import build
 
 QUICK_DRAWS = 100  # k of the last bound that is measured without --full
 

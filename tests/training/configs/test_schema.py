@@ -3,7 +3,7 @@ import pytest
 from tests.tiny import TINY
 from training.configs.schema import from_dict
 from training.errors import ConfigError
-from training.models.likelihood_registry import REGISTRY
+from training.models.likelihoods.registry import REGISTRY
 
 ELBO = {"objective": {"name": "elbo"}}
 WARMED = {"objective": {"name": "elbo", "kl_warmup_epochs": 2}}

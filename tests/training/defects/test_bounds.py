@@ -11,7 +11,7 @@ import tensorflow as tf  # noqa: E402
 
 from training.metrics import bounds  # noqa: E402
 from training.models import objectives  # noqa: E402
-from training.models.likelihoods import Gaussian  # noqa: E402
+from training.models.likelihoods.gaussian import Gaussian  # noqa: E402
 from training.models.vae import Sampling  # noqa: E402
 from training.priors import StandardNormal  # noqa: E402
 

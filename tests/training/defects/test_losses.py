@@ -11,17 +11,20 @@ pytestmark = pytest.mark.tensorflow
 import tensorflow as tf  # noqa: E402
 
 from tests.conftest import PROJECT  # noqa: E402
+from tests.training.models.likelihoods.pixels import built  # noqa: E402
 from training.cli import cli  # noqa: E402
 from training.configs.load import load  # noqa: E402
 from training.errors import ConfigError  # noqa: E402
 from training.fitting import fit  # noqa: E402
-from training.models import likelihood_registry, likelihoods, objectives  # noqa: E402
-from training.models.likelihoods import Gaussian  # noqa: E402
+from training.models import objectives  # noqa: E402
+from training.models.likelihoods.gaussian import Gaussian  # noqa: E402
+from training.models.likelihoods.logistic import log_level_prob  # noqa: E402
+from training.models.likelihoods.registry import MIN_VARIANCE, REGISTRY  # noqa: E402
 
 LEVELS = np.arange(256, dtype=np.float32) / 255
 # Every likelihood by its name, with the variance or the components that it may need; the Gaussian of fixed
 # variance is the narrowest there is.
-EVERY = [likelihoods.from_config(name, likelihoods.MIN_VARIANCE, 2) for name in likelihoods.NAMES]
+EVERY = [built(name, variance=MIN_VARIANCE) for name in REGISTRY]
 
 
 def name_of(value):
@@ -96,7 +99,7 @@ def test_defect_02_the_loss_depends_neither_on_the_batch_nor_on_the_number_of_im
 @pytest.mark.parametrize("name", ["discretized-logistic", "autoregressive-logistic"])
 def test_defect_08_a_likelihood_of_levels_sums_to_one_over_the_256_levels(name, spread):
     """Something like a probability is called one: its sum over all that a pixel can be is not 1."""
-    likelihood = likelihoods.from_config(name, components=2)
+    likelihood = built(name)
     shape = (1_000, 1, 1, likelihood.num_parameters)
     parameters = np.random.default_rng(2).normal(scale=spread, size=shape).astype(np.float32)
     levels = np.broadcast_to(LEVELS[:, None], (256, 1_000)).reshape(-1, 1, 1)
@@ -111,7 +114,7 @@ def test_defect_08_the_narrowest_scale_has_finite_values_and_gradients_far_from_
     scales = tf.constant(np.full(256, math.exp(-7), "f4"))
     with tf.GradientTape() as tape:
         tape.watch([means, scales])
-        log_prob = likelihoods.log_level_prob(levels, means, scales)
+        log_prob = log_level_prob(levels, means, scales)
     assert np.isfinite(log_prob).all()
     assert np.isfinite(tape.gradient(log_prob, [means, scales])).all()
     # In float64: to the left of the mean, log F(b) - F(a) is (b - m) / s + log(1 - e^(-1/s)), to the last digit.
@@ -150,7 +153,6 @@ def test_defect_09_a_constant_image_costs_nothing_at_best_and_never_less(likelih
 
 def test_defect_09_a_gaussian_narrower_than_a_level_is_refused():
     """A fixed variance may be set as small as one likes."""
-    assert likelihood_registry.MIN_VARIANCE == likelihoods.MIN_VARIANCE
     narrow = {"likelihood": {"name": "gaussian", "variance": 1e-6}, "objective": {"name": "elbo"}}
     dense = load(PROJECT / "training/configs/fashion-dense.toml")
     with pytest.raises(ConfigError, match=r"likelihood\.variance: expected 2\.45e-06 or more"):

@@ -21,7 +21,7 @@ from training.evaluation import evaluate, quality  # noqa: E402
 from training.fitting import callbacks, fit, loop  # noqa: E402
 from training.metrics import bounds  # noqa: E402
 from training.metrics.fidelity import Gaussian, frechet_distance  # noqa: E402
-from training.models import likelihoods  # noqa: E402
+from training.models.likelihoods.gaussian import GaussianShared  # noqa: E402
 from training.models.vae import VariationalAutoencoder  # noqa: E402
 from training.priors import GaussianMixture, StandardNormal  # noqa: E402
 from training.publish import export  # noqa: E402
@@ -173,7 +173,7 @@ def test_defect_18_a_density_of_codes_is_fitted_to_draws_and_finds_a_known_one()
 
 def test_defect_18_a_learned_variance_is_best_where_it_is_that_of_the_noise():
     """A second stage keeps a variance of one, whatever the noise is, and adds the right one when drawing."""
-    likelihood = likelihoods.GaussianShared()
+    likelihood = GaussianShared()
     noise = 0.05 * np.random.default_rng(1).normal(size=10_000)
     raw = np.linspace(-8, 2, 2_001)
     decoded = np.stack([np.zeros_like(raw), raw], axis=-1).astype(np.float32)

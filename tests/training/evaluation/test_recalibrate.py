@@ -41,7 +41,7 @@ def test_fitted_scales_are_those_that_the_images_were_made_with(per_pixel):
 def test_a_pixel_that_never_deviates_gets_the_narrowest_scale_there_is():
     images = np.zeros((50, 2, 2), np.float32)
     scales = recalibrate.fit_scales(images, images, per_pixel=True)
-    np.testing.assert_allclose(scales, recalibrate.likelihoods.MIN_SCALE, rtol=1e-5)
+    np.testing.assert_allclose(scales, recalibrate.MIN_SCALE, rtol=1e-5)
 
 
 def test_the_logistic_around_the_mean_is_a_probability_over_levels(vae):

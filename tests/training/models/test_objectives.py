@@ -8,7 +8,7 @@ pytestmark = pytest.mark.tensorflow
 import tensorflow as tf  # noqa: E402
 
 from training.models import objectives  # noqa: E402
-from training.models.likelihoods import Gaussian  # noqa: E402
+from training.models.likelihoods.gaussian import Gaussian  # noqa: E402
 
 
 def f32(*values):

@@ -9,7 +9,7 @@ import tensorflow as tf  # noqa: E402
 from training.determinism import make_deterministic  # noqa: E402
 from training.metrics.bounds import bound_of, log_weights  # noqa: E402
 from training.models import vae as vae_module  # noqa: E402
-from training.models.likelihood_registry import REGISTRY  # noqa: E402
+from training.models.likelihoods.registry import REGISTRY  # noqa: E402
 from training.models.vae import Sampling, VariationalAutoencoder  # noqa: E402
 from training.priors import StandardNormal, learned  # noqa: E402
 

@@ -5,8 +5,11 @@ pytestmark = pytest.mark.tensorflow
 
 from app import runtimes  # noqa: E402
 from app.models import BATCH_ROWS  # noqa: E402
+from tests.training.models.likelihoods.pixels import built  # noqa: E402
 from training.errors import RunError  # noqa: E402
-from training.models import latent_axes, likelihoods, networks  # noqa: E402
+from training.models import latent_axes, networks  # noqa: E402
+from training.models.likelihoods.gaussian import Gaussian  # noqa: E402
+from training.models.likelihoods.registry import REGISTRY  # noqa: E402
 from training.priors import StandardNormal  # noqa: E402
 from training.publish import export, litert  # noqa: E402
 
@@ -43,18 +46,18 @@ def write(folder, likelihood, convolutions=False):
     export.write_decoder(vae, folder / "decoder", latent_axes.as_trained(2))
 
 
-@pytest.mark.parametrize("name", likelihoods.NAMES)
+@pytest.mark.parametrize("name", REGISTRY)
 def test_every_observation_model_is_converted_and_draws_what_tensorflow_draws(name, images, tmp_path):
-    likelihood = likelihoods.from_config(name, 0.05, 3)
+    likelihood = built(name, components=3)
     write(tmp_path, likelihood, convolutions=name == "discretized-logistic")
     litert.check_agreement(tmp_path, 2, likelihood.noise_shape(SHAPE), images)
 
 
 @pytest.mark.parametrize("part", ["encoder", "decoder"])
 def test_a_flatbuffer_of_other_weights_is_found_out(part, images, tmp_path):
-    likelihood = likelihoods.Gaussian(0.05)
+    likelihood = Gaussian(0.05)
     write(tmp_path / "one", likelihood)
-    steeper = likelihoods.Gaussian(0.05)
+    steeper = Gaussian(0.05)
     write(tmp_path / "two", steeper, convolutions=True)
     other = (tmp_path / "two" / litert.FILES[part]).read_bytes()
     (tmp_path / "one" / litert.FILES[part]).write_bytes(other)
@@ -64,7 +67,7 @@ def test_a_flatbuffer_of_other_weights_is_found_out(part, images, tmp_path):
 
 def test_draws_of_another_width_are_found_out(images, tmp_path):
     for name, variance in (("one", 0.05), ("two", 0.06)):
-        write(tmp_path / name, likelihoods.Gaussian(variance))
+        write(tmp_path / name, Gaussian(variance))
     other = (tmp_path / "two" / litert.FILES["decoder"]).read_bytes()
     (tmp_path / "one" / litert.FILES["decoder"]).write_bytes(other)
     with pytest.raises(RunError, match="differ in draw by more than a grey level"):

@@ -1,17 +1,20 @@
-"""The observation models p(x given z) there are: where each is implemented and what a configuration may set.
+"""The observation models p(x given z) that there are; one line adds one.
 
-One line adds one. Nothing here loads TensorFlow, so that configurations can be checked without it.
+Nothing here loads TensorFlow, so that configurations can be checked without it.
 """
 
+import importlib
 import math
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
 if TYPE_CHECKING:
-    from training.models.likelihoods import Likelihood
+    from training.models.likelihoods.base import Likelihood
 
-MIN_VARIANCE = 1 / (2 * math.pi * 255**2)  # narrower, one of 256 levels could have a probability above one
+# The narrowest Gaussian whose density at its mean, times the width of a level, is no more than one. Narrower,
+# a density over pixels that only take 256 values could be driven beyond every bound.
+MIN_VARIANCE = 1 / (2 * math.pi * 255**2)
 
 
 class Entry:
@@ -19,7 +22,7 @@ class Entry:
 
     Args:
         where: ``module:class`` under ``training.models.likelihoods``.
-        **parameters: what a configuration may set: type and ``pydantic.Field``, as for ``create_model``.
+        **parameters: what its constructor takes: type and default, as for ``pydantic.create_model``.
     """
 
     def __init__(self, where: str, **parameters: tuple[Any, Any]) -> None:
@@ -41,7 +44,13 @@ REGISTRY = {
 
 
 def build(name: str, **parameters: Any) -> "Likelihood":
-    """Return the observation model called `name`, a key of ``REGISTRY``, with its parameters."""
-    from training.models.likelihoods import from_config
+    """Return the observation model called `name`, a key of ``REGISTRY``, with its parameters.
 
-    return from_config(name, **parameters)
+    Raises:
+        ValueError: a parameter is out of range.
+    """
+    module, _, kind = REGISTRY[name].where.partition(":")
+    found: Likelihood = getattr(importlib.import_module(f"training.models.likelihoods.{module}"), kind)(
+        **parameters
+    )
+    return found

@@ -1,0 +1,45 @@
+import math
+
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.tensorflow
+
+import tensorflow as tf  # noqa: E402
+
+from tests.training.models.likelihoods.pixels import built, over, random_parameters, uniform  # noqa: E402
+from training.models.likelihoods.logistic import DiscretizedLogistic  # noqa: E402
+from training.models.likelihoods.registry import REGISTRY  # noqa: E402
+
+# Of pixels that are independent given z.
+EVERY = [built(name) for name in REGISTRY if name != "autoregressive-logistic"]
+EVERY += [built("gaussian", variance=0.5), built("discretized-logistic", components=1)]
+
+
+def name_of(value):
+    return f"{value.name}-{value.num_parameters}" if hasattr(value, "name") else str(value)
+
+
+@pytest.mark.parametrize("likelihood", EVERY, ids=name_of)
+@pytest.mark.parametrize("size", [0.0, 1.0, 60.0])
+def test_every_likelihood_has_finite_values_and_gradients(likelihood, size):
+    parameters = tf.constant(random_parameters(likelihood, 200, spread=size))
+    images = np.random.default_rng(1).integers(0, 2, 200).astype("f4")
+    with tf.GradientTape() as tape:
+        tape.watch(parameters)
+        log_prob = likelihood.log_prob(images, parameters)
+    assert np.isfinite(log_prob).all()
+    assert np.isfinite(tape.gradient(log_prob, parameters)).all()
+
+
+@pytest.mark.parametrize("likelihood", EVERY, ids=name_of)
+def test_draws_have_the_mean_that_the_likelihood_says(likelihood):
+    parameters = random_parameters(likelihood, 6, spread=0.7, seed=3)
+    count = 40_000
+    _, decoded = over(np.zeros(count), parameters)
+    noise = uniform(count, *likelihood.noise_shape((6,)))
+    draws = likelihood.draw(decoded, noise).numpy().astype(np.float64)
+    error = draws.std(axis=0) / math.sqrt(count)
+    # Four standard errors, and for discretized logistics the half level that the mean is exact to.
+    slack = 4 * error + (0.5 / 255 if isinstance(likelihood, DiscretizedLogistic) else 1e-6)
+    assert (np.abs(draws.mean(axis=0) - np.asarray(likelihood.mean(parameters[None]))[0]) < slack).all()

@@ -1,0 +1,1 @@
+"""Observation models p(x given z); ``registry`` names them."""

@@ -1,0 +1,154 @@
+"""Mixtures of logistics over the 256 levels of a pixel."""
+
+import tensorflow as tf
+
+from training.models.likelihoods.base import LEVELS, START, Likelihood, sum_over_image
+from training.types import Tensor
+
+MIN_SCALE = 0.1  # in levels: narrower than a level needs, wide enough for float32
+START_SCALE = 20.0  # in levels, where the network's output is zero
+
+
+class DiscretizedLogistic(Likelihood):
+    """A mixture of K logistics per pixel, cut into the 256 levels.
+
+    Salimans et al. 2017; with K = 1, Kingma et al. 2016.
+    P(v) = sum_k w_k (F((v + 1/2 - m_k) / s_k) - F((v - 1/2 - m_k) / s_k)), F the logistic function, where the
+    lowest level takes everything below it and the highest everything above, so that it sums to one.
+    The parameters of a pixel are K logits of w, K means and K scales; all components start with a scale of
+    START_SCALE levels and means spread evenly over the range.
+
+    Args:
+        components: K.
+
+    Raises:
+        ValueError: fewer than one component.
+    """
+
+    name = "discretized-logistic"
+    description = "a mixture of discretized logistics, independent per pixel"
+    log_level_width = 0.0
+
+    def __init__(self, components: int) -> None:
+        if components < 1:
+            raise ValueError(f"components: expected at least 1. Received: {components!r}")
+        self.components = components
+        self.num_parameters = 3 * components
+
+    @property
+    def parameters(self) -> dict[str, float]:  # noqa: D102
+        return {"components": self.components}
+
+    def log_prob(self, images: Tensor, decoded: Tensor) -> Tensor:
+        """Return the log-probability of each pixel's level."""
+        log_weights, means, scales = self._split(decoded)
+        levels = tf.round(images * LEVELS)[..., None]
+        return tf.reduce_logsumexp(log_weights + log_level_prob(levels, means, scales), axis=-1)
+
+    def log_prob_of_images(self, images: Tensor, decoded: Tensor) -> Tensor:
+        """Return the log-probability of each image; see ``Likelihood``."""
+        planes = planes_of(decoded)
+        logits, means, scales = self._split_planes(planes)
+        return mixture_log_prob(tf.round(images * LEVELS), logits, means, 1 / scales)
+
+    def mean(self, decoded: Tensor) -> Tensor:
+        """Return the mean of the mixture confined to the levels' range, exact to within half a level.
+
+        The mean of a logistic variable clipped to [0, 255] is s (softplus(m / s) - softplus((m - 255) / s)).
+        """
+        log_weights, means, scales = self._split(decoded)
+        clipped = scales * (_softplus(means / scales) - _softplus((means - LEVELS) / scales))
+        return tf.reduce_sum(tf.exp(log_weights) * clipped, axis=-1) / LEVELS
+
+    def noise_shape(self, image_shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Return S + (2,): one number chooses the component, one the value."""
+        return (*image_shape, 2)
+
+    def draw(self, decoded: Tensor, noise: Tensor) -> Tensor:
+        """Choose a component by the first number, draw from its logistic by the second, round to a level."""
+        log_weights, means, scales = self._split(decoded)
+        value = logistic_draw(log_weights, means, scales, noise)
+        return tf.clip_by_value(tf.round(value), 0.0, LEVELS) / LEVELS
+
+    def _split(self, decoded: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return log w, m and s, each (B, *S, K); m and s in levels."""
+        logits, means, scales = tf.split(decoded, 3, axis=-1)
+        centres = (tf.range(self.components, dtype=tf.float32) + 0.5) / self.components
+        return (
+            tf.nn.log_softmax(logits, axis=-1),
+            LEVELS * (means + centres),
+            MIN_SCALE + START_SCALE * tf.math.softplus(scales + START),
+        )
+
+    def _split_planes(self, planes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return logits of w, m and s from (P, B, *S), each (K, B, *S); m and s in levels."""
+        logits, means, scales = tf.split(planes[: 3 * self.components], 3, axis=0)
+        centres = (tf.range(self.components, dtype=tf.float32) + 0.5) / self.components
+        return (
+            logits,
+            LEVELS * (means + tf.reshape(centres, (-1, *[1] * (len(planes.shape) - 1)))),
+            MIN_SCALE + START_SCALE * tf.math.softplus(scales + START),
+        )
+
+
+def log_level_prob(levels: Tensor, means: Tensor, scales: Tensor) -> Tensor:
+    """Return the log-probability of 8-bit levels under logistics cut at half levels, open at both ends.
+
+    With a and b the cut points below and above a level, F(b) - F(a) = F(b) F(-a) (1 - exp(a - b)), and a - b
+    is -1 / s whatever the level: no difference of close numbers is ever taken, so the formula needs no
+    special case in the tails.
+
+    Args:
+        levels: whole numbers 0 to 255.
+        means: m, in levels.
+        scales: s > 0, in levels.
+    """
+    log_above = tf.math.log_sigmoid((levels + 0.5 - means) / scales)
+    log_below = tf.math.log_sigmoid((means - levels + 0.5) / scales)
+    inner = log_above + log_below + tf.math.log(-tf.math.expm1(-1.0 / scales))
+    return tf.where(levels <= 0, log_above, tf.where(levels >= LEVELS, log_below, inner))
+
+
+def planes_of(decoded: Tensor) -> Tensor:
+    """Return (P, B, *S) of (B, *S, P): arithmetic between whole planes is vectorised, between columns not."""
+    last = len(decoded.shape) - 1
+    return tf.transpose(decoded, (last, *range(last)))
+
+
+def mixture_log_prob(levels: Tensor, logits: Tensor, means: Tensor, sharpness: Tensor) -> Tensor:
+    """Return the log-probability of whole images under mixtures of cut logistics, (B,).
+
+    The formula of ``log_level_prob``, with F(x) = exp(min(x, 0)) / (1 + exp(-|x|)): the exponents are added
+    as logarithms, and what is left of every F lies between 1/2 and 1, so one logarithm a pixel is enough.
+
+    Args:
+        levels: whole numbers 0 to 255, (B, *S).
+        logits: of the components' weights, (K, B, *S).
+        means: in levels, as `logits`.
+        sharpness: 1 / s, as `logits`.
+    """
+    offset = (levels - means) * sharpness
+    above, below = 0.5 * sharpness + offset, 0.5 * sharpness - offset
+    lowest, highest = levels <= 0, levels >= LEVELS
+    exponent = logits
+    exponent += tf.where(highest, 0.0, tf.minimum(above, 0.0)) + tf.where(lowest, 0.0, tf.minimum(below, 0.0))
+    factor_above, factor_below = 1 + tf.exp(-tf.abs(above)), 1 + tf.exp(-tf.abs(below))
+    inner = -tf.math.expm1(-sharpness) / (factor_above * factor_below)
+    rest = tf.where(lowest, 1 / factor_above, tf.where(highest, 1 / factor_below, inner))
+    largest = tf.reduce_max(exponent, axis=0)
+    mixed = tf.reduce_sum(tf.exp(exponent - largest) * rest, axis=0)
+    return sum_over_image(largest + tf.math.log(mixed) - tf.reduce_logsumexp(logits, axis=0))
+
+
+def logistic_draw(log_weights: Tensor, means: Tensor, scales: Tensor, noise: Tensor) -> Tensor:
+    """Return a draw from each pixel's mixture, in levels, neither rounded nor confined."""
+    below = tf.cumsum(tf.exp(log_weights), axis=-1, exclusive=True)
+    chosen = tf.reduce_sum(tf.cast(noise[..., :1] >= below, tf.int32), axis=-1) - 1
+    mean, scale = (tf.gather(part, chosen, batch_dims=len(chosen.shape)) for part in (means, scales))
+    uniform = noise[..., 1]
+    return mean + scale * (tf.math.log(uniform) - tf.math.log1p(-uniform))
+
+
+def _softplus(x: Tensor) -> Tensor:
+    """Return log(1 + exp(x)) for x of any size; LiteRT computes ``tf.math.softplus`` literally."""
+    return tf.maximum(x, 0.0) + tf.math.log1p(tf.exp(-tf.abs(x)))
