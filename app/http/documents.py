@@ -82,7 +82,7 @@ def describe(endpoint: PictureEndpoint) -> dict[str, Any]:
         "description": endpoint.description,
         "operationId": f"{endpoint.method.lower()}_{endpoint.path.strip('/')}",
         "parameters": [
-            {"name": name, "in": "query", "required": False, "schema": field}
+            {"name": name, "in": "query", "required": name in schema.get("required", ()), "schema": field}
             | ({"description": field["description"]} if "description" in field else {})
             for name, field in schema["properties"].items()
         ],
