@@ -66,7 +66,7 @@ class GaussianMixture:
 
     @cached_property
     def centre(self) -> Latents:
-        """Where a walk holds the other axes unless asked otherwise, (D,): the mean of the highest-weight component.
+        """Where a walk holds the other axes unless asked otherwise, (D,): the highest-weight component's mean.
 
         Of the first of them, if several weigh as much. Between components, where zero lies, a decoder was
         never trained.

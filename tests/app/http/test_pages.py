@@ -19,7 +19,7 @@ def test_every_link_of_the_page_leads_somewhere(client):
 def test_the_page_says_where_the_walk_holds_the_other_axes(client, client_of_classes):
     assert "are held at zero." in " ".join(client.get("/").text.split())
     page = " ".join(client_of_classes.get("/").text.split())
-    assert "are held at the centre of the heaviest component of p(z)." in page
+    assert "are held at the centre of the highest-weight component of p(z)." in page
 
 
 def test_every_picture_of_the_page_has_its_true_size_and_a_text(client):
