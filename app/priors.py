@@ -66,7 +66,7 @@ class GaussianMixture:
 
     @cached_property
     def centre(self) -> Latents:
-        """Where a walk holds the other axes unless asked otherwise, (D,): the highest-weight component's mean.
+        """Where a walk holds the other axes unless asked otherwise, (D,): the highest-weight mean.
 
         Of the first of them, if several weigh as much. Between components, where zero lies, a decoder was
         never trained.
