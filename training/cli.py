@@ -14,6 +14,9 @@ from training.configs.load import load, to_toml
 from training.configs.schema import Config
 from training.errors import ConfigError, DataError, Interrupted, RunError, TrainingError
 
+if TYPE_CHECKING:
+    from training.data import Fit
+
 EXIT_FAILURE = 1
 EXIT_USAGE = 2
 
@@ -26,9 +29,6 @@ DATA_OPTION = click.option(
     "VITRINE_DATA. If neither is given: where the run found them; for fit of Fashion-MNIST, Keras' cache, "
     "Debian's package folder, Keras' download.",
 )
-if TYPE_CHECKING:
-    from training.data import Fit
-
 RUN_ARGUMENT = click.argument("run", type=click.Path(path_type=Path))
 
 
@@ -275,7 +275,7 @@ def describe(config: Path) -> None:
         click.echo(f"its standard deviation is {variance**0.5:.3f} per pixel.")
     objective = experiment.objective
     warmup = objective.kl_warmup_epochs
-    warmed = f", reached after {warmup} epochs" if warmup else ""
+    warmed = f", reached after {warmup} epoch{'s' * (warmup > 1)}" if warmup else ""
     click.echo(f"beta, the weight of KL in training, is {objective.beta:g}{warmed}.")
     click.echo(MEANINGS[objective.name].format(k=objective.k))
     if objective.final_phase is not None:

@@ -86,13 +86,12 @@ def _unknown(loc: Sequence[int | str], received: Any, model: Model) -> str:
     kinds = _kinds(model, path)
     owners = [kind for kind, fields in kinds.items() if key in fields]
     if owners:
-        those = " and ".join(owners)
-        return f"{here}: expected left out: it belongs to {those} alone. Received: {received!r}"
+        those = " and ".join(filter(None, [", ".join(owners[:-1]), owners[-1]]))
+        return f"{here}: belongs to {those} alone; leave it out. Received: {received!r}"
     former = FORMER.get(str(key))
     if not path and former:
-        return (
-            f"unknown key {key!r}; it is {former} now: {former.split('.')[-1]!r} below its section's header"
-        )
+        section, _, name = former.rpartition(".")
+        return f"unknown key {key!r}; it is {former}: write {name!r} under [{section}]"
     known = kinds[str(loc[1])] if len(kinds) > 1 else next(iter(kinds.values()))
     near = difflib.get_close_matches(str(key), known, n=1)
     if near:

@@ -11,7 +11,10 @@ from training.errors import ConfigError
     [
         ({"netwrk": {}}, "unknown key 'netwrk'; did you mean 'network'?"),
         ({"zzz": 3}, "unknown key 'zzz'; known here: name, seed, data, network"),
-        ({"latent_dim": 3}, "unknown key 'latent_dim'; it is network.latent_dim now"),
+        (
+            {"latent_dim": 3},
+            "unknown key 'latent_dim'; it is network.latent_dim: write 'latent_dim' under [network]",
+        ),
         ({"network": "dense"}, "network: expected a section, not a value. Received: 'dense'"),
         ({"prior": 3}, "prior: expected a section, not a value. Received: 3"),
         ({"network": {"latent_dim": 2}}, "missing key: network.kind"),
