@@ -5,44 +5,29 @@ Published versions and runs that were made before have it in their files.
 
 from typing import Any
 
+# Former keys by their present section, with the present name where it is another.
+_BY_SECTION = {
+    "data": "data=name image_size=size image_channels=channels",
+    "network": (
+        "network=kind latent_dim encoder_units decoder_units channels residual_blocks spatial_channels"
+    ),
+    "likelihood": "likelihood=name likelihood_variance=variance likelihood_components=components",
+    "objective": (
+        "objective=name k beta kl_warmup_epochs free_bits mean_weight "
+        "tail_objective=final_phase.name tail_epochs=final_phase.epochs"
+    ),
+    "prior": "vamp_components prior_components=components",
+    "optimizer": (
+        "optimizer=name learning_rate learning_rate_schedule=schedule ema_momentum epochs batch_size "
+        "precision keep"
+    ),
+    "traversal": "axis_order walk_axis=axis walk_low=low walk_high=high walk_steps=steps",
+}
 # Former key: present one.
 FORMER = {
-    "data": "data.name",
-    "image_size": "data.size",
-    "image_channels": "data.channels",
-    "network": "network.kind",
-    "latent_dim": "network.latent_dim",
-    "encoder_units": "network.encoder_units",
-    "decoder_units": "network.decoder_units",
-    "channels": "network.channels",
-    "residual_blocks": "network.residual_blocks",
-    "spatial_channels": "network.spatial_channels",
-    "likelihood": "likelihood.name",
-    "likelihood_variance": "likelihood.variance",
-    "likelihood_components": "likelihood.components",
-    "objective": "objective.name",
-    "k": "objective.k",
-    "beta": "objective.beta",
-    "kl_warmup_epochs": "objective.kl_warmup_epochs",
-    "free_bits": "objective.free_bits",
-    "mean_weight": "objective.mean_weight",
-    "tail_objective": "objective.final_phase.name",
-    "tail_epochs": "objective.final_phase.epochs",
-    "vamp_components": "prior.vamp_components",
-    "prior_components": "prior.components",
-    "optimizer": "optimizer.name",
-    "learning_rate": "optimizer.learning_rate",
-    "learning_rate_schedule": "optimizer.schedule",
-    "ema_momentum": "optimizer.ema_momentum",
-    "epochs": "optimizer.epochs",
-    "batch_size": "optimizer.batch_size",
-    "precision": "optimizer.precision",
-    "keep": "optimizer.keep",
-    "axis_order": "traversal.axis_order",
-    "walk_axis": "traversal.axis",
-    "walk_low": "traversal.low",
-    "walk_high": "traversal.high",
-    "walk_steps": "traversal.steps",
+    former: f"{section}.{present or former}"
+    for section, keys in _BY_SECTION.items()
+    for former, _, present in (key.partition("=") for key in keys.split())
 }
 # Values that said of a key that it does not apply, in files that list every key.
 ABSENT = {
