@@ -17,7 +17,7 @@ serve: .venv/serve ## set up, and serve the shipped model on http://127.0.0.1:80
 	$(BIN)/vitrine serve
 
 test: .venv/dev ## set up, and run every test
-	$(BIN)/python -m pytest $(PYTEST)
+	$(BIN)/python -m pytest --numprocesses=2 --dist=worksteal $(PYTEST)
 
 train: run := $(RUN)
 train: .venv/train ## train fashion-dense, measure it, publish it as the next version in model_store

@@ -1,3 +1,6 @@
+import functools
+import shutil
+
 import numpy as np
 import pytest
 
@@ -53,25 +56,33 @@ def test_every_observation_model_is_converted_and_draws_what_tensorflow_draws(na
     litert.check_agreement(tmp_path, 2, likelihood.noise_shape(SHAPE), images)
 
 
+@pytest.fixture(scope="module")
+def gaussian(tmp_path_factory):
+    """A function that returns a written Gaussian's folder; each is converted once, as that takes seconds."""
+
+    @functools.cache
+    def folder_of(variance, convolutions=False):
+        folder = tmp_path_factory.mktemp("gaussian")
+        write(folder, Gaussian(variance), convolutions)
+        return folder
+
+    return folder_of
+
+
 @pytest.mark.parametrize("part", ["encoder", "decoder"])
-def test_a_flatbuffer_of_other_weights_is_found_out(part, images, tmp_path):
-    likelihood = Gaussian(0.05)
-    write(tmp_path / "one", likelihood)
-    steeper = Gaussian(0.05)
-    write(tmp_path / "two", steeper, convolutions=True)
-    other = (tmp_path / "two" / litert.FILES[part]).read_bytes()
-    (tmp_path / "one" / litert.FILES[part]).write_bytes(other)
+def test_a_flatbuffer_of_other_weights_is_found_out(part, images, gaussian, tmp_path):
+    one = shutil.copytree(gaussian(0.05), tmp_path / "one")
+    steeper = gaussian(0.05, convolutions=True)
+    (one / litert.FILES[part]).write_bytes((steeper / litert.FILES[part]).read_bytes())
     with pytest.raises(RunError, match=r"decode by|reconstruction by"):
-        litert.check_agreement(tmp_path / "one", 2, SHAPE, images)
+        litert.check_agreement(one, 2, SHAPE, images)
 
 
-def test_draws_of_another_width_are_found_out(images, tmp_path):
-    for name, variance in (("one", 0.05), ("two", 0.06)):
-        write(tmp_path / name, Gaussian(variance))
-    other = (tmp_path / "two" / litert.FILES["decoder"]).read_bytes()
-    (tmp_path / "one" / litert.FILES["decoder"]).write_bytes(other)
+def test_draws_of_another_width_are_found_out(images, gaussian, tmp_path):
+    one, decoder = shutil.copytree(gaussian(0.05), tmp_path / "one"), litert.FILES["decoder"]
+    (one / decoder).write_bytes((gaussian(0.06) / decoder).read_bytes())
     with pytest.raises(RunError, match="differ in draw by more than a grey level"):
-        litert.check_agreement(tmp_path / "one", 2, SHAPE, images)
+        litert.check_agreement(one, 2, SHAPE, images)
 
 
 def test_an_operation_that_litert_lacks_is_refused(tmp_path):
