@@ -25,7 +25,7 @@ from benchmarks.client import Answer, Pool, percentiles
 from benchmarks.load import require_wrk, wrk
 from benchmarks.processes import Server
 
-CLOSED_CONNECTIONS = 16  # as many pictures of 400 images find room in the queue
+CLOSED_CONNECTIONS = 16  # as many pictures of 400 images fit into the queue
 PROBE_SECONDS = 0.05
 PROBES = 10
 NORMAL = 2.0  # a probe is normal again within so many times what the median took before

@@ -26,7 +26,7 @@ logging.getLogger("python_multipart").setLevel(logging.ERROR)  # it warns once f
 MAX_FIELDS = 16  # parts that are no files
 MAX_FIELD_BYTES = 1024
 MAX_OPTIONS = 50  # the header's parser takes time that grows faster than their number
-MAX_HEADER_BYTES = 16_384  # a line of a part's header: room for any file name, which nobody reads
+MAX_HEADER_BYTES = 16_384  # a line of a part's header: longer than any file name, which nobody reads
 
 
 @dataclasses.dataclass
