@@ -59,7 +59,7 @@ def serve(**options: Any) -> None:
     except StoreError as error:
         _exit(EXIT_NO_MODEL, error.detail)
     except ModelNotFound as error:
-        _exit(EXIT_NO_MODEL, f"{error.summary} Set {variable('default_model')}.")
+        _exit(EXIT_NO_MODEL, f"{error.detail} Set {variable('default_model')}.")
     # A bare name may be served by an older version, if the newest has no runtime here.
     candidates = [default] if "@" in settings.default_model else found.versions[default.name]
     if all(_runtime_of(version.folder, settings.runtime)[0] is None for version in candidates):
