@@ -8,18 +8,16 @@ import itertools
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
-import numpy as np
 from uvicorn.loops.auto import auto_loop_factory
 
-from app import store
+from app import latent, store
 from app.cores import available_cores, processor_name
 from app.engine.engine import Engine
 from app.engine.work import BATCH_ROWS
 from app.explore.grids import GridStyle
-from app.explore.samples import Samples, sampler
+from app.explore.samples import Render, Samples, sampler
 from app.metrics import Metrics
 from app.models import Model, Models
 from app.pictures import grids
@@ -35,7 +33,7 @@ ROUNDS = 5
 
 # A combination must be this much faster than one with fewer threads to be worth their memory and cores.
 MARGIN = 0.03
-BUSY = 0.1  # scatter between rounds from which on they say little
+BUSY = 10  # per cent of scatter between rounds from which on they say little
 
 # A measurement is never refused.
 NO_LIMIT = 2**40  # images, pixels
@@ -48,6 +46,20 @@ BATCH_IS_FIXED = (
 THREADS_ARE_FIXED = "inference threads not swept: TensorFlow keeps those of the first model in a process"
 
 Say = Callable[[str], None]
+
+
+class Load(NamedTuple):
+    """Requests that are always in flight, each for a picture of `n` images."""
+
+    in_flight: int
+    n: int
+
+    def __str__(self) -> str:
+        """As profiles and tables name it."""
+        return f"{self.in_flight} x {self.n}"
+
+
+LOADS = (Load(64, 21), Load(4, 400))
 
 
 def measure(
@@ -78,7 +90,7 @@ def measure(
     """
     worker_threads, threads = settings.worker_threads, settings.inference_threads
     model = _open(settings, reference, threads, open_runtime)
-    say(f"{_subject(model)}; worker_threads={worker_threads}, inference_threads={threads}")
+    subject = _subject(model, say, f"; worker_threads={worker_threads}, inference_threads={threads}")
     loops = [measure_loop(model, n, seconds) for n in counts]
     say("the bare loop: one thread, pictures of n images, share of each part")
     for line in loop_table(loops):
@@ -87,15 +99,7 @@ def measure(
     rate = Rate(worker_threads=worker_threads, inference_threads=threads, images_per_second=by_load)
     for line in rate_table([rate]):
         say(line)
-    return {
-        "model": model.version.reference,
-        "digest": model.manifest.digest,
-        "runtime": model.runtime,
-        "cores": available_cores(),
-        "processor": processor_name(),
-        "loop": [asdict(loop) for loop in loops],
-        "engine": rate.model_dump(),
-    }
+    return subject | {"loop": [loop._asdict() for loop in loops], "engine": rate.model_dump()}
 
 
 def tune(
@@ -106,20 +110,15 @@ def tune(
     open_runtime: OpenRuntime | None = None,
     rounds: int = ROUNDS,
 ) -> Profile:
-    """Measure worker x inference threads on this machine; see ``measure`` for what the arguments mean.
+    """Measure worker x inference threads on this machine; arguments and errors are those of ``measure``.
 
     With TensorFlow only the worker threads are swept: the first model of a process fixes its threads.
-
-    Raises:
-        StoreError: there is no store.
-        ModelNotFound: there is no such model.
-        ModelError: it cannot be opened.
     """
-    cores, in_force = available_cores(), settings.inference_threads
+    in_force = settings.inference_threads
     model = _open(settings, reference, in_force, open_runtime)
+    subject = _subject(model, say)
     threads_are_fixed = model.runtime == "tensorflow"
-    swept = combinations(cores, [in_force] if threads_are_fixed else None)
-    say(_subject(model))
+    swept = combinations(available_cores(), [in_force] if threads_are_fixed else None)
     if threads_are_fixed:
         say(THREADS_ARE_FIXED)
     say(BATCH_IS_FIXED)
@@ -131,21 +130,11 @@ def tune(
     chosen = choose(rates)
     for line in rate_table(rates, chosen):
         say(line)
-    scatter = max(rate.scatter for rate in rates)
+    scatter = 100 * max(rate.scatter for rate in rates)
     if scatter > BUSY:
-        say(
-            f"the rounds scatter by {100 * scatter:.0f} %: tune again when the machine has nothing else to do"
-        )
-    return Profile(
-        cores=cores,
-        processor=processor_name(),
-        model=model.version.reference,
-        digest=model.manifest.digest,
-        runtime=model.runtime,
-        worker_threads=chosen.worker_threads,
-        inference_threads=chosen.inference_threads,
-        rates=tuple(rates),
-    )
+        say(f"the rounds scatter by {scatter:.0f} %: tune again when the machine has nothing else to do")
+    threads = chosen.model_dump(include={"worker_threads", "inference_threads"})
+    return Profile(**subject, **threads, rates=tuple(rates))
 
 
 def _open(settings: Settings, reference: str | None, threads: int, open_runtime: OpenRuntime | None) -> Model:
@@ -155,12 +144,20 @@ def _open(settings: Settings, reference: str | None, threads: int, open_runtime:
     return models.get(models.find(reference or settings.for_store(found.names).default_model))
 
 
-def _subject(model: Model) -> str:
-    return f"{model.version.reference} by {model.runtime}; {available_cores()} cores of {processor_name()}"
+def _subject(model: Model, say: Say, settings: str = "") -> dict[str, Any]:
+    """Say and return what is measured: the model and the machine."""
+    reference, cores, processor = model.version.reference, available_cores(), processor_name()
+    say(f"{reference} by {model.runtime}; {cores} cores of {processor}{settings}")
+    return {
+        "model": reference,
+        "digest": model.manifest.digest,
+        "runtime": model.runtime,
+        "cores": cores,
+        "processor": processor,
+    }
 
 
-@dataclass(frozen=True)
-class Loop:
+class Loop(NamedTuple):
     """The bare loop for pictures of one size, in one thread.
 
     Args:
@@ -174,7 +171,7 @@ class Loop:
     shares: dict[str, float]
 
 
-def measure_loop(model: Model, n: int, seconds: float) -> Loop:
+def measure_loop(model: Model, n: int, seconds: float, render: Render = "mean") -> Loop:
     """Draw pictures of `n` images for `seconds`, at least one, with nothing around them.
 
     A picture's time is the median of each part: one that was interrupted by another process says nothing.
@@ -182,54 +179,28 @@ def measure_loop(model: Model, n: int, seconds: float) -> Loop:
     pictures: list[dict[str, float]] = []
     until = time.perf_counter() + seconds
     while not pictures or time.perf_counter() < until:
-        pictures.append(draw_picture(model, n, len(pictures))[1])
+        pictures.append(draw_picture(model, n, len(pictures), render)[1])
     times = {part: statistics.median(picture[part] for picture in pictures) for part in PARTS}
     total = sum(times.values())
     return Loop(n, n / total, {part: took / total for part, took in times.items()})
 
 
-def draw_picture(model: Model, n: int, seed: int) -> tuple[bytes, dict[str, float]]:
-    """Return the PNG of /samples, and the seconds of each part.
-
-    Args:
-        model: what generates.
-        n: number of images.
-        seed: where the codes come from.
-    """
-    spent = dict.fromkeys(PARTS, 0.0)
-    mark = time.perf_counter()
-
-    def lap(part: str) -> None:
-        nonlocal mark
-        now = time.perf_counter()
-        spent[part] += now - mark
-        mark = now
-
-    batches = []
-    for start in range(0, n, BATCH_ROWS):
-        codes = model.prior.draw(seed, start, min(BATCH_ROWS, n - start))
-        lap("codes")
-        batches.append(model.decoding(codes))
-        lap("decode")
-    pixels = grids.grid(np.concatenate(batches), COLUMNS)
-    lap("grid")
+def draw_picture(model: Model, n: int, seed: int, render: Render = "mean") -> tuple[bytes, dict[str, float]]:
+    """Return the PNG of /samples, and the seconds of each part; drawing noise belongs to codes."""
+    marks = [time.perf_counter()]
+    arrays = [model.prior.draw(seed, 0, n)]
+    if render == "draw":
+        arrays.append(latent.uniform_noise(seed, 0, n, model.manifest.likelihood.noise_shape))
+    marks.append(time.perf_counter())
+    images = (model.drawing if render == "draw" else model.decoding).whole(*arrays)
+    marks.append(time.perf_counter())
+    pixels = grids.grid(images, COLUMNS)
+    marks.append(time.perf_counter())
     png = encode_png(pixels)
-    lap("png")
-    return png, spent
-
-
-class Load(NamedTuple):
-    """Requests that are always in flight, each for a picture of `n` images."""
-
-    in_flight: int
-    n: int
-
-    def __str__(self) -> str:
-        """As profiles and tables name it."""
-        return f"{self.in_flight} x {self.n}"
-
-
-LOADS = (Load(64, 21), Load(4, 400))
+    marks.append(time.perf_counter())
+    return png, {
+        part: end - start for part, (start, end) in zip(PARTS, itertools.pairwise(marks), strict=True)
+    }
 
 
 def measure_engine(
@@ -237,12 +208,8 @@ def measure_engine(
 ) -> float:
     """Return images per second of `load` through an engine of its own, on the server's kind of event loop.
 
-    Args:
-        model: what generates; it holds the inference threads.
-        settings: whose limits the requests obey, but for those on size.
-        worker_threads: of the engine.
-        load: kept up for `seconds`; every client asks at least once, and what has begun is counted too.
-        seconds: length of the measurement.
+    The load is kept up for `seconds`; every client asks at least once, and what has begun is counted too. Of
+    the limits in `settings` those on size do not count.
     """
     with asyncio.Runner(loop_factory=auto_loop_factory()) as runner:
         return runner.run(_drive(model, settings, worker_threads, load, seconds))
@@ -272,7 +239,7 @@ async def _drive(model: Model, settings: Settings, worker_threads: int, load: Lo
 
 
 def combinations(cores: int, inference_threads: Sequence[int] | None = None) -> list[tuple[int, int]]:
-    """Return the worker and inference threads that are worth a measurement: no more in all than cores.
+    """Return the worker and inference threads that are worth a measurement: no more in all than `cores`.
 
     Args:
         cores: that the process may keep busy.

@@ -5,6 +5,7 @@ import json
 import os
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -17,6 +18,25 @@ EXIT_FAILURE = 1
 EXIT_USAGE = 2
 EXIT_NO_MODEL = 3
 EXIT_UNREACHABLE = 4
+
+
+@contextlib.contextmanager
+def _errors_exit() -> Iterator[None]:
+    """Turn what is wrong with the settings, the store or a model into a message and an exit code."""
+    from app.errors import ModelError, ModelNotFound, StoreError
+    from app.settings import SettingsError
+
+    try:
+        yield
+    except SettingsError as error:
+        _exit(EXIT_USAGE, str(error))
+    except (StoreError, ModelNotFound, ModelError) as error:
+        _exit(EXIT_NO_MODEL, error.detail)
+
+
+def _exit(code: int, message: str) -> NoReturn:
+    click.echo(f"vitrine: {message}", err=True)
+    sys.exit(code)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -41,32 +61,27 @@ def cli() -> None:
 @click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on.")
 @click.option("--workers", type=click.IntRange(1, 64), help="Server processes.")
 @click.option("--model-store", type=click.Path(path_type=Path), help="Folder with the models to serve.")
+@_errors_exit()
 def serve(**options: Any) -> None:
     """Serve the models of the store over HTTP."""
     from app import store
-    from app.errors import ModelNotFound, StoreError
-    from app.settings import SettingsError, load_settings, variable
+    from app.errors import ModelNotFound
+    from app.settings import load_settings, variable
 
     given = {name: value for name, value in options.items() if value is not None}
+    settings = load_settings(**given)
+    found = store.scan(settings.model_store)
+    settings = settings.for_store(found.names)
     try:
-        settings = load_settings(**given)
-    except SettingsError as error:
-        _exit(EXIT_USAGE, str(error))
-    try:
-        found = store.scan(settings.model_store)
-        settings = settings.for_store(found.names)
         default = found.find(settings.default_model)
-    except StoreError as error:
-        _exit(EXIT_NO_MODEL, error.detail)
     except ModelNotFound as error:
-        _exit(EXIT_NO_MODEL, f"{error.summary} Set {variable('default_model')}.")
+        _exit(EXIT_NO_MODEL, f"{error.detail} Set {variable('default_model')}.")
     # A bare name may be served by an older version, if the newest has no runtime here.
     candidates = [default] if "@" in settings.default_model else found.versions[default.name]
     if all(_runtime_of(version.folder, settings.runtime)[0] is None for version in candidates):
         _exit(EXIT_NO_MODEL, f"{default.reference}: {_runtime_of(default.folder, settings.runtime)[1]}")
-    os.environ.update(
-        {variable(name): str(value) for name, value in given.items()}
-    )  # for the worker processes
+    # For the worker processes.
+    os.environ.update({variable(name): str(value) for name, value in given.items()})
     if settings.host not in ("127.0.0.1", "localhost", "::1"):
         click.echo(f"listening on {settings.host}: anyone who can reach this machine can use it", err=True)
 
@@ -96,20 +111,14 @@ def serve(**options: Any) -> None:
 @cli.command()
 @click.option("--model-store", type=click.Path(path_type=Path), help="Folder to look in.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@_errors_exit()
 def models(model_store: Path | None, as_json: bool) -> None:
     """List the store's models, every file checked against its checksum."""
     from app import store
-    from app.errors import StoreError
-    from app.settings import SettingsError, load_settings
+    from app.settings import load_settings
 
-    try:
-        settings = load_settings(**({} if model_store is None else {"model_store": model_store}))
-        found = store.scan(settings.model_store)
-    except SettingsError as error:
-        _exit(EXIT_USAGE, str(error))
-    except StoreError as error:
-        _exit(EXIT_NO_MODEL, error.detail)
-    versions = [version for name in sorted(found.versions) for version in found.versions[name]]
+    settings = load_settings(**({} if model_store is None else {"model_store": model_store}))
+    found = store.scan(settings.model_store)
     if as_json:
         listed = [
             {
@@ -117,11 +126,11 @@ def models(model_store: Path | None, as_json: bool) -> None:
                 "digest": version.manifest.digest,
                 "runtime": _runtime_of(version.folder, settings.runtime)[0],
             }
-            for version in versions
+            for version in found.all
         ]
         click.echo(json.dumps({"models": listed, "rejected": found.rejected}, indent=2))
         return
-    for version in versions:
+    for version in found.all:
         shape = " x ".join(map(str, version.manifest.image.shape))
         by = _runtime_of(version.folder, settings.runtime)
         click.echo(
@@ -133,16 +142,14 @@ def models(model_store: Path | None, as_json: bool) -> None:
 
 
 @cli.command()
+@_errors_exit()
 def health() -> None:
     """Exit 0 if the server on this machine is ready, 1 if it is not, 4 if nothing answers."""
     import http.client
 
-    from app.settings import SettingsError, load_settings
+    from app.settings import load_settings
 
-    try:
-        settings = load_settings()
-    except SettingsError as error:
-        _exit(EXIT_USAGE, str(error))
+    settings = load_settings()
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104
     connection = http.client.HTTPConnection(host, settings.port, timeout=2)
     try:
@@ -174,6 +181,7 @@ def health() -> None:
     help="The profile's file; vitrine-profile.json if not given.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@_errors_exit()
 def bench(
     model: str | None, seconds: float, counts: tuple[int, ...], tune: bool, out: Path | None, as_json: bool
 ) -> None:
@@ -189,30 +197,22 @@ def bench(
     out = out or Path("vitrine-profile.json")
     if not out.absolute().parent.is_dir():  # better known before the measurements than after
         raise click.UsageError(f"--out: {out.absolute().parent} is no folder.")
-    from app.settings import SettingsError, load_settings
-
-    try:
-        # A profile that does not fit this machine must not keep it from getting one that does.
-        settings = load_settings(profile=None) if tune else load_settings()
-    except SettingsError as error:
-        _exit(EXIT_USAGE, str(error))
-
     from app import bench as measuring
     from app import profiles
-    from app.errors import ModelError, ModelNotFound, StoreError
+    from app.settings import load_settings
+
+    # A profile that does not fit this machine must not keep it from getting one that does.
+    settings = load_settings(profile=None) if tune else load_settings()
 
     def note(line: str) -> None:
         click.echo(line, err=as_json)  # where JSON is asked for, nothing else is on the standard output
 
-    try:
-        if not tune:
-            result = measuring.measure(settings, model, seconds, counts or measuring.COUNTS, note)
-            if as_json:
-                click.echo(json.dumps(result, indent=2))
-            return
-        profile = measuring.tune(settings, model, seconds, note)
-    except (StoreError, ModelNotFound, ModelError) as error:
-        _exit(EXIT_NO_MODEL, error.detail)
+    if not tune:
+        result = measuring.measure(settings, model, seconds, counts or measuring.COUNTS, note)
+        if as_json:
+            click.echo(json.dumps(result, indent=2))
+        return
+    profile = measuring.tune(settings, model, seconds, note)
     try:
         profiles.write(out, profile)
     except OSError as error:
@@ -230,11 +230,6 @@ def _runtime_of(folder: Path, choice: "Choice") -> tuple[str | None, str]:
         return choose(choice, folder), ""
     except RuntimeUnavailable as error:
         return None, str(error)
-
-
-def _exit(code: int, message: str) -> NoReturn:
-    click.echo(f"vitrine: {message}", err=True)
-    sys.exit(code)
 
 
 def _log_config() -> dict[str, Any]:

@@ -4,11 +4,11 @@
   x AddressNotFound       404
   x MethodNotAllowed      405
   x InvalidParameter      422  a query parameter, or a limit it ran into
-  x ModelNotFound         404
-  x UploadError           422  a file that cannot be used
+    - UploadError         422  a file that cannot be used
     - MalformedUpload     400  the request body is not what its headers say
     - UploadTooLarge      413
     - UnsupportedUpload   415
+  x ModelNotFound         404
   x UnsupportedFormat     406  a picture format that is not offered
   x Overloaded            503  more work than the machine takes on
   x DeadlinePassed        504  admitted, but not done in time
@@ -22,7 +22,8 @@ Each error carries its HTTP status as a plain integer; nothing here knows HTTP o
 import dataclasses
 import functools
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from typing import Self
 
 MAX_ECHO = 80
 
@@ -52,7 +53,12 @@ class Fault:
     expected: str
     received: str
     remedy: str
-    code: str = "invalid"
+    code: str
+
+    @property
+    def summary(self) -> str:
+        """What was expected and what came, in two sentences."""
+        return f"expected {self.expected}. Received: {self.received}."
 
 
 class VitrineError(Exception):
@@ -69,11 +75,11 @@ class VitrineError(Exception):
         self.headers = headers or {}
 
     def as_json(self, instance: str, request_id: str) -> bytes:
-        """Return the body of an RFC 9457 problem; what is the same in every answer is written once.
+        """Return the body of an RFC 9457 problem.
 
         Args:
             instance: the path that was asked for, escaped and cut.
-            request_id: the id that the log knows this request by: letters, digits, ``.``, ``_`` and ``-``.
+            request_id: that the log knows this request by: letters, digits, ``.``, ``_`` and ``-``.
         """
         about, faults = self._constant_json
         own = f'"instance":{_as_json(instance)},"request_id":"{request_id}"'
@@ -81,13 +87,10 @@ class VitrineError(Exception):
 
     @functools.cached_property
     def _constant_json(self) -> tuple[str, str]:
-        about = {
-            "type": f"/problems/{self.kind}",
-            "title": self.title,
-            "status": self.status,
-            "detail": self.detail,
-        }
-        return _as_json(about), _as_json([dataclasses.asdict(fault) for fault in self.faults])
+        """What is the same in every answer, before and behind what is a request's own."""
+        about = {"type": f"/problems/{self.kind}", "title": self.title, "status": self.status}
+        faults = [dataclasses.asdict(fault) for fault in self.faults]
+        return _as_json(about | {"detail": self.detail}), _as_json(faults)
 
 
 class AddressNotFound(VitrineError):
@@ -119,48 +122,19 @@ class InvalidParameter(VitrineError):
 
     def __init__(self, *faults: Fault) -> None:
         names = ", ".join(fault.parameter for fault in faults)
-        first = faults[0]
-        super().__init__(
-            f"{names}: expected {first.expected}. Received: {first.received}. {first.remedy}", *faults
-        )
+        super().__init__(f"{names}: {faults[0].summary} {faults[0].remedy}", *faults)
 
     @classmethod
-    def of(
-        cls, parameter: str, expected: str, received: object, remedy: str, code: str = "invalid"
-    ) -> "InvalidParameter":
-        """Build the error for one parameter, escaping what was received."""
+    def of(cls, parameter: str, expected: str, received: object, remedy: str, code: str) -> Self:
+        """Return the error of one parameter, what was received escaped and cut."""
         return cls(Fault(parameter, expected, echo(received), remedy, code))
 
 
-class ModelNotFound(VitrineError):
-    """No such model or version in the store."""
-
-    status = 404
-    kind = "model-not-found"
-    title = "There is no such model"
-
-    def __init__(self, received: object, known: list[str]) -> None:
-        fault = Fault(
-            "model",
-            f"one of {', '.join(known)}" if known else "a model, but the store has none",
-            echo(received),
-            "Name one of these, or leave model out for the default.",
-            "model_not_found",
-        )
-        self.summary = f"model: expected {fault.expected}. Received: {fault.received}."  # without a remedy
-        super().__init__(self.summary, fault)
-
-
-class UploadError(VitrineError):
+class UploadError(InvalidParameter):
     """A file that is a picture by its first bytes but cannot be decoded, or breaks a limit."""
 
-    status = 422
     kind = "unusable-upload"
     title = "An uploaded image cannot be used"
-
-    def __init__(self, parameter: str, expected: str, received: object, remedy: str, code: str) -> None:
-        fault = Fault(parameter, expected, echo(received), remedy, code)
-        super().__init__(f"{parameter}: expected {expected}. Received: {fault.received}. {remedy}", fault)
 
 
 class MalformedUpload(UploadError):
@@ -187,6 +161,20 @@ class UnsupportedUpload(UploadError):
     title = "This kind of upload is not understood"
 
 
+class ModelNotFound(VitrineError):
+    """No such model or version in the store."""
+
+    status = 404
+    kind = "model-not-found"
+    title = "There is no such model"
+
+    def __init__(self, received: object, known: list[str]) -> None:
+        expected = f"one of {', '.join(known)}" if known else "a model, but the store has none"
+        remedy = "Name one of these, or leave model out for the default."
+        fault = Fault("model", expected, echo(received), remedy, "model_not_found")
+        super().__init__(f"model: {fault.summary}", fault)
+
+
 class UnsupportedFormat(VitrineError):
     """A picture was asked for in a format that is not offered."""
 
@@ -194,10 +182,10 @@ class UnsupportedFormat(VitrineError):
     kind = "unsupported-format"
     title = "This picture format is not offered"
 
-    def __init__(self, parameter: str, received: object, offered: tuple[str, ...]) -> None:
+    def __init__(self, received: object, offered: Iterable[str]) -> None:
         formats = ", ".join(offered)
-        fault = Fault(parameter, formats, echo(received), f"Ask for one of: {formats}.", "unsupported_format")
-        super().__init__(f"{parameter}: expected {formats}. Received: {fault.received}.", fault)
+        fault = Fault("format", formats, echo(received), f"Ask for one of: {formats}.", "unsupported_format")
+        super().__init__(f"format: {fault.summary}", fault)
 
 
 class Overloaded(VitrineError):

@@ -28,6 +28,7 @@ class _Part(BaseModel):
 
 Size = Annotated[int, Field(ge=1, le=4096)]
 Code = Annotated[float, Field(ge=-8, le=8)]  # beyond it a decoder has never been trained
+Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
 class Image(_Part):
@@ -127,7 +128,7 @@ class File(_Part):
 
     path: str
     size: int
-    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    sha256: Digest
 
 
 class Manifest(_Part):
@@ -144,7 +145,7 @@ class Manifest(_Part):
     runtimes: Runtimes = Runtimes()
     examples: tuple[str, ...] = ()
     files: tuple[File, ...]
-    digest: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    digest: Digest
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> "Manifest":
@@ -152,16 +153,16 @@ class Manifest(_Part):
             raise ValueError(f"axes: expected {self.latent_dim}, one a latent axis; found {len(self.axes)}")
         if self.walk.axis >= self.latent_dim:
             raise ValueError(f"walk.axis: expected 0 to {self.latent_dim - 1}; found {self.walk.axis}")
-        listed = {file.path for file in self.files}
-        if self.runtimes.litert is not None:
-            for path in (self.runtimes.litert.encoder, self.runtimes.litert.decoder):
+        litert, listed = self.runtimes.litert, {file.path for file in self.files}
+        named = {
+            "runtimes.litert": (litert.encoder, litert.decoder) if litert else (),
+            "examples": self.examples,
+            "prior.path": (self.prior.path,) if self.prior.path is not None else (),
+        }
+        for key, paths in named.items():
+            for path in paths:
                 if path not in listed:
-                    raise ValueError(f"runtimes.litert: {path} is not among the files")
-        for example in self.examples:
-            if example not in listed:
-                raise ValueError(f"examples: {example} is not among the files")
-        if self.prior.path is not None and self.prior.path not in listed:
-            raise ValueError(f"prior.path: {self.prior.path} is not among the files")
+                    raise ValueError(f"{key}: {path} is not among the files")
         return self
 
     def walk_range(self, axis: int) -> tuple[float, float]:
@@ -196,7 +197,7 @@ class Store:
     """What a scan of the store found.
 
     Args:
-        versions: by name, in rising order; no name without a version.
+        versions: by name, names and versions in rising order; no name without a version.
         rejected: ``name/version`` -> why it is not served.
     """
 
@@ -209,9 +210,9 @@ class Store:
         return self.versions.keys() | {version.partition("/")[0] for version in self.rejected}
 
     @property
-    def references(self) -> list[str]:
-        """Every version there is, as ``name@version``."""
-        return [version.reference for name in sorted(self.versions) for version in self.versions[name]]
+    def all(self) -> list[Version]:
+        """Every version, by name and in rising order."""
+        return [version for versions in self.versions.values() for version in versions]
 
     def find(self, reference: str, passed_over: Container[str] = ()) -> Version:
         """Return the version that ``name`` (its newest) or ``name@version`` means.
@@ -227,7 +228,7 @@ class Store:
         for version in reversed(self.versions.get(name, ())):
             if reference == version.reference or (not number and version.reference not in passed_over):
                 return version
-        raise ModelNotFound(reference, self.references)
+        raise ModelNotFound(reference, [version.reference for version in self.all])
 
 
 def scan(folder: Path) -> Store:
@@ -266,13 +267,9 @@ _REMEDY = "Make one with vitrine-train (fit, then export), or name another store
 
 
 def check(folder: Path, name: str) -> Manifest:
-    """Return the manifest of a version whose every file is as the manifest says.
-
-    Raises:
-        InvalidVersion: says what is wrong.
-    """
+    """Return the manifest of a version whose every file is as the manifest says, or raise InvalidVersion."""
+    content = _read_manifest(folder)
     try:
-        content = _read_manifest(folder)
         manifest = Manifest.model_validate(content)
     except ValidationError as error:
         fault = error.errors()[0]

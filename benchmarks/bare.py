@@ -8,18 +8,13 @@ One thread of one process, with the service's own modules. Each picture has anot
 
 import argparse
 import json
-import time
 from typing import NamedTuple
 
-from app import latent, runtimes, store
+from app import runtimes, store
+from app.bench import COUNTS, PARTS, measure_loop
+from app.explore.samples import Render
 from app.models import Model, Models
-from app.pictures import grids
-from app.pictures.encode import encode_png
 from app.settings import Settings
-
-COUNTS = (1, 21, 100, 400)
-COLUMNS = 7
-PARTS = ("codes", "decode", "grid", "png")
 
 
 class Bare(NamedTuple):
@@ -31,7 +26,7 @@ class Bare(NamedTuple):
         render: ``mean`` or ``draw``.
         n: images in a picture.
         pictures_per_second: of the whole loop.
-        shares: of the loop's time, by part; drawing noise belongs to codes.
+        shares: of a picture's time, by part; drawing noise belongs to codes.
     """
 
     model: str
@@ -66,35 +61,10 @@ def main() -> None:
         print(table(results))
 
 
-def measure(model: Model, render: str, n: int, seconds: float) -> Bare:
+def measure(model: Model, render: Render, n: int, seconds: float) -> Bare:
     """Draw pictures of `n` images for so many seconds."""
-    picture(model, render, n, 0)
-    spent = dict.fromkeys(PARTS, 0.0)
-    count = 0
-    started = time.perf_counter()
-    while time.perf_counter() - started < seconds:
-        for part, part_seconds in picture(model, render, n, count).items():
-            spent[part] += part_seconds
-        count += 1
-    total = time.perf_counter() - started
-    shares = {part: value / total for part, value in spent.items()}
-    return Bare(model.version.reference, model.runtime, render, n, count / total, shares)
-
-
-def picture(model: Model, render: str, n: int, seed: int) -> dict[str, float]:
-    """Draw one picture and return the seconds that each part took."""
-    began = time.perf_counter()
-    arrays = [model.prior.draw(seed, 0, n)]
-    if render == "draw":
-        arrays.append(latent.uniform_noise(seed, 0, n, model.manifest.likelihood.noise_shape))
-    drawn = time.perf_counter()
-    images = (model.drawing if render == "draw" else model.decoding).whole(*arrays)
-    decoded = time.perf_counter()
-    pixels = grids.grid(images, COLUMNS)
-    tiled = time.perf_counter()
-    encode_png(pixels)
-    ends = (drawn, decoded, tiled, time.perf_counter())
-    return {part: end - start for part, start, end in zip(PARTS, (began, *ends), ends, strict=False)}
+    loop = measure_loop(model, n, seconds, render)
+    return Bare(model.version.reference, model.runtime, render, n, loop.images_per_second / n, loop.shares)
 
 
 def table(results: list[Bare]) -> str:

@@ -142,7 +142,7 @@ def read(kind: type[SomeQuery], query_string: bytes, suffix: str | None = None) 
 def check_format(received: str) -> None:
     """Refuse a picture format that is not offered."""
     if received not in FORMATS:
-        raise UnsupportedFormat("format", received, tuple(FORMATS))
+        raise UnsupportedFormat(received, FORMATS)
 
 
 def _invalid_parameters(error: ValidationError, known: list[str]) -> InvalidParameter:

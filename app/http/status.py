@@ -48,7 +48,6 @@ def describe(service: Service) -> dict[str, Any]:
         NotReady: the service has not started.
     """
     models, settings = service.models, service.settings
-    store = models.store
     return {
         "version": metadata.version("vitrine"),
         "default_model": models.find(settings.default_model).reference,
@@ -62,8 +61,7 @@ def describe(service: Service) -> dict[str, Any]:
                 "prior": found.manifest.prior.model_dump(include={"name", "classes"}),
                 "likelihood": {"name": found.manifest.likelihood.name} | found.manifest.likelihood.parameters,
             }
-            for name in sorted(store.versions)
-            for found in store.versions[name]
+            for found in models.store.all
         ],
         "limits": settings.limits(),
     }

@@ -39,7 +39,7 @@ class Part:
 
 
 async def read_files(request: Request, settings: Settings) -> list[tuple[str, bytes]]:
-    """Return the images in a request body: multipart fields called ``file``, or one raw ``image/*`` body.
+    """Return the images in a request body, each with the name that errors give it.
 
     The body stays in memory and is never longer than the limit, whatever its headers say.
 
@@ -47,27 +47,20 @@ async def read_files(request: Request, settings: Settings) -> list[tuple[str, by
         UploadError: or one of its kinds: malformed, too large, of no known kind, no file in it.
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if request.headers.get("content-encoding", "identity").lower() != "identity":
-        raise UnsupportedUpload(
-            "Content-Encoding",
-            "a body that is not compressed",
-            request.headers["content-encoding"],
-            "Send the image as it is; images are compressed already.",
-            "compressed_body",
-        )
+    encoding = request.headers.get("content-encoding", "identity")
+    if encoding.lower() != "identity":
+        expected = "a body that is not compressed"
+        remedy = "Send the image as it is; images are compressed already."
+        raise UnsupportedUpload.of("Content-Encoding", expected, encoding, remedy, "compressed_body")
     if kind == "multipart/form-data":
         body = await _read_body(request, settings)
         return _files_of(parse_form(body, request.headers["content-type"], settings.max_upload_images))
     if kind.startswith("image/"):
         return [("body", await _read_body(request, settings))]
-    raise UnsupportedUpload(
-        "Content-Type",
-        "multipart/form-data with a field file, or image/*",
-        kind or "none",
-        "Send a form (curl -F file=@shirt.png) or the file itself "
-        "(curl --data-binary @shirt.png -H 'Content-Type: image/png').",
-        "unsupported_content_type",
-    )
+    expected = "multipart/form-data with a field file, or image/*"
+    alone = "(curl --data-binary @shirt.png -H 'Content-Type: image/png')"
+    remedy = f"Send a form (curl -F file=@shirt.png) or the file itself {alone}."
+    raise UnsupportedUpload.of("Content-Type", expected, kind or "none", remedy, "unsupported_content_type")
 
 
 def _files_of(parts: list[Part]) -> list[tuple[str, bytes]]:
@@ -75,15 +68,14 @@ def _files_of(parts: list[Part]) -> list[tuple[str, bytes]]:
     found = [part for part in parts if part.name == "file"]
     if not found:
         names = ", ".join(dict.fromkeys(part.name for part in parts)) or "no fields"
-        raise UploadError(
-            "file", "at least one image in the field file", names, "Name the field file.", "no_file"
-        )
+        expected, remedy = "at least one image in the field file", "Name the field file."
+        raise UploadError.of("file", expected, names, remedy, "no_file")
     files = []
     for index, part in enumerate(found):
         name = "file" if len(found) == 1 else f"file[{index}]"
         if not part.is_file:
             remedy = "Attach a file (curl -F file=@shirt.png)."
-            raise UploadError(name, "a file", "text", remedy, "not_a_file")
+            raise UploadError.of(name, "a file", "text", remedy, "not_a_file")
         files.append((name, part.content))
     return files
 
@@ -105,7 +97,7 @@ async def _read_body(request: Request, settings: Settings) -> bytes:
 
 def _too_large(limit: int, received: str) -> UploadTooLarge:
     expected = f"at most {limit} bytes ({variable('max_upload_bytes')})"
-    error = UploadTooLarge("body", expected, received, "Send fewer or smaller images.", "body_too_large")
+    error = UploadTooLarge.of("body", expected, received, "Send fewer or smaller images.", "body_too_large")
     error.headers["Connection"] = "close"  # so that the rest of the body is not read only to be dropped
     return error
 
@@ -126,11 +118,10 @@ def parse_form(body: bytes, content_type: str, max_files: int) -> list[Part]:
     if not boundary:
         raise _malformed("no boundary in the Content-Type")
     end = b"\r\n--" + boundary + b"--"
-    stripped = body.rstrip(b" \t\r\n")
-    if not (b"\r\n" + stripped).endswith(end):
-        found = end in body
-        raise _malformed("text after the closing boundary" if found else "no closing boundary at the end")
-    if (b"\r\n" + stripped).index(end) + len(end) != len(stripped) + 2:
+    found, after = (b"\r\n" + body).partition(end)[1:]
+    if not found:
+        raise _malformed("no closing boundary at the end")
+    if after.strip(b" \t\r\n"):
         raise _malformed("text after the closing boundary")
     collector = _Collector(max_files)
     try:
@@ -185,13 +176,9 @@ class _Collector:
         self.parts.append(Part(options[b"name"].decode("utf-8", "replace"), b"filename" in options))
         files = sum(part.is_file for part in self.parts)
         if files > self._max_files:
-            raise UploadError(
-                "file",
-                f"at most {self._max_files} images (VITRINE_MAX_UPLOAD_IMAGES)",
-                f"more than {self._max_files}",
-                "Send fewer images at once.",
-                "too_many_files",
-            )
+            most = self._max_files
+            expected, received = f"at most {most} images (VITRINE_MAX_UPLOAD_IMAGES)", f"more than {most}"
+            raise UploadError.of("file", expected, received, "Send fewer images at once.", "too_many_files")
         if len(self.parts) - files > MAX_FIELDS:
             raise _malformed(f"more than {MAX_FIELDS} fields")
 
@@ -206,6 +193,5 @@ class _Collector:
 
 
 def _malformed(reason: str) -> MalformedUpload:
-    return MalformedUpload(
-        "body", "a well-formed multipart/form-data body", reason, "Let a library write the form.", "malformed"
-    )
+    expected, remedy = "a well-formed multipart/form-data body", "Let a library write the form."
+    return MalformedUpload.of("body", expected, reason, remedy, "malformed")

@@ -30,7 +30,6 @@ Invert = Literal["auto", "yes", "no"]
 Pixels = npt.NDArray[np.uint8]
 
 # Nothing else is ever opened: Pillow knows sixty formats, and some start other programs.
-FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
 _SIGNATURES = {
     "PNG": re.compile(rb"\x89PNG\r\n\x1a\n"),
     "JPEG": re.compile(rb"\xff\xd8\xff"),
@@ -74,14 +73,13 @@ class Upload:
 def read_uploads(
     files: Sequence[tuple[str, bytes]], shape: tuple[int, ...], invert: Invert, limits: UploadLimits
 ) -> list[Upload]:
-    """Decode files and fit them to a model's image.
+    """Return files decoded and fitted to a model's image.
 
     Args:
         files: what errors call each file, and its bytes; neither file names nor declared types matter.
         shape: (H, W) for grey or (H, W, 3) for colour.
-        invert: ``yes``, ``no`` or ``auto``.
-        limits: the most pixels all files may have together, and one along a side; known from the headers,
-            so nothing is decoded of an upload that is too large.
+        invert: see the top of the module.
+        limits: checked from the headers, so nothing is decoded of an upload that is too large.
 
     Raises:
         UnsupportedUpload: not a PNG, JPEG, WebP, GIF or BMP.
@@ -90,10 +88,8 @@ def read_uploads(
     opened, pixels = [], 0
     for name, data in files:
         kind, image = _open(data, name)
-        _check_size(image, limits, name)
+        _check_size(image, pixels, limits, name)
         pixels += image.width * image.height
-        if pixels > limits.max_upload_pixels:
-            raise _too_many_pixels(name, f"{pixels} with those before it", limits)
         opened.append((name, data, kind, image))
     return [_read(name, data, kind, image, shape, invert) for name, data, kind, image in opened]
 
@@ -106,8 +102,9 @@ def _read(
         image.draft(image.mode, (shape[1] * DRAFT_MARGIN, shape[0] * DRAFT_MARGIN))
     with _decoding(data, kind, name):
         image.load()
-    if _has_more_frames(image):
-        notes.append("only the first frame is used, the other frames are ignored")
+    with contextlib.suppress(Exception):  # a broken second frame is no reason to refuse the first
+        if getattr(image, "is_animated", False):
+            notes.append("only the first frame is used, the other frames are ignored")
     if kind == "PNG":
         _scale_transparent_level(image, data)
     levels = _levels(_upright(image), "RGB" if len(shape) == 3 else "L")
@@ -129,32 +126,31 @@ def sniff(data: bytes) -> str | None:
 def _open(data: bytes, parameter: str) -> tuple[str, Image.Image]:
     """Return the format and the picture, of which nothing but the header has been read."""
     if not data:
-        raise UploadError(parameter, "an image", "an empty file", "Send the file's content.", "empty_file")
+        raise UploadError.of(parameter, "an image", "an empty file", "Send the file's content.", "empty_file")
     kind = sniff(data)
     if kind is None:
-        raise UnsupportedUpload(
-            parameter,
-            "a PNG, JPEG, WebP, GIF or BMP image",
-            f"{len(data)} bytes that begin with {data[:8]!r}",
-            "Convert the file to one of these formats.",
-            "not_an_image",
-        )
-    if kind == "JPEG":
-        _check_scans(data, parameter)
+        expected, remedy = "a PNG, JPEG, WebP, GIF or BMP image", "Convert the file to one of these formats."
+        received = f"{len(data)} bytes that begin with {data[:8]!r}"
+        raise UnsupportedUpload.of(parameter, expected, received, remedy, "not_an_image")
+    scans = sum(1 for _ in _SCAN_HEADER.finditer(data)) if kind == "JPEG" else 0
+    if scans > MAX_JPEG_SCANS:
+        expected, received = f"a JPEG of at most {MAX_JPEG_SCANS} scans", f"{scans} scans"
+        remedy = "Save the picture as a baseline JPEG or a PNG."
+        raise UploadError.of(parameter, expected, received, remedy, "too_many_scans")
     with _decoding(data, kind, parameter):
         return kind, Image.open(io.BytesIO(data), formats=[kind])
 
 
 @contextlib.contextmanager
 def _decoding(data: bytes, kind: str, parameter: str) -> Iterator[None]:
-    """Turn whatever a decoder raises into one error: Pillow's plugins raise a dozen kinds of exception."""
+    """Turn whatever a decoder raises into one error; Pillow's plugins raise a dozen kinds of exception."""
     try:
         yield
     except MemoryError:
         raise
     except Exception as error:
         truncated = _is_truncated(data, kind)
-        raise UploadError(
+        raise UploadError.of(
             parameter,
             f"a complete {kind} image",
             f"{len(data)} bytes that end too early" if truncated else f"{len(data)} bytes, broken inside",
@@ -176,57 +172,25 @@ def _is_truncated(data: bytes, kind: str) -> bool:
     return kind == "BMP" and len(data) < int.from_bytes(data[2:6], "little")
 
 
-def _check_size(image: Image.Image, limits: UploadLimits, parameter: str) -> None:
-    width, height = image.size
-    received = f"{width} x {height}"
-    if width < 1 or height < 1:
-        raise UploadError(parameter, "at least 1 x 1 pixels", received, "Send a picture.", "no_pixels")
-    if width * height > limits.max_upload_pixels:
-        raise _too_many_pixels(parameter, received, limits)
-    if max(width, height) > limits.max_upload_side:
-        raise UploadError(
-            parameter,
-            f"at most {limits.max_upload_side} pixels along a side (VITRINE_MAX_UPLOAD_SIDE)",
-            received,
-            "Make the picture smaller.",
-            "side_too_long",
-        )
-    if max(width, height) > MAX_ASPECT * min(width, height):
-        raise UploadError(
-            parameter,
-            f"sides in a ratio of at most {MAX_ASPECT} to 1",
-            received,
-            "Cut the picture to a part that is less narrow.",
-            "too_narrow",
-        )
-
-
-def _too_many_pixels(parameter: str, received: str, limits: UploadLimits) -> UploadError:
-    return UploadError(
-        parameter,
-        f"at most {limits.max_upload_pixels} pixels in all (VITRINE_MAX_UPLOAD_PIXELS)",
-        received,
-        "Make the pictures smaller, or send fewer at once.",
-        "too_many_pixels",
-    )
-
-
-def _check_scans(data: bytes, parameter: str) -> None:
-    scans = sum(1 for _ in _SCAN_HEADER.finditer(data))
-    if scans > MAX_JPEG_SCANS:
-        raise UploadError(
-            parameter,
-            f"a JPEG of at most {MAX_JPEG_SCANS} scans",
-            f"{scans} scans",
-            "Save the picture as a baseline JPEG or a PNG.",
-            "too_many_scans",
-        )
-
-
-def _has_more_frames(image: Image.Image) -> bool:
-    with contextlib.suppress(Exception):  # a broken second frame is no reason to refuse the first
-        return bool(getattr(image, "is_animated", False))
-    return False
+def _check_size(image: Image.Image, before: int, limits: UploadLimits, parameter: str) -> None:
+    """Refuse an image that breaks a limit, alone or together with the pixels of those `before` it."""
+    short, long = sorted(image.size)
+    most, most_along = limits.max_upload_pixels, limits.max_upload_side
+    size, together = f"{image.width} x {image.height}", f"{before + short * long} with those before it"
+    in_all = f"at most {most} pixels in all (VITRINE_MAX_UPLOAD_PIXELS)"
+    along = f"at most {most_along} pixels along a side (VITRINE_MAX_UPLOAD_SIDE)"
+    ratio = f"sides in a ratio of at most {MAX_ASPECT} to 1"
+    fewer = "Make the pictures smaller, or send fewer at once."
+    cut = "Cut the picture to a part that is less narrow."
+    for wrong, expected, received, remedy, code in (
+        (short < 1, "at least 1 x 1 pixels", size, "Send a picture.", "no_pixels"),
+        (short * long > most, in_all, size, fewer, "too_many_pixels"),
+        (long > most_along, along, size, "Make the picture smaller.", "side_too_long"),
+        (long > MAX_ASPECT * short, ratio, size, cut, "too_narrow"),
+        (before + short * long > most, in_all, together, fewer, "too_many_pixels"),
+    ):
+        if wrong:
+            raise UploadError.of(parameter, expected, received, remedy, code)
 
 
 def _upright(image: Image.Image) -> Image.Image:
@@ -277,28 +241,18 @@ def _levels(image: Image.Image, mode: Literal["L", "RGB"]) -> Image.Image:
 
 
 def _fit(image: Image.Image, shape: tuple[int, ...]) -> tuple[Pixels, int]:
-    """Scale without stretching, centre, pad.
-
-    Returns:
-        The fitted levels, (H, W) or (H, W, 3), and the luma of the border's median.
-    """
+    """Return `image` scaled, centred and padded to `shape`, and the luma of its border's median."""
     height, width = shape[:2]
     scale = min(width / image.width, height / image.height)
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
     if size != image.size:
         image = image.resize(size, Image.Resampling.LANCZOS)
     levels = np.asarray(image)
-    paper = _border_median(levels)
+    edges = [levels[0], levels[-1], levels[1:-1, 0], levels[1:-1, -1]]
+    paper = np.median(np.concatenate(edges), axis=0).astype(np.uint8)  # a level for each channel
     fitted = np.empty(shape, np.uint8)
     fitted[:] = paper
     top, left = (height - size[1]) // 2, (width - size[0]) // 2
     fitted[top : top + size[1], left : left + size[0]] = levels
     weights = [1.0] if paper.ndim == 0 else [0.299, 0.587, 0.114]  # ITU-R 601, as greys are made of colours
     return fitted, round(float(np.dot(weights, np.atleast_1d(paper))))
-
-
-def _border_median(levels: Pixels) -> npt.NDArray[np.uint8]:
-    """Return the median level along the four edges, one for each channel."""
-    edges = [levels[0], levels[-1], levels[1:-1, 0], levels[1:-1, -1]]
-    median: npt.NDArray[np.uint8] = np.median(np.concatenate(edges), axis=0).astype(np.uint8)
-    return median

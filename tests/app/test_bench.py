@@ -36,9 +36,10 @@ def rate(worker_threads, threads, images_per_second):
 
 
 @pytest.mark.parametrize("n", [1, 21, 33, 100])
-def test_the_bare_loop_draws_the_picture_that_is_served(model, settings, n):
-    served = sampler(model, settings, GridStyle(columns=7), Samples(n))(42)
-    png, spent = bench.draw_picture(model, n, 42)
+@pytest.mark.parametrize("render", ["mean", "draw"])
+def test_the_bare_loop_draws_the_picture_that_is_served(model, settings, n, render):
+    served = sampler(model, settings, GridStyle(columns=7), Samples(n, render=render))(42)
+    png, spent = bench.draw_picture(model, n, 42, render)
     assert png == served().content
     assert tuple(spent) == PARTS
     assert min(spent.values()) >= 0
