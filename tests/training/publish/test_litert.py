@@ -6,7 +6,7 @@ pytestmark = pytest.mark.tensorflow
 from app import runtimes  # noqa: E402
 from app.models import BATCH_ROWS  # noqa: E402
 from tests.training.models.likelihoods.pixels import built  # noqa: E402
-from training.configs.schema import Conv, Dense  # noqa: E402
+from training.configs.sections import Conv, Dense  # noqa: E402
 from training.errors import RunError  # noqa: E402
 from training.models import latent_axes, networks  # noqa: E402
 from training.models.likelihoods.gaussian import Gaussian  # noqa: E402

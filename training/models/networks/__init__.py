@@ -4,7 +4,7 @@ from types import ModuleType
 
 import keras
 
-from training.configs.schema import Network
+from training.configs.sections import Network
 from training.models.likelihoods.base import Likelihood
 from training.models.networks import conv, dense, residual, spatial
 

@@ -4,7 +4,7 @@ import math
 
 import keras
 
-from training.configs.schema import Conv
+from training.configs.sections import Conv
 from training.models.likelihoods.base import Likelihood
 from training.models.networks.base import (
     centred_images,

@@ -4,7 +4,7 @@ import math
 
 import keras
 
-from training.configs.schema import Network
+from training.configs.sections import Network
 from training.models.likelihoods.base import Likelihood
 from training.models.networks.base import dense_layers, own_parameters, pixel_parameters, posterior
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import keras
 
-from training.configs.schema import Residual, Spatial
+from training.configs.sections import Residual, Spatial
 from training.models.likelihoods.base import Likelihood
 from training.models.networks.base import (
     centred_images,

@@ -6,7 +6,7 @@ size, row by row.
 
 import keras
 
-from training.configs.schema import Spatial
+from training.configs.sections import Spatial
 from training.errors import ConfigError
 from training.models.likelihoods.base import Likelihood
 from training.models.networks.base import dense_layers, halved

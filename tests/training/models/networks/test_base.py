@@ -4,7 +4,7 @@ import pytest
 
 pytestmark = pytest.mark.tensorflow
 
-from training.configs.schema import Dense  # noqa: E402
+from training.configs.sections import Dense  # noqa: E402
 from training.errors import ConfigError  # noqa: E402
 from training.models.likelihoods.gaussian import GaussianShared  # noqa: E402
 from training.models.networks import base, dense  # noqa: E402

@@ -3,7 +3,7 @@ import pytest
 
 pytestmark = pytest.mark.tensorflow
 
-from training.configs.schema import Dense  # noqa: E402
+from training.configs.sections import Dense  # noqa: E402
 from training.models.likelihoods.gaussian import Gaussian  # noqa: E402
 from training.models.networks import dense  # noqa: E402
 

@@ -3,7 +3,7 @@ import pytest
 
 pytestmark = pytest.mark.tensorflow
 
-from training.configs.schema import Residual  # noqa: E402
+from training.configs.sections import Residual  # noqa: E402
 from training.models.likelihoods.logistic import DiscretizedLogistic  # noqa: E402
 from training.models.networks import residual  # noqa: E402
 

@@ -3,7 +3,7 @@ import pytest
 
 pytestmark = pytest.mark.tensorflow
 
-from training.configs.schema import Spatial  # noqa: E402
+from training.configs.sections import Spatial  # noqa: E402
 from training.errors import ConfigError  # noqa: E402
 from training.models.likelihoods.gaussian import Gaussian  # noqa: E402
 from training.models.likelihoods.logistic import DiscretizedLogistic  # noqa: E402
