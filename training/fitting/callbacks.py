@@ -13,13 +13,13 @@ from typing import Any
 import click
 import keras
 import numpy as np
-import numpy.typing as npt
 
 from training.configs.schema import Config
 from training.errors import Interrupted, RunError
+from training.fitting.ema import averaged_weights
 from training.fitting.loop import steps_per_epoch
 from training.models import objectives
-from training.models.vae import VariationalAutoencoder
+from training.types import Array
 
 MEASURED_IMAGES = 1_000  # of the validation split, for numbers by axis: a sixth of the cost of all
 ACTIVE_VARIANCE = 0.01  # Burda et al. 2016: an axis is active if Var_x(E_q[z]) exceeds this
@@ -28,7 +28,6 @@ PATIENCE = 3  # epochs of opposite trends before overfitting is called by its na
 CLIPPED_MARGIN = 0.05  # outside [0, 1]: thirteen grey levels, which the eye sees; a mean ripples by less
 CLIPPED_SHARE = 0.05  # of the reconstructed pixels
 
-Array = npt.NDArray[np.float32]
 Logs = dict[str, float] | None
 
 
@@ -49,42 +48,7 @@ def bits_per_dim(nats: float, pixels: int, log_level_width: float) -> float:
     return -(nats / pixels + log_level_width) / math.log(2)
 
 
-@contextlib.contextmanager
-def averaged_weights(vae: VariationalAutoencoder) -> Iterator[None]:
-    """Put the optimizer's averages, where it keeps them, in the place of the weights; to the bit and back."""
-    if not vae.optimizer.use_ema:
-        yield
-        return
-    pairs = list(
-        zip(vae.optimizer._trainable_variables, vae.optimizer._model_variables_moving_average, strict=True)
-    )
-    raw = [keras.ops.convert_to_numpy(variable) for variable, _ in pairs]
-    for variable, average in pairs:
-        variable.assign(average)
-    try:
-        yield
-    finally:
-        for (variable, _), value in zip(pairs, raw, strict=True):
-            variable.assign(value)
-
-
-class ValidateAveraged(keras.callbacks.Callback):  # type: ignore[misc]  # Keras publishes no types
-    """Makes validation measure the averaged weights.
-
-    Keras' own ``SwapEMAWeights`` swaps by additions, whose rounding would change both sets of weights.
-    """
-
-    def on_test_begin(self, logs: Logs = None) -> None:  # noqa: ARG002  Keras' signature
-        """Put the averages in."""
-        self._swapped = contextlib.ExitStack()
-        self._swapped.enter_context(averaged_weights(self.model))
-
-    def on_test_end(self, logs: Logs = None) -> None:  # noqa: ARG002
-        """Put the weights back."""
-        self._swapped.close()
-
-
-class Measure(keras.callbacks.Callback):  # type: ignore[misc]
+class Measure(keras.callbacks.Callback):  # type: ignore[misc]  # Keras publishes no types
     """Adds to an epoch's numbers what its losses do not say; later callbacks find it in ``logs``.
 
     ``val_elbo`` in nats per image and ``val_bits_per_dim`` of the averaged weights at beta 1;

@@ -36,11 +36,10 @@ from training.fitting.callbacks import (
     Measure,
     ProgressLine,
     StopOnSignal,
-    ValidateAveraged,
     Warnings,
-    averaged_weights,
     on_terminal,
 )
+from training.fitting.ema import ValidateAveraged, averaged_weights
 from training.fitting.loop import steps_per_epoch
 from training.fitting.tensorboard import Events
 from training.models.vae import VariationalAutoencoder, weights_sha256

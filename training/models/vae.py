@@ -12,7 +12,7 @@ import tensorflow as tf
 from training.configs.schema import Config
 from training.models import networks, objectives
 from training.models.likelihoods import registry
-from training.models.likelihoods.base import Likelihood
+from training.models.vamp import VampPrior
 from training.types import Tensor
 
 STEPS_A_CALL = 256  # at most
@@ -51,91 +51,6 @@ class Sampling(keras.layers.Layer):  # type: ignore[misc]  # Keras publishes no 
         return z_mean + keras.ops.exp(z_log_var / 2) * epsilon
 
 
-class VampPrior(keras.layers.Layer):  # type: ignore[misc]  # Keras publishes no types
-    """p(z) = 1/K sum_k q(z given u_k), with learned pseudo-images u_k; Tomczak & Welling 2018.
-
-    The best prior for given posteriors is their average over the data; this is its cheapest likeness: the
-    average over K images that are learned with the weights.
-
-    Args:
-        components: K.
-        image_shape: (H, W) or (H, W, C).
-    """
-
-    def __init__(self, components: int, image_shape: tuple[int, ...], **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.components = components
-        self.logits = self.add_weight(
-            shape=(components, *image_shape), initializer=keras.initializers.RandomNormal(stddev=1.0)
-        )
-
-    def pseudo_images(self) -> Tensor:
-        """Return u, (K, *image_shape) in (0, 1)."""
-        return keras.ops.sigmoid(self.logits)
-
-    def call(self, z: Tensor, z_mean: Tensor, z_log_var: Tensor) -> Tensor:
-        """Return log p(z) of codes (B, D), (B,), given the posteriors of the pseudo-images, (K, D) each."""
-        log_probs = objectives.log_normal(z[:, None], z_mean, z_log_var)
-        return keras.ops.logsumexp(log_probs, axis=1) - math.log(self.components)
-
-
-def build_networks(
-    config: Config, image_shape: tuple[int, ...], likelihood: Likelihood
-) -> tuple[keras.Model, keras.Model]:
-    """Return the encoder and the decoder that a configuration describes; what they return is float32.
-
-    Raises:
-        ConfigError: they cannot be built for images of this shape.
-    """
-    if config.optimizer.precision == "float32":
-        return _networks(config, image_shape, likelihood)
-    before = keras.config.dtype_policy()
-    # A layer keeps the policy that it began with.
-    keras.config.set_dtype_policy(f"mixed_{config.optimizer.precision}")
-    try:
-        encoder, decoder = _networks(config, image_shape, likelihood)
-    finally:
-        keras.config.set_dtype_policy(before)
-    return _to_float32(encoder), _to_float32(decoder)
-
-
-def _to_float32(network: keras.Model) -> keras.Model:
-    outputs = [keras.layers.Identity(dtype="float32")(output) for output in network.outputs]
-    return keras.Model(network.input, outputs if len(outputs) > 1 else outputs[0], name=network.name)
-
-
-def _networks(
-    config: Config, image_shape: tuple[int, ...], likelihood: Likelihood
-) -> tuple[keras.Model, keras.Model]:
-    asked = config.network
-    latent_dim, inwards, blocks = asked.latent_dim, asked.channels, asked.residual_blocks
-    sizes = (asked.encoder_units, latent_dim)
-    outwards, number = inwards[::-1], (likelihood.num_parameters, likelihood.num_shared)
-    decoder = (latent_dim, asked.decoder_units)
-    match asked.kind:
-        case "conv":
-            return (
-                networks.conv_encoder(image_shape, inwards, *sizes),
-                networks.conv_decoder(*decoder, outwards, image_shape, *number),
-            )
-        case "residual":
-            return (
-                networks.residual_encoder(image_shape, inwards, blocks, *sizes),
-                networks.residual_decoder(*decoder, outwards, blocks, image_shape, *number),
-            )
-        case "spatial":
-            maps = asked.spatial_channels
-            return (
-                networks.spatial_encoder(image_shape, inwards, blocks, *sizes, maps),
-                networks.spatial_decoder(*decoder, outwards, blocks, image_shape, maps, *number),
-            )
-        case _:
-            return (
-                networks.dense_encoder(image_shape, *sizes),
-                networks.dense_decoder(*decoder, image_shape, *number),
-            )
-
-
 class VariationalAutoencoder(keras.Model):  # type: ignore[misc]  # Keras publishes no types
     """A VAE for ``fit``: give it images alone, they are input and target.
 
@@ -153,7 +68,9 @@ class VariationalAutoencoder(keras.Model):  # type: ignore[misc]  # Keras publis
     def __init__(self, config: Config, image_shape: tuple[int, ...]) -> None:
         super().__init__(name="vae")
         self.likelihood = registry.build(config.likelihood.name, **config.likelihood.parameters)
-        self.encoder, self.decoder = build_networks(config, image_shape, self.likelihood)
+        self.encoder, self.decoder = networks.build(
+            config.network, image_shape, self.likelihood, config.optimizer.precision
+        )
         self.sampling = Sampling()
         pseudo_images = config.prior.vamp_components
         self.vamp = VampPrior(pseudo_images, image_shape) if pseudo_images else None

@@ -15,7 +15,7 @@ from app import latent  # noqa: E402
 from tests.conftest import PROJECT  # noqa: E402
 from training import determinism  # noqa: E402
 from training.configs.schema import Config  # noqa: E402
-from training.fitting import callbacks, checkpoints, fit, loop  # noqa: E402
+from training.fitting import checkpoints, ema, fit, loop  # noqa: E402
 from training.models import latent_axes, objectives  # noqa: E402
 from training.models.vae import Sampling, VariationalAutoencoder  # noqa: E402
 from training.publish import export  # noqa: E402
@@ -169,10 +169,10 @@ def test_defect_28_what_is_compared_is_the_bound_of_the_averaged_weights(tiny_co
         per_axis = objectives.kl_per_axis(*vae.encoder(tiny_dataset.validation)).numpy()
         return per_axis.sum(axis=1).mean()
 
-    with callbacks.averaged_weights(vae):
+    with ema.averaged_weights(vae):
         expected = kl()
     assert abs(expected - kl()) > 0.01  # otherwise the test shows nothing
-    averaging = keras.callbacks.CallbackList([callbacks.ValidateAveraged()], model=vae)
+    averaging = keras.callbacks.CallbackList([ema.ValidateAveraged()], model=vae)
     found = vae.evaluate(tiny_dataset.validation, callbacks=averaging, verbose=0, return_dict=True)
     assert found["kl"] == pytest.approx(expected, rel=1e-5)
     assert found["loss"] == pytest.approx(found["reconstruction"] + found["kl"], rel=1e-6)  # beta 1

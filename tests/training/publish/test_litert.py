@@ -9,6 +9,7 @@ pytestmark = pytest.mark.tensorflow
 from app import runtimes  # noqa: E402
 from app.models import BATCH_ROWS  # noqa: E402
 from tests.training.models.likelihoods.pixels import built  # noqa: E402
+from training.configs.sections import Conv, Dense  # noqa: E402
 from training.errors import RunError  # noqa: E402
 from training.models import latent_axes, networks  # noqa: E402
 from training.models.likelihoods.gaussian import Gaussian  # noqa: E402
@@ -26,14 +27,10 @@ class Untrained:
         import keras
 
         keras.utils.set_random_seed(1)
-        outputs = (SHAPE, likelihood.num_parameters, likelihood.num_shared)
+        sizes = {"latent_dim": 2, "encoder_units": (8,), "decoder_units": (8,)}
+        network = Conv(kind="conv", channels=(4,), **sizes) if convolutions else Dense(kind="dense", **sizes)
         self.likelihood = likelihood
-        if convolutions:
-            self.encoder = networks.conv_encoder(SHAPE, (4,), (8,), 2)
-            self.decoder = networks.conv_decoder(2, (8,), (4,), *outputs)
-        else:
-            self.encoder = networks.dense_encoder(SHAPE, (8,), 2)
-            self.decoder = networks.dense_decoder(2, (8,), *outputs)
+        self.encoder, self.decoder = networks.build(network, SHAPE, likelihood)
         for weight in self.decoder.weights:
             weight.assign(3 * weight)
 

@@ -1,0 +1,41 @@
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.tensorflow
+
+from training.configs.sections import Conv  # noqa: E402
+from training.errors import ConfigError  # noqa: E402
+from training.models.likelihoods.gaussian import Gaussian, GaussianPerPixel  # noqa: E402
+from training.models.likelihoods.logistic import DiscretizedLogistic  # noqa: E402
+from training.models.networks import conv  # noqa: E402
+
+
+def section(channels, latent_dim=3, units=(8,)):
+    sizes = {"latent_dim": latent_dim, "encoder_units": units, "decoder_units": units}
+    return Conv(kind="conv", channels=channels, **sizes)
+
+
+@pytest.mark.parametrize("shape", [(28, 28), (12, 20), (16, 16, 3), (64, 64, 3)])
+@pytest.mark.parametrize("channels", [(4,), (4, 6)])
+def test_convolutions_take_and_give_images_of_any_shape_that_halves(shape, channels):
+    encoder = conv.encoder(section(channels), shape)
+    decoder = conv.decoder(section(channels), shape, DiscretizedLogistic(2))
+    z_mean, z_log_var = encoder(np.random.default_rng(0).random((2, *shape), np.float32))
+    assert z_mean.shape == z_log_var.shape == (2, 3)
+    assert decoder(z_mean).shape == (2, *shape, 6)
+
+
+def test_the_numbers_of_a_pixel_do_not_mix_with_those_of_another_colour():
+    decoder = conv.decoder(section((4,), 2, ()), (4, 4, 3), GaussianPerPixel())
+    last = decoder.layers[-2]
+    last.bias.assign(np.arange(6, dtype=np.float32))
+    last.kernel.assign(np.zeros(last.kernel.shape, np.float32))
+    assert decoder(np.zeros((1, 2), np.float32)).numpy()[0, 1, 2].tolist() == [[0, 1], [2, 3], [4, 5]]
+
+
+@pytest.mark.parametrize("shape", [(27, 28), (28, 26)])
+def test_an_image_that_cannot_be_halved_so_often_is_refused(shape):
+    with pytest.raises(ConfigError, match="halved"):
+        conv.encoder(section((4, 4)), shape)
+    with pytest.raises(ConfigError, match="halved"):
+        conv.decoder(section((4, 4)), shape, Gaussian(0.5))
