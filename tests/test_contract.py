@@ -19,19 +19,18 @@ from app.settings import Settings  # noqa: E402
 from tests.conftest import SHIPPED_MODEL, Client  # noqa: E402
 from tests.conftest import SHIPPED_VERSION as SHIPPED  # noqa: E402
 from tests.fakes import pixels_of, png_bytes  # noqa: E402
-from training.fitting.fit import load_run  # noqa: E402
-from training.priors import StandardNormal, prepare  # noqa: E402
-from training.publish.export import export, published_axes  # noqa: E402
+from training.publish.card import published_axes  # noqa: E402
+from training.publish.export import export  # noqa: E402
+from training.trained import TrainedModel  # noqa: E402
 
 
 @pytest.fixture(scope="module")
-def published(tiny_run, tiny_dataset, tmp_path_factory):
+def published(tiny_run, tiny_model, tiny_dataset, tmp_path_factory):
     from training.evaluation.evaluate import evaluate
 
     folder = tmp_path_factory.mktemp("published")
-    config, vae, recorded = load_run(tiny_run)
-    metrics = evaluate(config, vae, tiny_dataset, tiny_run)
-    return export(config, vae, recorded, metrics, StandardNormal(2), tiny_dataset.validation, folder)
+    report = evaluate(tiny_model, tiny_dataset, tiny_run)
+    return export(tiny_model, report, tiny_dataset.validation, folder)
 
 
 def test_what_training_publishes_the_service_accepts(published):
@@ -41,12 +40,11 @@ def test_what_training_publishes_the_service_accepts(published):
     assert manifest.likelihood.parameters == {"variance": 0.5}
 
 
-def test_the_service_decodes_as_the_trained_decoder_does(published, tiny_run):
-    _, vae, _ = load_run(tiny_run)
+def test_the_service_decodes_as_the_trained_decoder_does(published, tiny_model):
     runtime = TensorFlowRuntime(published, threads=1)
     for batch_size in (1, 33):
         z = np.random.default_rng(batch_size).normal(size=(batch_size, 2)).astype(np.float32)
-        np.testing.assert_allclose(runtime.decode(z), vae.decoder(z).numpy()[..., 0], atol=1e-5)
+        np.testing.assert_allclose(runtime.decode(z), tiny_model.decode(z), atol=1e-5)
 
 
 @pytest.mark.parametrize("runtime", ["litert", "tensorflow"])
@@ -86,21 +84,20 @@ def test_convolutions_and_discretized_logistics_go_all_the_way_to_a_picture(
         }
     )
     fit(config, dataset, tmp_path / "run", progress=False)
-    config, vae, recorded = load_run(tmp_path / "run")
-    metrics = evaluate(config, vae, dataset, tmp_path / "run")
-    prior, _ = prepare(config, vae, dataset, tmp_path / "run", recorded["weights_sha256"])
-    version = export(config, vae, recorded, metrics, prior, dataset.validation, tmp_path / "store")
+    model = TrainedModel.from_run(tmp_path / "run").with_fitted_prior(dataset, tmp_path / "run")
+    report = evaluate(model, dataset, tmp_path / "run")
+    version = export(model, report, dataset.validation, tmp_path / "store")
     client = Client(create_app(Settings(model_store=tmp_path / "store", default_model="tiny")))
 
     # The service draws over the published axes from the mixture that training fitted.
     z = open_prior(store.scan(tmp_path / "store").find("tiny")).draw(3, 0, 1)
-    decoded = vae.decoder(published_axes(config, vae, metrics).trained(z))
-    mean = vae.likelihood.mean(decoded).numpy()[0]
+    trained = published_axes(model, report).trained(z)
+    mean = model.decode(np.asarray(trained))[0]
     found = pixels_of(client.get("/samples?n=1&seed=3&ink=light").content)
     assert found.shape == (6, 4, *colours)
     assert np.abs(found - 256 * np.clip(mean, 0, 1)).max() <= 1.01
     noise = latent.uniform_noise(3, 0, 1, (6, 4, *colours, 2))
-    levels = np.rint(vae.likelihood.draw(decoded, noise).numpy()[0] * 255)
+    levels = np.rint(model.likelihood.draw(model.decoder(trained), noise).numpy()[0] * 255)
     drawn = pixels_of(client.get("/samples?n=1&seed=3&ink=light&render=draw").content)
     # Draws are whole levels; where rounding meets a half, another graph may fall on the next one.
     assert np.abs(drawn - levels).max() <= 1
@@ -230,18 +227,3 @@ def test_the_shipped_model_meets_its_specification():
     assert metrics["num_images"] == 10_000
     assert manifest.walk_range(3) == (-0.8, 0.8)
     assert sum(file.size for file in manifest.files) < 12_000_000
-
-
-def test_the_shipped_card_is_the_one_that_its_manifest_gives():
-    import json
-
-    from training.configs import flat
-    from training.configs.schema import from_dict
-    from training.publish.card import model_card
-
-    manifest = json.loads((SHIPPED / "manifest.json").read_text())
-    training = manifest["training"]
-    recorded = training | {"image_shape": manifest["image"]["shape"]}
-    metrics = manifest["metrics"] | {"axes": manifest["axes"]}
-    config = from_dict(flat.in_sections(training["config"]))
-    assert (SHIPPED / "card.md").read_text() == model_card(config, recorded, metrics)

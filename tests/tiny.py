@@ -41,3 +41,21 @@ def tiny_run(tiny_config, tiny_dataset, tmp_path_factory):
     out = tmp_path_factory.mktemp("runs") / "tiny"
     fit(tiny_config, tiny_dataset, out, progress=False)
     return out
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tiny_run):
+    """The model of that run; no test changes its weights."""
+    from training.trained import TrainedModel
+
+    return TrainedModel.from_run(tiny_run)
+
+
+def model_of(vae, image_shape=(6, 5)):
+    """A TrainedModel of networks of two latent axes that were not trained, with N(0, I) as its prior."""
+    from training.priors import StandardNormal
+    from training.trained import TrainedModel
+
+    environment = {"seed": 0, "weights_sha256": "0" * 64}
+    model = TrainedModel("untrained", image_shape, 2, vae.encoder, vae.decoder, vae.likelihood, environment)
+    return model.with_prior(StandardNormal(2))

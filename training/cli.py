@@ -1,7 +1,7 @@
 """The ``vitrine-train`` command. TensorFlow is imported only when a command needs it."""
 
-import functools
 import json
+import logging
 import os
 import shlex
 import sys
@@ -15,7 +15,8 @@ from training.configs.schema import Config
 from training.errors import ConfigError, DataError, Interrupted, RunError, TrainingError
 
 if TYPE_CHECKING:
-    from training.data import Fit
+    from training.data import Dataset, Fit
+    from training.trained import TrainedModel
 
 EXIT_FAILURE = 1
 EXIT_USAGE = 2
@@ -112,6 +113,36 @@ def fit(
     click.echo(f"written to {out}; next: vitrine-train evaluate {out}")
 
 
+def _images_of(model: "TrainedModel", data_folder: Path | None) -> "Dataset":
+    """Return the images that a model was trained on."""
+    from training import data
+
+    config = model.experiment
+    return data.load_again(config.data.name, data_folder, _image_fit(config), model.environment)
+
+
+class EchoHandler(logging.Handler):
+    """Prints lines of progress.
+
+    Args:
+        err: to standard error, where standard output is for something else.
+    """
+
+    def __init__(self, err: bool) -> None:
+        super().__init__(logging.INFO)
+        self.err = err
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print one line."""
+        click.echo(self.format(record), err=self.err)
+
+
+def _show_progress(err: bool = False) -> None:
+    logger = logging.getLogger("training")
+    logger.setLevel(logging.INFO)
+    logger.handlers = [EchoHandler(err)]
+
+
 @cli.command()
 @RUN_ARGUMENT
 @DATA_OPTION
@@ -121,49 +152,49 @@ def fit(
 )
 @click.option("--quality", is_flag=True, help="Measure the quality of samples too; takes some minutes.")
 @click.option(
+    "--reference",
     "--beside",
+    "reference_folder",
     type=click.Path(path_type=Path),
-    help="A version's folder or a run whose quality is measured beside, against the same real images.",
+    help="A version's folder or a run whose quality is measured too, against the same real images.",
 )
 def evaluate(
-    run: Path, data_folder: Path | None, as_json: bool, full: bool, quality: bool, beside: Path | None
+    run: Path,
+    data_folder: Path | None,
+    as_json: bool,
+    full: bool,
+    quality: bool,
+    reference_folder: Path | None,
 ) -> None:
     """Measure the model of RUN on the test split; fit its prior first, if it has one to fit.
 
     Writes report.json, pictures of the numbers and the model card, card.md, into RUN.
     """
-    if beside is not None and not quality:
-        raise click.UsageError("--beside: what is measured beside is quality; add --quality")
-    from training import data
-    from training import trained as beside_module
+    if reference_folder is not None and not quality:
+        raise click.UsageError("--reference: what is measured of it is quality; add --quality")
     from training.evaluation.evaluate import evaluate as run_evaluate
-    from training.evaluation.evaluate import write_card
-    from training.fitting.fit import load_run
+    from training.publish import card
+    from training.trained import TrainedModel
 
-    experiment, vae, recorded = load_run(run)
-    dataset = data.load_again(experiment.data.name, data_folder, _image_fit(experiment), recorded)
-    report = functools.partial(click.echo, err=as_json)
-    other = beside_module.load(beside, dataset.image_shape) if beside is not None else None
-    metrics = run_evaluate(
-        experiment, vae, dataset, run, full=full, quality=quality, other=other, report=report
-    )
-    write_card(experiment, vae, recorded, metrics, run)
+    _show_progress(err=as_json)
+    model = TrainedModel.from_run(run)
+    reference = TrainedModel.open(reference_folder) if reference_folder is not None else None
+    dataset = _images_of(model, data_folder)
+    model = model.with_fitted_prior(dataset, run)
+    report = run_evaluate(model, dataset, run, full=full, quality=quality, reference=reference)
+    card.write(model, report, run)
     if as_json:
-        click.echo(json.dumps(metrics, indent=2))
+        click.echo(json.dumps(report.as_dict(), indent=2))
         return
-    test = metrics["test"]
-    click.echo(
-        f"reconstruction MSE {test['reconstruction_mse']:.4f}, PCA {test['pca_reconstruction_mse']:.4f}"
-    )
-    for row in metrics["bounds"]["log_p_x"]:
-        click.echo(f"L_{row['k']}: {row['nats']:.2f} nats an image, {row['bits_per_dim']:.3f} bits per dim")
-    kl = ", ".join(f"{axis['kl']:.2f}" for axis in metrics["axes"])
-    click.echo(f"KL by axis, nats: {kl}")
-    gap = metrics["gap"]
-    for name, terms in gap["priors"].items():
+    mse, gap = report.reconstruction, report.kl_decomposition
+    click.echo(f"reconstruction MSE {mse.reconstruction_mse:.4f}, PCA {mse.pca_reconstruction_mse:.4f}")
+    for row in report.bounds.log_p_x:
+        click.echo(f"L_{row.k}: {row.nats:.2f} nats an image, {row.bits_per_dim:.3f} bits per dim")
+    click.echo(f"KL by axis, nats: {', '.join(f'{axis.kl:.2f}' for axis in report.axes)}")
+    for name, terms in gap.priors.items():
         click.echo(
-            f"KL to {name}: {terms['kl']:.2f} nats = {gap['information']:.2f} information "
-            f"+ {terms['marginal_kl']:.2f} KL(q(z) || p(z))"
+            f"KL to {name}: {terms.kl:.2f} nats = {gap.information:.2f} information "
+            f"+ {terms.marginal_kl:.2f} KL(q(z) || p(z))"
         )
     click.echo(f"written to {run}; next: vitrine-train export {run}")
 
@@ -172,36 +203,39 @@ def evaluate(
 @RUN_ARGUMENT
 @DATA_OPTION
 @click.option("--full", is_flag=True, help="All test images, up to L_500.")
-def rescore(run: Path, data_folder: Path | None, full: bool) -> None:
+def recalibrate(run: Path, data_folder: Path | None, full: bool) -> None:
     """Score the model of RUN as a probability over 256 levels, whatever it was trained with.
 
     Discretized logistics are fitted around its mean images, then the encoder anew, the decoder frozen; RUN's
     weights stay. The result joins report.json and card.md, so evaluate comes first.
     """
-    from training import data
-    from training.determinism import make_deterministic
-    from training.evaluation.evaluate import FAIR_SCORE, load_metrics, write_card, write_report
-    from training.evaluation.recalibrate import rescore as run_rescore
-    from training.fitting.fit import load_run
-    from training.priors import prepare
+    from training.evaluation.evaluate import load_report, write_report
+    from training.evaluation.recalibrate import recalibrate as run_recalibrate
+    from training.publish import card
+    from training.trained import TrainedModel
 
-    experiment, vae, recorded = load_run(run)
-    weights = recorded["weights_sha256"]
-    metrics = load_metrics(run, weights)
-    if metrics is None:
+    _show_progress()
+    model = TrainedModel.from_run(run)
+    report = load_report(run, model.weights_sha256)
+    if report is None:
         raise RunError(f"{run}: not evaluated yet; run vitrine-train evaluate {run} first")
-    dataset = data.load_again(experiment.data.name, data_folder, _image_fit(experiment), recorded)
-    make_deterministic(experiment.seed)
-    prior, _ = prepare(experiment, vae, dataset, run, weights, click.echo)
-    fair = run_rescore(vae, prior, dataset, experiment.seed, full=full, report=click.echo)
-    metrics[FAIR_SCORE] = fair
-    write_report(run, metrics)
-    write_card(experiment, vae, recorded, metrics, run)
-    for kind in ("shared", "per_pixel"):
-        for when in ("before", "after"):
-            bits = ", ".join(f"L_{row['k']} {row['bits_per_dim']:.3f}" for row in fair[kind][when]["log_p_x"])
-            click.echo(f"{kind.replace('_', ' ')} scales, {when} refitting: {bits} bits per dim")
+    dataset = _images_of(model, data_folder)
+    model = model.with_fitted_prior(dataset, run)
+    found = run_recalibrate(model, dataset, full=full)
+    report = report.model_copy(update={"recalibrated": found})
+    write_report(run, report)
+    card.write(model, report, run)
+    for scales, parts in (("shared", found.shared), ("per pixel", found.per_pixel)):
+        for when, bounds in (("before", parts.before), ("after", parts.after)):
+            bits = ", ".join(f"L_{row.k} {row.bits_per_dim:.3f}" for row in bounds.log_p_x)
+            click.echo(f"{scales} scales, {when} refitting: {bits} bits per dim")
     click.echo(f"written to {run}")
+
+
+# Cards of published versions print its former name.
+cli.add_command(
+    click.Command("rescore", params=recalibrate.params, callback=recalibrate.callback, hidden=True)
+)
 
 
 @cli.command()
@@ -217,22 +251,20 @@ def rescore(run: Path, data_folder: Path | None, full: bool) -> None:
 )
 def export(run: Path, data_folder: Path | None, store: Path) -> None:
     """Publish the model of RUN as the next version in a model store."""
-    from training import data
     from training.evaluation.evaluate import evaluate as run_evaluate
-    from training.evaluation.evaluate import load_metrics
-    from training.fitting.fit import load_run
-    from training.priors import prepare
+    from training.evaluation.evaluate import load_report
     from training.publish.export import export as run_export
+    from training.trained import TrainedModel
 
-    experiment, vae, recorded = load_run(run)
-    dataset = data.load_again(experiment.data.name, data_folder, _image_fit(experiment), recorded)
-    metrics = load_metrics(run, recorded["weights_sha256"])
-    if metrics is None:
+    _show_progress()
+    model = TrainedModel.from_run(run)
+    dataset = _images_of(model, data_folder)
+    model = model.with_fitted_prior(dataset, run)
+    report = load_report(run, model.weights_sha256)
+    if report is None:
         click.echo("not evaluated yet: measuring on the test split first")
-        metrics = run_evaluate(experiment, vae, dataset, run, report=click.echo)
-    weights = recorded["weights_sha256"]
-    prior, _ = prepare(experiment, vae, dataset, run, weights, click.echo)
-    version = run_export(experiment, vae, recorded, metrics, prior, dataset.validation, store)
+        report = run_evaluate(model, dataset, run)
+    version = run_export(model, report, dataset.validation, store)
     click.echo(f"published {version}; serve it: vitrine serve --model-store {store}")
 
 

@@ -5,12 +5,14 @@ import hashlib
 import json
 import os
 import platform
+from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from training import data
 from training.configs.schema import Config
+from training.errors import RunError
 
 CONFIG = "config.json"
 WEIGHTS = "weights.weights.h5"
@@ -74,6 +76,15 @@ def _processor() -> dict[str, str]:
             key, _, value = line.partition(":")
             described.setdefault(key.strip(), value.strip())
     return described
+
+
+@contextlib.contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Turn whatever keeps a folder from being written, while this lasts, into a RunError that names it."""
+    try:
+        yield
+    except OSError as error:
+        raise RunError(f"{folder}: cannot be written ({error.strerror or error})") from error
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -1,107 +1,316 @@
-"""A second model, measured beside the one that is evaluated: a published version, or a run."""
+"""A trained model as an object: opened from a run folder or from a published version."""
 
 import dataclasses
 import json
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, NamedTuple, cast
 
 import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 
-from training import data, priors
-from training.errors import RunError
-from training.fitting.fit import load_run
-from training.priors import Prior, StandardNormal, load_fitted
+from training import data, priors, runs
+from training.configs import flat
+from training.configs.schema import Config, from_dict
+from training.determinism import make_deterministic
+from training.errors import ConfigError, RunError
+from training.models.likelihoods.base import Likelihood
+from training.models.likelihoods.registry import build
+from training.models.vae import VariationalAutoencoder, weights_sha256
+from training.priors import Prior, PriorReport
+from training.types import Array, Tensor
 
-BATCH = 1_000
+logger = logging.getLogger(__name__)
 
-Array = npt.NDArray[np.float32]
+BATCH = 1_000  # images or codes computed at a time
+NOISE_EDGE = 1e-6  # a draw's noise is uniform and keeps this far from 0 and 1
+
+Render = Literal["mean", "draw"]
+
+
+class Posterior(NamedTuple):
+    """q(z given x) = N(z_mean, diag(exp(z_log_var))) of N images."""
+
+    z_mean: Array  # (N, D)
+    z_log_var: Array  # (N, D)
+
+    def draw(self, rng: np.random.Generator) -> Array:
+        """Return one code for every image, (N, D)."""
+        noise = rng.standard_normal(self.z_mean.shape, dtype=np.float32)
+        return np.asarray(self.z_mean + np.exp(self.z_log_var / 2) * noise)
 
 
 @dataclasses.dataclass(frozen=True)
-class Beside:
-    """What can be asked of the other model.
+class TrainedModel:
+    """An encoder, a decoder, what its output means, and the prior.
+
+    Methods take and return float32 arrays of any length and compute `BATCH` rows at a time. Images are
+    (N, *image_shape) with pixels about [0, 1], codes are (N, D).
 
     Args:
-        name: with its version, if it has one.
-        image_shape: of what it draws.
-        encode: images (B, ...) -> z_mean (B, D).
-        decode: z (B, D) -> mean images (B, ...).
-        prior: what its codes are drawn from.
+        name: of the model, with its version if it has one: ``fashion`` or ``fashion@3``.
+        image_shape: (H, W) or (H, W, 3).
+        latent_dim: D.
+        encoder: images -> z_mean, z_log_var; a Keras model, or a version's signature.
+        decoder: codes -> whatever `likelihood` calls ``decoded``.
+        likelihood: p(x given z).
+        environment: what was recorded of the training: data, splits, libraries, machine, weights.
+        config: the experiment; None if a version does not tell.
+        trained_with: the prior while the model trained.
+        prior: p(z); None while it is still to be fitted.
+        prior_report: how the prior was chosen.
     """
 
     name: str
     image_shape: tuple[int, ...]
-    encode: Callable[[Any], Any]
-    decode: Callable[[Any], Any]
-    prior: Prior
+    latent_dim: int
+    encoder: Callable[..., tuple[Tensor, Tensor]]
+    decoder: Callable[..., Tensor]
+    likelihood: Likelihood
+    environment: dict[str, Any]
+    config: Config | None = None
+    trained_with: Prior | None = None
+    prior: Prior | None = None
+    prior_report: PriorReport | None = None
 
-    def generator(self, seed: int) -> Callable[[int], Array]:
-        """Return a function n -> n mean images of fresh codes, repeatable from the seed."""
-        rng = np.random.default_rng(seed)
-        return lambda count: self._decoded(self.prior.draw(count, rng))
+    @classmethod
+    def open(cls, folder: Path) -> "TrainedModel":
+        """Open a run folder or a version of a model store, whichever it is.
+
+        Raises:
+            RunError: it is neither.
+        """
+        is_version = (folder / "manifest.json").exists()
+        return cls.from_version(folder) if is_version else cls.from_run(folder)
+
+    @classmethod
+    def from_run(cls, folder: Path) -> "TrainedModel":
+        """Open a finished run; its prior too, if it has been fitted or needs no fitting.
+
+        Raises:
+            RunError: the folder is not a finished run.
+        """
+        config, vae, environment = load_run(folder)
+        trained_with = priors.learned(config, vae)
+        model = cls(
+            name=config.name,
+            image_shape=tuple(environment["image_shape"]),
+            latent_dim=config.network.latent_dim,
+            encoder=vae.encoder,
+            decoder=vae.decoder,
+            likelihood=vae.likelihood,
+            environment=environment,
+            config=config,
+            trained_with=trained_with,
+        )
+        known = priors.read(config, trained_with, folder, model.weights_sha256)
+        return model if known is None else model.with_prior(*known)
+
+    @classmethod
+    def from_version(cls, folder: Path) -> "TrainedModel":
+        """Open a version of a model store. Its codes are over the published axes.
+
+        Raises:
+            RunError: the folder is not a version.
+        """
+        try:
+            manifest = json.loads((folder / "manifest.json").read_text())
+            encoder, decoder = (tf.saved_model.load(str(folder / part)) for part in ("encoder", "decoder"))
+            likelihood = build(manifest["likelihood"]["name"], **manifest["likelihood"]["parameters"])
+            training = manifest["training"]
+            prior_report = manifest["metrics"].get("prior", {"name": manifest["prior"]["name"]})
+            return cls(
+                name=f"{manifest['name']}@{folder.resolve().name}",
+                image_shape=tuple(manifest["image"]["shape"]),
+                latent_dim=manifest["latent_dim"],
+                encoder=_PublishedEncoder(encoder),
+                decoder=lambda z, training=False: z,  # noqa: ARG005  the likelihood takes codes themselves
+                likelihood=cast(Likelihood, _PublishedLikelihood(likelihood, decoder)),
+                environment=training
+                | {"image_shape": manifest["image"]["shape"], "seed": training["config"]["seed"]},
+                config=_config_of(training["config"]),
+                prior=priors.of_version(manifest["prior"], manifest["latent_dim"], folder),
+                prior_report=PriorReport.model_validate(prior_report),
+            )
+        except (OSError, KeyError, ValueError, tf.errors.OpError) as error:
+            raise RunError(f"{folder}: not a version of a model store ({error})") from error
+
+    @property
+    def experiment(self) -> Config:
+        """The configuration.
+
+        Raises:
+            RunError: it is not known.
+        """
+        if self.config is None:
+            raise RunError(f"{self.name}: does not tell its configuration; name a run folder")
+        return self.config
+
+    @property
+    def weights_sha256(self) -> str:
+        """The digest of the weights; see ``vae.weights_sha256``."""
+        digest: str = self.environment["weights_sha256"]
+        return digest
+
+    @property
+    def seed(self) -> int:
+        """The seed of the experiment, from which whatever is measured draws too."""
+        seed: int = self.environment["seed"]
+        return seed
+
+    def with_prior(self, prior: Prior, report: PriorReport | None = None) -> "TrainedModel":
+        """Return the same networks with another prior."""
+        return dataclasses.replace(self, prior=prior, prior_report=report or PriorReport(name=prior.name))
+
+    def with_fitted_prior(self, dataset: data.Dataset, run: Path) -> "TrainedModel":
+        """Return the model of a run with the prior that its configuration asks for, fitted if it is not yet.
+
+        Args:
+            dataset: the images; the test split is not touched.
+            run: the run folder, where a fitted prior is kept.
+
+        Raises:
+            RunError: the run folder cannot be written.
+        """
+        if self.prior is not None or self.config is None or self.trained_with is None:
+            return self
+        make_deterministic(self.seed)
+        return self.with_prior(
+            *priors.prepare(
+                self.config, self.encoder, self.trained_with, dataset, run, self.weights_sha256, logger.info
+            )
+        )
+
+    @property
+    def known_prior(self) -> Prior:
+        """The prior.
+
+        Raises:
+            RunError: it is still to be fitted.
+        """
+        if self.prior is None:
+            raise RunError(f"{self.name}: its prior is not fitted yet; run vitrine-train evaluate on it")
+        return self.prior
+
+    def encode(self, images: Array) -> Posterior:
+        """Return q(z given x) of images."""
+        return Posterior(*_in_batches(lambda batch: self.encoder(batch, training=False), images))
+
+    def decode(self, z: Array) -> Array:
+        """Return the mean of p(x given z) of codes; its pixels may leave [0, 1]."""
+        return _in_batches(lambda batch: [self.likelihood.mean(self.decoder(batch, training=False))], z)[0]
+
+    def draw(self, z: Array, rng: np.random.Generator) -> Array:
+        """Return one draw from p(x given z) for each code."""
+        shape = self.likelihood.noise_shape(self.image_shape)
+
+        def drawn(batch: Array) -> list[Tensor]:
+            noise = rng.uniform(NOISE_EDGE, 1 - NOISE_EDGE, (len(batch), *shape)).astype(np.float32)
+            return [self.likelihood.draw(self.decoder(batch, training=False), noise)]
+
+        return _in_batches(drawn, z)[0]
+
+    def log_prob(self, images: Array, z: Array) -> Array:
+        """Return log p(x given z) of each image under the code beside it, (N,), in nats."""
+
+        def log_prob(images: Array, z: Array) -> list[Tensor]:
+            return [self.likelihood.log_prob_of_images(images, self.decoder(z, training=False))]
+
+        return _in_batches(log_prob, images, z)[0]
+
+    def sample(self, num: int, rng: np.random.Generator, render: Render = "mean") -> Array:
+        """Return images of `num` codes of the prior: the means of p(x given z), or draws from it."""
+        z = self.known_prior.draw(num, rng)
+        return self.decode(z) if render == "mean" else self.draw(z, rng)
 
     def reconstruct(self, images: Array) -> Array:
-        """Return the mean images of the codes of images."""
-        codes = [np.asarray(self.encode(tf.constant(batch))) for batch in data.batches(images, BATCH)]
-        return self._decoded(np.concatenate(codes))
-
-    def _decoded(self, z: Array) -> Array:
-        parts = [np.asarray(self.decode(tf.constant(batch))) for batch in data.batches(z, BATCH)]
-        return np.concatenate(parts)
+        """Return the decoded posterior mean of each image."""
+        return self.decode(self.encode(images).z_mean)
 
 
-def load(folder: Path, image_shape: tuple[int, ...]) -> Beside:
-    """Read a version of a model store, or a run folder with the prior that was fitted in it.
+def load_run(run: Path) -> tuple[Config, VariationalAutoencoder, dict[str, Any]]:
+    """Read the network of a run folder back, to go on with it or to look inside.
 
-    Args:
-        folder: of the version or the run.
-        image_shape: what it has to draw.
+    Returns:
+        The experiment, the trained network, which computes in float32 however it was trained, and what
+        ``environment.json`` says.
 
     Raises:
-        RunError: it is neither, or draws images of another shape.
+        RunError: the folder is not a finished run.
     """
-    other = _version(folder) if (folder / "manifest.json").exists() else _run(folder)
-    if other.image_shape != tuple(image_shape):
-        raise RunError(
-            f"{folder}: draws images of {other.image_shape}, which cannot stand beside {tuple(image_shape)}"
-        )
-    return other
-
-
-def _version(folder: Path) -> Beside:
     try:
-        manifest = json.loads((folder / "manifest.json").read_text())
-        prior: Prior = StandardNormal(manifest["latent_dim"])
-        if "path" in manifest["prior"]:
-            prior = load_fitted(folder / manifest["prior"]["path"])
-        encoder, decoder = (tf.saved_model.load(str(folder / part)) for part in ("encoder", "decoder"))
-        shape = tuple(manifest["image"]["shape"])
-        name = f"{manifest['name']}@{folder.resolve().name}"
-    except (OSError, KeyError, ValueError, tf.errors.OpError) as error:
-        raise RunError(f"{folder}: not a version of a model store ({error})") from error
-    # A signature works only as long as what it was loaded with lives: the functions hold on to that.
+        config = from_dict(json.loads((run / runs.CONFIG).read_text()))
+        environment = json.loads((run / runs.ENVIRONMENT).read_text())
+        exact = config.replaced({"optimizer.precision": "float32"})
+        vae = VariationalAutoencoder(exact, tuple(environment["image_shape"]))
+        vae(np.zeros((1, *environment["image_shape"]), np.float32))  # weights exist after the first call
+        vae.load_weights(run / runs.WEIGHTS)
+    except FileNotFoundError as error:
+        missing = Path(error.filename).name if error.filename else runs.WEIGHTS
+        raise RunError(
+            f"{run}: not a finished run (no {missing}); make one with vitrine-train fit"
+        ) from error
+    except ConfigError as error:
+        raise RunError(f"{run}: made by another version of the program ({error}); train again") from error
+    except (OSError, ValueError, KeyError) as error:
+        raise RunError(f"{run}: cannot be read back ({error}); train it again") from error
+    if weights_sha256(vae) != environment["weights_sha256"]:
+        raise RunError(f"{run / runs.WEIGHTS}: changed since training; train again")
+    return config, vae, environment
 
-    def z_mean(images: Any) -> Any:
-        return encoder.signatures["encode"](images=images)["z_mean"]
 
-    def mean_image(z: Any) -> Any:
-        return decoder.signatures["decode"](z=z)["image"]
+def _in_batches(function: Callable[..., Sequence[Tensor]], *arrays: Array) -> list[Array]:
+    """Return the results of a function of some rows, each joined over all rows."""
+    starts = range(0, len(arrays[0]), BATCH)
+    parts = [function(*(array[start : start + BATCH] for array in arrays)) for start in starts]
+    return [np.concatenate([np.asarray(part) for part in results]) for results in zip(*parts, strict=True)]
 
-    return Beside(name, shape, z_mean, mean_image, prior)
+
+def _config_of(table: dict[str, Any]) -> Config | None:
+    try:
+        return from_dict(flat.in_sections(table) if flat.is_flat(table) else table)
+    except ConfigError:
+        return None
 
 
-def _run(folder: Path) -> Beside:
-    config, vae, recorded = load_run(folder)
-    known = priors.read(config, vae, folder, recorded["weights_sha256"])
-    if known is None:
-        raise RunError(f"{folder}: its prior is not fitted yet; run vitrine-train evaluate on it")
-    return Beside(
-        config.name,
-        tuple(recorded["image_shape"]),
-        lambda images: vae.encoder(images, training=False)[0],
-        lambda z: vae.likelihood.mean(vae.decoder(z, training=False)),
-        known[0],
-    )
+# A signature works only as long as what it was loaded with lives: these hold on to that.
+
+
+class _PublishedEncoder:
+    """A version's encoder, called as the one that was trained."""
+
+    def __init__(self, saved_model: Any) -> None:
+        self.saved_model = saved_model
+
+    def __call__(self, images: Array, training: bool = False) -> tuple[Tensor, Tensor]:  # noqa: ARG002
+        outputs = self.saved_model.signatures["encode"](images=tf.constant(images))
+        return outputs["z_mean"], outputs["z_log_var"]
+
+
+class _PublishedLikelihood:
+    """The likelihood that a version declares, as its decoder computes it: ``decoded`` is the code itself."""
+
+    def __init__(self, declared: Likelihood, saved_model: Any) -> None:
+        self.declared = declared
+        self.saved_model = saved_model
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.declared, name)
+
+    def mean(self, decoded: Tensor) -> Tensor:
+        return self._call("decode", z=decoded)["image"]
+
+    def log_prob(self, images: Tensor, decoded: Tensor) -> Tensor:
+        return self._call("log_prob", z=decoded, images=images)["log_prob_per_pixel"]
+
+    def log_prob_of_images(self, images: Tensor, decoded: Tensor) -> Tensor:
+        return self._call("log_prob", z=decoded, images=images)["log_prob"]
+
+    def draw(self, decoded: Tensor, noise: Tensor) -> Tensor:
+        return self._call("draw", z=decoded, noise=noise)["image"]
+
+    def _call(self, signature: str, **arrays: Tensor) -> dict[str, Tensor]:
+        inputs = {name: tf.convert_to_tensor(array, tf.float32) for name, array in arrays.items()}
+        outputs: dict[str, Tensor] = self.saved_model.signatures[signature](**inputs)
+        return outputs

@@ -69,7 +69,7 @@ def test_a_foreseen_failure_is_one_line_and_an_exit_code(
 
 def test_without_the_training_packages_one_line_says_how_to_get_them(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "keras", None)
-    monkeypatch.delitem(sys.modules, "training.fitting.fit", raising=False)
+    monkeypatch.delitem(sys.modules, "training.determinism", raising=False)  # which imports Keras
     monkeypatch.delitem(sys.modules, "training.evaluation.evaluate", raising=False)
     monkeypatch.setattr(sys, "argv", ["vitrine-train", "evaluate", "nowhere"])
     with pytest.raises(SystemExit) as caught:
@@ -126,20 +126,20 @@ def test_fit_evaluate_and_export_end_with_a_version(tiny_config, tiny_dataset, t
     monkeypatch.setattr(data, "load", lambda *arguments: tiny_dataset)
     monkeypatch.chdir(tmp_path)
     write_config(tiny_config)
-    rescored = {}
+    asked = {}
 
-    def rescore_briefly(vae, prior, dataset, seed, **options):
-        rescored["full"] = options["full"]
-        return original(vae, prior, dataset, seed, epochs=1, **options)
+    def recalibrate_briefly(model, dataset, *, full):
+        asked["full"] = full
+        return original(model, dataset, epochs=1, full=full)
 
     from training.evaluation import recalibrate
 
-    original = recalibrate.rescore
-    monkeypatch.setattr(recalibrate, "rescore", rescore_briefly)
+    original = recalibrate.recalibrate
+    monkeypatch.setattr(recalibrate, "recalibrate", recalibrate_briefly)
     commands_in_turn = (
         ["fit", "tiny.toml"],
         ["evaluate", "runs/tiny"],
-        ["rescore", "runs/tiny"],
+        ["recalibrate", "runs/tiny"],
         ["export", "runs/tiny"],
     )
     for arguments in commands_in_turn:
@@ -148,7 +148,7 @@ def test_fit_evaluate_and_export_end_with_a_version(tiny_config, tiny_dataset, t
         if arguments[0] in ("fit", "evaluate"):  # every command names the next one
             assert "next: vitrine-train" in done.output
     version = tmp_path / "model_store" / "tiny" / "1"
-    assert rescored == {"full": False}
+    assert asked == {"full": False}
     report = json.loads((tmp_path / "runs" / "tiny" / "report.json").read_text())
     assert (
         json.loads((version / "manifest.json").read_text())["metrics"]["fair_score"] == report["fair_score"]
@@ -157,17 +157,22 @@ def test_fit_evaluate_and_export_end_with_a_version(tiny_config, tiny_dataset, t
 
 
 @pytest.mark.tensorflow
-def test_what_needs_an_evaluation_or_quality_says_so(tiny_run, tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize("command", ["recalibrate", "rescore"])  # published cards name the second
+def test_what_needs_an_evaluation_says_so(tiny_run, tmp_path, monkeypatch, capsys, command):
     import shutil
 
     run = tmp_path / "tiny"
     shutil.copytree(tiny_run, run, ignore=shutil.ignore_patterns("report.json"))
-    monkeypatch.setattr(sys, "argv", ["vitrine-train", "rescore", str(run)])
+    monkeypatch.setattr(sys, "argv", ["vitrine-train", command, str(run)])
     with pytest.raises(SystemExit) as caught:
         commands.main()
     assert caught.value.code == 1
     assert "not evaluated yet" in capsys.readouterr().err
-    done = CliRunner().invoke(cli, ["evaluate", str(run), "--beside", str(tiny_run)])
+
+
+@pytest.mark.parametrize("option", ["--reference", "--beside"])  # published cards name the second
+def test_a_reference_model_needs_quality_to_be_measured(tiny_run, option):
+    done = CliRunner().invoke(cli, ["evaluate", str(tiny_run), option, str(tiny_run)])
     assert done.exit_code == 2
     assert "add --quality" in done.output
 

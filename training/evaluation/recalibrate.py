@@ -1,4 +1,4 @@
-"""A fair score for models without one: bits of the very pixels, whatever a model was trained with.
+"""The recalibrated likelihood: bits of the very pixels, whatever a model was trained with.
 
 Densities of fixed width, and squared errors dressed up as such, cannot be compared with a probability over
 the 256 levels of a pixel. Here a trained decoder's mean image is kept, and p(x given z) around it becomes a
@@ -8,24 +8,29 @@ decoder frozen. What remains is what the mean image is worth.
 """
 
 import dataclasses
+import logging
 import math
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import NamedTuple, cast
 
 import keras
 import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 
 from training import data
+from training.determinism import make_deterministic
+from training.evaluation.schema import RecalibratedBounds, RecalibratedLikelihood, Recalibration
 from training.fitting.loop import order_of, steps_per_epoch
 from training.metrics import bounds
 from training.models import objectives
 from training.models.likelihoods.base import LEVELS, Likelihood
 from training.models.likelihoods.logistic import MIN_SCALE, log_level_prob
-from training.models.vae import VariationalAutoencoder
-from training.priors import Prior, StandardNormal
+from training.priors import StandardNormal
+from training.trained import BATCH, TrainedModel
+from training.types import Array, Doubles, Tensor
+
+logger = logging.getLogger(__name__)
 
 QUICK = ((1_000, (1, 10, 100)),)
 FULL = ((10_000, (1, 10, 100, 500)),)
@@ -35,7 +40,6 @@ SCALE_RATE = 0.1  # of Adam on log s; falls to zero along a cosine
 EPOCHS = 10
 BATCH_SIZE = 128
 LEARNING_RATE = 1e-3  # falls to zero along a cosine
-ENCODE_BATCH = 1_000
 PROTOCOL = (
     "p(x given z): a discretized logistic over 256 levels around the decoder's mean, one scale for all "
     "pixels or one a pixel. before: scales that maximise E_q log p(x given z) on validation images, all else "
@@ -43,10 +47,6 @@ PROTOCOL = (
     "frozen, the epoch with the best ELBO on validation images kept. Bounds of the first test images, with "
     "the model's prior"
 )
-
-Tensor = Any  # tf.Tensor; TensorFlow publishes no types
-Array = npt.NDArray[np.float32]
-Report = Callable[[str], None]
 
 
 class LogisticAroundMean(Likelihood):
@@ -86,92 +86,58 @@ class LogisticAroundMean(Likelihood):
         return self.base.mean(decoded)
 
 
-@dataclasses.dataclass(frozen=True)
-class Rescored:
-    """What the bounds need of a model."""
+class Refit(NamedTuple):
+    """A model whose encoder was refitted to its frozen decoder."""
 
-    encoder: keras.Model
-    decoder: keras.Model
-    likelihood: LogisticAroundMean
+    model: TrainedModel  # with the weights and scales of the best epoch
+    elbos: list[float]  # on validation images, nats an image; before the first epoch, and after each
 
 
-@dataclasses.dataclass(frozen=True)
-class Refit:
-    """An encoder refitted to a frozen decoder.
-
-    Args:
-        model: with the weights and scales of the best epoch.
-        elbos: on validation images, nats an image; before the first epoch, and after each.
-    """
-
-    model: Rescored
-    elbos: list[float]
-
-
-def rescore(
-    vae: VariationalAutoencoder,
-    prior: Prior,
-    dataset: data.Dataset,
-    seed: int,
-    *,
-    full: bool = False,
-    epochs: int = EPOCHS,
-    report: Report = lambda _: None,
-) -> dict[str, Any]:
+def recalibrate(
+    model: TrainedModel, dataset: data.Dataset, *, full: bool = False, epochs: int = EPOCHS
+) -> RecalibratedLikelihood:
     """Return bounds of a model under discretized logistics around its mean; the model is left as it is.
 
     Args:
-        vae: the trained model.
-        prior: p(z).
+        model: the trained model, with its prior.
         dataset: the images; the test split is read.
-        seed: of draws and of the order of images.
         full: measure all test images, up to L_500.
         epochs: of refitting the encoder, at most.
-        report: called with a line now and then.
-
-    Returns:
-        Plain values: ``protocol``; ``prior``; for ``shared`` and ``per_pixel`` scales each ``before`` and
-        ``after`` with ``log_p_x`` (as of ``bounds.bounds``) and ``likelihood``, and ``validation_elbo``
-        before refitting and after every epoch.
     """
-    z = posterior_draws(vae.encoder, dataset.validation, seed)
-    means = np.concatenate(
-        [
-            np.asarray(vae.likelihood.mean(vae.decoder(part, training=False)))
-            for part in data.batches(z, ENCODE_BATCH)
-        ]
-    )
-    result: dict[str, Any] = {"protocol": PROTOCOL, "prior": prior.name}
-    plan = FULL if full else QUICK
+    make_deterministic(model.seed)
+    z = model.encode(dataset.validation).draw(np.random.default_rng(model.seed))
+    means = model.decode(z)
+    found = {}
     for kind in ("shared", "per_pixel"):
-        report(
-            f"{kind} scales: {SCALE_STEPS} steps on {len(means)} validation images, about "
-            f"{1 + means.size * SCALE_STEPS // SCALE_SPEED} s"
+        seconds = 1 + means.size * SCALE_STEPS // SCALE_SPEED
+        logger.info(
+            "%s scales: %d steps on %d validation images, about %d s", kind, SCALE_STEPS, len(means), seconds
         )
         scales = fit_scales(dataset.validation, means, per_pixel=kind == "per_pixel")
-        likelihood = LogisticAroundMean(vae.likelihood, tf.constant(np.log(scales), tf.float32))
-        plain = Rescored(vae.encoder, vae.decoder, likelihood)
-        before = bounds.bounds(plain, prior, dataset.test, plan, report, seed)
-        again = refit(plain, prior, dataset, seed, epochs=epochs, report=report)
-        after = bounds.bounds(again.model, prior, dataset.test, plan, report, seed)
-        result[kind] = {
-            name: {key: found[key] for key in ("log_p_x", "likelihood")}
-            for name, found in (("before", before), ("after", after))
-        } | {"validation_elbo": again.elbos}
-    return result
+        before = around_mean(model, tf.constant(np.log(scales), tf.float32))
+        measured = _bounds(before, dataset.test, full)
+        after = refit(before, dataset, epochs=epochs)
+        found[kind] = Recalibration(
+            before=measured,
+            after=_bounds(after.model, dataset.test, full),
+            validation_elbo=tuple(after.elbos),
+        )
+    return RecalibratedLikelihood(protocol=PROTOCOL, prior=model.known_prior.name, **found)
 
 
-def posterior_draws(encoder: keras.Model, images: Array, seed: int) -> Array:
-    """Return one code of q(z given x) for every image, (N, D)."""
-    rng = np.random.default_rng(seed)
-    drawn = []
-    for batch in data.batches(images, ENCODE_BATCH):
-        z_mean, z_log_var = (np.asarray(part) for part in encoder(batch, training=False))
-        drawn.append(z_mean + np.exp(z_log_var / 2) * rng.standard_normal(z_mean.shape, dtype=np.float32))
-    return np.concatenate(drawn)
+def around_mean(model: TrainedModel, log_scales: Tensor) -> TrainedModel:
+    """Return a model whose likelihood is a ``LogisticAroundMean`` of these scales."""
+    old = model.likelihood
+    base = old.base if isinstance(old, LogisticAroundMean) else old
+    return dataclasses.replace(model, likelihood=LogisticAroundMean(base, log_scales))
 
 
-def fit_scales(images: Array, means: Array, *, per_pixel: bool) -> npt.NDArray[np.float64]:
+def _bounds(model: TrainedModel, images: Array, full: bool) -> RecalibratedBounds:
+    found = bounds.bounds(model, images, FULL if full else QUICK, model.seed)
+    return RecalibratedBounds(log_p_x=found.log_p_x, likelihood=found.likelihood)
+
+
+def fit_scales(images: Array, means: Array, *, per_pixel: bool) -> Doubles:
     """Return the scales of discretized logistics around `means` that make `images` most probable.
 
     By gradient ascent from the scales that have the residuals' variance; never below what
@@ -209,101 +175,109 @@ def fit_scales(images: Array, means: Array, *, per_pixel: bool) -> npt.NDArray[n
     return np.asarray(np.exp(log_scales.numpy().astype(np.float64)))
 
 
-def refit(
-    model: Rescored,
-    prior: Prior,
-    dataset: data.Dataset,
-    seed: int,
-    *,
-    epochs: int = EPOCHS,
-    report: Report = lambda _: None,
-) -> Refit:
+def refit(model: TrainedModel, dataset: data.Dataset, *, epochs: int = EPOCHS) -> Refit:
     """Fit a copy of the encoder, and the scales, to the ELBO on training images, the decoder frozen.
 
     Args:
-        model: where it begins; nothing of it changes.
-        prior: p(z).
+        model: of ``around_mean``: where it begins; nothing of it changes.
         dataset: the training split is fitted, the validation split chooses the epoch.
-        seed: of draws and of the order of images.
         epochs: how many.
-        report: called with a line after each.
     """
-    encoder = keras.models.clone_model(model.encoder)
-    encoder.set_weights(model.encoder.get_weights())
-    log_scales = keras.Variable(np.asarray(model.likelihood.log_scales))
-    refitted = Rescored(encoder, model.decoder, LogisticAroundMean(model.likelihood.base, log_scales.value))
-    variables = [*encoder.trainable_variables, log_scales]
+    trained: keras.Model = model.encoder
+    encoder = keras.models.clone_model(trained)
+    encoder.set_weights(trained.get_weights())
+    log_scales = keras.Variable(np.asarray(_likelihood(model).log_scales))
+    refitted = around_mean(dataclasses.replace(model, encoder=encoder), log_scales.value)
     steps = steps_per_epoch(len(dataset.train), BATCH_SIZE)
-    optimizer = keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(LEARNING_RATE, epochs * steps))
-    optimizer.build(variables)
-    objective = tf.function(_objective(refitted, prior), jit_compile=True)
-    train = tf.constant(dataset.train)
-    least = math.log(MIN_SCALE)
-
-    @tf.function  # type: ignore[untyped-decorator]
-    def take_steps(order: Tensor, epoch: Tensor) -> None:
-        for number in tf.range(tf.shape(order)[0]):
-            images = tf.gather(train, order[number])
-            with tf.GradientTape() as tape:
-                z_mean, z_log_var = encoder(images, training=True)
-                noise = tf.random.stateless_normal(tf.shape(z_mean), [seed, epoch * steps + number])
-                z = z_mean + tf.exp(z_log_var / 2) * tf.ensure_shape(noise, z_mean.shape)
-                decoded = refitted.decoder(z, training=False)
-                loss = objective(images, decoded, z, z_mean, z_log_var, log_scales.value).loss
-            optimizer.apply(tape.gradient(loss, variables), variables)
-            log_scales.assign(tf.maximum(log_scales.value, least))
-
-    elbos = [validation_elbo(refitted, prior, dataset.validation, seed)]
-    best, began = _state(refitted), time.monotonic()
+    take_steps = _training(refitted, log_scales, tf.constant(dataset.train), epochs * steps)
+    elbos = [validation_elbo(refitted, dataset.validation)]
+    best, began = (encoder.get_weights(), np.array(log_scales.value)), time.monotonic()
     for epoch in range(epochs):
-        order = order_of(seed, epoch, len(dataset.train), BATCH_SIZE)
-        take_steps(tf.constant(order), tf.constant(epoch))
-        elbo = validation_elbo(refitted, prior, dataset.validation, seed)
+        order = order_of(model.seed, epoch, len(dataset.train), BATCH_SIZE)
+        take_steps(tf.constant(order), tf.constant(epoch * steps))
+        elbo = validation_elbo(refitted, dataset.validation)
         if not math.isfinite(elbo):
-            report(f"encoder refitted, epoch {epoch + 1}: the ELBO is no number; an earlier epoch is kept")
+            logger.info(
+                "encoder refitted, epoch %d: the ELBO is no number; an earlier epoch is kept", epoch + 1
+            )
             break
         elbos.append(elbo)
         if elbos[-1] == max(elbos):
-            best = _state(refitted)
+            best = encoder.get_weights(), np.array(log_scales.value)
         left = (time.monotonic() - began) / (epoch + 1) * (epochs - epoch - 1)
-        report(
-            f"encoder refitted, epoch {epoch + 1} of {epochs}: ELBO {elbo:.1f} nats on validation, "
-            f"{left:.0f} s left"
-        )
+        logger.info(
+            "encoder refitted, epoch %d of %d: ELBO %.1f nats on validation, %.0f s left",
+            epoch + 1, epochs, elbo, left,
+        )  # fmt: skip
     weights, scales = best
     encoder.set_weights(weights)
-    likelihood = LogisticAroundMean(model.likelihood.base, tf.constant(scales))
-    return Refit(Rescored(encoder, model.decoder, likelihood), elbos)
+    return Refit(around_mean(refitted, tf.constant(scales)), elbos)
 
 
-def validation_elbo(model: Rescored, prior: Prior, images: Array, seed: int) -> float:
+def _training(
+    model: TrainedModel, log_scales: keras.Variable, images: Tensor, steps: int
+) -> Callable[[Tensor, Tensor], None]:
+    """Return a compiled function that takes a step for each row of an order, (steps, B).
+
+    Its other argument is the number of the first step.
+
+    Args:
+        model: its encoder is fitted.
+        log_scales: of its likelihood; they are fitted too.
+        images: the training split.
+        steps: of the whole training.
+    """
+    encoder: keras.Model = model.encoder
+    variables = [*encoder.trainable_variables, log_scales]
+    optimizer = keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(LEARNING_RATE, steps))
+    optimizer.build(variables)
+    objective = tf.function(_objective(model), jit_compile=True)
+    least = math.log(MIN_SCALE)
+
+    @tf.function  # type: ignore[untyped-decorator]
+    def take_steps(order: Tensor, first: Tensor) -> None:
+        for number in tf.range(tf.shape(order)[0]):
+            batch = tf.gather(images, order[number])
+            with tf.GradientTape() as tape:
+                z_mean, z_log_var = encoder(batch, training=True)
+                noise = tf.random.stateless_normal(tf.shape(z_mean), [model.seed, first + number])
+                z = z_mean + tf.exp(z_log_var / 2) * tf.ensure_shape(noise, z_mean.shape)
+                decoded = model.decoder(z, training=False)
+                loss = objective(batch, decoded, z, z_mean, z_log_var, log_scales.value).loss
+            optimizer.apply(tape.gradient(loss, variables), variables)
+            log_scales.assign(tf.maximum(log_scales.value, least))
+
+    run: Callable[[Tensor, Tensor], None] = take_steps
+    return run
+
+
+def validation_elbo(model: TrainedModel, images: Array) -> float:
     """Return the ELBO in nats an image, by one draw of q(z given x) each, the same at every call."""
-    objective = _objective(model, prior)
-    rng = np.random.default_rng(seed)
+    objective = _objective(model)
+    rng = np.random.default_rng(model.seed)
     total = 0.0
-    for batch in data.batches(images, ENCODE_BATCH):
+    for batch in data.batches(images, BATCH):
         z_mean, z_log_var = model.encoder(batch, training=False)
         z = z_mean + tf.exp(z_log_var / 2) * rng.standard_normal(z_mean.shape, dtype=np.float32)
         decoded = model.decoder(z, training=False)
-        total -= float(
-            objective(batch, decoded, z, z_mean, z_log_var, model.likelihood.log_scales).loss
-        ) * len(batch)
+        loss = objective(batch, decoded, z, z_mean, z_log_var, _likelihood(model).log_scales).loss
+        total -= float(loss) * len(batch)
     return total / len(images)
 
 
-def _objective(model: Rescored, prior: Prior) -> Callable[..., objectives.Objective]:
-    base = model.likelihood.base
+def _objective(model: TrainedModel) -> Callable[..., objectives.Objective]:
+    base, prior = _likelihood(model).base, model.known_prior
 
     def objective(
         images: Tensor, decoded: Tensor, z: Tensor, z_mean: Tensor, z_log_var: Tensor, log_scales: Tensor
     ) -> objectives.Objective:
         log_prob = LogisticAroundMean(base, log_scales).log_prob(images, decoded)
-        if isinstance(prior, StandardNormal):
+        if isinstance(prior, StandardNormal):  # its KL has a closed form
             return objectives.negative_elbo(log_prob, z_mean, z_log_var)
         return objectives.negative_elbo_by_draws(log_prob, z, z_mean, z_log_var, prior.log_prob(z))
 
     return objective
 
 
-def _state(model: Rescored) -> tuple[list[Array], Array]:
-    return model.encoder.get_weights(), np.array(model.likelihood.log_scales)
+def _likelihood(model: TrainedModel) -> LogisticAroundMean:
+    return cast(LogisticAroundMean, model.likelihood)

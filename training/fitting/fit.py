@@ -18,7 +18,6 @@ and at its end:
 """
 
 import contextlib
-import json
 import time
 from pathlib import Path
 from typing import Any
@@ -28,7 +27,7 @@ import numpy as np
 import numpy.typing as npt
 
 from training import data, runs
-from training.configs.schema import Config, from_dict
+from training.configs.schema import Config
 from training.determinism import make_deterministic
 from training.errors import ConfigError, RunError
 from training.fitting import checkpoints, loop, optimizers
@@ -259,37 +258,6 @@ def _prior_codes(vae: VariationalAutoencoder, num: int, latent_dim: int, seed: i
     mean, log_var = (v.numpy() for v in vae.encoder(vae.vamp.pseudo_images(), training=False))
     component = generator.integers(len(mean), size=num)
     return np.asarray(mean[component] + np.exp(log_var[component] / 2) * noise)
-
-
-def load_run(run: Path) -> tuple[Config, VariationalAutoencoder, dict[str, Any]]:
-    """Read a run folder back.
-
-    Returns:
-        The experiment, the trained model, which computes in float32 however it was trained, and what
-        ``environment.json`` says.
-
-    Raises:
-        RunError: the folder is not a finished run.
-    """
-    try:
-        config = from_dict(json.loads((run / runs.CONFIG).read_text()))
-        recorded = json.loads((run / runs.ENVIRONMENT).read_text())
-        exact = config.replaced({"optimizer.precision": "float32"})
-        vae = VariationalAutoencoder(exact, tuple(recorded["image_shape"]))
-        vae(np.zeros((1, *recorded["image_shape"]), np.float32))  # weights exist after the first call
-        vae.load_weights(run / runs.WEIGHTS)
-    except FileNotFoundError as error:
-        missing = Path(error.filename).name if error.filename else runs.WEIGHTS
-        raise RunError(
-            f"{run}: not a finished run (no {missing}); make one with vitrine-train fit"
-        ) from error
-    except ConfigError as error:
-        raise RunError(f"{run}: made by another version of the program ({error}); train again") from error
-    except (OSError, ValueError, KeyError) as error:
-        raise RunError(f"{run}: cannot be read back ({error}); train it again") from error
-    if weights_sha256(vae) != recorded["weights_sha256"]:
-        raise RunError(f"{run / runs.WEIGHTS}: changed since training; train again")
-    return config, vae, recorded
 
 
 def _optimizer(config: Config, num_images: int) -> keras.optimizers.Optimizer:

@@ -4,18 +4,20 @@ L_k = E[log (1/k) sum_i p(x given z_i) p(z_i) / q(z_i given x)], z_i ~ q(z given
 Salakhutdinov 2016. The prior p(z) is the one that samples are drawn from.
 """
 
+import logging
 import math
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 
 from training.models import objectives
-from training.models.likelihoods.base import Likelihood
-from training.priors import Prior
+from training.trained import TrainedModel
+from training.types import Array, Doubles, ReportSection, Tensor
+
+logger = logging.getLogger(__name__)
 
 QUICK = ((1_000, (1, 10, 100)),)  # how many of the first test images, and which k
 FULL = ((10_000, (1, 10, 100, 500)), (1_000, (5_000,)))
@@ -23,104 +25,86 @@ MEMORY = 2**22  # bytes of decoder output held at once: more would leave the pro
 BATCH = 100  # images encoded together
 SECONDS_BETWEEN_REPORTS = 15.0
 
-Tensor = Any  # tf.Tensor; TensorFlow publishes no types
-Array = npt.NDArray[np.float32]
 Weigh = Callable[..., Tensor]
 Plan = Sequence[tuple[int, Sequence[int]]]
 
 
-class Model(Protocol):
-    """What the bounds need of a model."""
+class Bound(ReportSection):
+    """An estimate of L_k over some images."""
 
-    @property
-    def encoder(self) -> Any:
-        """Images -> z_mean, z_log_var, (B, D) each."""
-        ...
-
-    @property
-    def decoder(self) -> Any:
-        """Codes (B, D) -> (B, *S, P)."""
-        ...
-
-    @property
-    def likelihood(self) -> Likelihood:
-        """p(x given z)."""
-        ...
+    k: int
+    nats: float  # an image
+    standard_error: float  # of `nats`, over images
+    bits_per_dim: float  # counts a pixel as one of 256 levels, by the likelihood's own unit
+    effective_sample_size: float  # mean over images of (sum w)^2 / sum w^2: near 1, one draw decides
+    num_images: int
 
 
-def bounds(
-    vae: Model,
-    prior: Prior,
-    images: Array,
-    plan: Plan = QUICK,
-    report: Callable[[str], None] = lambda _: None,
-    seed: int = 0,
-) -> dict[str, Any]:
-    """Return the ELBO (L_1) and the importance-weighted bounds L_k, under the declared likelihood and prior.
+class Bounds(ReportSection):
+    """The ELBO (L_1) and the importance-weighted bounds, under the declared likelihood and prior."""
+
+    log_p_x: tuple[Bound, ...]
+    likelihood: dict[str, str | int | float]  # its name and parameters
+    prior: str
+    num_images: int
+    protocol: str
+
+
+def bounds(model: TrainedModel, images: Array, plan: Plan = QUICK, seed: int = 0) -> Bounds:
+    """Measure bounds on log p(x) of held-out images.
 
     For each image the most draws that the plan asks for are taken; a smaller k uses all of them, in groups of
-    k. ``bits_per_dim`` counts a pixel as one of 256 levels, by the likelihood's own unit.
-    ``effective_sample_size`` is the mean over images of (sum w)^2 / sum w^2, of k: near 1, one draw decides.
+    k.
 
     Args:
-        vae: the model.
-        prior: p(z).
-        images: held-out images.
+        model: with its prior.
+        images: (N, *image_shape).
         plan: pairs of a number of images, the first ones, and the k to measure with them.
-        report: called now and then with a line on how far it is.
         seed: of the draws.
     """
     pixels = math.prod(images.shape[1:])
     rows = []
-    weigh = weighing(vae, prior)
+    weigh = weighing(model)
     for number, draws in plan:
         chosen = images[:number]
-        weights = log_weights(vae, prior, chosen, max(draws), report, seed, weigh)
+        weights = log_weights(model, chosen, max(draws), seed, weigh)
         for k in draws:
             values = bound_of(weights, k)
             nats = float(values.mean())
             rows.append(
-                {
-                    "k": k,
-                    "nats": nats,
-                    "standard_error": float(values.std(ddof=1) / math.sqrt(len(values))),
-                    "bits_per_dim": -(nats / pixels + vae.likelihood.log_level_width) / math.log(2),
-                    "effective_sample_size": effective_sample_size(weights, k),
-                    "num_images": len(chosen),
-                }
+                Bound(
+                    k=k,
+                    nats=nats,
+                    standard_error=float(values.std(ddof=1) / math.sqrt(len(values))),
+                    bits_per_dim=-(nats / pixels + model.likelihood.log_level_width) / math.log(2),
+                    effective_sample_size=effective_sample_size(weights, k),
+                    num_images=len(chosen),
+                )
             )
-    return {
-        "log_p_x": rows,
-        "likelihood": {"name": vae.likelihood.name} | vae.likelihood.parameters,
-        "prior": prior.name,
-        "num_images": rows[0]["num_images"],
-        "protocol": "the first test images; standard error over images; every k uses all draws, in groups",
-    }
+    return Bounds(
+        log_p_x=tuple(rows),
+        likelihood={"name": model.likelihood.name} | model.likelihood.parameters,
+        prior=model.known_prior.name,
+        num_images=rows[0].num_images,
+        protocol="the first test images; standard error over images; every k uses all draws, in groups",
+    )
 
 
 def log_weights(
-    vae: Model,
-    prior: Prior,
-    images: Array,
-    k: int,
-    report: Callable[[str], None] = lambda _: None,
-    seed: int = 0,
-    weigh: Weigh | None = None,
-) -> npt.NDArray[np.float64]:
+    model: TrainedModel, images: Array, k: int, seed: int = 0, weigh: Weigh | None = None
+) -> Doubles:
     """Return log p(x given z_i) p(z_i) / q(z_i given x) in nats for `k` draws of each image, (k, N).
 
     Args:
-        vae: the model.
-        prior: p(z).
-        images: (N, ...).
+        model: with its prior.
+        images: (N, *image_shape).
         k: draws.
-        report: called now and then with a line on how far it is.
         seed: of the draws.
-        weigh: what ``weighing`` gave for the same model and prior; None: compile it here, for some seconds.
+        weigh: what ``weighing`` gave for the same model; None: compile it here, for some seconds.
     """
-    weigh = weigh or weighing(vae, prior)
+    weigh = weigh or weighing(model)
     rng = np.random.default_rng(seed)
-    per_image = math.prod(images.shape[1:]) * vae.likelihood.num_parameters * 4
+    per_image = math.prod(images.shape[1:]) * model.likelihood.num_parameters * 4
     at_once = max(1, MEMORY // per_image)
     size = min(BATCH, at_once, len(images))
     parts = math.ceil(k / max(1, at_once // size))
@@ -128,7 +112,7 @@ def log_weights(
     columns = []
     for first in range(0, len(images), size):
         batch = images[first : first + size]
-        z_mean, z_log_var = vae.encoder(batch, training=False)
+        z_mean, z_log_var = model.encoder(batch, training=False)
         rows = []
         for some in np.array_split(np.arange(k), parts):  # of two lengths at most: each has to be compiled
             noise = rng.standard_normal((len(some), *z_mean.shape), dtype=np.float32)
@@ -137,17 +121,18 @@ def log_weights(
         now, share = time.monotonic(), (first + len(batch)) / len(images)
         if now - told > SECONDS_BETWEEN_REPORTS:
             told = now
-            left = (now - start) / share * (1 - share)
-            report(f"L_{k}: {share:.0%} of {len(images)} images, {left / 60:.1f} minutes left")
+            left = (now - start) / share * (1 - share) / 60
+            logger.info("L_%d: %.0f%% of %d images, %.1f minutes left", k, 100 * share, len(images), left)
     return np.concatenate(columns, axis=1).astype(np.float64)
 
 
-def weighing(vae: Model, prior: Prior) -> Weigh:
+def weighing(model: TrainedModel) -> Weigh:
     """Return a compiled function: images, z_mean, z_log_var, noise (draws, B, D) -> log weights (draws, B).
 
     The decoder runs by TensorFlow's own kernels, which XLA's convolutions do not match; all else is one
     kernel of XLA before it and one after it, instead of some fifty passes over memory.
     """
+    prior = model.known_prior
 
     @tf.function(jit_compile=True, reduce_retracing=False)  # type: ignore[untyped-decorator]
     def draw(z_mean: Tensor, z_log_var: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
@@ -159,13 +144,13 @@ def weighing(vae: Model, prior: Prior) -> Weigh:
         draws = log_ratio.shape[0]
         repeated = tf.broadcast_to(images[None], (draws, *images.shape))  # read in place, never written
         repeated = tf.reshape(repeated, (-1, *images.shape[1:]))
-        log_prob = vae.likelihood.log_prob_of_images(repeated, decoded)
+        log_prob = model.likelihood.log_prob_of_images(repeated, decoded)
         return tf.reshape(log_prob, log_ratio.shape) + log_ratio
 
     @tf.function(reduce_retracing=False)  # type: ignore[untyped-decorator]
     def weigh(images: Tensor, z_mean: Tensor, z_log_var: Tensor, noise: Tensor) -> Tensor:
         z, log_ratio = draw(z_mean, z_log_var, noise)
-        decoded = vae.decoder(tf.reshape(z, (-1, z.shape[-1])), training=False)
+        decoded = model.decoder(tf.reshape(z, (-1, z.shape[-1])), training=False)
         return finish(images, decoded, log_ratio)
 
     def on_tensors(*arrays: Any) -> Tensor:
@@ -174,7 +159,7 @@ def weighing(vae: Model, prior: Prior) -> Weigh:
     return on_tensors
 
 
-def bound_of(weights: npt.NDArray[np.float64], k: int) -> npt.NDArray[np.float64]:
+def bound_of(weights: Doubles, k: int) -> Doubles:
     """Return an estimate of L_k for each image, (N,), in nats, from log weights (M, N) with M at least k.
 
     The draws are cut into M // k groups of k; their estimates are averaged.
@@ -187,11 +172,11 @@ def bound_of(weights: npt.NDArray[np.float64], k: int) -> npt.NDArray[np.float64
     grouped = weights[: groups * k].reshape(groups, k, -1)
     largest = grouped.max(axis=1, keepdims=True)
     estimates = np.log(np.exp(grouped - largest).mean(axis=1)) + largest[:, 0]
-    mean: npt.NDArray[np.float64] = estimates.mean(axis=0)
+    mean: Doubles = estimates.mean(axis=0)
     return mean
 
 
-def effective_sample_size(weights: npt.NDArray[np.float64], k: int) -> float:
+def effective_sample_size(weights: Doubles, k: int) -> float:
     """Return (sum w)^2 / sum w^2 of the first `k` draws, averaged over images; 1 to k.
 
     Raises:
@@ -202,6 +187,6 @@ def effective_sample_size(weights: npt.NDArray[np.float64], k: int) -> float:
     return float(np.mean(first.sum(axis=0) ** 2 / (first**2).sum(axis=0)))
 
 
-def _check_draws(weights: npt.NDArray[np.float64], k: int) -> None:
+def _check_draws(weights: Doubles, k: int) -> None:
     if not 1 <= k <= len(weights):
         raise ValueError(f"k: expected 1 to {len(weights)}, the draws there are. Received: {k}")

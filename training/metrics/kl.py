@@ -3,103 +3,106 @@
 Hoffman & Johnson 2016: averaged over the training images, KL(q(z given x) || p(z)) is I_q(x; z) +
 KL(q(z) || p(z)), where q(z) is the aggregate posterior, the average of all their posteriors. Only the second
 term is the prior's fault, and only it can be lowered by fitting one.
+
+D is the number of latent axes, q(z given x) = N(z_mean, diag(exp(z_log_var))).
 """
 
+import logging
 import math
-from collections.abc import Callable
-from typing import Any
 
-import keras
 import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 
-from training import data
 from training.models import objectives
+from training.models.latent_axes import Axis
 from training.priors import Prior, StandardNormal
+from training.types import Array, Doubles, ReportSection
+
+logger = logging.getLogger(__name__)
 
 DRAWS = 2_000
-ENCODE_BATCH = 1_000
 POSTERIORS = 5_000  # densities of all draws held at once: 80 MB
+QUANTILES = (0.01, 0.025, 0.05, 0.25, 0.5, 0.75, 0.95, 0.975, 0.99)
+ACTIVE_VARIANCE = 0.01  # Burda et al. 2016: an axis is active if Var_x(E_q[z]) exceeds this
+MAX_CODE = 8.0  # what the service lets a request ask for, on either side of zero
 PROTOCOL = (
     f"{DRAWS} draws of q(z), the exact mixture of the posteriors of all training images; standard error over "
     "draws. The information is about which training image it was, and cannot exceed the logarithm of their "
     "number"
 )
 
-Doubles = npt.NDArray[np.float64]
+
+class KLTerms(ReportSection):
+    """The averaged KL to one prior p, in nats an image."""
+
+    kl: float  # mean of KL(q(z given x) || p)
+    marginal_kl: float  # KL(q(z) || p)
+    standard_error: float  # of `marginal_kl`, over draws
+    kl_closed_form: float | None = None  # of N(0, I): exact, over all images
 
 
-def posterior_prior_gap(
-    encoder: keras.Model,
-    prior: Prior,
-    images: data.Images,
-    seed: int,
-    report: Callable[[str], object] = lambda _: None,
-) -> dict[str, Any]:
-    """Return the two terms of the averaged KL, in nats, for the model's prior and for N(0, I).
+class KLDecomposition(ReportSection):
+    """The two terms of the averaged KL, in nats an image; the second for each prior."""
+
+    information: float
+    information_standard_error: float
+    most_information: float  # log N
+    priors: dict[str, KLTerms]  # by name: the model's, and N(0, I)
+    num_draws: int
+    protocol: str
+
+
+def decompose(
+    z_mean: Array, z_log_var: Array, prior: Prior, seed: int, draws: int = DRAWS
+) -> KLDecomposition:
+    """Return the two terms of the averaged KL for the model's prior and for N(0, I).
 
     Args:
-        encoder: images -> z_mean, z_log_var.
+        z_mean: of the training images, (N, D).
+        z_log_var: (N, D).
         prior: p(z).
-        images: the training split.
         seed: of the draws.
-        report: called with a line.
-
-    Returns:
-        ``information`` and its ``information_standard_error``; ``most_information``, log N; ``priors``, for
-        each by name ``kl`` (mean of KL(q(z given x) || p)), ``marginal_kl`` (KL(q(z) || p)) and its
-        ``standard_error``, for N(0, I) also ``kl_closed_form``; ``num_draws`` and ``protocol``.
+        draws: codes drawn from q(z).
     """
-    report(
-        f"posteriors against the prior: {DRAWS} draws in the mixture of {len(images)}, about a minute at most"
-    )
-    encoded = [encoder(batch, training=False) for batch in data.batches(images, ENCODE_BATCH)]
-    z_mean = np.concatenate([np.asarray(mean, np.float64) for mean, _ in encoded])
-    z_log_var = np.concatenate([np.asarray(log_var, np.float64) for _, log_var in encoded])
-    return gap_of(z_mean, z_log_var, prior, seed)
-
-
-def gap_of(
-    z_mean: Doubles, z_log_var: Doubles, prior: Prior, seed: int, draws: int = DRAWS
-) -> dict[str, Any]:
-    """Do as ``posterior_prior_gap`` for posteriors N(z_mean, diag(exp(z_log_var))), (N, D) each."""
+    logger.info("KL to the prior: %d draws in the mixture of %d, a minute at most", draws, len(z_mean))
+    means, log_vars = z_mean.astype(np.float64), z_log_var.astype(np.float64)
     rng = np.random.default_rng(seed)
     # As even as can be: every image the same number of times, and which get one more is chance.
     chosen = rng.permutation(
-        np.concatenate([rng.permutation(len(z_mean)) for _ in range(-(-draws // len(z_mean)))])[:draws]
+        np.concatenate([rng.permutation(len(means)) for _ in range(-(-draws // len(means)))])[:draws]
     )
-    mean, log_var = z_mean[chosen], z_log_var[chosen]
+    mean, log_var = means[chosen], log_vars[chosen]
     z = mean + np.exp(log_var / 2) * rng.standard_normal(mean.shape)
     log_posterior = -0.5 * np.sum(
         (z - mean) ** 2 * np.exp(-log_var) + log_var + math.log(2 * math.pi), axis=1
     )
-    log_aggregate = log_aggregate_posterior(z, z_mean, z_log_var)
+    log_aggregate = log_aggregate_posterior(z, means, log_vars)
     information = log_posterior - log_aggregate
-    candidates: list[Prior] = [prior]
-    if not isinstance(prior, StandardNormal):
-        candidates.append(StandardNormal(z.shape[1]))
-    found = {}
-    for candidate in candidates:
-        log_prior = np.asarray(candidate.log_prob(tf.constant(z, tf.float32)), np.float64)
-        marginal = log_aggregate - log_prior
-        found[candidate.name] = {
-            "kl": float(np.mean(log_posterior - log_prior)),
-            "marginal_kl": float(marginal.mean()),
-            "standard_error": float(marginal.std(ddof=1) / math.sqrt(draws)),
-        }
-        if isinstance(candidate, StandardNormal):  # known exactly, for all images
-            found[candidate.name]["kl_closed_form"] = float(
-                np.mean(np.sum(objectives.kl_per_axis(z_mean, z_log_var), axis=1))
-            )
-    return {
-        "information": float(information.mean()),
-        "information_standard_error": float(information.std(ddof=1) / math.sqrt(draws)),
-        "most_information": math.log(len(z_mean)),
-        "priors": found,
-        "num_draws": draws,
-        "protocol": PROTOCOL,
+    standard = StandardNormal(z.shape[1])
+    terms = {
+        name: _terms(log_posterior, log_aggregate, candidate.log_prob(tf.constant(z, tf.float32)))
+        for name, candidate in {prior.name: prior, standard.name: standard}.items()
     }
+    exact = float(np.mean(np.sum(objectives.kl_per_axis(means, log_vars), axis=1)))
+    terms[standard.name] = terms[standard.name].model_copy(update={"kl_closed_form": exact})
+    return KLDecomposition(
+        information=float(information.mean()),
+        information_standard_error=float(information.std(ddof=1) / math.sqrt(draws)),
+        most_information=math.log(len(z_mean)),
+        priors=terms,
+        num_draws=draws,
+        protocol=PROTOCOL,
+    )
+
+
+def _terms(log_posterior: Doubles, log_aggregate: Doubles, log_prior: Array) -> KLTerms:
+    log_prior = np.asarray(log_prior, np.float64)
+    marginal = log_aggregate - log_prior
+    return KLTerms(
+        kl=float(np.mean(log_posterior - log_prior)),
+        marginal_kl=float(marginal.mean()),
+        standard_error=float(marginal.std(ddof=1) / math.sqrt(len(marginal))),
+    )
 
 
 def log_aggregate_posterior(z: Doubles, z_mean: Doubles, z_log_var: Doubles) -> Doubles:
@@ -119,3 +122,30 @@ def log_aggregate_posterior(z: Doubles, z_mean: Doubles, z_log_var: Doubles) -> 
         chunk = largest + np.log(np.exp(log_density - largest[:, None]).sum(axis=1))
         total = np.logaddexp(total, chunk)
     return np.asarray(total - math.log(len(z_mean)))
+
+
+def describe_axes(z_mean: Array, z_log_var: Array, seed: int) -> tuple[Axis, ...]:
+    """Describe q(z), the posterior averaged over the training images, one latent axis after another.
+
+    Mean, deviation and quantiles are those of one draw of q(z given x) an image.
+
+    Args:
+        z_mean: of the training images, (N, D).
+        z_log_var: (N, D).
+        seed: of the draws.
+    """
+    kl = objectives.kl_per_axis(z_mean, z_log_var).numpy().mean(axis=0, dtype=np.float64)
+    noise = np.random.default_rng(seed).standard_normal(z_mean.shape, dtype=np.float32)
+    z = z_mean + np.exp(z_log_var / 2) * noise
+    # A few large images can leave codes anywhere; a walk between quantiles goes as far as a request may.
+    quantiles = np.quantile(z.astype(np.float64), QUANTILES, axis=0).clip(-MAX_CODE, MAX_CODE)
+    return tuple(
+        Axis(
+            kl=float(kl[axis]),
+            mean=float(z[:, axis].mean(dtype=np.float64)),
+            std=float(z[:, axis].std(dtype=np.float64)),
+            active=bool(z_mean[:, axis].var(dtype=np.float64) > ACTIVE_VARIANCE),
+            quantiles={str(q): float(quantiles[i, axis]) for i, q in enumerate(QUANTILES)},
+        )
+        for axis in range(z.shape[1])
+    )

@@ -16,7 +16,7 @@ import math
 import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -27,8 +27,8 @@ from training.configs.schema import Config
 from training.errors import RunError
 from training.models import objectives
 from training.runs import write_json
+from training.types import ReportSection, Tensor
 
-Tensor = Any  # tf.Tensor; TensorFlow publishes no types
 Codes = npt.NDArray[np.float32]
 
 PRIOR = "prior.json"
@@ -45,7 +45,12 @@ class Prior(Protocol):
 
     @property
     def name(self) -> str:
-        """What the manifest and the card call it."""
+        """What the manifest calls it."""
+        ...
+
+    @property
+    def label(self) -> str:
+        """What a table of the card calls it."""
         ...
 
     def log_prob(self, z: Tensor) -> Tensor:
@@ -55,6 +60,51 @@ class Prior(Protocol):
     def draw(self, count: int, rng: np.random.Generator) -> Codes:
         """Return `count` codes, (count, D) float32."""
         ...
+
+    def describe(self) -> str:
+        """Return what the card says it is, half a sentence."""
+        ...
+
+    def manifest_entry(self) -> dict[str, Any]:
+        """Return the manifest's ``prior``: its name, and where its arrays and classes are, if it has any."""
+        ...
+
+    def reordered(self, order: Sequence[int], signs: Sequence[int]) -> "Prior":
+        """Return the same density over codes whose axis i is the old axis ``order[i]`` times ``signs[i]``."""
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Write the arrays into a folder, if there are any.
+
+        Raises:
+            OSError: the file cannot be written.
+        """
+        ...
+
+
+class Candidate(ReportSection):
+    """A prior that was tried."""
+
+    name: str
+    components: int
+    validation_nats: float  # mean of log p(z) over draws of q(z given x) of validation images
+
+
+class PriorReport(ReportSection):
+    """Which prior a model has, and which others were tried; two candidates' ELBO differ as their nats do."""
+
+    name: str
+    candidates: tuple[Candidate, ...] = ()  # the first is the one that the model was trained with
+    weights_sha256: str | None = None  # of the trained weights, to which a fitted prior belongs
+    tried: tuple[Any, ...] = ()  # what the configuration asked for
+    components: int | None = None
+    classes: tuple[str, ...] = ()
+
+    @property
+    def gain(self) -> float:
+        """How much the best candidate's ELBO exceeds that of the prior while training, nats an image."""
+        nats = [candidate.validation_nats for candidate in self.candidates] or [0.0]
+        return max(nats) - nats[0]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,6 +117,22 @@ class StandardNormal:
 
     latent_dim: int
     name: str = "standard_normal"
+    label: ClassVar[str] = "N(0, I)"
+
+    def describe(self) -> str:
+        """Return the card's words for it; see ``Prior``."""
+        return self.label
+
+    def manifest_entry(self) -> dict[str, Any]:
+        """Return the manifest's ``prior``; see ``Prior``."""
+        return {"name": self.name}
+
+    def reordered(self, order: Sequence[int], signs: Sequence[int]) -> "StandardNormal":  # noqa: ARG002
+        """Return itself: it is the same along every axis and in either direction."""
+        return self
+
+    def save(self, folder: Path) -> None:
+        """Write nothing: it has no arrays."""
 
     def log_prob(self, z: Tensor) -> Tensor:
         """Return log N(z; 0, I); see ``Prior``."""
@@ -96,6 +162,17 @@ class GaussianMixture:
     classes: tuple[str, ...] = ()
     component_class: npt.NDArray[np.int64] = dataclasses.field(default_factory=lambda: np.zeros(0, np.int64))
     name: str = "gaussian_mixture"
+    label: ClassVar[str] = "the fitted mixture"
+
+    def describe(self) -> str:
+        """Return the card's words for it; see ``Prior``."""
+        many = f"a mixture of {len(self.weights)} Gaussians" if len(self.weights) > 1 else "a Gaussian"
+        shared = f", shared by {len(self.classes)} classes" if self.classes else ""
+        return f"{many} with full covariances{shared}"
+
+    def manifest_entry(self) -> dict[str, Any]:
+        """Return the manifest's ``prior``; see ``Prior``."""
+        return {"name": self.name, "path": PRIOR_ARRAYS, "classes": list(self.classes)}
 
     def log_prob(self, z: Tensor) -> Tensor:
         """Return the mixture's log-density; see ``Prior``."""
@@ -141,16 +218,29 @@ class GaussianMixture:
             "classes": np.array(self.classes, dtype=np.str_),
         }
 
-    def save(self, path: Path) -> None:
-        """Write the arrays as ``.npz``, whole or not at all.
-
-        Raises:
-            OSError: the file cannot be written.
-        """
-        temporary = path.with_suffix(".tmp")
+    def save(self, folder: Path) -> None:
+        """Write ``prior.npz`` into a folder, whole or not at all; see ``Prior``."""
+        temporary = folder / f"{PRIOR_ARRAYS}.tmp"
         with temporary.open("wb") as file:
             np.savez_compressed(file, **self.arrays())  # type: ignore[arg-type]  # the stubs see flags
-        temporary.replace(path)
+        temporary.replace(folder / PRIOR_ARRAYS)
+
+
+LABELS = {kind.name: kind.label for kind in (StandardNormal, GaussianMixture)}
+
+
+def of_version(entry: dict[str, Any], latent_dim: int, folder: Path) -> Prior:
+    """Return the prior that a manifest's ``prior`` names.
+
+    Args:
+        entry: as of ``Prior.manifest_entry``.
+        latent_dim: D.
+        folder: of the version.
+
+    Raises:
+        OSError, ValueError, KeyError: as ``load_fitted``.
+    """
+    return load_fitted(folder / entry["path"]) if "path" in entry else StandardNormal(latent_dim)
 
 
 def load_fitted(path: Path) -> GaussianMixture:
@@ -185,7 +275,7 @@ class Choice:
             log p(z) over draws of q(z given x) of validation images. Two candidates' ELBO differ by as much.
     """
 
-    prior: StandardNormal | GaussianMixture
+    prior: Prior
     candidates: list[dict[str, Any]]
 
 
@@ -205,70 +295,62 @@ def learned(config: Config, vae: Any) -> StandardNormal | GaussianMixture:
 
 def prepare(
     config: Config,
-    vae: Any,
+    encoder: Callable[..., Any],
+    trained_with: Prior,
     dataset: data.Dataset,
     run: Path,
     weights_sha256: str,
     report: Callable[[str], None] = lambda _: None,
-) -> tuple[StandardNormal | GaussianMixture, dict[str, Any]]:
-    """Return the prior of a run, fitted now or read back from its folder.
+) -> tuple[Prior, PriorReport]:
+    """Return the prior of a run, fitted now or read back from its folder, and how it was chosen.
 
     Args:
         config: the experiment; without ``prior.components`` it is the prior that the model was trained with.
-        vae: the trained model.
+        encoder: images (B, ...) -> z_mean, z_log_var.
+        trained_with: the prior while the model trained.
         dataset: the images; the test split is not touched.
         run: the run folder, where ``prior.npz`` and ``prior.json`` are kept.
         weights_sha256: of the trained weights, to which a fitted prior belongs.
         report: called with a line for each candidate.
 
-    Returns:
-        The prior, and what to say of it: ``name``, ``components``, ``classes`` and the ``candidates``.
-
     Raises:
         RunError: the run folder cannot be written.
     """
-    known = read(config, vae, run, weights_sha256)
+    known = read(config, trained_with, run, weights_sha256)
     if known is not None:
         return known
-    trained_with = learned(config, vae)
-    choice = choose(vae.encoder, dataset, config.prior.components, config.seed, report, trained_with)
-    described: dict[str, Any] = {
-        "name": choice.prior.name,
-        "candidates": choice.candidates,
-        "weights_sha256": weights_sha256,
-        "tried": list(config.prior.components),
-    }
+    choice = choose(encoder, dataset, config.prior.components, config.seed, report, trained_with)
     prior = choice.prior
+    described = PriorReport(
+        name=prior.name,
+        candidates=tuple(Candidate.model_validate(candidate) for candidate in choice.candidates),
+        weights_sha256=weights_sha256,
+        tried=config.prior.components,
+    )
     try:
-        if not isinstance(prior, StandardNormal):
-            described |= {"components": len(prior.weights), "classes": list(prior.classes)}
-            prior.save(run / PRIOR_ARRAYS)
+        if isinstance(prior, GaussianMixture):
+            described = described.model_copy(
+                update={"components": len(prior.weights), "classes": prior.classes}
+            )
+            prior.save(run)
             prior = load_fitted(run / PRIOR_ARRAYS)  # rounded as it will be served: that is what is measured
-        write_json(run / PRIOR, described)
+        write_json(run / PRIOR, described.as_dict())
     except OSError as error:
         raise RunError(f"{run}: cannot be written ({error.strerror or error})") from error
     return prior, described
 
 
 def read(
-    config: Config, vae: Any, run: Path, weights_sha256: str
-) -> tuple[StandardNormal | GaussianMixture, dict[str, Any]] | None:
+    config: Config, trained_with: Prior, run: Path, weights_sha256: str
+) -> tuple[Prior, PriorReport] | None:
     """Return what ``prepare`` found for these weights and this configuration; None: it has yet to."""
-    if vae.vamp is None and not config.prior.components:
-        prior = StandardNormal(config.network.latent_dim)
-        return prior, {"name": prior.name}
-    return _read_prior(run, weights_sha256, config)
-
-
-def _read_prior(
-    run: Path, weights_sha256: str, config: Config
-) -> tuple[StandardNormal | GaussianMixture, dict[str, Any]] | None:
+    if isinstance(trained_with, StandardNormal) and not config.prior.components:
+        return trained_with, PriorReport(name=trained_with.name)
     try:
-        described = json.loads((run / PRIOR).read_text())
-        current = described["weights_sha256"] == weights_sha256
-        if not current or described["tried"] != list(config.prior.components):
+        described = PriorReport.model_validate(json.loads((run / PRIOR).read_text()))
+        if described.weights_sha256 != weights_sha256 or described.tried != config.prior.components:
             return None
-        if described["name"] == "standard_normal":
+        if described.name == StandardNormal.name:
             return StandardNormal(config.network.latent_dim), described
         return load_fitted(run / PRIOR_ARRAYS), described
     except (OSError, ValueError, KeyError):
@@ -281,7 +363,7 @@ def choose(
     components: Sequence[int],
     seed: int,
     report: Callable[[str], None] = lambda _: None,
-    trained_with: StandardNormal | GaussianMixture | None = None,
+    trained_with: Prior | None = None,
 ) -> Choice:
     """Fit mixtures to draws of q(z given x) of the training images; choose on validation images.
 
@@ -300,7 +382,7 @@ def choose(
     train = posterior_draws(*posteriors(encoder, dataset.train), DRAWS_PER_IMAGE, rng)
     held_out = posterior_draws(*posteriors(encoder, dataset.validation), DRAWS_PER_IMAGE, rng)
     labels = dataset.labels
-    best: StandardNormal | GaussianMixture = trained_with or StandardNormal(train.shape[1])
+    best: Prior = trained_with or StandardNormal(train.shape[1])
     nats = _mean_log_prob(best, held_out)
     number_of = len(best.weights) if isinstance(best, GaussianMixture) else 1
     candidates: list[dict[str, Any]] = [{"name": best.name, "components": number_of, "validation_nats": nats}]

@@ -4,11 +4,13 @@ A version appears whole or not at all: it is written to a hidden sibling folder,
 renamed. The format is defined in ``model_store/README.md``.
 """
 
+import contextlib
 import hashlib
 import json
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +18,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from training.configs.schema import Config
 from training.data import Images
 from training.errors import RunError
-from training.models import latent_axes as axes_of
+from training.evaluation.schema import AxesMatch, Report
+from training.models import latent_axes
 from training.models.latent_axes import Axes
-from training.models.vae import VariationalAutoencoder
-from training.priors import GaussianMixture, StandardNormal
-from training.publish import litert
-from training.publish.card import model_card
+from training.publish import litert, traversals
+from training.publish.card import CARD, published_axes, render
+from training.trained import TrainedModel
 
 FORMAT_VERSION = 1
 NUM_EXAMPLES = 5
@@ -32,23 +33,12 @@ MATCHED_IMAGES = 1_000
 PUBLISHED_METRICS = ("test", "bounds", "gap", "prior", "quality", "fair_score", "axes_match")
 
 
-def export(
-    config: Config,
-    vae: VariationalAutoencoder,
-    recorded: dict[str, Any],
-    metrics: dict[str, Any],
-    prior: StandardNormal | GaussianMixture,
-    held_out: Images,
-    store: Path,
-) -> Path:
+def export(model: TrainedModel, report: Report, held_out: Images, store: Path) -> Path:
     """Publish a trained model as the next version of its name.
 
     Args:
-        config: the experiment.
-        vae: the trained model.
-        recorded: what ``environment.json`` of the run says.
-        metrics: what ``evaluate`` measured.
-        prior: what codes are drawn from, over the axes as trained.
+        model: opened from a run, with its prior.
+        report: what ``evaluate`` measured.
         held_out: validation images in [0, 1]: the first are shipped as pictures to reconstruct, and with the
             first thousand the axes are matched to those of the version before.
         store: the model store; created if it is missing.
@@ -60,104 +50,87 @@ def export(
         RunError: the store cannot be written, the bounds were measured with another prior, or the two
             runtimes draw different pictures. Nothing is left behind.
     """
-    if metrics["bounds"]["prior"] != prior.name:
-        measured = f"measured with the prior {metrics['bounds']['prior']}, not {prior.name}"
-        raise RunError(f"{config.name}: its bounds were {measured}; run vitrine-train evaluate again")
-    model_folder = store / config.name
-    axes = published_axes(config, vae, metrics)
-    metrics = metrics | {"axes": axes.describe(metrics["axes"])}
+    prior = model.known_prior
+    if report.bounds.prior != prior.name:
+        measured = f"measured with the prior {report.bounds.prior}, not {prior.name}"
+        raise RunError(f"{model.name}: its bounds were {measured}; run vitrine-train evaluate again")
+    axes = published_axes(model, report)
+    report = report.over(axes.describe(report.axes))
+    noise_shape = model.likelihood.noise_shape(model.image_shape)
+    model_folder = store / model.name
     previous = _newest_version(model_folder)
-    try:
-        model_folder.mkdir(parents=True, exist_ok=True)
-        staging = Path(tempfile.mkdtemp(prefix=".publishing-", dir=model_folder))
-    except OSError as error:
-        raise RunError(f"{store}: cannot be written ({error.strerror or error})") from error
-    try:
-        write_encoder(vae, staging / "encoder", axes)
-        write_decoder(vae, staging / "decoder", axes)
-        litert.check_agreement(
-            staging,
-            config.network.latent_dim,
-            vae.likelihood.noise_shape(tuple(recorded["image_shape"])),
-            held_out[:MATCHED_IMAGES],
-        )
+    with _staging(model_folder) as staging:
+        write_encoder(model, staging / "encoder", axes)
+        write_decoder(model, staging / "decoder", axes)
+        litert.check_agreement(staging, model.latent_dim, noise_shape, held_out[:MATCHED_IMAGES])
         write_examples(held_out[:NUM_EXAMPLES], staging / "examples")
-        write_axes(vae, staging, axes, metrics["axes"])
-        if not isinstance(prior, StandardNormal):
-            prior.reordered(axes.order, axes.signs).save(staging / "prior.npz")
+        traversals.write(lambda z: model.decode(np.asarray(axes.trained(z))), report.axes, staging)
+        prior.reordered(axes.order, axes.signs).save(staging)
         if previous is not None:
-            metrics["axes_match"] = match_axes(previous, staging, held_out)
-        (staging / "card.md").write_text(model_card(config, recorded, metrics))
-        write_manifest(config, vae, recorded, metrics, prior, staging)
+            matched = match_axes(previous, staging, held_out[:MATCHED_IMAGES])
+            report = report.model_copy(update={"axes_match": matched})
+        (staging / CARD).write_text(render(model, report))
+        write_manifest(model, report, staging)
         for path in (staging, *staging.rglob("*")):  # for every reader, whatever the publisher's umask is
             path.chmod(0o755 if path.is_dir() else 0o644)
         _flush(staging)
         return _rename_to_next_version(staging, model_folder)
+
+
+@contextlib.contextmanager
+def _staging(model_folder: Path) -> Iterator[Path]:
+    """Give a hidden folder to write a version to; it is gone at the end, unless it was renamed.
+
+    Raises:
+        RunError: what is done with it, or making it, fails with an OSError.
+    """
+    try:
+        model_folder.mkdir(parents=True, exist_ok=True)
+        staging = Path(tempfile.mkdtemp(prefix=".publishing-", dir=model_folder))
+    except OSError as error:
+        raise RunError(f"{model_folder.parent}: cannot be written ({error.strerror or error})") from error
+    try:
+        yield staging
     except OSError as error:
         raise RunError(f"{model_folder}: publishing failed ({error.strerror or error})") from error
     finally:
         shutil.rmtree(staging, ignore_errors=True)
 
 
-def published_axes(config: Config, vae: VariationalAutoencoder, metrics: dict[str, Any]) -> Axes:
-    """Return how the trained axes are published."""
-    if config.traversal.axis_order == "as-trained":
-        return axes_of.as_trained(config.network.latent_dim)
-    return axes_of.canonical(lambda z: vae.likelihood.mean(vae.decoder(z, training=False)), metrics["axes"])
-
-
-def match_axes(previous: Path, version: Path, held_out: Images) -> dict[str, Any] | None:
+def match_axes(previous: Path, version: Path, images: Images) -> AxesMatch | None:
     """Return which axis of the version before each axis is, or None if the two do not encode the same images.
 
     Args:
         previous: the folder of the version before.
         version: the folder of this one.
-        held_out: images that both encode.
+        images: held-out images that both encode.
     """
     codes = []
     for folder in (previous, version):
         try:
             encode = tf.saved_model.load(str(folder / "encoder")).signatures["encode"]
-            codes.append(encode(images=tf.constant(held_out[:MATCHED_IMAGES]))["z_mean"].numpy())
+            codes.append(encode(images=tf.constant(images))["z_mean"].numpy())
         except (OSError, KeyError, ValueError, tf.errors.OpError):
             return None
-    return {"version": int(previous.name), "axes": axes_of.match(*codes)}
+    return AxesMatch(version=int(previous.name), axes=latent_axes.match(*codes))
 
 
-def write_axes(
-    vae: VariationalAutoencoder, folder: Path, axes: Axes, described: list[dict[str, Any]]
-) -> None:
-    """Write the pictures of the axes: ``axes.png``, and of two axes their plane, ``manifold.png``."""
-
-    def decode(z: Images) -> Any:
-        return vae.likelihood.mean(vae.decoder(axes.trained(z), training=False))
-
-    def levels(images: Any) -> Any:  # dark on white, as the service draws by default
-        return 255 - np.clip(np.floor(np.asarray(images) * 256), 0, 255).astype(np.uint8)
-
-    pictures = {"axes.png": axes_of.strips(decode, described, levels)}
-    if len(described) == 2:
-        pictures["manifold.png"] = axes_of.plane(decode, levels)
-    for name, picture in pictures.items():
-        (folder / name).write_bytes(tf.io.encode_png(np.atleast_3d(picture)).numpy())
-
-
-def write_encoder(vae: VariationalAutoencoder, path: Path, axes: Axes) -> None:
+def write_encoder(model: TrainedModel, path: Path, axes: Axes) -> None:
     """Write the encoder's SavedModel and flatbuffer: ``encode(images) -> z_mean, z_log_var``."""
 
     def encode(images: tf.Tensor) -> dict[str, tf.Tensor]:
-        z_mean, z_log_var = axes.publish(*vae.encoder(images, training=False))
+        z_mean, z_log_var = axes.publish(*model.encoder(images, training=False))
         return {"z_mean": z_mean, "z_log_var": z_log_var}
 
-    _write_part(vae.encoder, path, encode=(encode, {"images": vae.encoder.input_shape[1:]}))
+    _write_part(model.encoder, path, encode=(encode, {"images": model.image_shape}))
 
 
-def write_decoder(vae: VariationalAutoencoder, path: Path, axes: Axes) -> None:
+def write_decoder(model: TrainedModel, path: Path, axes: Axes) -> None:
     """Write the decoder's SavedModel and flatbuffer: ``decode``, ``log_prob``, ``draw``; no random op."""
-    likelihood = vae.likelihood
+    likelihood = model.likelihood
 
     def network(z: tf.Tensor) -> tf.Tensor:
-        return vae.decoder(axes.trained(z), training=False)
+        return model.decoder(axes.trained(z), training=False)
 
     def decode(z: tf.Tensor) -> dict[str, tf.Tensor]:
         return {"image": likelihood.mean(network(z))}
@@ -170,14 +143,13 @@ def write_decoder(vae: VariationalAutoencoder, path: Path, axes: Axes) -> None:
     def draw(z: tf.Tensor, noise: tf.Tensor) -> dict[str, tf.Tensor]:
         return {"image": likelihood.draw(network(z), noise)}
 
-    z_shape, image_shape = vae.decoder.input_shape[1:], vae.decoder.output_shape[1:-1]
-    noise_shape = likelihood.noise_shape(image_shape)
+    z_shape = (model.latent_dim,)
     _write_part(
-        vae.decoder,
+        model.decoder,
         path,
         decode=(decode, {"z": z_shape}),
-        log_prob=(log_prob, {"z": z_shape, "images": image_shape}),
-        draw=(draw, {"z": z_shape, "noise": noise_shape}),
+        log_prob=(log_prob, {"z": z_shape, "images": model.image_shape}),
+        draw=(draw, {"z": z_shape, "noise": likelihood.noise_shape(model.image_shape)}),
     )
 
 
@@ -209,46 +181,28 @@ def write_examples(examples: Images, folder: Path) -> None:
     """Write `examples`, (N, H, W) in [0, 1], as 0.png, 1.png ... in the data's own polarity."""
     folder.mkdir()
     for index, image in enumerate(np.round(examples * 255).astype(np.uint8)):
-        png = tf.io.encode_png(np.atleast_3d(image)).numpy()
-        (folder / f"{index}.png").write_bytes(png)
+        traversals.write_png(folder / f"{index}.png", image)
 
 
-def write_manifest(
-    config: Config,
-    vae: VariationalAutoencoder,
-    recorded: dict[str, Any],
-    metrics: dict[str, Any],
-    prior: StandardNormal | GaussianMixture,
-    folder: Path,
-) -> None:
+def write_manifest(model: TrainedModel, report: Report, folder: Path) -> None:
     """Write ``manifest.json``: what the folder holds, with a checksum for every file and one for all."""
-    image_shape = tuple(recorded["image_shape"])
+    config, likelihood, measured = model.experiment, model.likelihood, report.as_dict()
+    recorded = ("data", "splits", "libraries", "machine", "weights_sha256")
     manifest = {
         "format_version": FORMAT_VERSION,
-        "name": config.name,
-        "image": {"shape": list(image_shape), "value_range": [0.0, 1.0]},
-        "latent_dim": config.network.latent_dim,
+        "name": model.name,
+        "image": {"shape": list(model.image_shape), "value_range": [0.0, 1.0]},
+        "latent_dim": model.latent_dim,
         "likelihood": {
-            "name": vae.likelihood.name,
-            "parameters": vae.likelihood.parameters,
-            "noise_shape": list(vae.likelihood.noise_shape(image_shape)),
+            "name": likelihood.name,
+            "parameters": likelihood.parameters,
+            "noise_shape": list(likelihood.noise_shape(model.image_shape)),
         },
-        "prior": {"name": prior.name}
-        | (
-            {"path": "prior.npz", "classes": list(prior.classes)}
-            if not isinstance(prior, StandardNormal)
-            else {}
-        ),
-        "walk": {
-            "axis": config.traversal.axis,
-            "low": config.traversal.low,
-            "high": config.traversal.high,
-            "steps": config.traversal.steps,
-        },
-        "axes": metrics["axes"],
-        "metrics": {key: metrics[key] for key in PUBLISHED_METRICS if key in metrics},
-        "training": {"config": config.as_dict()}
-        | {key: recorded[key] for key in ("data", "splits", "libraries", "machine", "weights_sha256")},
+        "prior": model.known_prior.manifest_entry(),
+        "walk": {key: getattr(config.traversal, key) for key in ("axis", "low", "high", "steps")},
+        "axes": measured["axes"],
+        "metrics": {key: measured[key] for key in PUBLISHED_METRICS if key in measured},
+        "training": {"config": config.as_dict()} | {key: model.environment[key] for key in recorded},
         "runtimes": {"litert": litert.FILES | {"rows": litert.ROWS}},
         "examples": sorted(f"examples/{path.name}" for path in (folder / "examples").iterdir()),
         "files": [

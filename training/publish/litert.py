@@ -118,12 +118,12 @@ def _litert_calls(version: Path) -> dict[str, Call]:
 
         def call(**arrays: Array) -> dict[str, Array]:
             count = len(next(iter(arrays.values())))
-            tiles = []
+            batches = []
             for start in range(0, count, ROWS):
                 # Rows beyond the last repeat it.
                 rows = np.minimum(np.arange(start, start + ROWS), count - 1)
-                tiles.append(runner(**{key: array[rows] for key, array in arrays.items()}))
-            return {key: np.concatenate([tile[key] for tile in tiles])[:count] for key in tiles[0]}
+                batches.append(runner(**{key: array[rows] for key, array in arrays.items()}))
+            return {key: np.concatenate([batch[key] for batch in batches])[:count] for key in batches[0]}
 
         return call
 

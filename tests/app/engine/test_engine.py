@@ -185,7 +185,9 @@ def test_retry_after_is_what_the_measured_rate_predicts():
                 engine.submit(held.work(1))
             assert caught.value.headers["Retry-After"] == str(expected)
         engine._admission._max_images, engine._admission.seconds_per_image = 10**6, 2.0
-        with pytest.raises(Overloaded) as caught:  # the queue is not full, but 200 seconds are longer than 100
+        with pytest.raises(
+            Overloaded
+        ) as caught:  # the queue is not full, but 200 seconds are longer than 100
             engine.submit(held.work(1))
         assert caught.value.headers["Retry-After"] == "200"
         held.go_on.set()

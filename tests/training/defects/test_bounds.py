@@ -14,6 +14,7 @@ from training.models import objectives  # noqa: E402
 from training.models.likelihoods.gaussian import Gaussian  # noqa: E402
 from training.models.vae import Sampling  # noqa: E402
 from training.priors import StandardNormal  # noqa: E402
+from training.trained import TrainedModel  # noqa: E402
 
 # Two draws for one image, one of which explains it three times as well; q is the prior and z is zero, so that
 # log p(x given z) alone is left in log w.
@@ -52,6 +53,12 @@ class LinearGaussian:
     def decoder(self, z, training):
         mean = z @ tf.constant(self.W.T, tf.float32) + tf.constant(self.mu, tf.float32)
         return mean[..., None]
+
+    @property
+    def trained(self):
+        return TrainedModel(
+            "linear", (self.pixels,), 2, self.encoder, self.decoder, self.likelihood, {}
+        ).with_prior(StandardNormal(2))
 
     def log_p(self):
         """The exact log-likelihood, log N(x; mu, W W^T + variance I) in float64, (N,)."""
@@ -111,12 +118,12 @@ def test_defect_04_the_report_is_recomputed_from_the_raw_log_weights(monkeypatch
     raw = np.random.default_rng(1).normal(-50, 3, (12, 7))
     monkeypatch.setattr(bounds, "log_weights", lambda *rest: raw)
     model = LinearGaussian()
-    found = bounds.bounds(model, StandardNormal(2), model.images[:7], ((7, (12,)),))["log_p_x"][0]
+    found = bounds.bounds(model.trained, model.images[:7], ((7, (12,)),)).log_p_x[0]
     expected = log_mean_exp(raw)
-    assert found["nats"] == pytest.approx(expected.mean(), rel=1e-12)
-    assert found["standard_error"] == pytest.approx(expected.std(ddof=1) / math.sqrt(7), rel=1e-12)
+    assert found.nats == pytest.approx(expected.mean(), rel=1e-12)
+    assert found.standard_error == pytest.approx(expected.std(ddof=1) / math.sqrt(7), rel=1e-12)
     bits = -(expected.mean() / 6 - math.log(255)) / math.log(2)
-    assert found["bits_per_dim"] == pytest.approx(bits, rel=1e-12)
+    assert found.bits_per_dim == pytest.approx(bits, rel=1e-12)
 
 
 @pytest.mark.parametrize("bound", [lambda w: bounds.bound_of(w, 4), objectives.importance_weighted_bound])
@@ -137,7 +144,7 @@ def test_defect_05_chunks_of_draws_and_images_agree(monkeypatch, at_once):
     model = LinearGaussian()
     monkeypatch.setattr(bounds, "BATCH", at_once)
     monkeypatch.setattr(bounds, "MEMORY", at_once * at_once * 6 * 4)  # as many draws of as many images
-    found = bounds.bound_of(bounds.log_weights(model, StandardNormal(2), model.images[:8], 16), 16)
+    found = bounds.bound_of(bounds.log_weights(model.trained, model.images[:8], 16), 16)
     # Float32 sums of numbers near ten: a few of its steps.
     np.testing.assert_allclose(found, model.log_p()[:8], atol=1e-4)
 
@@ -148,7 +155,7 @@ def test_defect_06_as_many_draws_are_taken_as_were_asked_for_each_different(k):
     model = LinearGaussian()
     # Another posterior than the exact one: the weights then differ from draw to draw.
     model.encoder = lambda images, training: (tf.zeros((len(images), 2)), tf.zeros((len(images), 2)))
-    weights = bounds.log_weights(model, StandardNormal(2), model.images, k)
+    weights = bounds.log_weights(model.trained, model.images, k)
     assert weights.shape == (k, 150)
     assert all(len(np.unique(column)) > 0.98 * k for column in weights.T)  # float32 may meet itself
 
@@ -177,7 +184,7 @@ def test_defect_06_the_bound_of_one_draw_is_the_elbo_at_that_draw():
 def test_defect_07_with_the_exact_posterior_every_bound_is_the_exact_log_likelihood(k):
     """log(2 pi) is left out of one of the three densities, or of all, and nobody can tell."""
     model = LinearGaussian()
-    found = bounds.bound_of(bounds.log_weights(model, StandardNormal(2), model.images, k), k)
+    found = bounds.bound_of(bounds.log_weights(model.trained, model.images, k), k)
     np.testing.assert_allclose(found, model.log_p(), atol=1e-4)  # float32 sums of numbers near ten
 
 

@@ -14,12 +14,13 @@ pytestmark = pytest.mark.tensorflow
 import tensorflow as tf  # noqa: E402
 
 from tests.conftest import PROJECT, SHIPPED_STORE, skip  # noqa: E402
-from training import data, priors  # noqa: E402
+from tests.tiny import model_of  # noqa: E402
+from training import data, priors, trained  # noqa: E402
 from training.data import fashion_mnist, splits  # noqa: E402
 from training.errors import RunError  # noqa: E402
 from training.evaluation import evaluate, quality  # noqa: E402
 from training.fitting import callbacks, fit, loop  # noqa: E402
-from training.metrics import bounds  # noqa: E402
+from training.metrics import bounds, kl  # noqa: E402
 from training.metrics.fidelity import Gaussian, frechet_distance  # noqa: E402
 from training.models.likelihoods.gaussian import GaussianShared  # noqa: E402
 from training.models.vae import VariationalAutoencoder  # noqa: E402
@@ -29,7 +30,7 @@ from training.publish import export  # noqa: E402
 
 @pytest.fixture(scope="module")
 def vae(tiny_run):
-    return fit.load_run(tiny_run)[1]
+    return trained.load_run(tiny_run)[1]
 
 
 def disjoint(parts):
@@ -61,15 +62,15 @@ def test_defect_11_equal_images_of_ones_own_never_lie_on_two_sides():
 
 
 def test_defect_12_two_copies_of_a_set_measure_the_same_and_a_short_batch_weighs_less(
-    vae, tiny_dataset, monkeypatch
+    vae, tiny_model, tiny_dataset, monkeypatch
 ):
     """A loop returns inside itself, or averages over batches as if the last were as long as the others."""
     monkeypatch.setattr(evaluate, "BATCH", 30)  # 40 images and 80: batches of 30, 10 and 30, 30, 20
     doubled = dataclasses.replace(tiny_dataset, test=np.tile(tiny_dataset.test, (2, 1, 1)))
-    measured = [evaluate.reconstruction_metrics(vae, found, 2) for found in (tiny_dataset, doubled)]
+    measured = [evaluate.reconstruction(tiny_model, found) for found in (tiny_dataset, doubled)]
     by_hand = np.mean((vae.decoder(vae.encoder(tiny_dataset.test)[0])[..., 0] - tiny_dataset.test) ** 2)
     for metrics in measured:
-        assert metrics["reconstruction_mse"] == pytest.approx(by_hand, rel=1e-6)
+        assert metrics.reconstruction_mse == pytest.approx(by_hand, rel=1e-6)
 
 
 def test_defect_12_validation_weighs_every_image_alike(vae, tiny_dataset):
@@ -110,8 +111,8 @@ def test_defect_16_a_collapsed_posterior_is_named_and_counted(tiny_config, tiny_
     history = {"loss": [2.0, 1.0], "val_loss": [2.0, 1.0]}
     said = dict(callbacks.warnings_of(tiny_config, history, measure.kl_per_axis, measure.clipped))
     assert "2 of 2 axes carry less than 0.1 nats" in said["collapse"]
-    described = evaluate.aggregate_posterior(vae, tiny_dataset.train, seed=0)
-    assert [axis["active"] for axis in described] == [False, False]
+    described = kl.describe_axes(*model_of(vae).encode(tiny_dataset.train), seed=0)
+    assert [axis.active for axis in described] == [False, False]
 
 
 def test_defect_16_every_published_version_counts_its_dead_axes():
@@ -124,15 +125,15 @@ def test_defect_16_every_published_version_counts_its_dead_axes():
     assert "6 of 10 active" in " ".join(card.split())
 
 
-def test_defect_17_the_prior_of_the_bound_is_the_one_that_is_named(vae, tiny_dataset):
+def test_defect_17_the_prior_of_the_bound_is_the_one_that_is_named(vae, tiny_model, tiny_dataset):
     """Samples come from a prior fitted afterwards, bits a pixel from N(0, I), and they stand side by side."""
     images = np.tile(tiny_dataset.test, (25, 1, 1))
     wide = GaussianMixture(np.ones(1), np.zeros((1, 2)), 3 * np.eye(2)[None])
     found = {}
     for prior in (StandardNormal(2), wide):
         tf.random.set_seed(0)
-        measured = bounds.bounds(vae, prior, images, ((1_000, (1,)),))
-        found[measured["prior"]] = measured["log_p_x"][0]["nats"]
+        measured = bounds.bounds(tiny_model.with_prior(prior), images, ((1_000, (1,)),))
+        found[measured.prior] = measured.log_p_x[0].nats
     # The same draws: the difference of two ELBOs is E_q[log p(z) - log p'(z)], with both in closed form.
     z_mean, z_log_var = (np.asarray(part, np.float64) for part in vae.encoder(tiny_dataset.test))
     second = np.mean(np.sum(z_mean**2 + np.exp(z_log_var), axis=1))
@@ -143,13 +144,13 @@ def test_defect_17_the_prior_of_the_bound_is_the_one_that_is_named(vae, tiny_dat
     assert abs(expected) > 0.3  # otherwise the test shows nothing
 
 
-def test_defect_17_bounds_of_another_prior_are_not_published(tiny_config, vae, tiny_dataset, tmp_path):
+def test_defect_17_bounds_of_another_prior_are_not_published(tiny_model, tiny_dataset, tiny_run, tmp_path):
     """A prior is exchanged between measuring and publishing."""
     mixture = GaussianMixture(np.ones(1), np.zeros((1, 2)), np.eye(2)[None])
-    metrics = {"bounds": {"prior": "standard_normal"}}
-    arguments = (tiny_config, vae, {}, metrics, mixture, tiny_dataset.validation, tmp_path / "store")
+    report = evaluate.evaluate(tiny_model, tiny_dataset, tiny_run)
+    exchanged = tiny_model.with_prior(mixture)
     with pytest.raises(RunError, match="measured with the prior standard_normal, not gaussian_mixture"):
-        export.export(*arguments)
+        export.export(exchanged, report, tiny_dataset.validation, tmp_path / "store")
     assert not (tmp_path / "store").exists()
 
 
@@ -232,11 +233,10 @@ def test_defect_27_neither_training_nor_its_choices_read_the_test_split(tiny_con
     sealed = dataclasses.replace(tiny_dataset, test=Sealed())
     chosen = tiny_config.replaced({"optimizer.keep": "best", "prior.components": [1, 2]})
     fit.fit(chosen, sealed, tmp_path / "run", progress=False)
-    _, vae, recorded = fit.load_run(tmp_path / "run")
-    _, described = priors.prepare(chosen, vae, sealed, tmp_path / "run", recorded["weights_sha256"])
-    assert len(described["candidates"]) == 3
+    model = trained.TrainedModel.from_run(tmp_path / "run").with_fitted_prior(sealed, tmp_path / "run")
+    assert len(model.prior_report.candidates) == 3
     with pytest.raises(AssertionError, match="the test split was read"):
-        evaluate.evaluate(chosen, vae, sealed, tmp_path / "run")
+        evaluate.evaluate(model, sealed, tmp_path / "run")
 
 
 def readers_of_the_test_split(source):

@@ -20,8 +20,10 @@ from app.runtimes import opener  # noqa: E402
 from app.settings import Settings  # noqa: E402
 from tests.conftest import SHIPPED_MODEL, SHIPPED_STORE  # noqa: E402
 from tests.fakes import FakeRuntime, pixels_of, write_version  # noqa: E402
+from tests.tiny import model_of  # noqa: E402
+from training import trained  # noqa: E402
 from training.evaluation import evaluate  # noqa: E402
-from training.fitting import fit  # noqa: E402
+from training.metrics import kl  # noqa: E402
 from training.metrics.classifier import eight_bit_levels  # noqa: E402
 from training.models import latent_axes  # noqa: E402
 from training.models.vae import VariationalAutoencoder  # noqa: E402
@@ -30,7 +32,7 @@ from training.publish import export  # noqa: E402
 
 @pytest.fixture(scope="module")
 def vae(tiny_run):
-    return fit.load_run(tiny_run)[1]
+    return trained.load_run(tiny_run)[1]
 
 
 @pytest.fixture(scope="module")
@@ -47,12 +49,12 @@ def fake(tmp_path_factory):
     return Model(store.scan(folder).find("fake"), FakeRuntime())
 
 
-def test_defect_14_a_code_is_the_posterior_mean_twice_the_same(vae, tiny_dataset):
+def test_defect_14_a_code_is_the_posterior_mean_twice_the_same(vae, tiny_model, tiny_dataset):
     """Encoding and reconstructing draw from q(z given x), so that every call gives another answer."""
     images = tiny_dataset.test
-    first, second = (vae.encoder(images)[0].numpy() for _ in range(2))
+    first, second = (tiny_model.encode(images).z_mean for _ in range(2))
     assert np.array_equal(first, second)
-    reports = [evaluate.reconstruction_metrics(vae, tiny_dataset, 2) for _ in range(2)]
+    reports = [evaluate.reconstruction(tiny_model, tiny_dataset) for _ in range(2)]
     assert reports[0] == reports[1]
     # A draw has to be asked for: it is what the model itself gives while it trains.
     drawn = [vae(images)["z"].numpy() for _ in range(2)]
@@ -104,12 +106,11 @@ def test_defect_20_a_walk_spans_the_middle_95_percent_of_an_axis(tiny_config, ti
         model.encoder.get_layer(name).kernel.assign(np.zeros((8, 2), np.float32))
         model.encoder.get_layer(name).bias.assign(np.float32(bias))
     images = np.tile(tiny_dataset.train, (200, 1, 1))
-    described = evaluate.aggregate_posterior(model, images, seed=0)
+    described = kl.describe_axes(*model_of(model).encode(images), seed=0)
     # 25,600 draws: a standard error of 0.017 deviations at these quantiles; four of them.
     for axis, centre, deviation in zip(described, (0.0, 3.0), (1.0, 0.5), strict=True):
-        ends = [axis["quantiles"][q] for q in ("0.025", "0.975")]
         expected = [centre - 1.96 * deviation, centre + 1.96 * deviation]
-        np.testing.assert_allclose(ends, expected, atol=0.067 * deviation)
+        np.testing.assert_allclose(axis.walk, expected, atol=0.067 * deviation)
 
 
 def test_defect_20_the_service_walks_between_those_quantiles_unless_it_is_told_otherwise(fake):
@@ -145,31 +146,33 @@ def test_defect_21_a_walk_that_makes_no_sense_is_an_error(fake):
             resolve_walk(fake, Settings(), axis=0, steps=3, **ends)
 
 
-def test_defect_22_published_axes_do_not_depend_on_the_accidents_of_training(vae, tiny_dataset):
+def test_defect_22_published_axes_do_not_depend_on_the_accidents_of_training(tiny_model, tiny_dataset):
     """Axis 3 is the interesting one, until the model is trained again."""
 
     def decode(z):
-        return vae.likelihood.mean(vae.decoder(z)).numpy()
+        return tiny_model.decode(np.asarray(z))
 
-    described = evaluate.aggregate_posterior(vae, tiny_dataset.train, seed=0)
+    described = kl.describe_axes(*tiny_model.encode(tiny_dataset.train), seed=0)
     published = latent_axes.canonical(decode, described)
-    kl = [axis["kl"] for axis in published.describe(described)]
-    assert kl == sorted(kl, reverse=True)
+    informative = [axis.kl for axis in published.describe(described)]
+    assert informative == sorted(informative, reverse=True)
     # The same model with its axes swapped and turned, as another seed might have left it.
     accident = latent_axes.Axes(order=(1, 0), signs=(-1, 1))
     again = latent_axes.canonical(lambda z: decode(accident.trained(z)), accident.describe(described))
     z = latent.standard_normal(3, 0, 20, 2)
     np.testing.assert_array_equal(accident.trained(again.trained(z)), published.trained(z))
     for number, axis in enumerate(published.describe(described)):
-        ends = np.tile([axis["mean"] for axis in published.describe(described)], (2, 1)).astype(np.float32)
-        ends[:, number] += [-axis["std"], axis["std"]]
+        ends = np.tile([axis.mean for axis in published.describe(described)], (2, 1)).astype(np.float32)
+        ends[:, number] += [-axis.std, axis.std]
         dark, bright = decode(published.trained(ends)).mean(axis=(1, 2))
         assert dark <= bright
 
 
-def test_defect_22_the_pictures_do_not_change_and_publishing_again_changes_nothing(vae, tiny_dataset):
+def test_defect_22_the_pictures_do_not_change_and_publishing_again_changes_nothing(
+    vae, tiny_model, tiny_dataset
+):
     """Axes are renamed in the list and not in the decoder, or once more at every export."""
-    described = evaluate.aggregate_posterior(vae, tiny_dataset.train, seed=0)
+    described = kl.describe_axes(*tiny_model.encode(tiny_dataset.train), seed=0)
     published = latent_axes.Axes(order=(1, 0), signs=(-1, 1))
     z_mean, z_log_var = vae.encoder(tiny_dataset.test)
     turned, turned_log_var = published.publish(z_mean, z_log_var)
@@ -179,8 +182,8 @@ def test_defect_22_the_pictures_do_not_change_and_publishing_again_changes_nothi
     twice = latent_axes.canonical(lambda z: vae.decoder(once.trained(z)).numpy(), once.describe(described))
     assert not twice.changed
     pairs = latent_axes.match(z_mean.numpy(), turned.numpy())
-    assert [pair["was"] for pair in pairs] == [1, 0]
-    np.testing.assert_allclose([pair["correlation"] for pair in pairs], [-1, 1], atol=1e-6)
+    assert [pair.was for pair in pairs] == [1, 0]
+    np.testing.assert_allclose([pair.correlation for pair in pairs], [-1, 1], atol=1e-6)
 
 
 @pytest.mark.parametrize("levels_of", [grids.to_pixels, lambda images: 255 * eight_bit_levels(images)])

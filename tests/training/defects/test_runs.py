@@ -13,7 +13,7 @@ import tensorflow as tf  # noqa: E402
 
 from app import latent  # noqa: E402
 from tests.conftest import PROJECT  # noqa: E402
-from training import determinism  # noqa: E402
+from training import determinism, trained  # noqa: E402
 from training.configs.schema import Config  # noqa: E402
 from training.fitting import checkpoints, ema, fit, loop  # noqa: E402
 from training.models import latent_axes, objectives  # noqa: E402
@@ -76,20 +76,20 @@ found = encoder.signatures["encode"](images=tf.constant(images))
 np.save(folder / "published.npy", found["z_mean"])
 assert "training" not in sys.modules  # whoever loads it needs nothing of ours
 sys.path.insert(0, sys.argv[3])
-from training.fitting.fit import load_run
+from training.trained import load_run
 np.save(folder / "loaded.npy", load_run(Path(sys.argv[2]))[1].encoder(images)[0])
 """
 
 
 def test_defect_24_a_fresh_process_gets_the_same_codes_from_what_was_saved(tiny_run, tiny_dataset, tmp_path):
     """Layers of one's own cannot be read back, or only by the class that trained them."""
-    _, vae, _ = fit.load_run(tiny_run)
-    export.write_encoder(vae, tmp_path / "encoder", latent_axes.as_trained(2))
+    model = trained.TrainedModel.from_run(tiny_run)
+    export.write_encoder(model, tmp_path / "encoder", latent_axes.as_trained(2))
     np.save(tmp_path / "images.npy", tiny_dataset.test)
     command = [sys.executable, "-c", FRESH, str(tmp_path), str(tiny_run), str(PROJECT)]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    expected = vae.encoder(tiny_dataset.test)[0].numpy()
+    expected = model.encode(tiny_dataset.test).z_mean
     np.testing.assert_array_equal(np.load(tmp_path / "loaded.npy"), expected)
     # Another graph may add in another order: a few float32 steps near one.
     np.testing.assert_allclose(np.load(tmp_path / "published.npy"), expected, atol=1e-5)

@@ -1,5 +1,7 @@
 import dataclasses
 import json
+import logging
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -45,102 +47,117 @@ def noise(number):
     return np.random.default_rng(number).random((number, 10, 10), np.float32)
 
 
+class Measured(NamedTuple):
+    real: quality.RealImages
+    copies: quality.Samples
+    noise: quality.Samples
+    reconstructions: quality.Reconstructions
+    judge: quality.ClassifierReport
+    asked: list[int]  # numbers of copies
+    pairs: dict  # the closest samples and their neighbours
+    lines: list[str]
+
+
+class Lines(logging.Handler):
+    def __init__(self):
+        super().__init__()
+        self.lines = []
+
+    def emit(self, record):
+        self.lines.append(record.getMessage())
+
+
 @pytest.fixture(scope="module")
-def measured(labelled, trained, tmp_path_factory):
-    """One report of copies and of noise side by side, what was said meanwhile, and the picture."""
-    figure = tmp_path_factory.mktemp("report") / "nearest.png"
-    copies, lines = Copies(labelled.train), []
+def measured(labelled, trained):
+    """Copies and noise measured side by side, and what was said meanwhile."""
+    copies, handler, logger = Copies(labelled.train), Lines(), logging.getLogger("training")
+    logger.addHandler(handler)
+    logger.setLevel("INFO")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(classifier, "committed", lambda dataset: trained)
-        found = quality.quality_report(
-            labelled,
-            {"copies": copies, "noise": noise},
-            lambda images: images * 0.9 - 0.01,
-            seed=3,
-            score=lambda images: images.mean(axis=(1, 2)),
-            figure=figure,
-            say=lines.append,
-        )
-    return found, copies, lines, figure
+        real = quality.describe_real(labelled, seed=3)
+    samples, pairs = {}, {}
+    for name, generate in (("copies", copies), ("noise", noise)):
+        samples[name], pairs[name] = quality.measure_samples(real, name, generate)
+    reconstructions = quality.measure_reconstructions(real, "model", real.test * 0.9 - 0.01)
+    floor, judge = quality.measure_real(real), quality.describe_classifier(real)
+    logger.removeHandler(handler)
+    return Measured(floor, *samples.values(), reconstructions, judge, copies.asked, pairs, handler.lines)
 
 
-def test_the_report_is_plain_json_with_a_protocol_for_every_number(measured):
-    found, *_ = measured
+def test_every_number_is_plain_json_and_has_a_protocol(measured):
+    found = measured.copies.as_dict()
     assert json.loads(json.dumps(found, allow_nan=False)) == found
-    explained = " ".join(found["protocols"])
-    for name in found["samples"]["copies"]:
+    explained = " ".join(quality.PROTOCOLS)
+    for name in found:
         assert name.removesuffix("_repeated") in explained, name
-    assert (found["num_images"], found["seed"]) == (80, 3)
 
 
 def test_the_classifier_is_named_with_its_accuracy(measured, labelled, trained):
-    found, *_ = measured
     accuracy = trained.accuracy(labelled.test, labelled.labels.test)
-    assert found["classifier"] == {"sha256": trained.sha256, "test_accuracy": accuracy}
-    assert "without_classifier" not in found
+    assert measured.judge.as_dict() == {"sha256": trained.sha256, "test_accuracy": accuracy}
 
 
 def test_samples_as_good_as_real_images_score_as_real_ones_do_and_noise_far_worse(measured):
-    found, *_ = measured
-    real, copies, noisy = found["real"], found["samples"]["copies"], found["samples"]["noise"]
-    assert copies["frechet_distance"] < 3 * real["frechet_distance"] < noisy["frechet_distance"] / 3
-    assert noisy["coverage"] < 0.2 < 0.6 < copies["coverage"]
-    assert noisy["two_sample_auroc"] > 0.95
-    assert copies["two_sample_auroc"] < 0.8
-    assert noisy["kernel_distance"] > 10 * abs(real["kernel_distance"])
-    assert "memorisation" not in real  # training images are training images
+    real, copies, noisy = measured.real, measured.copies, measured.noise
+    assert copies.frechet_distance < 3 * real.frechet_distance < noisy.frechet_distance / 3
+    assert noisy.coverage < 0.2 < 0.6 < copies.coverage
+    assert noisy.two_sample_auroc > 0.95
+    assert copies.two_sample_auroc < 0.8
+    assert noisy.kernel_distance > 10 * abs(real.kernel_distance)
+    assert not hasattr(real, "memorisation")  # training images are training images
 
 
 def test_copies_are_found_out_by_their_distances_and_named(measured, labelled):
-    found, *_ = measured
     first = np.roll(labelled.train, -17, axis=0)
-    for space in ("pixels", "features"):
-        memorised = found["samples"]["copies"]["memorisation"][space]
-        assert memorised["median"] == 0
-        assert len(memorised["closest"]) == quality.PAIRS
-    for pair in found["samples"]["copies"]["memorisation"]["pixels"]["closest"]:
-        assert pair["distance"] == 0
-        np.testing.assert_array_equal(first[pair["sample"]], labelled.train[pair["train"]])
-    assert found["samples"]["noise"]["memorisation"]["pixels"]["share_below"] == 0
+    for memorised in (measured.copies.memorisation.pixels, measured.copies.memorisation.features):
+        assert memorised.median == 0
+        assert len(memorised.closest) == quality.PAIRS
+    for pair in measured.copies.memorisation.pixels.closest:
+        assert pair.distance == 0
+        np.testing.assert_array_equal(first[pair.sample], labelled.train[pair.train])
+    assert measured.noise.memorisation.pixels.share_below == 0
 
 
 def test_the_spread_of_the_frechet_distance_is_over_fresh_samples(measured):
-    found, copies, _, _ = measured
-    assert copies.asked == [80] * quality.REPEATS
-    assert found["samples"]["copies"]["frechet_distance_repeated"]["sd"] > 0
-    assert found["samples"]["copies"]["frechet_distance_repeated"]["sets"] == quality.REPEATS
+    assert measured.asked == [80] * quality.REPEATS
+    assert measured.copies.frechet_distance_repeated.sd > 0
+    assert measured.copies.frechet_distance_repeated.sets == quality.REPEATS
 
 
 def test_reconstructions_are_measured_as_the_pictures_they_are_stored_as(measured, labelled):
-    found, *_ = measured
     stored = np.rint(np.clip(labelled.test * 0.9 - 0.01, 0, 1) * 255) / 255
     error = ((stored - labelled.test) ** 2).mean(axis=(1, 2))
-    assert found["reconstruction"]["psnr_db"] == pytest.approx(np.mean(-10 * np.log10(error)), abs=1e-3)
-    assert 0.5 < found["reconstruction"]["ssim"] < 1
-    assert found["reconstruction"]["ssim_window"] == 9
-    assert found["reconstruction"]["class_kept"] > 0.7
-
-
-def test_unusual_images_come_with_the_warning(measured):
-    found, *_ = measured
-    assert found["outliers"]["auroc"]["inverted"] > 0.95
-    assert "does not detect" in found["outliers"]["warning"]
+    found = measured.reconstructions
+    assert found.psnr_db == pytest.approx(np.mean(-10 * np.log10(error)), abs=1e-3)
+    assert 0.5 < found.ssim < 1
+    assert found.ssim_window == 9
+    assert found.class_kept > 0.7
 
 
 def test_it_says_what_begins_and_how_long_it_takes(measured):
-    *_, lines, _ = measured
-    assert len(lines) >= 7
-    assert all("about" in line and line.endswith(" s") for line in lines)
+    assert len(measured.lines) >= 7
+    assert all("about" in line and line.endswith(" s") for line in measured.lines)
 
 
-def test_the_picture_shows_samples_over_their_neighbours(measured):
+def test_the_picture_shows_samples_over_their_neighbours(measured, tmp_path):
     import matplotlib.image
 
-    *_, figure = measured
-    picture = matplotlib.image.imread(figure)[..., 0]
+    from training import figures
+
+    figures.nearest_training_images(measured.pairs, tmp_path / "nearest.png")
+    picture = matplotlib.image.imread(tmp_path / "nearest.png")[..., 0]
     assert picture.shape[1] == 11 * 120
     # Copies lie over themselves: two rows of dark squares on white, then noise, which is dark everywhere.
     assert picture.min() < 0.5 < picture.max()
+
+
+def test_unusual_images_come_with_the_warning(tiny_model, tiny_dataset):
+    real = quality.describe_real(tiny_dataset, seed=0)
+    found = quality.measure_outliers(real, tiny_model)
+    assert found.auroc["uniform noise"] > 0.95
+    assert "does not detect" in found.warning
+    assert found.num_images == len(tiny_dataset.test)
 
 
 @pytest.fixture(scope="module")
@@ -153,23 +170,26 @@ def real(unlabelled):
     return quality.describe_real(unlabelled, seed=0, num_images=40)
 
 
-def test_without_a_classifier_features_are_left_out_with_a_reason_and_pixels_stay(unlabelled, real):
-    found = quality.quality_report(unlabelled, {"noise": noise}, lambda images: images, seed=0, real=real)
+def test_without_a_classifier_what_needs_its_features_is_left_out_and_pixels_stay(real):
+    assert quality.describe_classifier(real) is None
+    found, _ = quality.measure_samples(real, "noise", noise)
+    assert set(found.as_dict()) == {"two_sample_auroc", "memorisation"}
+    assert set(found.as_dict()["memorisation"]) == {"pixels"}
+    assert quality.measure_reconstructions(real, "model", real.test).psnr_db == pytest.approx(58.92, abs=0.01)
+    assert real.num_images == 40
+    assert set(quality.measure_real(real).as_dict()) == {"two_sample_auroc"}
+
+
+def test_a_report_without_a_classifier_says_why(tiny_model, tiny_dataset, tmp_path):
+    found = quality.sample_quality(tiny_model, tiny_dataset, tmp_path / "nearest.png").as_dict()
     assert found["classifier"] is None
     assert "No classifier is shipped" in found["without_classifier"]
-    assert set(found["samples"]["noise"]) == {"two_sample_auroc", "memorisation"}
-    assert set(found["samples"]["noise"]["memorisation"]) == {"pixels"}
-    assert found["reconstruction"]["psnr_db"] == pytest.approx(58.92, abs=0.01)
-    assert found["num_images"] == 40
-    assert set(found["real"]) == {"two_sample_auroc"}
 
 
-def test_a_description_of_real_images_serves_several_models_and_the_numbers_repeat(unlabelled, real):
-    one = quality.quality_report(unlabelled, {"noise": noise}, None, seed=0, real=real)
-    two = quality.quality_report(unlabelled, {"noise": noise}, None, seed=0, num_images=40)
+def test_the_numbers_repeat(unlabelled, real):
+    again = quality.describe_real(unlabelled, seed=0, num_images=40)
+    one, two = (quality.measure_samples(each, "noise", noise)[0] for each in (real, again))
     assert one == two
-    assert "reconstruction" not in one
-    assert "outliers" not in one
 
 
 @pytest.mark.parametrize(
@@ -182,6 +202,6 @@ def test_a_description_of_real_images_serves_several_models_and_the_numbers_repe
         (lambda number: np.full((number, 10, 10), np.nan, np.float32), "NaN"),
     ],
 )
-def test_a_generator_of_something_else_is_refused(unlabelled, real, wrong, message):
+def test_a_generator_of_something_else_is_refused(real, wrong, message):
     with pytest.raises(ValueError, match=message):
-        quality.quality_report(unlabelled, {"bad": wrong}, None, seed=0, real=real)
+        quality.measure_samples(real, "bad", wrong)

@@ -3,27 +3,17 @@ import pytest
 
 pytestmark = pytest.mark.tensorflow
 
-from training.determinism import make_deterministic  # noqa: E402
 from training.evaluation import recalibrate  # noqa: E402
-from training.fitting.fit import load_run  # noqa: E402
-from training.models.vae import weights_sha256  # noqa: E402
-from training.priors import GaussianMixture, StandardNormal  # noqa: E402
-
-PRIOR = StandardNormal(2)
+from training.priors import GaussianMixture  # noqa: E402
 
 
 @pytest.fixture(scope="module")
-def vae(tiny_run):
-    return load_run(tiny_run)[1]
-
-
-@pytest.fixture(scope="module")
-def found(vae, tiny_dataset):
-    make_deterministic(0)
-    before, lines = weights_sha256(vae), []
-    result = recalibrate.rescore(vae, PRIOR, tiny_dataset, 0, epochs=3, report=lines.append)
-    assert weights_sha256(vae) == before  # the model itself is left as it is, to the bit
-    return result, lines
+def found(tiny_model, tiny_dataset):
+    before = [weights.copy() for weights in tiny_model.encoder.get_weights()]
+    result = recalibrate.recalibrate(tiny_model, tiny_dataset, epochs=3)
+    for weights, was in zip(tiny_model.encoder.get_weights(), before, strict=True):
+        assert np.array_equal(weights, was)  # the model itself is left as it is, to the bit
+    return result
 
 
 @pytest.mark.parametrize("per_pixel", [False, True])
@@ -44,49 +34,46 @@ def test_a_pixel_that_never_deviates_gets_the_narrowest_scale_there_is():
     np.testing.assert_allclose(scales, recalibrate.MIN_SCALE, rtol=1e-5)
 
 
-def test_the_logistic_around_the_mean_is_a_probability_over_levels(vae):
+def test_the_logistic_around_the_mean_is_a_probability_over_levels(tiny_model):
     scales = np.log(np.linspace(0.5, 40, 30)).reshape(6, 5).astype(np.float32)
-    likelihood = recalibrate.LogisticAroundMean(vae.likelihood, scales)
-    decoded = vae.decoder(np.array([[0.3, -1.0]], np.float32))
+    likelihood = recalibrate.LogisticAroundMean(tiny_model.likelihood, scales)
+    decoded = tiny_model.decoder(np.array([[0.3, -1.0]], np.float32))
     levels = np.broadcast_to(np.arange(256, dtype=np.float32)[:, None, None] / 255, (256, 6, 5))
     total = np.exp(likelihood.log_prob(levels, decoded).numpy().astype(np.float64)).sum(axis=0)
     np.testing.assert_allclose(total, 1, atol=1e-4)  # 256 float32 terms
 
 
 def test_refitting_never_lowers_the_validation_elbo_and_here_raises_it(found):
-    result, _ = found
-    for kind in ("shared", "per_pixel"):
-        elbos = result[kind]["validation_elbo"]
+    for scales in (found.shared, found.per_pixel):
+        elbos = scales.validation_elbo
         assert len(elbos) == 4
         assert max(elbos) > elbos[0]
-        before, after = (result[kind][name]["log_p_x"] for name in ("before", "after"))
-        assert [row["k"] for row in after] == [1, 10, 100]
+        before, after = scales.before.log_p_x, scales.after.log_p_x
+        assert [row.k for row in after] == [1, 10, 100]
         # The posterior of a likelihood of standard deviation 180 levels is far too wide for residuals of 30.
-        assert after[0]["nats"] > before[0]["nats"]
-        assert all(row["bits_per_dim"] < 8 for row in after)  # what the raw bytes cost
+        assert after[0].nats > before[0].nats
+        assert all(row.bits_per_dim < 8 for row in after)  # what the raw bytes cost
 
 
-def test_where_no_epoch_is_better_the_encoder_stays_as_it_was(vae, tiny_dataset, monkeypatch):
-    likelihood = recalibrate.LogisticAroundMean(vae.likelihood, np.float32(3.0))
-    model = recalibrate.Rescored(vae.encoder, vae.decoder, likelihood)
+def test_where_no_epoch_is_better_the_encoder_stays_as_it_was(tiny_model, tiny_dataset, monkeypatch):
+    model = recalibrate.around_mean(tiny_model, np.float32(3.0))
     monkeypatch.setattr(recalibrate, "LEARNING_RATE", 1e3)
-    again = recalibrate.refit(model, PRIOR, tiny_dataset, 0, epochs=1)
+    again = recalibrate.refit(model, tiny_dataset, epochs=1)
     assert max(again.elbos) == again.elbos[0]
-    for kept, was in zip(again.model.encoder.get_weights(), vae.encoder.get_weights(), strict=True):
+    for kept, was in zip(again.model.encoder.get_weights(), tiny_model.encoder.get_weights(), strict=True):
         np.testing.assert_array_equal(kept, was)
     assert float(again.model.likelihood.log_scales) == 3.0
 
 
-def test_refitting_repeats_to_the_digit_with_a_fitted_prior_too(vae, tiny_dataset):
+def test_refitting_repeats_to_the_digit_with_a_fitted_prior_too(tiny_model, tiny_dataset):
     prior = GaussianMixture(np.ones(1), np.zeros((1, 2)), np.eye(2)[None])
-    model = recalibrate.Rescored(
-        vae.encoder, vae.decoder, recalibrate.LogisticAroundMean(vae.likelihood, np.float32(3.0))
-    )
-    one, two = (recalibrate.refit(model, prior, tiny_dataset, 5, epochs=2).elbos for _ in range(2))
+    model = recalibrate.around_mean(tiny_model.with_prior(prior), np.float32(3.0))
+    one, two = (recalibrate.refit(model, tiny_dataset, epochs=2).elbos for _ in range(2))
     assert one == two
 
 
-def test_it_says_what_it_does(found):
-    result, lines = found
-    assert "decoder frozen" in result["protocol"]
-    assert any("epoch 3 of 3" in line for line in lines)
+def test_it_says_what_it_does(tiny_model, tiny_dataset, found, caplog):
+    assert "decoder frozen" in found.protocol
+    with caplog.at_level("INFO", "training"):
+        recalibrate.refit(recalibrate.around_mean(tiny_model, np.float32(3.0)), tiny_dataset, epochs=1)
+    assert any("epoch 1 of 1" in line for line in caplog.messages)

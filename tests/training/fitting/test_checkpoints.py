@@ -11,6 +11,7 @@ import pytest
 pytestmark = pytest.mark.tensorflow
 
 from tests.conftest import PROJECT  # noqa: E402
+from training import trained  # noqa: E402
 from training.errors import Interrupted, RunError  # noqa: E402
 from training.fitting import checkpoints, fit, loop  # noqa: E402
 
@@ -210,6 +211,6 @@ def test_the_best_weights_are_those_of_the_lowest_bound_at_full_weight_of_kl(
     assert found["epoch"] == 3 + int(np.argmin(history["val_loss"][2:]))
     assert found["val_loss"] == min(history["val_loss"][2:])
     with np.load(tmp_path / "run" / checkpoints.BEST) as best:
-        _, vae, recorded = fit.load_run(tmp_path / "run")
+        _, vae, recorded = trained.load_run(tmp_path / "run")
         assert recorded["epoch"] == found["epoch"]
         assert np.array_equal(vae.weights[0].numpy(), best["model/0"])

@@ -4,6 +4,7 @@ import pytest
 
 pytestmark = pytest.mark.tensorflow
 
+from training import trained  # noqa: E402
 from training.fitting import ema, fit  # noqa: E402
 from training.models.vae import VariationalAutoencoder  # noqa: E402
 
@@ -35,7 +36,7 @@ def test_averaged_weights_stand_for_the_weights_in_validation_and_in_the_result(
     )
     assert found["weights_sha256"] != plain["weights_sha256"]
     assert found["loss"] == plain["loss"]  # training itself is the same
-    _, vae, _ = fit.load_run(tmp_path / "run")
+    _, vae, _ = trained.load_run(tmp_path / "run")
     vae.compile()
     measured = vae.evaluate(tiny_dataset.validation, verbose=0, return_dict=True)["loss"]
     # Another draw of q(z given x) for 32 images: the saved weights are those that validation measured.

@@ -4,12 +4,18 @@ import pytest
 pytestmark = pytest.mark.tensorflow
 
 from training.models import latent_axes as axes_of  # noqa: E402
-from training.models.latent_axes import Axes  # noqa: E402
+from training.models.latent_axes import Axes, Axis  # noqa: E402
 
 RNG = np.random.default_rng(0)
 WEIGHTS = np.array([[1.0, 0.5, -0.2], [-2.0, -0.5, 0.1], [0.3, 0.3, 0.3], [-1.0, 0.2, 0.1]], np.float32)
 DESCRIBED = [
-    {"kl": kl, "mean": mean, "std": 1.0, "quantiles": {"0.025": mean - 2, "0.5": mean, "0.975": mean + 1}}
+    Axis(
+        kl=kl,
+        mean=mean,
+        std=1.0,
+        active=True,
+        quantiles={"0.025": mean - 2, "0.5": mean, "0.975": mean + 1},
+    )
     for kl, mean in ((0.5, 0.1), (3.0, -0.2), (0.0, 0.0), (1.0, 0.3))
 ]
 
@@ -41,9 +47,9 @@ def test_published_axes_are_canonical_already():
 
 def test_a_turned_axis_has_its_quantiles_and_mean_turned():
     described = axes_of.canonical(decode, DESCRIBED).describe(DESCRIBED)
-    assert [axis["kl"] for axis in described] == [3.0, 1.0, 0.5, 0.0]
-    assert described[0]["mean"] == pytest.approx(0.2)
-    assert described[0]["quantiles"] == pytest.approx({"0.025": -0.8, "0.5": 0.2, "0.975": 2.2})
+    assert [axis.kl for axis in described] == [3.0, 1.0, 0.5, 0.0]
+    assert described[0].mean == pytest.approx(0.2)
+    assert described[0].quantiles == pytest.approx({"0.025": -0.8, "0.5": 0.2, "0.975": 2.2})
     assert described[2] == DESCRIBED[0]
 
 
@@ -52,35 +58,12 @@ def test_axes_are_found_again_in_another_order_and_direction():
     order, signs = [2, 0, 3, 1], np.array([1, -1, 1, -1])
     now = before[:, order] * signs + 0.05 * RNG.normal(size=(500, 4)).astype(np.float32)
     pairs = axes_of.match(before, now)
-    assert [pair["was"] for pair in pairs] == order
+    assert [pair.was for pair in pairs] == order
     # Noise of a twentieth: correlations of about 1 / sqrt(1 + 0.0025).
-    np.testing.assert_allclose([pair["correlation"] for pair in pairs], signs * 0.9988, atol=0.002)
+    np.testing.assert_allclose([pair.correlation for pair in pairs], signs * 0.9988, atol=0.002)
 
 
 def test_a_model_with_more_axes_than_before_has_some_that_match_none():
     codes = RNG.normal(size=(100, 3)).astype(np.float32)
     pairs = axes_of.match(codes[:, :2], codes)
-    assert [pair["was"] for pair in pairs] == [0, 1, None]
-
-
-def test_the_picture_of_all_axes_walks_each_from_its_low_to_its_high_quantile():
-    def flat(z):
-        return np.broadcast_to(np.asarray(z)[:, 1, None, None], (len(z), 2, 3))
-
-    picture = axes_of.strips(flat, DESCRIBED, lambda images: images)
-    assert picture.shape == (4 * 2, 7 * 3)
-    np.testing.assert_allclose(picture[2, ::3], np.linspace(-2.2, 0.8, 7), rtol=1e-5)
-    np.testing.assert_allclose(picture[0], -0.2, rtol=1e-5)  # axis 1 is held at its mean in every other row
-
-
-def test_the_plane_steps_through_equal_shares_of_the_prior_rightwards_and_upwards():
-    def flat(z):
-        return np.asarray(z)[:, :, None].repeat(2, axis=2)  # a pixel row a code: z0 z0 / z1 z1
-
-    picture = axes_of.plane(flat, lambda images: images)
-    assert picture.shape == (20 * 2, 20 * 2)
-    sideways, upwards = picture[0::2, 0::2], picture[1::2, 0::2]
-    assert np.all(np.diff(sideways, axis=1) > 0)
-    assert np.all(np.diff(upwards, axis=0) < 0)
-    # The middles of twenty equal parts: 2.5 % and 97.5 % at the ends.
-    np.testing.assert_allclose(sideways[0, [0, -1]], [-1.95996, 1.95996], atol=1e-5)
+    assert [pair.was for pair in pairs] == [0, 1, None]

@@ -1,4 +1,4 @@
-import copy
+import dataclasses
 import json
 
 import pytest
@@ -7,103 +7,188 @@ from tests.conftest import SHIPPED_STORE
 
 pytestmark = pytest.mark.tensorflow
 
-from training.configs import flat  # noqa: E402
-from training.configs.schema import from_dict  # noqa: E402
-from training.publish.card import model_card  # noqa: E402
+from training.evaluation.schema import Report  # noqa: E402
+from training.priors.choose import Candidate, PriorReport  # noqa: E402
+from training.publish import card  # noqa: E402
+from training.trained import TrainedModel  # noqa: E402
 
-VERSION = SHIPPED_STORE / "fashion-dense" / "4"
-
-
-@pytest.fixture
-def shipped_numbers():
-    manifest = json.loads((VERSION / "manifest.json").read_text())
-    recorded = manifest["training"] | {"image_shape": manifest["image"]["shape"]}
-    return manifest, recorded, manifest["metrics"] | {"axes": manifest["axes"]}
+VERSIONS = [path.parent for path in sorted(SHIPPED_STORE.glob("*/*/manifest.json"))]
+# What published cards call what has another name now.
+FORMER = {"vitrine-train rescore": "vitrine-train recalibrate", "--beside": "--reference"}
 
 
-def test_the_shipped_card_is_what_its_numbers_say_byte_for_byte(shipped_numbers):
-    manifest, recorded, metrics = shipped_numbers
-    config = from_dict(flat.in_sections(manifest["training"]["config"]))
-    assert model_card(config, recorded, metrics) == (VERSION / "card.md").read_text()
+def published(version):
+    """A version, and the report that its manifest holds."""
+    manifest = json.loads((version / "manifest.json").read_text())
+    weights = {"weights_sha256": manifest["training"]["weights_sha256"]}
+    report = Report.model_validate(weights | manifest["metrics"] | {"axes": manifest["axes"]})
+    return TrainedModel.open(version), report
 
 
-def test_a_card_of_other_images_speaks_of_them_and_not_of_clothes(shipped_numbers):
-    manifest, recorded, metrics = shipped_numbers
-    config = from_dict(flat.in_sections(manifest["training"]["config"] | {"data": "images"}))
-    card = model_card(config, recorded | {"data": {"name": "my `photos`"}}, metrics)
-    assert "trained on the 55000 images of my__photos_." in card
-    assert "--data my__photos_ --seed 42 --out" in card
-    for word in ("Fashion-MNIST", "clothing"):
-        assert word not in card
+@pytest.mark.parametrize("version", VERSIONS, ids=lambda path: path.parent.name)
+def test_a_shipped_card_is_what_its_numbers_say_byte_for_byte(version):
+    expected = (version / "card.md").read_text()
+    for former, name in FORMER.items():
+        expected = expected.replace(former, name)
+    assert card.render(*published(version)) == expected
 
 
 @pytest.fixture(scope="module")
-def measured(tiny_run, tiny_dataset, tmp_path_factory):
-    """The tiny model with everything that there is to measure, and its card's ingredients."""
-    from training.evaluation import evaluate, recalibrate
-    from training.fitting.fit import load_run
-    from training.priors import StandardNormal
-
-    config, vae, recorded = load_run(tiny_run)
-    run = tmp_path_factory.mktemp("evaluated")
-    metrics = evaluate.evaluate(config, vae, tiny_dataset, run, quality=True)
-    fair = recalibrate.rescore(vae, StandardNormal(2), tiny_dataset, 0, epochs=1)
-    return config, recorded, metrics | {"fair_score": fair}
+def dense():
+    return published(SHIPPED_STORE / "fashion-dense" / "4")
 
 
-def test_the_card_names_the_commands_that_measured_it(measured):
-    config, recorded, metrics = copy.deepcopy(measured)
-    commands = "    vitrine-train evaluate runs/{0}{1} --quality{2}\n    vitrine-train rescore runs/{0}{1}\n"
-    assert commands.format(config.name, "", "") in model_card(config, recorded, metrics)
-    for bounds in (metrics["bounds"], metrics["fair_score"]["shared"]["after"]):
-        bounds["log_p_x"].append(bounds["log_p_x"][-1] | {"k": 500})
-    metrics["quality"]["beside"] = metrics["quality"] | {"name": "other@3", "prior": "standard_normal"}
-    card = model_card(config, recorded, metrics)
-    assert commands.format(config.name, " --full", " --beside model_store/other/3") in card
-    plain = {key: part for key, part in metrics.items() if key not in ("quality", "fair_score")}
-    assert "rescore" not in model_card(config, recorded, plain)
-
-
-def test_what_was_measured_stands_on_the_card(measured):
-    config, recorded, metrics = measured
-    card = model_card(config, recorded, metrics)
-    for key, scales in (("shared", "one"), ("per_pixel", "one a pixel")):
-        bits = " | ".join(
-            f"{row['bits_per_dim']:.3f}" for row in metrics["fair_score"][key]["after"]["log_p_x"]
-        )
-        assert f"| {scales} | refitted | {bits} |" in card
-    terms = metrics["gap"]["priors"]["standard_normal"]
-    assert f"| N(0, I) | {terms['kl']:.2f} | {terms['marginal_kl']:.2f} |" in card
-    quality = metrics["quality"]
-    for name, key in (("this model", "reconstruction"), ("PCA", "pca_reconstruction")):
-        row = quality[key]
-        assert f"| {name} | {row['mse']:.4f} | {row['psnr_db']:.2f} | {row['ssim']:.3f} |" in card
-    for name, value in quality["outliers"]["auroc"].items():
-        assert f"| {name} | {value:.3f} | {quality['outliers']['auroc_less_complexity'][name]:.3f} |" in card
-    assert quality["outliers"]["warning"] in card
-    assert "Frechet" not in card  # there is no classifier for these images
-
-
-def test_a_model_beside_stands_in_the_same_table(measured):
-    config, recorded, metrics = measured
-    numbers = dict.fromkeys(
-        ("frechet_distance", "precision", "recall", "density", "coverage", "two_sample_auroc"), 0.25
+def test_a_card_of_other_images_speaks_of_them_and_not_of_clothes(dense):
+    model, report = dense
+    own = dataclasses.replace(
+        model,
+        config=model.config.replaced({"data": {"name": "images"}}),
+        environment=model.environment | {"data": {"name": "my `photos`"}},
     )
-    copies = {"memorisation": {"features": {"share_below": 0.02}}}
-    beside = {
+    text = card.render(own, report)
+    assert "trained on the 55000 images of my__photos_." in text
+    assert "--data my__photos_ --seed 42 --out" in text
+    for word in ("Fashion-MNIST", "clothing"):
+        assert word not in text
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"objective": {"name": "iwae", "k": 5}}, "- Objective: -L_k with k = 5, in nats an image.\n"),
+        ({"objective": {"name": "dreg", "k": 5}}, "k = 5, in nats an image, by the doubly reparameterised"),
+        (
+            {"objective": {"name": "elbo", "beta": 0.5, "free_bits": 0.25, "mean_weight": 3.0}},
+            "- Objective: the negative ELBO, in nats an image (beta 0.5, free bits 0.25).\n  In training the mean "
+            "image's squared error is added, 3 nats for each squared unit; no bound knows it.\n\n## How good",
+        ),
+        (
+            {"objective": {"name": "elbo", "final_phase": {"name": "dreg", "k": 8, "epochs": 4}}},
+            "(beta 1, free bits 0).\n  The last 4 epochs minimised -L_k with k = 8, in nats an image, by the doubly "
+            "reparameterised gradient.\n\n## How good",
+        ),
+    ],
+)
+def test_the_card_says_what_was_minimised(dense, changes, words):
+    model, report = dense
+    other = dataclasses.replace(model, config=model.config.replaced(changes))
+    assert words in card.render(other, report)
+
+
+def test_the_card_says_what_a_fitted_prior_is_worth(dense):
+    model, report = dense
+    nats = {"standard_normal": -68.0, "gaussian_mixture": -53.0}
+    candidates = [Candidate(name=name, components=1, validation_nats=value) for name, value in nats.items()]
+    fitted = PriorReport(name="gaussian_mixture", candidates=tuple(candidates), components=100)
+    mixture = TrainedModel.open(SHIPPED_STORE / "fashion" / "3").prior
+    text = card.render(model.with_prior(mixture), report.model_copy(update={"prior": fitted}))
+    line = (
+        "- Prior p(z): a mixture of 100 Gaussians with full covariances, shared by 10 classes, fitted after "
+        "training to draws of q(z given x); on validation images 15.0 nats an image better than the prior it was "
+        "trained with. Observation model"
+    )
+    assert line in " ".join(text.split())
+
+
+def test_a_prior_that_was_learned_with_the_weights_is_said_to_be(dense):
+    model, report = dense
+    config = model.config.replaced({"objective": {"name": "elbo"}, "prior": {"vamp_components": 50}})
+    learned = PriorReport(
+        name="gaussian_mixture",
+        candidates=(Candidate(name="gaussian_mixture", components=50, validation_nats=-3.0),),
+        components=50,
+    )
+    text = card.render(
+        dataclasses.replace(model, config=config), report.model_copy(update={"prior": learned})
+    )
+    assert "the 50 Gaussians that the VampPrior became, learned with the weights. Observation" in text
+
+
+@pytest.fixture(scope="module")
+def measured(tiny_model, tiny_dataset, tmp_path_factory):
+    """The tiny model with everything that there is to measure."""
+    from training.evaluation import evaluate, recalibrate
+
+    run = tmp_path_factory.mktemp("evaluated")
+    report = evaluate.evaluate(tiny_model, tiny_dataset, run, quality=True)
+    found = recalibrate.recalibrate(tiny_model, tiny_dataset, epochs=1)
+    return report.model_copy(update={"recalibrated": found})
+
+
+def changed(report, changes):
+    """The report with other values at some dotted keys of its file."""
+    table = report.as_dict()
+    for dotted, value in changes.items():
+        *path, key = dotted.split(".")
+        section = table
+        for part in path:
+            section = section[part]
+        section[key] = value
+    return Report.model_validate(table)
+
+
+def test_the_card_names_the_commands_that_measured_it(tiny_model, measured):
+    commands = (
+        "    vitrine-train evaluate runs/{0}{1} --quality{2}\n    vitrine-train recalibrate runs/{0}{1}\n"
+    )
+    assert commands.format("tiny", "", "") in card.render(tiny_model, measured)
+    table = measured.as_dict()
+    reference = {
         "name": "other@3",
         "prior": "standard_normal",
-        "samples": {"mean": numbers | {"frechet_distance": 1.0}},
-        "reconstruction": metrics["quality"]["reconstruction"] | {"psnr_db": 12.345},
-        "frechet_ratio": 4.0,
+        "reconstruction": table["quality"]["reconstruction"],
     }
-    quality = metrics["quality"] | {
-        "classifier": {"sha256": "0" * 64, "test_accuracy": 0.9},
-        "real": numbers,
-        "samples": {"mean": numbers | copies},
-        "beside": beside,
-    }
-    card = model_card(config, recorded, metrics | {"quality": quality})
-    assert "| other@3, samples, mean | 1.000 | 0.250 |" in card
-    assert "*other@3*, codes from N(0, I): Frechet distance 1.000,\n4.0 times" in card
-    assert "| 12.35 |" in card or "| 12.34 |" in card
+    rows = table["bounds"]["log_p_x"]
+    full = changed(
+        measured,
+        {
+            "bounds.log_p_x": [*rows, rows[-1] | {"k": 500}],
+            "fair_score.shared.after.log_p_x": [*rows, rows[-1] | {"k": 500}],
+            "quality.beside": reference | {"samples": {}},
+        },
+    )
+    text = card.render(tiny_model, full)
+    assert commands.format("tiny", " --full", " --reference model_store/other/3") in text
+    plain = measured.model_copy(update={"quality": None, "recalibrated": None})
+    assert "recalibrate" not in card.render(tiny_model, plain)
+
+
+def test_what_was_measured_stands_on_the_card(tiny_model, measured):
+    text = card.render(tiny_model, measured)
+    for part, scales in (
+        (measured.recalibrated.shared, "one"),
+        (measured.recalibrated.per_pixel, "one a pixel"),
+    ):
+        bits = " | ".join(f"{row.bits_per_dim:.3f}" for row in part.after.log_p_x)
+        assert f"| {scales} | refitted | {bits} |" in text
+    terms = measured.kl_decomposition.priors["standard_normal"]
+    assert f"| N(0, I) | {terms.kl:.2f} | {terms.marginal_kl:.2f} |" in text
+    found = measured.quality
+    for name, row in (("this model", found.reconstruction), ("PCA", found.pca_reconstruction)):
+        assert f"| {name} | {row.mse:.4f} | {row.psnr_db:.2f} | {row.ssim:.3f} |" in text
+    for name, value in found.outliers.auroc.items():
+        assert f"| {name} | {value:.3f} | {found.outliers.auroc_less_complexity[name]:.3f} |" in text
+    assert found.outliers.warning in text
+    assert "Frechet" not in text  # there is no classifier for these images
+
+
+def test_a_reference_model_stands_in_the_same_table(dense):
+    model, report = dense
+    reference = published(SHIPPED_STORE / "fashion" / "3")[1].quality.reference
+    found = reference.model_copy(update={"name": "other@3", "frechet_ratio": 4.0})
+    text = card.render(
+        model,
+        report.model_copy(update={"quality": report.quality.model_copy(update={"reference": found})}),
+    )
+    assert "| other@3, samples, mean | 53.025 | 0.947 |" in text
+    assert "*other@3*, codes from N(0, I): Frechet distance 53.025,\n4.0 times" in text
+    assert "| other@3 | 0.0185 | 17.98 | 0.560 |" in text
+
+
+def test_the_card_of_a_run_is_over_the_axes_as_they_will_be_published(tiny_model, measured, tmp_path):
+    config = tiny_model.config.replaced({"traversal.axis_order": "canonical"})
+    card.write(dataclasses.replace(tiny_model, config=config), measured, tmp_path)
+    text = (tmp_path / card.CARD).read_text()
+    low, high = sorted(axis.kl for axis in measured.axes)
+    assert text.index(f"| 0 | {high:.2f} |") < text.index(f"| 1 | {low:.2f} |")
+    assert "The axes are sorted by KL" in text

@@ -8,13 +8,13 @@ pytestmark = pytest.mark.tensorflow
 
 from app import runtimes  # noqa: E402
 from app.models import BATCH_ROWS  # noqa: E402
+from tests.tiny import model_of  # noqa: E402
 from tests.training.models.likelihoods.pixels import built  # noqa: E402
 from training.configs.sections import Conv, Dense  # noqa: E402
 from training.errors import RunError  # noqa: E402
 from training.models import latent_axes, networks  # noqa: E402
 from training.models.likelihoods.gaussian import Gaussian  # noqa: E402
 from training.models.likelihoods.registry import REGISTRY  # noqa: E402
-from training.priors import StandardNormal  # noqa: E402
 from training.publish import export, litert  # noqa: E402
 
 SHAPE = (4, 4, 3)
@@ -41,9 +41,9 @@ def images():
 
 
 def write(folder, likelihood, convolutions=False):
-    vae = Untrained(likelihood, convolutions)
-    export.write_encoder(vae, folder / "encoder", latent_axes.as_trained(2))
-    export.write_decoder(vae, folder / "decoder", latent_axes.as_trained(2))
+    model = model_of(Untrained(likelihood, convolutions), SHAPE)
+    export.write_encoder(model, folder / "encoder", latent_axes.as_trained(2))
+    export.write_decoder(model, folder / "decoder", latent_axes.as_trained(2))
 
 
 @pytest.mark.parametrize("name", REGISTRY)
@@ -96,19 +96,17 @@ def test_an_operation_that_litert_lacks_is_refused(tmp_path):
         litert.convert(tmp_path, "decoder")
 
 
-def test_runtimes_that_disagree_publish_nothing(tiny_run, tiny_dataset, tmp_path, monkeypatch):
+def test_runtimes_that_disagree_publish_nothing(tiny_run, tiny_model, tiny_dataset, tmp_path, monkeypatch):
     from training.evaluation.evaluate import evaluate
-    from training.fitting.fit import load_run
 
-    config, vae, recorded = load_run(tiny_run)
-    metrics = evaluate(config, vae, tiny_dataset, tiny_run)
+    report = evaluate(tiny_model, tiny_dataset, tiny_run)
 
     def turned_over(first, second):
         return np.full(first.shape, 2)
 
     monkeypatch.setattr(litert, "_levels_apart", turned_over)
     with pytest.raises(RunError, match="differ in decode by 2 grey levels; nothing was published"):
-        export.export(config, vae, recorded, metrics, StandardNormal(2), tiny_dataset.validation, tmp_path)
+        export.export(tiny_model, report, tiny_dataset.validation, tmp_path)
     assert list((tmp_path / "tiny").iterdir()) == []
 
 

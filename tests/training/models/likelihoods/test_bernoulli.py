@@ -25,7 +25,9 @@ def test_a_continuous_bernoullis_draw_inverts_its_distribution():
     noise = np.float32(np.linspace(0.01, 0.99, 7))[:, None]
     values, parameters = over(np.zeros(7), logits)
     x = ContinuousBernoulli().draw(parameters, np.broadcast_to(noise, values.shape)).numpy().astype(float)
-    h = 255 * np.tanh(logits[:, 0].astype(np.float64) / 255)  # confined, so that no level costs less than nothing
+    h = 255 * np.tanh(
+        logits[:, 0].astype(np.float64) / 255
+    )  # confined, so that no level costs less than nothing
     near = np.abs(h) < 1e-3
     safe = np.where(near, 1.0, h)
     # F(x) = (e^(h x) - 1) / (e^h - 1), and x itself where h is nothing.

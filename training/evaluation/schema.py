@@ -1,0 +1,201 @@
+"""The report of an evaluation: what ``report.json`` and the manifest's ``metrics`` hold.
+
+Numbers over images are means unless a field says otherwise; ``protocol`` says how they were measured.
+The files' keys are the names of the fields, or their aliases where a file has another word.
+"""
+
+from collections.abc import Sequence
+
+from pydantic import Field
+
+from training.metrics.bounds import Bound, Bounds
+from training.metrics.kl import KLDecomposition
+from training.models.latent_axes import Axis, AxisMatch
+from training.priors import PriorReport
+from training.types import ReportSection
+
+
+class Reconstruction(ReportSection):
+    """Test images decoded from their posterior mean, beside PCA of the same dimension."""
+
+    reconstruction_mse: float  # squared error a pixel
+    pca_reconstruction_mse: float
+    num_images: int
+    protocol: str
+
+
+class Classes(ReportSection):
+    """What the classifier makes of a set of images; see ``fidelity.ClassSpread``."""
+
+    shares: tuple[float, ...]
+    entropy: float
+    confidence: float
+    score: float
+
+
+class Distribution(ReportSection):
+    """Images against test images in the classifier's features; nothing where there is no classifier."""
+
+    frechet_distance: float | None = None
+    kernel_distance: float | None = None
+    classes: Classes | None = None
+    precision: float | None = None
+    recall: float | None = None
+    density: float | None = None
+    coverage: float | None = None
+
+
+class RealImages(Distribution):
+    """Training images, measured as if they were samples."""
+
+    two_sample_auroc: float
+
+
+class Spread(ReportSection):
+    """A number over independent sets of samples."""
+
+    mean: float
+    sd: float
+    sets: int
+
+
+class Pair(ReportSection):
+    """A sample and its nearest training image, by their numbers."""
+
+    sample: int
+    train: int
+    distance: float
+
+
+class Nearness(ReportSection):
+    """How near samples lie to training images; see ``neighbours.Memorisation``."""
+
+    threshold: float
+    share_below: float
+    median: float
+    held_out_median: float
+    nearer_than_held_out: float
+    closest: tuple[Pair, ...]
+
+
+class Memorisation(ReportSection):
+    """Distances to the nearest training image, in pixels and in the classifier's features."""
+
+    pixels: Nearness
+    features: Nearness | None = None
+
+
+class Samples(RealImages):
+    """Samples of the prior."""
+
+    frechet_distance_repeated: Spread | None = None
+    memorisation: Memorisation
+
+
+class Reconstructions(Distribution):
+    """Reconstructions of test images as 8-bit pictures."""
+
+    mse: float
+    psnr_db: float
+    ssim: float
+    ssim_window: int
+    class_kept: float | None = None  # share whose most probable class is that of the image
+
+
+class Outliers(ReportSection):
+    """How well a score finds images of another kind, by kind; see ``ood.outlier_table``."""
+
+    auroc: dict[str, float]
+    auroc_less_complexity: dict[str, float]
+    num_images: int
+    warning: str
+    score: str
+
+
+class ClassifierReport(ReportSection):
+    """The classifier in whose features quality is measured."""
+
+    sha256: str
+    test_accuracy: float
+
+
+class ReferenceQuality(ReportSection):
+    """The quality of a reference model, against the same real images."""
+
+    name: str
+    prior: str
+    samples: dict[str, Samples]
+    reconstruction: Reconstructions
+    frechet_ratio: float | None = None  # its distance over the model's
+
+    @property
+    def folder(self) -> str:
+        """Where its version lies, or its run if that was made as a card says."""
+        model, _, version = self.name.partition("@")
+        return f"model_store/{model}/{version}" if version else f"runs/{model}"
+
+
+class Quality(ReportSection):
+    """The quality of samples, by render, and of reconstructions."""
+
+    prior: str
+    num_images: int
+    seed: int
+    protocols: dict[str, str]
+    classifier: ClassifierReport | None
+    real: RealImages
+    samples: dict[str, Samples]
+    without_classifier: str | None = None
+    reconstruction: Reconstructions
+    pca_reconstruction: Reconstructions
+    outliers: Outliers
+    reference: ReferenceQuality | None = Field(None, alias="beside")
+
+
+class RecalibratedBounds(ReportSection):
+    """Bounds under one recalibrated likelihood."""
+
+    log_p_x: tuple[Bound, ...]
+    likelihood: dict[str, str | int | float]
+
+
+class Recalibration(ReportSection):
+    """Bounds before and after the encoder was refitted."""
+
+    before: RecalibratedBounds
+    after: RecalibratedBounds
+    validation_elbo: tuple[float, ...]  # nats an image; before the first epoch, and after each
+
+
+class RecalibratedLikelihood(ReportSection):
+    """Bounds under discretized logistics around the mean image, with one scale or one for each pixel."""
+
+    protocol: str
+    prior: str
+    shared: Recalibration
+    per_pixel: Recalibration
+
+
+class AxesMatch(ReportSection):
+    """Which axis of the version before each axis is."""
+
+    version: int
+    axes: tuple[AxisMatch, ...]
+
+
+class Report(ReportSection):
+    """All that was measured of one model's weights."""
+
+    weights_sha256: str
+    prior: PriorReport
+    reconstruction: Reconstruction = Field(alias="test")
+    bounds: Bounds
+    kl_decomposition: KLDecomposition = Field(alias="gap")
+    axes: tuple[Axis, ...]
+    quality: Quality | None = None
+    recalibrated: RecalibratedLikelihood | None = Field(None, alias="fair_score")
+    axes_match: AxesMatch | None = None  # of a version that has one before it
+
+    def over(self, axes: Sequence[Axis]) -> "Report":
+        """Return the report over other axes, the published ones."""
+        return self.model_copy(update={"axes": tuple(axes)})

@@ -1,0 +1,75 @@
+"""Pictures of a version's latent axes: traversals of every axis, and of two axes their whole plane."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import NormalDist
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from training.models.latent_axes import Axis, Decode
+from training.types import Array
+
+STRIP_STEPS = 7
+PLANE_STEPS = 20
+MAX_STRIPS = 64  # axes that the picture of all axes shows, the first ones
+
+Levels = npt.NDArray[np.uint8]  # (H, W) or (H, W, 3)
+
+
+def write(decode: Decode, axes: Sequence[Axis], folder: Path) -> None:
+    """Write the pictures of the axes: ``axes.png``, and of two axes their plane, ``manifold.png``.
+
+    Args:
+        decode: of codes over the published axes.
+        axes: the published axes.
+        folder: where the files go.
+    """
+    write_png(folder / "axes.png", _levels(strips(decode, axes)))
+    if len(axes) == 2:
+        write_png(folder / "manifold.png", _levels(plane(decode)))
+
+
+def strips(decode: Decode, axes: Sequence[Axis]) -> Array:
+    """Return one image of all axes: a row for each, from its 2.5 to its 97.5 % quantile.
+
+    Every other axis is held at its mean.
+    """
+    centre = np.array([axis.mean for axis in axes], np.float32)
+    rows = []
+    for number, axis in enumerate(axes[:MAX_STRIPS]):
+        codes = np.tile(centre, (STRIP_STEPS, 1))
+        codes[:, number] = np.linspace(*axis.walk, STRIP_STEPS)
+        rows.append(codes)
+    return _grid(decode, rows)
+
+
+def plane(decode: Decode) -> Array:
+    """Return one image of a plane of codes: what a decoder of two axes has made of its manifold.
+
+    Both axes run through the quantiles of N(0, 1) at equal steps of probability, so that each cell stands for
+    an equal share of the prior (Goodfellow, Bengio & Courville 2016, figure 20.6): axis 0 from left to right,
+    axis 1 from bottom to top.
+    """
+    steps = [NormalDist().inv_cdf((step + 0.5) / PLANE_STEPS) for step in range(PLANE_STEPS)]
+    return _grid(
+        decode,
+        [np.array([(sideways, upwards) for sideways in steps], np.float32) for upwards in reversed(steps)],
+    )
+
+
+def write_png(path: Path, levels: Levels) -> None:
+    """Write a picture, (H, W) or (H, W, 3), as a PNG file."""
+    path.write_bytes(tf.io.encode_png(np.atleast_3d(levels)).numpy())
+
+
+def _grid(decode: Decode, rows: list[Array]) -> Array:
+    """Return the decoded images of each row of codes side by side, the rows from top to bottom."""
+    return np.concatenate([np.concatenate(list(np.asarray(decode(codes))), axis=1) for codes in rows])
+
+
+def _levels(images: Array) -> Levels:
+    """Return images as the service draws them by default, dark on white: [0, 1] cut into 256 equal bins."""
+    levels: Levels = 255 - np.clip(np.floor(images * 256), 0, 255).astype(np.uint8)
+    return levels
