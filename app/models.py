@@ -10,6 +10,7 @@ import contextlib
 import logging
 import math
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -47,16 +48,13 @@ class Model:
         self.prior = open_prior(version)
         self._runtime = runtime
         own_thread = threads == 1 and runtime.name != "tensorflow"
-        self.encoding = Operation("encode", self._encode, own_thread=own_thread)
-        self.decoding = Operation(
-            "decode", lambda z: grids.to_pixels(self._decode(z), overwrite=True), self._decode, own_thread
-        )
-        self.drawing = Operation(
-            "draw",
-            lambda z, noise: grids.to_pixels(self._draw(z, noise), overwrite=True),
-            self._draw,
-            own_thread,
-        )
+
+        def levels(compute: Callable[..., Array]) -> Callable[..., grids.Pixels]:
+            return lambda *arrays: grids.to_pixels(compute(*arrays), overwrite=True)
+
+        self.encoding = Operation("encode", self.encode, own_thread=own_thread)
+        self.decoding = Operation("decode", levels(self.decode), self.decode, own_thread)
+        self.drawing = Operation("draw", levels(self.draw), self.draw, own_thread)
 
     @property
     def manifest(self) -> Manifest:
@@ -67,18 +65,6 @@ class Model:
     def runtime(self) -> str:
         """What computes: ``litert`` or ``tensorflow``."""
         return self._runtime.name
-
-    def encode(self, images: Array) -> Array:
-        """Return z_mean, (N, D), of `images`, (N, H, W) in [0, 1]."""
-        return self.encoding.whole(images)
-
-    def decode(self, z: Array) -> Array:
-        """Return the mean of p(x given z), (N, H, W), of `z`, (N, D)."""
-        return Operation("decode", self._decode).whole(z)
-
-    def draw(self, z: Array, noise: Array) -> Array:
-        """Return a draw from p(x given z), (N, H, W), made from uniform `noise` in (0, 1)."""
-        return Operation("draw", self._draw).whole(z, noise)
 
     def warm_up(self) -> None:
         """Run every signature once: the first call of each is slow, and an unfit model is found out here.
@@ -93,55 +79,50 @@ class Model:
         manifest = self.manifest
         generator = np.random.default_rng(0)
         z = generator.standard_normal((BATCH_ROWS, manifest.latent_dim), np.float32)
-        noise = generator.uniform(0.01, 0.99, (BATCH_ROWS, *manifest.likelihood.noise_shape)).astype(
-            np.float32
-        )
+        noise = generator.uniform(0.01, 0.99, (BATCH_ROWS, *manifest.likelihood.noise_shape))
         images = generator.random((BATCH_ROWS, *manifest.image.shape), np.float32)
-        for operation, arrays in (
-            (self.decoding, (z,)),
-            (self.drawing, (z, noise)),
-            (self.encoding, (images,)),
-        ):
+        rows = {self.decoding: [z], self.drawing: [z, noise.astype(np.float32)], self.encoding: [images]}
+        for operation, arrays in rows.items():
             operation.function(*arrays)  # the first call is slow, and not to be timed
             if not operation.measure(*arrays):
-                raise ModelError(
-                    f"{self.version.reference}: what {operation.name} makes of a row depends on the others"
-                )
+                raise self._error(f"what {operation.name} makes of a row depends on the others")
         for path in manifest.examples:
             shape = decode_png(str(self.version.folder / path)).shape
             if shape != manifest.image.shape:
-                raise ModelError(f"{self.version.reference}: {path} is {shape}, not {manifest.image.shape}")
+                raise self._error(f"{path} is {shape}, not {manifest.image.shape}")
 
     def rest(self) -> None:
         """Give back memory that the next request can have again."""
         self._runtime.rest()
 
-    def _encode(self, images: Array) -> Array:
+    def encode(self, images: Array) -> Array:
+        """Return z_mean, (32, D), of `images`, (32, H, W) in [0, 1]; raise ModelError as ``warm_up`` does."""
         z_mean = self._runtime.encode(images)[0]
         expected = (len(images), self.manifest.latent_dim)
         if z_mean.shape != expected or not np.isfinite(z_mean).all():
-            raise ModelError(
-                f"{self.version.reference}: encode gave {z_mean.shape}, expected {expected}, all finite"
-            )
+            raise self._error(f"encode gave {z_mean.shape}, expected {expected}, all finite")
         return z_mean
 
-    def _decode(self, z: Array) -> Array:
-        return self._images(self._runtime.decode(z))
+    def decode(self, z: Array) -> Array:
+        """Return the mean of p(x given z), (32, H, W), of `z`, (32, D); see ``encode``."""
+        return self._checked(self._runtime.decode(z))
 
-    def _draw(self, z: Array, noise: Array) -> Array:
-        return self._images(self._runtime.draw(z, noise))
+    def draw(self, z: Array, noise: Array) -> Array:
+        """Return a draw from p(x given z), (32, H, W), from uniform `noise` in (0, 1); see ``encode``."""
+        return self._checked(self._runtime.draw(z, noise))
 
-    def _images(self, images: Array) -> Array:
-        if images.shape[1:] != self.manifest.image.shape:
-            raise ModelError(
-                f"{self.version.reference}: images of shape {images.shape[1:]}, "
-                f"expected {self.manifest.image.shape}"
-            )
+    def _checked(self, images: Array) -> Array:
+        shape = self.manifest.image.shape
+        if images.shape[1:] != shape:
+            raise self._error(f"images of shape {images.shape[1:]}, expected {shape}")
         # The sum of squares is not finite if any pixel is not, and is found in a tenth of the time.
         flat = images.reshape(-1)
         if not math.isfinite(np.dot(flat, flat)) and not np.isfinite(images).all():
-            raise ModelError(f"{self.version.reference}: the model's output is not finite")
+            raise self._error("the model's output is not finite")
         return images
+
+    def _error(self, reason: str) -> ModelError:
+        return ModelError(f"{self.version.reference}: {reason}")
 
 
 class Models:
@@ -151,16 +132,19 @@ class Models:
         store: what there is.
         open_runtime: how a version is opened.
         threads: threads that one computation may use.
+
+    Attributes:
+        opened: the models opened so far, by their references.
+        opener: the thread that opens them, which takes seconds: pictures of other models go on.
     """
 
     def __init__(self, store: Store, open_runtime: OpenRuntime, threads: int) -> None:
         self.store = store
         self._open_runtime = open_runtime
         self._threads = threads
-        self._opened: dict[str, Model] = {}
         self._unusable: dict[str, str] = {}
         self._opening = threading.Lock()
-        # Opening takes seconds: in a thread of its own, so that pictures of other models go on.
+        self.opened: dict[str, Model] = {}
         self.opener = ThreadPoolExecutor(1, thread_name_prefix="opener")
 
     def open_default(self, default: str) -> None:
@@ -189,10 +173,10 @@ class Models:
         def open_next() -> None:
             name = next(names, None)
             if name is not None:
-                before = set(self._opened)
+                before = set(self.opened)
                 self._open_newest(name)
-                for reference in set(self._opened) - before:
-                    self._opened[reference].rest()  # found fit; nobody may ever ask for it
+                for reference in self.opened.keys() - before:
+                    self.opened[reference].rest()  # found fit; nobody may ever ask for it
                 with contextlib.suppress(RuntimeError):  # the service has come to its end
                     self.opener.submit(open_next)
 
@@ -202,10 +186,9 @@ class Models:
         for version in reversed(self.store.versions.get(name, ())):
             try:
                 self.get(version)
+                return
             except ModelError as error:
                 log.warning("not served: %s", error.detail, exc_info=error)
-            else:
-                return
 
     def find(self, reference: str) -> Version:
         """Return the version that ``name`` (its newest usable one) or ``name@version`` means.
@@ -225,18 +208,17 @@ class Models:
         with self._opening:
             if reference in self._unusable:
                 raise ModelError(self._unusable[reference])
-            if reference not in self._opened:
+            if reference not in self.opened:
                 try:
                     model = Model(version, self._open_runtime(version.folder, self._threads), self._threads)
                     model.warm_up()
                 except Exception as error:  # a model is a program: it can fail in any way
-                    detail = f"{reference}: {type(error).__name__}: {error}"
-                    if isinstance(error, ModelError):
-                        detail = error.detail
+                    known = isinstance(error, ModelError)
+                    detail = str(error) if known else f"{reference}: {type(error).__name__}: {error}"
                     self._unusable[reference] = detail
                     raise ModelError(detail) from error
-                self._opened[reference] = model
-            return self._opened[reference]
+                self.opened[reference] = model
+            return self.opened[reference]
 
     async def find_opened(self, reference: str) -> Model:
         """Return the model of ``NAME`` or ``NAME@VERSION``, opened now if nobody has yet.
@@ -247,8 +229,7 @@ class Models:
         """
         while True:
             version = self.find(reference)
-            opened = self.get_opened(version)
-            if opened is not None:
+            if opened := self.opened.get(version.reference):
                 return opened
             try:
                 return await asyncio.get_running_loop().run_in_executor(self.opener, self.get, version)
@@ -262,12 +243,3 @@ class Models:
         """Every version that is not served, as ``name/version``, and why."""
         unusable = {reference.replace("@", "/"): why for reference, why in dict(self._unusable).items()}
         return self.store.rejected | unusable
-
-    def get_opened(self, version: Version) -> Model | None:
-        """Return the model of a version if it is open; never waits."""
-        return self._opened.get(version.reference)
-
-    @property
-    def opened(self) -> list[str]:
-        """References of the versions opened so far."""
-        return sorted(self._opened)

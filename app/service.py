@@ -80,7 +80,7 @@ class Service:
             log.warning(warning)
         gc.freeze()  # a framework's million objects are here to stay: collections need not visit them
         expected = self._expected()
-        log.info("serving %s from %s%s", ", ".join(models.opened), settings.model_store, expected)
+        log.info("serving %s from %s%s", ", ".join(sorted(models.opened)), settings.model_store, expected)
         models.open_in_background()
 
     def stop(self) -> None:

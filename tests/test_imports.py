@@ -113,7 +113,7 @@ SERVE = """
 from app import models, runtimes, settings, store
 served = models.Models(store.scan(settings.Settings().model_store), runtimes.opener('auto'), 1)
 served.open_default('fashion-dense@4')
-served.get(served.find('fashion-dense@4')).decode(__import__('numpy').zeros((1, 10), 'f4'))
+served.get(served.find('fashion-dense@4')).decode(__import__('numpy').zeros((32, 10), 'f4'))
 """
 
 

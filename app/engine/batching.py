@@ -31,24 +31,22 @@ class Request(Generic[T]):
         self.deadline = deadline
         self.future = future
         self.started = False  # a batch of it has been packed
-        self.rows: Rows
-        self.taken = 0  # rows that are in a batch already
-        self.done = 0  # rows that are computed
-        self.result: Array | None = None
-        self._made: tuple[int, tuple[Array, ...]] = (-1, ())
 
     def want(self, rows: Rows) -> None:
         """Take up the next rows to wait for."""
-        self.rows, self.taken, self.done, self.result = rows, 0, 0, None
-        self._made = (-1, ())
+        self.rows = rows
+        self.taken = 0  # rows that are in a batch already
+        self.done = 0  # rows that are computed
+        self.result: Array | None = None
+        self._made: tuple[int, tuple[Array, ...]] = (-1, ())  # where a stretch begins, and its arguments
 
     def rows_of(self, start: int, stop: int) -> tuple[Array, ...]:
         """Return the arguments of rows `start` to `stop` - 1, which lie in one stretch of BATCH_ROWS."""
         first = start - start % BATCH_ROWS
-        begins, made = self._made
+        begins, made = self._made  # both at once: other threads compute other rows of the request
         if begins != first:
             made = self.rows.make(first, min(BATCH_ROWS, self.rows.count - first))
-            self._made = (first, made)
+            self._made = first, made
         return tuple(array[start - first : stop - first] for array in made)
 
     def receive(self, start: int, stop: int, result: Array) -> None:
@@ -85,11 +83,35 @@ class Batch(NamedTuple):
     def compute(self) -> list[Any]:
         """Return for each part its rows, or the error that it met: one request's fault is not another's."""
         try:
-            return _computed(self.operation, self.parts)
+            return self._results()
         except Exception as error:  # a model is a program: it can fail in any way
             if len(self.parts) == 1:
                 return [error]
-            return [_alone(self.operation, part) for part in self.parts]
+            return [Batch(self.operation, [part]).compute()[0] for part in self.parts]
+
+    def _results(self) -> list[Array]:
+        """Compute all rows and return each part's."""
+        places = [_index(part.positions) for part in self.parts]
+        if len(self.parts) == 1 and isinstance(places[0], slice) and places[0].start == 0:
+            part = self.parts[0]
+            return [self.operation(*part.request.rows_of(part.start, part.stop))]
+        batch: list[Array] = []
+        for part, place in zip(self.parts, places, strict=True):
+            arguments = part.request.rows_of(part.start, part.stop)
+            if not batch:
+                batch = [np.full((BATCH_ROWS, *rows.shape[1:]), PADDING, rows.dtype) for rows in arguments]
+            for whole, rows in zip(batch, arguments, strict=True):
+                whole[place] = rows
+        result = self.operation.function(*batch)
+        return [result[place] for place in places]
+
+
+def _index(positions: Sequence[int]) -> slice | Sequence[int]:
+    """Return what picks `positions`: a slice, which copies nothing, if they are one run."""
+    first, count = positions[0], len(positions)
+    if isinstance(positions, range) or list(positions) == list(range(first, first + count)):
+        return slice(first, first + count)
+    return positions
 
 
 class _Places:
@@ -105,24 +127,23 @@ class _Places:
         """Return positions for the rows from `start` to `stop` - 1, or for as many as there are left."""
         positions: list[int] = []
         for row in range(start, stop):
-            places = self._free.get(self._alike[row % BATCH_ROWS])
-            if not places:
+            free = self._free[self._alike[row % BATCH_ROWS]]
+            if not free:
                 break
-            positions.append(places.pop())
+            positions.append(free.pop())
         return positions
 
 
-class _Line:
-    """The free positions of a batch whose positions are all alike: those behind the last one taken."""
+class _UniformPlaces:
+    """The free positions of a batch whose positions are all alike: the last ones, in one run."""
 
     def __init__(self) -> None:
-        self._next = 0
+        self._free = range(BATCH_ROWS)
 
     def take(self, start: int, stop: int) -> Sequence[int]:
         """Return positions; see ``_Places``."""
-        first = self._next
-        self._next = min(BATCH_ROWS, first + stop - start)
-        return range(first, self._next)
+        taken, self._free = self._free[: stop - start], self._free[stop - start :]
+        return taken
 
 
 class _Waiting:
@@ -135,7 +156,7 @@ class _Waiting:
     def __init__(self) -> None:
         self._few: deque[Request[Any]] = deque()
         self._many: deque[Request[Any]] = deque()
-        self._many_next = False
+        self._order = self._few, self._many  # in which they fill the next batch
 
     def __bool__(self) -> bool:
         return bool(self._few or self._many)
@@ -146,16 +167,13 @@ class _Waiting:
 
     def first(self) -> Request[Any]:
         """Return who fills the next batch first."""
-        return (self._order()[0] or self._order()[1])[0]
+        return (self._order[0] or self._order[1])[0]
 
     def take_turn(self) -> tuple["deque[Request[Any]]", "deque[Request[Any]]"]:
         """Return both in the order in which they fill this batch; in the next it will be the other one."""
-        order = self._order()
-        self._many_next = not self._many_next
+        order = first, second = self._order
+        self._order = second, first
         return order
-
-    def _order(self) -> tuple["deque[Request[Any]]", "deque[Request[Any]]"]:
-        return (self._many, self._few) if self._many_next else (self._few, self._many)
 
 
 class Queue:
@@ -231,7 +249,7 @@ class Queue:
 
     def _fill(self, operation: Operation, waiting: _Waiting, now: float) -> list[Part]:
         """Take rows of those who wait until the batch is full or the next does not fit."""
-        places = _Line() if operation.uniform else _Places(operation.alike)
+        places = _UniformPlaces() if operation.uniform else _Places(operation.alike)
         parts: list[Part] = []
         for requests in waiting.take_turn():
             unfinished: list[Request[Any]] = []
@@ -257,35 +275,3 @@ class Queue:
                     unfinished.append(request)
             requests.extendleft(reversed(unfinished))
         return parts
-
-
-def _computed(operation: Operation, parts: list[Part]) -> list[Any]:
-    """Compute one batch and return each part's rows."""
-    places = [_index(part.positions) for part in parts]
-    if len(parts) == 1 and isinstance(places[0], slice) and places[0].start == 0:
-        part = parts[0]
-        return [operation(*part.request.rows_of(part.start, part.stop))]
-    batch: list[Array] = []
-    for part, place in zip(parts, places, strict=True):
-        arguments = part.request.rows_of(part.start, part.stop)
-        if not batch:
-            batch = [np.full((BATCH_ROWS, *rows.shape[1:]), PADDING, rows.dtype) for rows in arguments]
-        for whole, rows in zip(batch, arguments, strict=True):
-            whole[place] = rows
-    result = operation.function(*batch)
-    return [result[place] for place in places]
-
-
-def _index(positions: Sequence[int]) -> slice | Sequence[int]:
-    """Return what picks `positions`: a slice, which copies nothing, if they are one run."""
-    first, count = positions[0], len(positions)
-    if isinstance(positions, range) or list(positions) == list(range(first, first + count)):
-        return slice(first, first + count)
-    return positions
-
-
-def _alone(operation: Operation, part: Part) -> Any:
-    try:
-        return _computed(operation, [part])[0]
-    except Exception as error:  # a model is a program: it can fail in any way
-        return error

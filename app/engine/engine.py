@@ -25,7 +25,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from app.engine.admission import Admission, smoothed
 from app.engine.batching import Batch, Queue, Request
@@ -41,12 +41,8 @@ ALONE_SECONDS = 0.001  # the same for a batch that nobody else waits for: what i
 TURN_SECONDS = 0.001  # the longest that batches keep the event loop from its other work
 
 
-class _Computed(NamedTuple):
-    """A batch that has been computed: for each part its rows, or the error that it met."""
-
-    batch: Batch
-    results: list[Any]
-    seconds: float
+# A batch, for each of its parts the rows or the error that it met, and the seconds that it took.
+_Computed = tuple[Batch, list[Any], float]
 
 
 class Engine:
@@ -82,7 +78,7 @@ class Engine:
         self._queue = Queue(on_start=lambda seconds: metrics.observe(metrics.queue_seconds, seconds))
         self._workers = ThreadPoolExecutor(worker_threads, thread_name_prefix="worker")
         self._heavy = ThreadPoolExecutor(worker_threads, thread_name_prefix="heavy")
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._loop = asyncio.get_running_loop()
         self._closed = False
         self._pending: dict[Request[Any], None] = {}  # in the order of their deadlines
         self._watch: asyncio.TimerHandle | None = None  # for the first of these deadlines
@@ -103,9 +99,8 @@ class Engine:
         """
         if self._closed:
             raise NotReady("The service is shutting down.")
-        loop = self._loop = self._loop or asyncio.get_running_loop()
         self._admission.admit(work.images)
-        future: asyncio.Future[T] = loop.create_future()
+        future: asyncio.Future[T] = self._loop.create_future()
         request = Request(work, time.monotonic() + self._deadline_seconds, future)
         self._pending[request] = None
         self._watch_deadlines()
@@ -114,13 +109,7 @@ class Engine:
         return future
 
     async def run(self, work: Work[T]) -> T:
-        """Return what `work` returns.
-
-        Raises:
-            Overloaded: too much waits already.
-            DeadlinePassed: it was not done in time.
-            NotReady: the engine has been closed.
-        """
+        """Return what `work` returns, or raise what ``submit`` does, or DeadlinePassed."""
         return await self.submit(work)
 
     def close(self) -> None:
@@ -144,10 +133,9 @@ class Engine:
 
     def _watch_deadlines(self) -> None:
         """Have a timer for the oldest request, if there is none."""
-        if self._watch is None and self._pending and self._loop is not None:
-            oldest = next(iter(self._pending))
-            seconds = max(0.0, oldest.deadline - time.monotonic())
-            self._watch = self._loop.call_later(seconds, self._expire)
+        if self._watch is None and self._pending:
+            seconds = next(iter(self._pending)).deadline - time.monotonic()
+            self._watch = self._loop.call_later(max(0.0, seconds), self._expire)
 
     def _expire(self) -> None:
         """Answer every request whose deadline has passed, whatever keeps it."""
@@ -173,13 +161,11 @@ class Engine:
         if not (request.heavy_start if result is None else request.heavy):
             self._take_up(request, *_step(request, result))
             return
-        assert self._loop is not None  # noqa: S101  for the type checker: submit has set it
-        loop = self._loop
 
         def step() -> None:
             started = time.perf_counter()
             outcome = _step(request, result)
-            loop.call_soon_threadsafe(took, time.perf_counter() - started, *outcome)
+            self._loop.call_soon_threadsafe(took, time.perf_counter() - started, *outcome)
 
         def took(seconds: float, rows: Rows | None, answer: Any, error: Exception | None) -> None:
             self._admission.heavy_ended(seconds)
@@ -207,7 +193,7 @@ class Engine:
 
     def _dispatch_soon(self) -> None:
         """Dispatch after what else this turn of the event loop brings."""
-        if not self._dispatching and self._loop is not None:
+        if not self._dispatching:
             self._dispatching = True
             self._loop.call_soon(self._dispatch)
 
@@ -227,15 +213,13 @@ class Engine:
                 self._dispatch_soon()
                 break
         for each in computed:
-            self._hand_back(each)
+            self._hand_back(*each)
         if not self._dispatching:
             for _ in range(self._queue.new_workers(self._worker_threads)):
                 self._workers.submit(self._run_worker)
 
     def _run_worker(self) -> None:
         """Compute batch after batch until there is none."""
-        loop = self._loop
-        assert loop is not None  # noqa: S101  for the type checker: submit has set it
         while (batch := self._queue.take_for_worker()) is not None:
             # Not how long the thread waits for Python's lock: by the clock, an operation that was once
             # computed in a worker, beside a busy event loop, would never be brief again.
@@ -243,9 +227,9 @@ class Engine:
             # The event loop is woken for requests that have all their rows, now or once other workers are
             # done: for each batch of a large picture, waking it takes as long as the batch.
             if any(part.request.taken == part.request.rows.count for part in batch.parts):
-                loop.call_soon_threadsafe(self._collect)
+                self._loop.call_soon_threadsafe(self._collect)
         if self._computed:  # of requests whose other rows nobody wants any more
-            loop.call_soon_threadsafe(self._collect)
+            self._loop.call_soon_threadsafe(self._collect)
 
     def _compute(self, clock: Callable[[], float], batch: Batch) -> _Computed:
         """Compute a batch; `clock` tells for how long it keeps its thread busy."""
@@ -256,17 +240,16 @@ class Engine:
         seconds = time.perf_counter() - started
         operation.seconds = smoothed(operation.seconds, clock() - busy)
         self._metrics.observe(self._metrics.batch_images, batch.rows)
-        return _Computed(batch, results, seconds)
+        return batch, results, seconds
 
     # 4. Handing back: on the event loop.
 
     def _collect(self) -> None:
         """Hand back what worker threads have computed."""
         while self._computed:
-            self._hand_back(self._computed.popleft())
+            self._hand_back(*self._computed.popleft())
 
-    def _hand_back(self, computed: _Computed) -> None:
-        batch, results, seconds = computed
+    def _hand_back(self, batch: Batch, results: list[Any], seconds: float) -> None:
         self._admission.computed(seconds, batch.rows)
         for part, result in zip(batch.parts, results, strict=True):
             request = part.request

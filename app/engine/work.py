@@ -19,6 +19,7 @@ import numpy.typing as npt
 # another number of rows, so a picture's bytes can only be permanent if the number never changes.
 BATCH_ROWS = 32
 MEASURED_ROWS = 4  # that are computed at every position when a model is opened
+PADDING = 0.5  # a valid code, pixel and noise alike
 
 Array = npt.NDArray[Any]
 T = TypeVar("T")
@@ -29,14 +30,17 @@ class Operation:
 
     Row k of a request belongs at position k modulo BATCH_ROWS. The kernels below a runtime work on a few rows
     at a time and treat those left over at the end in another way, so the same row may round differently at
-    another position. `alike` says which positions give the same bytes: a row may be computed at any position
-    that is alike to its own, whoever its neighbours are. `uniform` says that all are.
+    another position. A row may be computed at any position that is alike to its own, whatever its neighbours.
 
     Args:
         name: what metrics call it.
         function: BATCH_ROWS rows of each argument -> BATCH_ROWS rows of the result.
         exact: the same before it is rounded, where two kernels differ in many more numbers; None: `function`.
         own_thread: it keeps no thread busy but the one that calls it.
+
+    Attributes:
+        alike: for each position of a batch, the first one that gives the same bytes.
+        seconds: smoothed time that one computation keeps its thread busy.
     """
 
     def __init__(
@@ -51,21 +55,16 @@ class Operation:
         self.exact = exact or function
         self.own_thread = own_thread
         self.alike = tuple(range(BATCH_ROWS))  # until measured, a position is like itself only
-        self.seconds = 0.001  # smoothed time that one computation keeps its thread busy
+        self.seconds = 0.001
 
     @property
-    def alike(self) -> tuple[int, ...]:
-        """For each position of a batch, the first one that gives the same bytes."""
-        return self._alike
-
-    @alike.setter
-    def alike(self, alike: tuple[int, ...]) -> None:
-        self._alike = alike
-        self.uniform = not any(alike)  # every position gives the same bytes
+    def uniform(self) -> bool:
+        """Whether every position of a batch gives the same bytes."""
+        return not any(self.alike)
 
     def __call__(self, *arrays: Array) -> Array:
         """Apply the function to up to BATCH_ROWS rows, each at its own place, and return as many."""
-        return self.function(*map(filled_up, arrays))[: len(arrays[0])]
+        return self.function(*map(_filled_up, arrays))[: len(arrays[0])]
 
     def whole(self, *arrays: Array) -> Array:
         """Apply the function to any number of rows, batch after batch."""
@@ -85,13 +84,10 @@ class Operation:
             arrays: BATCH_ROWS rows of each argument, no two the same.
 
         Returns:
-            Whether a row's result is independent of the rows beside it. Where it is not, no picture can be
-            permanent.
+            Whether a row's result is independent of the rows beside it; else no picture can be permanent.
         """
         seconds = []
-        at: list[list[bytes]] = [
-            [] for _ in range(BATCH_ROWS)
-        ]  # at[position]: every tried row computed there
+        at: list[list[bytes]] = [[] for _ in range(BATCH_ROWS)]  # by position: every tried row computed there
         for tried in range(MEASURED_ROWS):
             repeated = [np.repeat(array[tried : tried + 1], BATCH_ROWS, axis=0) for array in arrays]
             started = time.perf_counter()
@@ -109,17 +105,12 @@ class Operation:
             alone = [array.copy() for array in arrays]
             for array in alone:
                 array[~kept] = PADDING
-            result = self.exact(*alone)
-            if not np.array_equal(result[kept], among_others[kept]):
+            if not np.array_equal(self.exact(*alone)[kept], among_others[kept]):
                 return False
         return True
 
 
-PADDING = 0.5  # a valid code, pixel and noise alike
-
-
-def filled_up(rows: Array) -> Array:
-    """Return `rows` with as many behind them as make BATCH_ROWS."""
+def _filled_up(rows: Array) -> Array:
     missing = BATCH_ROWS - len(rows)
     if not missing:
         return rows

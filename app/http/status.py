@@ -25,7 +25,7 @@ def router(service: Service) -> APIRouter:
         """Answer 200 when the default model is warm, else 503 with the reason; list versions not served."""
         response.headers.update(NO_CACHE)
         models = service.models
-        return {"status": "ready", "models": models.opened, "rejected": models.rejected}
+        return {"status": "ready", "models": sorted(models.opened), "rejected": models.rejected}
 
     @router.get("/version", summary="What is running")
     async def version() -> dict[str, Any]:
@@ -55,7 +55,7 @@ def describe(service: Service) -> dict[str, Any]:
             {
                 "model": found.reference,
                 "digest": found.manifest.digest,
-                "runtime": opened.runtime if (opened := models.get_opened(found)) else None,
+                "runtime": opened.runtime if (opened := models.opened.get(found.reference)) else None,
                 "image_shape": found.manifest.image.shape,
                 "latent_dim": found.manifest.latent_dim,
                 "prior": found.manifest.prior.model_dump(include={"name", "classes"}),

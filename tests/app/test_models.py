@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from app.engine.work import BATCH_ROWS
+from app.engine.work import BATCH_ROWS, Operation
 from app.errors import ModelError, StoreError
 from app.models import Model, Models
 from app.store import scan
@@ -22,14 +22,14 @@ def version(tmp_path):
 def test_every_computation_has_the_same_number_of_rows(version, count):
     runtime = FakeRuntime()
     z = np.random.default_rng(0).normal(size=(count, 2)).astype(np.float32)
-    images = Model(version, runtime).decode(z)
+    images = Operation("decode", Model(version, runtime).decode).whole(z)
     assert set(runtime.rows_seen) == {BATCH_ROWS}
     np.testing.assert_array_equal(images, FakeRuntime().decode(z))
 
 
 def test_encode_returns_the_posterior_mean_of_every_image(version):
     images = np.full((BATCH_ROWS + 3, 8, 8), 0.7, np.float32)
-    np.testing.assert_allclose(Model(version, FakeRuntime()).encode(images), 2.0, atol=1e-5)
+    np.testing.assert_allclose(Model(version, FakeRuntime()).encoding.whole(images), 2.0, atol=1e-5)
 
 
 class Broken(FakeRuntime):
@@ -60,7 +60,7 @@ def test_a_version_that_cannot_be_opened_is_passed_over_and_the_one_before_it_se
     write_version(tmp_path, name="other", number=2)
     models = Models(scan(tmp_path), failing_open("2"), threads=1)
     models.open_default("fake")
-    assert models.opened == ["fake@1"]
+    assert list(models.opened) == ["fake@1"]
     models.open_in_background()
     for _ in range(3):  # names, and the end
         models.opener.submit(lambda: None).result()
@@ -113,7 +113,7 @@ def test_a_version_is_opened_once_however_many_ask_at_the_same_time(version, tmp
     with ThreadPoolExecutor(16) as pool:
         found = set(pool.map(models.get, [version] * 64))
     assert len(opened) == len(found) == 1
-    assert models.opened == ["fake@1"]
+    assert list(models.opened) == ["fake@1"]
 
 
 def test_a_bare_name_asked_for_before_its_newest_version_failed_means_the_one_before(tmp_path):

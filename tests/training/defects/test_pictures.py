@@ -64,14 +64,14 @@ def test_defect_14_a_code_is_the_posterior_mean_twice_the_same(vae, tiny_model, 
 def test_defect_14_the_service_reconstructs_the_decoded_mean(shipped_model):
     """A picture of a reconstruction is one of many, and which one is not said."""
     images = np.random.default_rng(0).random((3, 28, 28), np.float32)
-    codes = [shipped_model.encode(images) for _ in range(2)]
+    codes = [shipped_model.encoding.whole(images) for _ in range(2)]
     assert np.array_equal(*codes)
     style = GridStyle(columns=5, ink="light")
     found = pixels_of(reconstruct_examples(shipped_model, Settings(), style)().content)
     originals = np.stack([found[:28, 28 * k : 28 * k + 28] for k in range(5)]).astype(np.float32) / 255
-    decoded = grids.to_pixels(shipped_model.decode(shipped_model.encode(originals)))
+    decoded = shipped_model.decoding.whole(shipped_model.encoding.whole(originals))
     for k in range(5):
-        # The same rows in another place of a tile: rounding may reach a level.
+        # The same rows at another position of a batch: rounding may reach a level.
         assert np.abs(found[28:, 28 * k : 28 * k + 28].astype(int) - decoded[k]).max() <= 1
 
 
