@@ -35,7 +35,8 @@ def test_a_seeded_address_gives_the_same_bytes_from_two_workers_after_a_restart_
         for _ in range(100):  # a connection each, so that both workers are asked
             bodies.add(httpx.get(server.url + SEEDED).content)
     # However slow the machine, all are to wait for their turn: it is bytes that are asked for here.
-    with serving(tmp_path, VITRINE_RUNTIME=runtime, VITRINE_QUEUE_SECONDS="10") as server:
+    patience = {"VITRINE_QUEUE_SECONDS": "60", "VITRINE_DEADLINE_SECONDS": "60"}
+    with serving(tmp_path, VITRINE_RUNTIME=runtime, **patience) as server:
         stop = threading.Event()
         statuses = []
 
