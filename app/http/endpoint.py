@@ -63,23 +63,14 @@ class Prepare(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class PictureEndpoint:
-    """What there is to know of one picture over HTTP; see ``app.http.pictures``.
+    """What there is to know of one picture over HTTP; see ``app.http.pictures``."""
 
-    Args:
-        path: its address; with a format behind it (``.png``) too.
-        query: the parameters it takes.
-        prepare: what makes work of them.
-        summary: half a sentence, for the API documentation.
-        description: the rest.
-        takes_files: it is asked by POST, with images in the body.
-    """
-
-    path: str
-    query: type[queries.Query]
-    prepare: Prepare
-    summary: str
-    description: str
-    takes_files: bool = False
+    path: str  # its address; with a format behind it (``.png``) too
+    query: type[queries.Query]  # the parameters it takes
+    prepare: Prepare  # what makes work of them
+    summary: str  # half a sentence, for the API documentation
+    description: str  # the rest
+    takes_files: bool = False  # it is asked by POST, with images in the body
 
     @property
     def method(self) -> str:
