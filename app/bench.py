@@ -70,7 +70,7 @@ def measure(
     say: Say,
     open_runtime: OpenRuntime | None = None,
 ) -> dict[str, Any]:
-    """Measure the bare loop for every count and the engine under every load, with the settings in force.
+    """Return the rates of the bare loop and the engine with the settings in force, as plain values for JSON.
 
     Args:
         settings: worker threads, inference threads, runtime and store.
@@ -79,9 +79,6 @@ def measure(
         counts: images in a picture of the bare loop.
         say: takes the lines of the report.
         open_runtime: how a version is opened; as the settings say if not given.
-
-    Returns:
-        The report as plain values, for JSON.
 
     Raises:
         StoreError: there is no store.
@@ -110,7 +107,7 @@ def tune(
     open_runtime: OpenRuntime | None = None,
     rounds: int = ROUNDS,
 ) -> Profile:
-    """Measure worker x inference threads on this machine; arguments and errors are those of ``measure``.
+    """Return the best worker x inference threads on this machine; arguments and errors as of ``measure``.
 
     With TensorFlow only the worker threads are swept: the first model of a process fixes its threads.
     """
@@ -158,17 +155,11 @@ def _subject(model: Model, say: Say, settings: str = "") -> dict[str, Any]:
 
 
 class Loop(NamedTuple):
-    """The bare loop for pictures of one size, in one thread.
-
-    Args:
-        n: images in a picture.
-        images_per_second: the rate.
-        shares: part -> its share of the time; their sum is 1.
-    """
+    """The bare loop for pictures of `n` images, in one thread."""
 
     n: int
     images_per_second: float
-    shares: dict[str, float]
+    shares: dict[str, float]  # part -> its share of the time; their sum is 1
 
 
 def measure_loop(model: Model, n: int, seconds: float, render: Render = "mean") -> Loop:
@@ -262,7 +253,7 @@ def sweep(
     rounds: int = ROUNDS,
     measure: Callable[[Model, Settings, int, Load, float], float] = measure_engine,
 ) -> list[Rate]:
-    """Measure every combination under every load, and return the medians over the rounds.
+    """Return the medians over the rounds of every combination under every load.
 
     Combinations take turns within a round, and every other round goes backwards, so that what else the
     machine does meets them all alike.

@@ -12,21 +12,14 @@ def available_cores(system: Path = SYSTEM) -> int:
     """Return the cores that the process may keep busy, at least one.
 
     A container with half a core and one with three and a half get 1 and 4: a thread more than the quota only
-    takes turns.
-
-    Args:
-        system: the root of the file system.
+    takes turns. The root of the file system is `system`.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
     return max(1, math.ceil(min(cores, _quota(system))))
 
 
 def processor_name(system: Path = SYSTEM) -> str:
-    """Return what the processor calls itself, or its architecture.
-
-    Args:
-        system: the root of the file system.
-    """
+    """Return what the processor calls itself, or its architecture."""
     for line in _lines(system / "proc" / "cpuinfo"):  # which only Linux has
         key, _, value = line.partition(":")
         if key.strip() == "model name" and value.strip():

@@ -39,21 +39,13 @@ def echo(value: object) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class Fault:
-    """One thing that is wrong with a request.
+    """One thing that is wrong with a request."""
 
-    Args:
-        parameter: its name as the client wrote it, or the multipart field, or ``body``.
-        expected: what would have been right.
-        received: what came, escaped and cut.
-        remedy: what to do about it.
-        code: a stable word for programs.
-    """
-
-    parameter: str
-    expected: str
-    received: str
-    remedy: str
-    code: str
+    parameter: str  # its name as the client wrote it, or the multipart field, or ``body``
+    expected: str  # what would have been right
+    received: str  # what came, escaped and cut
+    remedy: str  # what to do about it
+    code: str  # a stable word for programs
 
     @property
     def summary(self) -> str:

@@ -1,10 +1,10 @@
 """Latent codes: seeded draws and walks. NumPy only.
 
-A seed stands for an endless sequence of codes. Code k is a pure function of (seed, k): it does not depend on
-how many are asked for, so a picture of five images is the beginning of a picture of twenty-one, and any
-stretch of the sequence can be computed alone. The numbers come from the counter-based generator Philox 4x64
-(Salmon et al. 2011), whose raw output NumPy keeps stable, and are turned into normals here by the transform
-of Box & Muller (1958), because NumPy does not promise that its own normals stay the same.
+A seed, 0 to 2**63 - 1, stands for an endless sequence of codes. Code k is a pure function of (seed, k): it
+does not depend on how many are asked for, so a picture of five images is the beginning of a picture of
+twenty-one, and any stretch of the sequence can be computed alone. The numbers come from the counter-based
+generator Philox 4x64 (Salmon et al. 2011), whose raw output NumPy keeps stable. The transform of Box & Muller
+(1958) turns them into normals here, because NumPy does not promise that its own normals stay the same.
 """
 
 import math
@@ -27,17 +27,7 @@ Latents = npt.NDArray[np.float32]
 
 
 def standard_normal(seed: int, start: int, count: int, latent_dim: int) -> Latents:
-    """Return codes `start` to `start + count - 1` of a seed's sequence, each z ~ N(0, I).
-
-    Args:
-        seed: 0 to 2**63 - 1.
-        start: index of the first code.
-        count: number of codes.
-        latent_dim: number of latent axes, D.
-
-    Returns:
-        (count, D) float32.
-    """
+    """Return codes `start` to `start + count - 1` of a seed, z ~ N(0, I), as (count, latent_dim) float32."""
     pairs = (latent_dim + 1) // 2
     uniform = _uniform(seed, STREAM_LATENTS, start, count, 2 * pairs)
     radius = np.log(uniform[:, :pairs])
@@ -54,8 +44,7 @@ def standard_normal(seed: int, start: int, count: int, latent_dim: int) -> Laten
 def uniform_noise(seed: int, start: int, count: int, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
     """Return the noise that turns images `start` to `start + count - 1` into draws from p(x given z).
 
-    Returns:
-        (count, *shape) float32, uniform on the open interval (0, 1).
+    It is uniform on the open interval (0, 1): (count, *shape) float32.
     """
     uniform = _uniform(seed, STREAM_NOISE, start, count, math.prod(shape)).astype(np.float32)
     # Rounding to float32 can reach 1, where the inverse of a distribution function is infinite.
@@ -66,8 +55,7 @@ def uniform_noise(seed: int, start: int, count: int, shape: tuple[int, ...]) -> 
 def choices(seed: int, start: int, count: int) -> npt.NDArray[np.float64]:
     """Return the numbers that choose a component of a mixture for codes `start` to `start + count - 1`.
 
-    Returns:
-        (count,) float64, uniform on the open interval (0, 1).
+    They are uniform on the open interval (0, 1): (count,) float64.
     """
     return _uniform(seed, STREAM_CHOICES, start, count, 1)[:, 0]
 
@@ -75,15 +63,7 @@ def choices(seed: int, start: int, count: int) -> npt.NDArray[np.float64]:
 def walk(base: Latents, axis: int, low: float, high: float, steps: int) -> Latents:
     """Return `steps` codes equal to `base` but for one axis, which runs from low to high in equal steps.
 
-    Args:
-        base: (D,) float32.
-        axis: 0 to D - 1.
-        low: value of the axis in the first code.
-        high: value of the axis in the last code.
-        steps: at least 2.
-
-    Returns:
-        (steps, D) float32.
+    `base` is (D,), the codes are (steps, D), both float32.
     """
     codes = np.tile(base.astype(np.float32), (steps, 1))
     codes[:, axis] = np.linspace(low, high, steps, dtype=np.float32)

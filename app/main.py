@@ -14,11 +14,7 @@ from app.settings import Settings, load_settings
 
 
 class Vitrine(Starlette):
-    """Pictures by their endpoints; whatever else there is by FastAPI's routes.
-
-    Args:
-        service: what every request shares.
-    """
+    """Pictures by their endpoints; whatever else there is by FastAPI's routes."""
 
     def __init__(self, service: Service) -> None:
         @asynccontextmanager

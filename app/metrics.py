@@ -10,7 +10,6 @@ SECONDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5
 QUEUE_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 BATCH_IMAGES = (1, 2, 4, 8, 16, 24, 31, 32)
 
-
 MAX_KEPT = 512  # values; what they take to be counted holds up a request by a millisecond
 
 
@@ -75,14 +74,7 @@ class Metrics:
             self._count_kept()
 
     def observe_request(self, method: str, route: str, status: int, seconds: float) -> None:
-        """Count an answer.
-
-        Args:
-            method: of HTTP; there must be few.
-            route: the template of its path, never the path itself.
-            status: of the answer.
-            seconds: from the request's head to the end of the answer.
-        """
+        """Count an answer; `route` is the template of its path, never the path itself: there must be few."""
         labels = method, route, status
         histogram = self._requests.get(labels)
         if histogram is None:

@@ -18,13 +18,9 @@ from app.store import Manifest, Version
 
 @dataclasses.dataclass(frozen=True)
 class StandardNormal:
-    """N(0, I).
+    """N(0, I)."""
 
-    Args:
-        latent_dim: number of latent axes, D.
-    """
-
-    latent_dim: int
+    latent_dim: int  # number of latent axes, D
 
     @cached_property
     def centre(self) -> Latents:
@@ -39,11 +35,7 @@ class StandardNormal:
         temperature: float = 1.0,
         label: int | None = None,  # noqa: ARG002  N(0, I) knows no classes
     ) -> Latents:
-        """Return codes `start` to `start + count - 1` of a seed, z = temperature * epsilon.
-
-        Returns:
-            (count, D) float32.
-        """
+        """Return codes `start` to `start + count - 1`, z = temperature * epsilon: (count, D) float32."""
         codes = latent.standard_normal(seed, start, count, self.latent_dim)
         return codes if temperature == 1.0 else codes * np.float32(temperature)
 
@@ -77,17 +69,10 @@ class GaussianMixture:
     def draw(
         self, seed: int, start: int, count: int, temperature: float = 1.0, label: int | None = None
     ) -> Latents:
-        """Return codes `start` to `start + count - 1` of a seed, z = m_k + temperature * C_k epsilon.
+        """Return codes `start` to `start + count - 1`, z = m_k + temperature * C_k epsilon.
 
-        Args:
-            seed: 0 to 2**63 - 1.
-            start: index of the first code.
-            count: number of codes.
-            temperature: scale of each component around its mean; the components keep their weights.
-            label: a class whose components alone are drawn from; None: all.
-
-        Returns:
-            (count, D) float32.
+        The components keep their weights at every temperature; with a `label`, those of its class alone are
+        drawn from. The codes are (count, D) float32.
         """
         weights = (
             self.weights if label is None else np.where(self.component_class == label, self.weights, 0.0)

@@ -55,11 +55,7 @@ class Profile(BaseModel):
     def expectation(self, digest: str, runtime: str, worker_threads: int, inference_threads: int) -> str:
         """Say what a process may be expected to do, or why nothing is known of it.
 
-        Args:
-            digest: of the model that is served.
-            runtime: what computes it.
-            worker_threads: in force, which may be others than the profile's own.
-            inference_threads: in force, likewise.
+        The model that is served, its runtime and the threads in force may be others than the profile's own.
         """
         if (digest, runtime) != (self.digest, self.runtime):
             return f"no rate is known: the profile is of {self.model} by {self.runtime}"

@@ -2,6 +2,7 @@
 
 import gc
 import logging
+from typing import TypeVar
 
 from app import profiles, store
 from app.engine.engine import Engine
@@ -12,6 +13,7 @@ from app.runtimes import OpenRuntime
 from app.settings import Settings
 
 log = logging.getLogger("vitrine")
+T = TypeVar("T")
 
 
 class Service:
@@ -35,25 +37,13 @@ class Service:
 
     @property
     def models(self) -> Models:
-        """The models.
-
-        Raises:
-            NotReady: the service has not started, or has ended.
-        """
-        if self._models is None:
-            raise NotReady("The models are being loaded.")
-        return self._models
+        """The models; NotReady before the service has started, and when it has ended."""
+        return _running(self._models)
 
     @property
     def engine(self) -> Engine:
-        """What computes.
-
-        Raises:
-            NotReady: the service has not started, or has ended.
-        """
-        if self._engine is None:
-            raise NotReady("The models are being loaded.")
-        return self._engine
+        """What computes; NotReady like ``models``."""
+        return _running(self._engine)
 
     def start(self) -> None:
         """Open the default model; then the others, in the background.
@@ -61,13 +51,12 @@ class Service:
         Raises:
             StoreError: there is no model to serve.
         """
-        settings = self.settings
-        found = store.scan(settings.model_store)
+        found = store.scan(self.settings.model_store)
         for version, reason in found.rejected.items():
             log.warning("not served: %s: %s", version, reason)
-        self.settings = serving = settings.for_store(found.names)
+        self.settings = settings = self.settings.for_store(found.names)
         models = Models(found, self._open_runtime, settings.inference_threads)
-        models.open_default(serving.default_model)
+        models.open_default(settings.default_model)
         self._models = models
         self._engine = Engine(
             settings.worker_threads,
@@ -79,8 +68,8 @@ class Service:
         if warning := settings.too_many_threads():
             log.warning(warning)
         gc.freeze()  # a framework's million objects are here to stay: collections need not visit them
-        expected = self._expected()
-        log.info("serving %s from %s%s", ", ".join(sorted(models.opened)), settings.model_store, expected)
+        opened = ", ".join(sorted(models.opened))
+        log.info("serving %s from %s%s", opened, settings.model_store, self._expected())
         models.open_in_background()
 
     def stop(self) -> None:
@@ -109,3 +98,9 @@ class Service:
         profile = profiles.read(settings.profile)
         threads = settings.worker_threads, settings.inference_threads
         return f"; {profile.expectation(model.manifest.digest, model.runtime, *threads)}"
+
+
+def _running(part: T | None) -> T:
+    if part is None:
+        raise NotReady("The models are being loaded.")
+    return part

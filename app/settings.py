@@ -130,9 +130,8 @@ def load_settings(**overrides: Any) -> Settings:
         profile = profiles.read(settings.profile)
     except profiles.ProfileError as error:
         raise SettingsError(f"{variable('profile')}={str(settings.profile)!r}: {error}") from None
-    measured = {"worker_threads": profile.worker_threads, "inference_threads": profile.inference_threads}
-    unset = measured.keys() - settings.model_fields_set
-    return settings.model_copy(update={name: measured[name] for name in unset})
+    unset = {"worker_threads", "inference_threads"} - settings.model_fields_set
+    return settings.model_copy(update=profile.model_dump(include=unset))
 
 
 def variable(name: str) -> str:

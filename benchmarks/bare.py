@@ -18,23 +18,14 @@ from app.settings import Settings
 
 
 class Bare(NamedTuple):
-    """What one loop found.
+    """What one loop found."""
 
-    Args:
-        model: NAME@VERSION.
-        runtime: what computed.
-        render: ``mean`` or ``draw``.
-        n: images in a picture.
-        pictures_per_second: of the whole loop.
-        shares: of a picture's time, by part; drawing noise belongs to codes.
-    """
-
-    model: str
-    runtime: str
-    render: str
-    n: int
-    pictures_per_second: float
-    shares: dict[str, float]
+    model: str  # NAME@VERSION
+    runtime: str  # what computed
+    render: Render
+    n: int  # images in a picture
+    pictures_per_second: float  # of the whole loop
+    shares: dict[str, float]  # of a picture's time, by part; drawing noise belongs to codes
 
 
 def main() -> None:

@@ -39,14 +39,9 @@ class Admission:
             Overloaded: it would make too many images wait, or wait for too long. Says in how many seconds
                 the queue will be empty.
         """
-        wait = self.predicted_seconds()
-        reason = None
-        if self.images and self.images + images > self._max_images:
-            reason = "queue_full"
-        elif self.images and wait > self._max_seconds:
-            reason = "predicted_wait"
-        if reason is not None:
-            self._metrics.count_refusal(reason)
+        wait, full = self.predicted_seconds(), self.images + images > self._max_images
+        if self.images and (full or wait > self._max_seconds):
+            self._metrics.count_refusal("queue_full" if full else "predicted_wait")
             raise Overloaded(self.images, max(1, math.ceil(wait)))
         self.images += images
         self._metrics.queue_images.inc(images)

@@ -21,38 +21,23 @@ LIGHT_PIXELS = 65_536
 
 @dataclasses.dataclass(frozen=True)
 class Picture:
-    """One answer.
-
-    Args:
-        content: the file.
-        media_type: of the file.
-        columns: of its grid.
-        rows: of its grid.
-        notes: what was done to uploads that their sender may not expect.
-    """
+    """One answer: a file, and the columns and rows of its grid."""
 
     content: bytes
     media_type: str
     columns: int
     rows: int
-    notes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()  # what was done to uploads that their sender may not expect
 
 
 @dataclasses.dataclass(frozen=True)
 class GridStyle:
-    """How a grid is drawn.
+    """How a grid is drawn."""
 
-    Args:
-        columns: images in a row; None: everything in one row.
-        zoom: integer scale of the pixels.
-        ink: whether 0 is drawn white or black.
-        format: of the picture; a key of ``FORMATS``.
-    """
-
-    columns: int | None = None
-    zoom: int = 1
-    ink: Ink = "dark"
-    format: str = "png"
+    columns: int | None = None  # images in a row; None: everything in one row
+    zoom: int = 1  # integer scale of the pixels
+    ink: Ink = "dark"  # 0 is drawn white, or if light, black
+    format: str = "png"  # a key of ``FORMATS``
 
 
 def draw_grid(
@@ -73,12 +58,7 @@ def is_heavy(count: int, model: Model, style: GridStyle) -> bool:
 def check_grid(style: GridStyle, count: int, model: Model, limits: Settings, rows_each: int = 1) -> int:
     """Return the columns of a grid of `count` images, or refuse one that is malformed or too large.
 
-    Args:
-        style: what was asked for.
-        count: number of images.
-        model: whose images they are.
-        limits: the most pixels one answer may have.
-        rows_each: rows that every row of images takes: two where reconstructions stand below.
+    Every row of images takes `rows_each` rows of the grid: two where reconstructions stand below.
     """
     if style.columns is not None and style.columns < 1:
         raise InvalidParameter.of("columns", "1 or more", style.columns, "Use 1 or more.", "out_of_range")
@@ -88,13 +68,9 @@ def check_grid(style: GridStyle, count: int, model: Model, limits: Settings, row
     cells = rows_each * math.ceil(count / columns) * columns
     pixels = cells * image.height * image.width * style.zoom**2
     if pixels > limits.max_pixels:
-        raise InvalidParameter.of(
-            "zoom",
-            f"at most {limits.max_pixels} pixels in all ({variable('max_pixels')})",
-            f"{pixels} pixels",
-            "Ask for fewer images or a smaller zoom.",
-            "too_many_pixels",
-        )
+        expected = f"at most {limits.max_pixels} pixels in all ({variable('max_pixels')})"
+        remedy = "Ask for fewer images or a smaller zoom."
+        raise InvalidParameter.of("zoom", expected, f"{pixels} pixels", remedy, "too_many_pixels")
     return columns
 
 

@@ -18,7 +18,7 @@ from app.settings import Settings
 def reconstruct(
     model: Model, limits: Settings, style: GridStyle, files: list[tuple[str, bytes]], invert: Invert
 ) -> Work[Picture]:
-    """Encode images and decode their posterior means: originals above, reconstructions below.
+    """Return the work of encoding images and decoding their posterior means.
 
     Args:
         model: what encodes and decodes.
@@ -44,7 +44,7 @@ def reconstruct(
 
 
 def reconstruct_examples(model: Model, limits: Settings, style: GridStyle) -> Work[Picture]:
-    """Reconstruct the images that the model's version ships: held-out data it was never trained on.
+    """Return the work for the images that the model's version ships: held-out data it was never trained on.
 
     Raises:
         InvalidParameter: the answer would be too large, or the version ships none.
@@ -52,13 +52,8 @@ def reconstruct_examples(model: Model, limits: Settings, style: GridStyle) -> Wo
     version = model.version
     examples = version.manifest.examples
     if not examples:
-        raise InvalidParameter.of(
-            "model",
-            "a model that ships examples",
-            version.reference,
-            "Send an image of your own by POST.",
-            "no_examples",
-        )
+        expected, remedy = "a model that ships examples", "Send an image of your own by POST."
+        raise InvalidParameter.of("model", expected, version.reference, remedy, "no_examples")
     columns = check_grid(style, len(examples), model, limits, rows_each=2)
 
     def steps() -> Steps[Picture]:

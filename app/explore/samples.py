@@ -49,12 +49,6 @@ def sampler(
 
     What does not depend on the seed is checked here, once for many pictures.
 
-    Args:
-        model: what generates.
-        limits: what a request may ask for.
-        style: how the grid is drawn.
-        samples: what is sampled.
-
     Raises:
         InvalidParameter: a value is out of range, or the model knows no such class.
     """
@@ -84,14 +78,9 @@ def sampler(
 
 
 def find_label(model: Model, label: str) -> int:
-    """Return the number of a class that the model's prior can be asked for.
+    """Return the number of a class of the model's prior, or refuse one that it does not have.
 
-    Args:
-        model: whose classes they are.
-        label: the class' name, in either case, or its number.
-
-    Raises:
-        InvalidParameter: the model has no classes, or none called so.
+    A `label` is a class' name, in either case, or its number.
     """
     names = model.manifest.prior.classes
     known = [name.casefold() for name in names]
@@ -101,9 +90,8 @@ def find_label(model: Model, label: str) -> int:
         return int(label)
     if not names:
         remedy = "Leave label out, or name another model."
-        raise InvalidParameter.of(
-            "label", "a model with classes", model.version.reference, remedy, "no_classes"
-        )
+        reference = model.version.reference
+        raise InvalidParameter.of("label", "a model with classes", reference, remedy, "no_classes")
     expected = f"one of {', '.join(names)}, or 0..{len(names) - 1}"
     raise InvalidParameter.of("label", expected, label, "Name one class.", "unknown_class")
 

@@ -10,16 +10,8 @@ import numpy.typing as npt
 from app import latent
 from app.engine.work import Rows, Steps, Work
 from app.errors import InvalidParameter
-from app.explore.grids import (
-    MAX_CODE,
-    GridStyle,
-    Picture,
-    check_count,
-    check_grid,
-    check_range,
-    draw_grid,
-    is_heavy,
-)
+from app.explore import grids
+from app.explore.grids import MAX_CODE, GridStyle, Picture, check_count, check_range
 from app.explore.samples import check_seed
 from app.models import Model
 from app.settings import Settings
@@ -36,20 +28,14 @@ class Walk:
 
 
 def resolve_walk(
-    model: Model,
-    limits: Settings,
-    *,
-    axis: int | None,
-    low: float | None,
-    high: float | None,
-    steps: int | None,
+    model: Model, limits: Settings, axis: int | None, low: float | None, high: float | None, steps: int | None
 ) -> Walk:
-    """Fill in what a request left out, and check the walk.
+    """Return a checked walk; what is None is the model's own choice.
 
     Args:
         model: what decodes.
         limits: what a request may ask for.
-        axis: 0 to latent_dim - 1; None: the model's own choice, as for every value below.
+        axis: 0 to latent_dim - 1.
         low: where the walk begins.
         high: where it ends; equal to low, a constant strip.
         steps: number of images.
@@ -79,11 +65,10 @@ def interpolate(
     limits: Settings,
     style: GridStyle,
     walk: Walk,
-    *,
     seed: int | None,
     z: tuple[float, ...] | None,
 ) -> Work[Picture]:
-    """Walk along one latent axis from low to high in equal steps, every other axis held.
+    """Return the work of a walk along one latent axis in equal steps, every other axis held.
 
     Args:
         model: what decodes.
@@ -96,12 +81,11 @@ def interpolate(
     Raises:
         InvalidParameter: a value is out of range, or seed and z are both given.
     """
-    columns = check_grid(style, walk.steps, model, limits)
+    columns = grids.check_grid(style, walk.steps, model, limits)
     latent_dim = model.manifest.latent_dim
     if seed is not None and z is not None:
-        raise InvalidParameter.of(
-            "z", "seed or z, not both", "both", "Leave one of them out.", "contradictory"
-        )
+        remedy = "Leave one of them out."
+        raise InvalidParameter.of("z", "seed or z, not both", "both", remedy, "contradictory")
     if seed is not None:
         check_seed(seed)
         base = model.prior.draw(seed, 0, 1)[0]
@@ -113,25 +97,17 @@ def interpolate(
     def steps() -> Steps[Picture]:
         codes = latent.walk(base, walk.axis, walk.low, walk.high, walk.steps)
         images = yield Rows.of(model.decoding, codes)
-        return draw_grid(images, columns, style)
+        return grids.draw_grid(images, columns, style)
 
-    return Work(steps, walk.steps, is_heavy(walk.steps, model, style))
+    return Work(steps, walk.steps, grids.is_heavy(walk.steps, model, style))
 
 
 def check_code(z: tuple[float, ...], latent_dim: int) -> npt.NDArray[np.float32]:
-    """Return z as (D,) float32, or refuse it.
-
-    Raises:
-        InvalidParameter: the wrong number of values, or one beyond +-8.
-    """
+    """Return z as (D,) float32, or refuse another number of values, or one beyond +-8."""
     if len(z) != latent_dim:
-        raise InvalidParameter.of(
-            "z",
-            f"{latent_dim} numbers, one a latent axis",
-            f"{len(z)} numbers",
-            f"Give {latent_dim} numbers with commas between them.",
-            "wrong_length",
-        )
+        expected, received = f"{latent_dim} numbers, one a latent axis", f"{len(z)} numbers"
+        remedy = f"Give {latent_dim} numbers with commas between them."
+        raise InvalidParameter.of("z", expected, received, remedy, "wrong_length")
     for index, value in enumerate(z):
         check_range(f"z[{index}]", value, -MAX_CODE, MAX_CODE)
     return np.array(z, np.float32)

@@ -8,14 +8,14 @@ as long as a small picture does.
 import asyncio
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
 
 from app.engine.engine import Engine
 from app.engine.work import Work
-from app.errors import InvalidParameter, VitrineError
+from app.errors import InvalidParameter, MethodNotAllowed, VitrineError
 from app.explore.grids import Picture
 from app.http import queries
 from app.http.middleware import RawHeaders, Receive, Scope, Send, send_answer
@@ -32,12 +32,7 @@ PATIENCE_SECONDS = 0.05  # how long a request goes on before anybody looks wheth
 
 @dataclasses.dataclass(frozen=True)
 class Asked:
-    """A checked request: what it leaves to compute, and what its answer says beside the picture.
-
-    Args:
-        work: what remains.
-        headers: of the answer, but for those that the picture decides; names in lower case.
-    """
+    """A checked request: the work that remains, and the answer's headers but for those of the picture."""
 
     work: Work[Picture]
     headers: RawHeaders
@@ -68,23 +63,14 @@ class Prepare(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class PictureEndpoint:
-    """What there is to know of one picture over HTTP; see ``app.http.pictures``.
+    """What there is to know of one picture over HTTP; see ``app.http.pictures``."""
 
-    Args:
-        path: its address; with a format behind it (``.png``) too.
-        query: the parameters it takes.
-        prepare: what makes work of them.
-        summary: half a sentence, for the API documentation.
-        description: the rest.
-        takes_files: it is asked by POST, with images in the body.
-    """
-
-    path: str
-    query: type[queries.Query]
-    prepare: Prepare
-    summary: str
-    description: str
-    takes_files: bool = False
+    path: str  # its address; with a format behind it (``.png``) too
+    query: type[queries.Query]  # the parameters it takes
+    prepare: Prepare  # what makes work of them
+    summary: str  # half a sentence, for the API documentation
+    description: str  # the rest
+    takes_files: bool = False  # it is asked by POST, with images in the body
 
     @property
     def method(self) -> str:
@@ -96,6 +82,7 @@ class _Read:
     """A query string that has been read, and what was prepared of it; or the refusals of either."""
 
     def __init__(self, endpoint: PictureEndpoint, query_string: bytes, suffix: str | None) -> None:
+        self.takes_files = endpoint.takes_files
         self._prepare = endpoint.prepare
         self._prepared: dict[Model, Ask | VitrineError] = {}
         self._query: queries.Query | VitrineError
@@ -129,28 +116,33 @@ def _sound(found: T | VitrineError) -> T:
 
 
 class Answering:
-    """A picture endpoint of a running service; a plain ASGI application.
+    """The picture endpoints at one path of a running service; a plain ASGI application.
 
     Args:
-        endpoint: what is asked for.
+        endpoints: one for each method.
         service: what answers.
     """
 
-    def __init__(self, endpoint: PictureEndpoint, service: Service) -> None:
-        self._endpoint = endpoint
+    def __init__(self, endpoints: Iterable[PictureEndpoint], service: Service) -> None:
         self._service = service
-        self._read = functools.partial(_Read, endpoint)
-        self._remembered = functools.lru_cache(maxsize=1024)(self._read)
+        self._remembered = {
+            endpoint.method: functools.lru_cache(maxsize=1024)(functools.partial(_Read, endpoint))
+            for endpoint in endpoints
+        }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        service = self._service
+        service, remembered = self._service, self._remembered.get(scope["method"])
+        if remembered is None:
+            raise MethodNotAllowed(self._remembered)
         query_string, suffix = scope["query_string"], scope["path_params"].get("format")
-        read = (self._remembered if len(query_string) <= MAX_QUERY else self._read)(query_string, suffix)
+        read = (remembered if len(query_string) <= MAX_QUERY else remembered.__wrapped__)(
+            query_string, suffix
+        )
         query = read.query
         engine = service.engine  # before anything is awaited: the service may end meanwhile
         model = await service.find(query.model)
-        if self._endpoint.takes_files:
+        if read.takes_files:
             files = await read_files(Request(scope, receive), service.settings)
             asked = read.prepared(model, service.settings)(files)
         else:
@@ -160,11 +152,7 @@ class Answering:
 
 
 async def run(engine: Engine, work: Work[T], receive: Receive) -> T:
-    """Return what `work` returns, or give it up when the client leaves; the body must have been read.
-
-    Raises:
-        ClientDisconnect: nobody waits for it any more.
-    """
+    """Return what `work` returns, or raise ClientDisconnect when the client leaves; its body must be read."""
     future = engine.submit(work)
     if future.done():
         return future.result()

@@ -8,11 +8,10 @@ from urllib.parse import quote
 from pydantic import Field
 from starlette.routing import Route
 
-from app.errors import MethodNotAllowed
 from app.explore import reconstruction, walks
 from app.explore.samples import Render, Samples, check_seed, sampler
 from app.http.endpoint import Answering, Ask, Asked, PictureEndpoint
-from app.http.middleware import RawHeaders, Receive, Scope, Send
+from app.http.middleware import RawHeaders
 from app.http.queries import Code, Label, Number, Query, Whole
 from app.models import Model
 from app.pictures.uploads import Invert
@@ -165,34 +164,15 @@ PICTURES = (
 
 def routes(service: Service) -> list[Route]:
     """Return the routes of all pictures: each path, and then each with a format behind it."""
-    by_path: dict[str, dict[str, Answering]] = {}
-    for endpoint in PICTURES:
-        by_path.setdefault(endpoint.path, {})[endpoint.method] = Answering(endpoint, service)
-    behind = ("", ".{format}")
-    return [Route(path + more, _ByMethod(by_path[path])) for more in behind for path in by_path]
-
-
-class _ByMethod:
-    """What answers at one path, by HTTP method."""
-
-    def __init__(self, answering: Mapping[str, Answering]) -> None:
-        self._answering = answering
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
-        answering = self._answering.get(scope["method"])
-        if answering is None:
-            raise MethodNotAllowed(self._answering)
-        await answering(scope, receive, send)
+    paths = dict.fromkeys(endpoint.path for endpoint in PICTURES)
+    by_path = {path: Answering([each for each in PICTURES if each.path == path], service) for path in paths}
+    return [Route(path + behind, by_path[path]) for behind in ("", ".{format}") for path in paths]
 
 
 def address(path: str, model: Model, values: Mapping[str, Any]) -> bytes:
     """Return a picture's permanent address: the version and every parameter, defaults included.
 
-    Args:
-        path: of the endpoint.
-        model: what draws.
-        values: parameters by name; None: not given. ``model`` is passed over, and the usual format.
+    Of the `values`, parameters by name, those that are None are left out, ``model``, and the usual format.
     """
     parts = [f"model={model.version.reference}"]
     for name, value in sorted(values.items()):

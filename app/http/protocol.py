@@ -13,9 +13,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 class JoinedWrites:
     """A transport that collects what is written to it until the turn of the event loop ends.
 
-    Args:
-        transport: what it writes to; everything but ``write`` and ``close`` is that one's.
-        loop: whose turns count.
+    Everything but ``write`` and ``close`` is that of the `transport` it writes to.
     """
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:

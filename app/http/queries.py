@@ -27,9 +27,8 @@ _REFERENCE = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}(@[1-9][0-9]{0,8})?", re.ASCI
 
 
 def _refuse(code: str, expected: str, remedy: str) -> PydanticCustomError:
-    return PydanticCustomError(
-        "refused", "{expected}", {"code": code, "expected": expected, "remedy": remedy}
-    )
+    context = {"code": code, "expected": expected, "remedy": remedy}
+    return PydanticCustomError("refused", "{expected}", context)
 
 
 def _whole(text: Any) -> int:
@@ -48,27 +47,20 @@ def _number(text: Any) -> float:
 
 def _code(text: Any) -> str:
     if not isinstance(text, str) or len(text) > MAX_CODE_CHARACTERS:
-        raise _refuse(
-            "too_long", f"at most {MAX_CODE_CHARACTERS} characters", "Give one number a latent axis."
-        )
+        expected = f"at most {MAX_CODE_CHARACTERS} characters"
+        raise _refuse("too_long", expected, "Give one number a latent axis.")
     for index, part in enumerate(text.split(",")):
         if not _NUMBER.fullmatch(part) or not math.isfinite(float(part)):
-            raise _refuse(
-                "finite_number",
-                f"finite numbers with commas between them; z[{index}] is {echo(part)}",
-                "Write numbers like 0,0.5,-1.",
-            )
+            expected = f"finite numbers with commas between them; z[{index}] is {echo(part)}"
+            raise _refuse("finite_number", expected, "Write numbers like 0,0.5,-1.")
     return text
 
 
 def _reference(text: Any) -> str:
     if isinstance(text, str) and _REFERENCE.fullmatch(text):
         return text
-    raise _refuse(
-        "malformed_reference",
-        "NAME or NAME@VERSION, a name of lower-case letters, digits, '.', '_' and '-'",
-        "Look up the names at /version.",
-    )
+    expected = "NAME or NAME@VERSION, a name of lower-case letters, digits, '.', '_' and '-'"
+    raise _refuse("malformed_reference", expected, "Look up the names at /version.")
 
 
 def _label(text: Any) -> str:
@@ -146,17 +138,10 @@ def check_format(received: str) -> None:
 
 
 def _invalid_parameters(error: ValidationError, known: list[str]) -> InvalidParameter:
-    """Return our own error for what did not validate.
-
-    Args:
-        error: what pydantic found.
-        known: names of the parameters that the endpoint takes.
-    """
+    """Return our own error for what did not validate, of an endpoint that takes the parameters `known`."""
     faults = []
     for found in error.errors()[:MAX_FAULTS]:
-        name = echo(found["loc"][-1])
-        context = found.get("ctx", {})
-        received = echo(found.get("input"))
+        name, context, received = echo(found["loc"][-1]), found.get("ctx", {}), echo(found.get("input"))
         if found["type"] == "extra_forbidden":
             near = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.6)
             near = near or [other for other in known if name.lower().startswith(other)][:1]

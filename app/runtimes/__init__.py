@@ -31,23 +31,18 @@ class Runtime(Protocol):
     @property
     def name(self) -> str:
         """What computes, as ``VITRINE_RUNTIME`` calls it."""
-        ...
 
     def encode(self, images: Array) -> tuple[Array, Array]:
         """Return z_mean and z_log_var, each (B, D), of `images`, (B, H, W) in [0, 1]."""
-        ...
 
     def decode(self, z: Array) -> Array:
         """Return the mean of p(x given z), (B, H, W), of `z`, (B, D)."""
-        ...
 
     def draw(self, z: Array, noise: Array) -> Array:
         """Return a draw from p(x given z), (B, H, W), made from uniform `noise` in (0, 1)."""
-        ...
 
     def rest(self) -> None:
         """Give back memory that the next call can have again."""
-        ...
 
 
 class OpenRuntime(Protocol):
@@ -63,9 +58,7 @@ class RuntimeUnavailable(Exception):
 def choose(choice: Choice, folder: Path) -> Literal["litert", "tensorflow"]:
     """Return what is to run the version in `folder`; imports nothing.
 
-    Args:
-        choice: ``auto`` is LiteRT where the version carries its flatbuffers, else TensorFlow.
-        folder: a version's folder.
+    ``auto`` is LiteRT where the version carries its flatbuffers, else TensorFlow.
 
     Raises:
         RuntimeUnavailable: says what is missing and how to get it.
@@ -75,12 +68,11 @@ def choose(choice: Choice, folder: Path) -> Literal["litert", "tensorflow"]:
         raise RuntimeUnavailable(
             "has no flatbuffers for LiteRT: set VITRINE_RUNTIME=auto, or publish it again by vitrine-train"
         )
-    chosen: Literal["litert", "tensorflow"] = "litert" if converted else "tensorflow"
-    if choice != "auto":
-        chosen = choice
-    if importlib.util.find_spec(_MODULES[chosen]) is None:
-        raise RuntimeUnavailable(f"needs {chosen}, which is not installed: {_INSTALLED_BY[chosen]}")
-    return chosen
+    if choice == "auto":
+        choice = "litert" if converted else "tensorflow"
+    if importlib.util.find_spec(_MODULES[choice]) is None:
+        raise RuntimeUnavailable(f"needs {choice}, which is not installed: {_INSTALLED_BY[choice]}")
+    return choice
 
 
 def opener(choice: Choice) -> OpenRuntime:

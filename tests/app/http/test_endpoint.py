@@ -61,7 +61,7 @@ def test_a_refusal_does_not_grow_with_every_time_it_is_told(counted):
     depths = []
     for _ in range(3):
         client.get("/samples?n=0")
-        read = client.app.router.routes[0].app._answering["GET"]._remembered(b"n=0", None)
+        read = client.app.router.routes[0].app._remembered["GET"](b"n=0", None)
         (refusal,) = read._prepared.values()
         depth, traceback = 0, refusal.__traceback__
         while traceback is not None:
