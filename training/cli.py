@@ -6,7 +6,7 @@ import os
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
@@ -121,26 +121,9 @@ def _images_of(model: "TrainedModel", data_folder: Path | None) -> "Dataset":
     return data.load_again(config.data.name, data_folder, _image_fit(config), model.environment)
 
 
-class EchoHandler(logging.Handler):
-    """Prints lines of progress.
-
-    Args:
-        err: to standard error, where standard output is for something else.
-    """
-
-    def __init__(self, err: bool) -> None:
-        super().__init__(logging.INFO)
-        self.err = err
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Print one line."""
-        click.echo(self.format(record), err=self.err)
-
-
-def _show_progress(err: bool = False) -> None:
-    logger = logging.getLogger("training")
-    logger.setLevel(logging.INFO)
-    logger.handlers = [EchoHandler(err)]
+def _show_progress(stream: TextIO) -> None:
+    logging.basicConfig(format="%(message)s", stream=stream)
+    logging.getLogger("training").setLevel(logging.INFO)
 
 
 @cli.command()
@@ -176,7 +159,7 @@ def evaluate(
     from training.publish import card
     from training.trained import TrainedModel
 
-    _show_progress(err=as_json)
+    _show_progress(sys.stderr if as_json else sys.stdout)
     model = TrainedModel.from_run(run)
     reference = TrainedModel.open(reference_folder) if reference_folder is not None else None
     dataset = _images_of(model, data_folder)
@@ -186,14 +169,14 @@ def evaluate(
     if as_json:
         click.echo(json.dumps(report.as_dict(), indent=2))
         return
-    mse, gap = report.reconstruction, report.kl_decomposition
+    mse, parts = report.reconstruction, report.kl_decomposition
     click.echo(f"reconstruction MSE {mse.reconstruction_mse:.4f}, PCA {mse.pca_reconstruction_mse:.4f}")
     for row in report.bounds.log_p_x:
         click.echo(f"L_{row.k}: {row.nats:.2f} nats an image, {row.bits_per_dim:.3f} bits per dim")
     click.echo(f"KL by axis, nats: {', '.join(f'{axis.kl:.2f}' for axis in report.axes)}")
-    for name, terms in gap.priors.items():
+    for name, terms in parts.priors.items():
         click.echo(
-            f"KL to {name}: {terms.kl:.2f} nats = {gap.information:.2f} information "
+            f"KL to {name}: {terms.kl:.2f} nats = {parts.information:.2f} information "
             f"+ {terms.marginal_kl:.2f} KL(q(z) || p(z))"
         )
     click.echo(f"written to {run}; next: vitrine-train export {run}")
@@ -214,7 +197,7 @@ def recalibrate(run: Path, data_folder: Path | None, full: bool) -> None:
     from training.publish import card
     from training.trained import TrainedModel
 
-    _show_progress()
+    _show_progress(sys.stdout)
     model = TrainedModel.from_run(run)
     report = load_report(run, model.weights_sha256)
     if report is None:
@@ -225,8 +208,8 @@ def recalibrate(run: Path, data_folder: Path | None, full: bool) -> None:
     report = report.model_copy(update={"recalibrated": found})
     write_report(run, report)
     card.write(model, report, run)
-    for scales, parts in (("shared", found.shared), ("per pixel", found.per_pixel)):
-        for when, bounds in (("before", parts.before), ("after", parts.after)):
+    for scales, part in (("shared", found.shared), ("per pixel", found.per_pixel)):
+        for when, bounds in (("before", part.before), ("after", part.after)):
             bits = ", ".join(f"L_{row.k} {row.bits_per_dim:.3f}" for row in bounds.log_p_x)
             click.echo(f"{scales} scales, {when} refitting: {bits} bits per dim")
     click.echo(f"written to {run}")
@@ -256,7 +239,7 @@ def export(run: Path, data_folder: Path | None, store: Path) -> None:
     from training.publish.export import export as run_export
     from training.trained import TrainedModel
 
-    _show_progress()
+    _show_progress(sys.stdout)
     model = TrainedModel.from_run(run)
     dataset = _images_of(model, data_folder)
     model = model.with_fitted_prior(dataset, run)

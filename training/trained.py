@@ -114,6 +114,11 @@ class TrainedModel:
         Raises:
             RunError: the folder is not a version.
         """
+
+        def encode(images: Array, training: bool = False) -> tuple[Tensor, Tensor]:  # noqa: ARG001
+            outputs = _call(encoder, "encode", images=images)
+            return outputs["z_mean"], outputs["z_log_var"]
+
         try:
             manifest = json.loads((folder / "manifest.json").read_text())
             encoder, decoder = (tf.saved_model.load(str(folder / part)) for part in ("encoder", "decoder"))
@@ -124,7 +129,7 @@ class TrainedModel:
                 name=f"{manifest['name']}@{folder.resolve().name}",
                 image_shape=tuple(manifest["image"]["shape"]),
                 latent_dim=manifest["latent_dim"],
-                encoder=_PublishedEncoder(encoder),
+                encoder=encode,
                 decoder=lambda z, training=False: z,  # noqa: ARG005  the likelihood takes codes themselves
                 likelihood=cast(Likelihood, _PublishedLikelihood(likelihood, decoder)),
                 environment=training
@@ -274,43 +279,30 @@ def _config_of(table: dict[str, Any]) -> Config | None:
         return None
 
 
-# A signature works only as long as what it was loaded with lives: these hold on to that.
-
-
-class _PublishedEncoder:
-    """A version's encoder, called as the one that was trained."""
-
-    def __init__(self, saved_model: Any) -> None:
-        self.saved_model = saved_model
-
-    def __call__(self, images: Array, training: bool = False) -> tuple[Tensor, Tensor]:  # noqa: ARG002
-        outputs = self.saved_model.signatures["encode"](images=tf.constant(images))
-        return outputs["z_mean"], outputs["z_log_var"]
+def _call(saved_model: Any, signature: str, **arrays: Tensor) -> dict[str, Tensor]:
+    inputs = {name: tf.convert_to_tensor(array, tf.float32) for name, array in arrays.items()}
+    outputs: dict[str, Tensor] = saved_model.signatures[signature](**inputs)
+    return outputs
 
 
 class _PublishedLikelihood:
     """The likelihood that a version declares, as its decoder computes it: ``decoded`` is the code itself."""
 
-    def __init__(self, declared: Likelihood, saved_model: Any) -> None:
+    def __init__(self, declared: Likelihood, decoder: Any) -> None:
         self.declared = declared
-        self.saved_model = saved_model
+        self.decoder = decoder  # signatures work only as long as what they were loaded with lives
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.declared, name)
 
     def mean(self, decoded: Tensor) -> Tensor:
-        return self._call("decode", z=decoded)["image"]
+        return _call(self.decoder, "decode", z=decoded)["image"]
 
     def log_prob(self, images: Tensor, decoded: Tensor) -> Tensor:
-        return self._call("log_prob", z=decoded, images=images)["log_prob_per_pixel"]
+        return _call(self.decoder, "log_prob", z=decoded, images=images)["log_prob_per_pixel"]
 
     def log_prob_of_images(self, images: Tensor, decoded: Tensor) -> Tensor:
-        return self._call("log_prob", z=decoded, images=images)["log_prob"]
+        return _call(self.decoder, "log_prob", z=decoded, images=images)["log_prob"]
 
     def draw(self, decoded: Tensor, noise: Tensor) -> Tensor:
-        return self._call("draw", z=decoded, noise=noise)["image"]
-
-    def _call(self, signature: str, **arrays: Tensor) -> dict[str, Tensor]:
-        inputs = {name: tf.convert_to_tensor(array, tf.float32) for name, array in arrays.items()}
-        outputs: dict[str, Tensor] = self.saved_model.signatures[signature](**inputs)
-        return outputs
+        return _call(self.decoder, "draw", z=decoded, noise=noise)["image"]

@@ -70,6 +70,16 @@ Pairs = tuple[Array, Array]  # samples, and the training image nearest to each
 
 
 @dataclasses.dataclass(frozen=True)
+class InFeatures:
+    """Real images in the features of a classifier."""
+
+    classifier: Classifier
+    test: Outputs  # of `Real.test`
+    train: Array  # of all training images
+    nearest: Nearest  # of `Real.test`
+
+
+@dataclasses.dataclass(frozen=True)
 class Real:
     """Real images, described once for any number of models."""
 
@@ -78,11 +88,8 @@ class Real:
     num_images: int  # N
     test: Array  # (N, ...), drawn without order from the test split, at 8-bit levels
     pretended: Array  # (N, ...), training images that are measured as if they were samples
-    classifier: Classifier | None
-    test_outputs: Outputs | None  # of `test`
-    train_features: Array | None  # of all training images
-    nearest_pixels: Nearest  # of `test`
-    nearest_features: Nearest | None  # of `test`
+    nearest: Nearest  # training images in pixels, of `test`
+    features: InFeatures | None  # None: no classifier is shipped for the data set
 
 
 def sample_quality(
@@ -147,16 +154,12 @@ def describe_real(dataset: data.Dataset, seed: int, num_images: int = NUM_IMAGES
         for split in (dataset.test, dataset.train)
     )
     judge = classifier.committed(dataset)
-    test_outputs = train_features = nearest_features = None
     _announce(f"real images: nearest training images of {number} test images", 30, number)
-    nearest_pixels = nearest(test, dataset.train)
+    near, features = nearest(test, dataset.train), None
     if judge is not None:
-        test_outputs, train_features = judge.outputs(test), judge.features(dataset.train)
-        nearest_features = nearest(test_outputs.features, train_features)
-    return Real(
-        dataset, seed, number, test, pretended, judge, test_outputs, train_features, nearest_pixels,
-        nearest_features,
-    )  # fmt: skip
+        outputs, train = judge.outputs(test), judge.features(dataset.train)
+        features = InFeatures(judge, outputs, train, nearest(outputs.features, train))
+    return Real(dataset, seed, number, test, pretended, near, features)
 
 
 def measure_real(real: Real) -> RealImages:
@@ -171,10 +174,10 @@ def measure_real(real: Real) -> RealImages:
 def describe_classifier(real: Real) -> ClassifierReport | None:
     """Return which classifier the features are of, and how good it is."""
     labels = real.dataset.labels
-    if real.classifier is None or labels is None:
+    if real.features is None or labels is None:
         return None
-    accuracy = real.classifier.accuracy(real.dataset.test, labels.test)
-    return ClassifierReport(sha256=real.classifier.sha256, test_accuracy=accuracy)
+    judge = real.features.classifier
+    return ClassifierReport(sha256=judge.sha256, test_accuracy=judge.accuracy(real.dataset.test, labels.test))
 
 
 def measure_samples(real: Real, name: str, generate: Generate) -> tuple[Samples, Pairs]:
@@ -194,22 +197,22 @@ def measure_samples(real: Real, name: str, generate: Generate) -> tuple[Samples,
     samples = _checked(generate(number), shape, what)
     found = _distribution(real, samples)
     auroc = two_sample_auroc(real.test, samples, real.seed)
-    if real.classifier is not None and real.test_outputs is not None:
+    if real.features is not None:
         _announce(f"{what}: {REPEATS - 1} more sets", 8 * REPEATS, number)
-        target = fidelity.gaussian(real.test_outputs.features)
+        target = fidelity.gaussian(real.features.test.features)
         distances = [found["frechet_distance"]]
         for _ in range(REPEATS - 1):
-            features = real.classifier.features(_checked(generate(number), shape, what))
+            features = real.features.classifier.features(_checked(generate(number), shape, what))
             distances.append(fidelity.frechet_distance(fidelity.gaussian(features), target))
         found["frechet_distance_repeated"] = Spread(
             mean=float(np.mean(distances)), sd=float(np.std(distances, ddof=1)), sets=REPEATS
         )
     _announce(f"{what}: nearest training images", 30, number)
     near = nearest(samples, real.dataset.train)
-    memorised = {"pixels": _nearness(near, real.nearest_pixels)}
-    if real.classifier is not None and real.train_features is not None and real.nearest_features is not None:
-        near = nearest(real.classifier.features(samples), real.train_features)
-        memorised["features"] = _nearness(near, real.nearest_features)
+    memorised = {"pixels": _nearness(near, real.nearest)}
+    if real.features is not None:
+        near = nearest(real.features.classifier.features(samples), real.features.train)
+        memorised["features"] = _nearness(near, real.features.nearest)
     closest = _closest(near)
     measured = Samples(**found, two_sample_auroc=auroc, memorisation=Memorisation(**memorised))
     return measured, (samples[closest], real.dataset.train[near.indices[closest]])
@@ -224,9 +227,9 @@ def measure_reconstructions(real: Real, name: str, images: Array) -> Reconstruct
     _announce(f"reconstructions of {real.num_images} test images by {name}", 15, real.num_images)
     images = _checked(images, real.test.shape, "reconstructions")
     found = _distribution(real, images)
-    if real.classifier is not None and real.test_outputs is not None:
-        kept = real.classifier.class_probabilities(images).argmax(axis=1)
-        found["class_kept"] = float(np.mean(kept == real.test_outputs.probabilities.argmax(axis=1)))
+    if real.features is not None:
+        kept = real.features.classifier.class_probabilities(images).argmax(axis=1)
+        found["class_kept"] = float(np.mean(kept == real.features.test.probabilities.argmax(axis=1)))
     return Reconstructions(
         mse=float(np.mean((images - real.test) ** 2, dtype=np.float64)),
         psnr_db=float(fidelity.psnr(real.test, images).mean()),
@@ -265,14 +268,14 @@ def _measure_reference(real: Real, reference: TrainedModel, mine: Samples) -> Re
 
 def _distribution(real: Real, images: Array) -> dict[str, Any]:
     """Compare images with the test images in the classifier's features; empty without a classifier."""
-    if real.classifier is None or real.test_outputs is None:
+    if real.features is None:
         return {}
-    features, probabilities = real.classifier.outputs(images)
-    target = real.test_outputs.features
+    features, probabilities = real.features.classifier.outputs(images)
+    target = real.features.test.features
     result: dict[str, Any] = {
         "frechet_distance": fidelity.frechet_distance(fidelity.gaussian(features), fidelity.gaussian(target)),
         "kernel_distance": fidelity.kernel_distance(features, target),
-        "classes": fidelity.class_spread(probabilities)._asdict(),
+        "classes": fidelity.class_spread(probabilities),
     }
     if real.num_images > NEIGHBOURS:
         result |= fidelity.precision_recall_density_coverage(target, features, NEIGHBOURS)._asdict()
@@ -284,7 +287,7 @@ def _nearness(near: Nearest, held_out: Nearest) -> Nearness:
         Pair(sample=int(i), train=int(near.indices[i]), distance=float(near.distances[i]))
         for i in _closest(near)
     )
-    return Nearness(**neighbours.memorisation(near, held_out)._asdict(), closest=pairs)
+    return Nearness(**neighbours.memorisation(near, held_out).as_dict(), closest=pairs)
 
 
 def _closest(near: Nearest) -> Any:

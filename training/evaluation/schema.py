@@ -8,7 +8,9 @@ from collections.abc import Sequence
 
 from pydantic import Field
 
+from training.metrics import neighbours
 from training.metrics.bounds import Bound, Bounds
+from training.metrics.fidelity import ClassSpread
 from training.metrics.kl import KLDecomposition
 from training.models.latent_axes import Axis, AxisMatch
 from training.priors import PriorReport
@@ -24,21 +26,12 @@ class Reconstruction(ReportSection):
     protocol: str
 
 
-class Classes(ReportSection):
-    """What the classifier makes of a set of images; see ``fidelity.ClassSpread``."""
-
-    shares: tuple[float, ...]
-    entropy: float
-    confidence: float
-    score: float
-
-
 class Distribution(ReportSection):
     """Images against test images in the classifier's features; nothing where there is no classifier."""
 
     frechet_distance: float | None = None
     kernel_distance: float | None = None
-    classes: Classes | None = None
+    classes: ClassSpread | None = None
     precision: float | None = None
     recall: float | None = None
     density: float | None = None
@@ -67,14 +60,9 @@ class Pair(ReportSection):
     distance: float
 
 
-class Nearness(ReportSection):
-    """How near samples lie to training images; see ``neighbours.Memorisation``."""
+class Nearness(neighbours.Memorisation):
+    """How near samples lie to training images, and the samples that lie nearest."""
 
-    threshold: float
-    share_below: float
-    median: float
-    held_out_median: float
-    nearer_than_held_out: float
     closest: tuple[Pair, ...]
 
 

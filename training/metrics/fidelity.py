@@ -13,6 +13,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from training import data
+from training.types import ReportSection
 
 ROWS = 1_000  # rows of a matrix of distances that are held in memory at a time
 SSIM_WINDOW = 11  # side of the Gaussian window, of standard deviation 1.5 (Wang et al. 2004)
@@ -147,7 +148,7 @@ def _chunks(rows: Array) -> Iterator[tuple[int, Array]]:
         yield start, rows[start : start + ROWS]
 
 
-class ClassSpread(NamedTuple):
+class ClassSpread(ReportSection):
     """What a classifier makes of a set of images."""
 
     shares: list[float]  # of the images by most probable class

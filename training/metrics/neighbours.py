@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from training.metrics.fidelity import Array
 from training.metrics.two_sample import auroc
+from training.types import ReportSection
 
 QUERIES = 500  # rows of distances at a time: 500 x 55,000 float32 are 110 MB
 PERCENTILE = 1.0
@@ -24,7 +25,7 @@ class Nearest(NamedTuple):
     distances: npt.NDArray[np.float64]  # (N,), Euclidean
 
 
-class Memorisation(NamedTuple):
+class Memorisation(ReportSection):
     """Samples beside held-out images, by distance to the nearest training image."""
 
     threshold: float  # the held-out images' 1st percentile
