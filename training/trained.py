@@ -92,7 +92,7 @@ class TrainedModel:
             RunError: the folder is not a finished run.
         """
         config, vae, environment = load_run(folder)
-        trained_with = priors.learned(config, vae)
+        trained_with = priors.learned(vae)
         model = cls(
             name=config.name,
             image_shape=tuple(environment["image_shape"]),
@@ -135,7 +135,7 @@ class TrainedModel:
                 environment=training
                 | {"image_shape": manifest["image"]["shape"], "seed": training["config"]["seed"]},
                 config=_config_of(training["config"]),
-                prior=priors.of_version(manifest["prior"], manifest["latent_dim"], folder),
+                prior=priors.load(manifest["prior"]["name"], folder, manifest["latent_dim"]),
                 prior_report=PriorReport.model_validate(prior_report),
             )
         except (OSError, KeyError, ValueError, tf.errors.OpError) as error:
@@ -182,9 +182,7 @@ class TrainedModel:
             return self
         make_deterministic(self.seed)
         return self.with_prior(
-            *priors.prepare(
-                self.config, self.encoder, self.trained_with, dataset, run, self.weights_sha256, logger.info
-            )
+            *priors.prepare(self.config, self.encoder, self.trained_with, dataset, run, self.weights_sha256)
         )
 
     @property

@@ -1,45 +1,20 @@
-"""Priors p(z), fitted after training."""
+"""Priors p(z): what codes are drawn from, and what the bounds are measured with."""
 
-from training.priors.choose import (
-    DRAWS_PER_IMAGE,
-    LABELS,
-    PRIOR,
-    PRIOR_ARRAYS,
-    Choice,
-    GaussianMixture,
-    Prior,
-    PriorReport,
-    StandardNormal,
-    choose,
-    fit_gaussian_mixture,
-    fit_mixture_per_class,
-    learned,
-    load_fitted,
-    of_version,
-    posterior_draws,
-    posteriors,
-    prepare,
-    read,
-)
+from training.priors.base import Draws, Prior, StandardNormal
+from training.priors.choose import Candidate, PriorReport, learned, prepare, read
+from training.priors.mixture import GaussianMixture
+from training.priors.registry import KINDS, load
 
 __all__ = [
-    "DRAWS_PER_IMAGE",
-    "LABELS",
-    "PRIOR",
-    "PRIOR_ARRAYS",
-    "Choice",
+    "KINDS",
+    "Candidate",
+    "Draws",
     "GaussianMixture",
     "Prior",
     "PriorReport",
     "StandardNormal",
-    "choose",
-    "fit_gaussian_mixture",
-    "fit_mixture_per_class",
     "learned",
-    "load_fitted",
-    "of_version",
-    "posterior_draws",
-    "posteriors",
+    "load",
     "prepare",
     "read",
 ]

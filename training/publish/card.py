@@ -11,7 +11,7 @@ from training.evaluation.schema import Report
 from training.metrics import bounds
 from training.models import latent_axes
 from training.models.latent_axes import Axes
-from training.priors import LABELS
+from training.priors import KINDS
 from training.runs import writing
 from training.trained import TrainedModel
 
@@ -43,7 +43,7 @@ def render(model: TrainedModel, report: Report) -> str:
         report=report,
         pixels=math.prod(model.image_shape),
         prior=model.known_prior,
-        prior_labels=LABELS,
+        prior_kinds=KINDS,
         own_data=re.sub(r"[^\w.-]", "_", model.environment["data"]["name"]),  # it may hold Markdown
         encoder=" -> ".join(_encoder(model.experiment.network)),
         decoder=" -> ".join(_decoder(model.experiment.network)),

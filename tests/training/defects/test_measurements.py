@@ -15,7 +15,7 @@ import tensorflow as tf  # noqa: E402
 
 from tests.conftest import PROJECT, SHIPPED_STORE, skip  # noqa: E402
 from tests.tiny import model_of  # noqa: E402
-from training import data, priors, trained  # noqa: E402
+from training import data, trained  # noqa: E402
 from training.data import fashion_mnist, splits  # noqa: E402
 from training.errors import RunError  # noqa: E402
 from training.evaluation import evaluate, quality  # noqa: E402
@@ -24,7 +24,7 @@ from training.metrics import bounds, kl  # noqa: E402
 from training.metrics.fidelity import Gaussian, frechet_distance  # noqa: E402
 from training.models.likelihoods.gaussian import GaussianShared  # noqa: E402
 from training.models.vae import VariationalAutoencoder  # noqa: E402
-from training.priors import GaussianMixture, StandardNormal  # noqa: E402
+from training.priors import GaussianMixture, StandardNormal, choose, mixture  # noqa: E402
 from training.publish import export  # noqa: E402
 
 
@@ -162,8 +162,8 @@ def test_defect_18_a_density_of_codes_is_fitted_to_draws_and_finds_a_known_one()
 
     rng = np.random.default_rng(0)
     images = rng.choice([-2.0, 2.0], (4_000, 1)).astype(np.float32)
-    codes = priors.posterior_draws(*priors.posteriors(encode, images), 5, rng)
-    fitted = priors.fit_gaussian_mixture(codes, 2, rng)
+    codes = choose.posterior_draws(*choose.posteriors(encode, images), 5, rng)
+    fitted = mixture.fit(codes, 2, rng)
     fresh = rng.choice([-2.0, 2.0], 20_000) + 0.6 * rng.normal(size=20_000)
     density = [np.exp(-0.5 * ((fresh - mean) / 0.6) ** 2) / 0.6 for mean in (-2, 2)]
     truth = np.mean(np.log(0.5 * sum(density) / math.sqrt(2 * math.pi)))

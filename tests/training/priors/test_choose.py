@@ -1,5 +1,3 @@
-import dataclasses
-
 import numpy as np
 import pytest
 
@@ -7,130 +5,9 @@ pytestmark = pytest.mark.tensorflow
 
 import tensorflow as tf  # noqa: E402
 
-from training import priors  # noqa: E402
 from training.data import Dataset, Labels  # noqa: E402
-from training.priors import GaussianMixture, StandardNormal  # noqa: E402
-
-
-def mixture():
-    """Two components in two dimensions, one of them tilted."""
-    return GaussianMixture(
-        weights=np.array([0.3, 0.7]),
-        means=np.array([[-2.0, 1.0], [1.5, -0.5]]),
-        cholesky=np.array([[[0.5, 0.0], [0.4, 0.3]], [[0.8, 0.0], [-0.6, 0.5]]]),
-    )
-
-
-def log_density(prior, z):
-    """The mixture's log-density as its definition says, in float64."""
-    total = np.zeros(len(z))
-    for weight, mean, cholesky in zip(prior.weights, prior.means, prior.cholesky, strict=True):
-        covariance = cholesky @ cholesky.T
-        deviation = z - mean
-        distance = np.einsum("ni,ij,nj->n", deviation, np.linalg.inv(covariance), deviation)
-        total += weight * np.exp(-0.5 * distance) / np.sqrt(np.linalg.det(2 * np.pi * covariance))
-    return np.log(total)
-
-
-def test_the_log_density_of_a_mixture_is_that_of_its_definition():
-    z = np.random.default_rng(0).normal(size=(50, 2)) * 2
-    found = mixture().log_prob(tf.constant(z, tf.float32)).numpy()
-    np.testing.assert_allclose(found, log_density(mixture(), z), rtol=2e-5, atol=2e-5)  # float32
-
-
-def test_codes_may_have_any_axes_before_the_last():
-    z = tf.random.stateless_normal((3, 4, 2), (0, 1))
-    whole = mixture().log_prob(z)
-    assert whole.shape == (3, 4)
-    np.testing.assert_allclose(whole[1], mixture().log_prob(z[1]), rtol=1e-6)
-
-
-def test_one_standard_normal_component_is_the_standard_normal_prior():
-    one = GaussianMixture(np.ones(1), np.zeros((1, 5)), np.eye(5)[None])
-    z = tf.random.stateless_normal((40, 5), (1, 2))
-    np.testing.assert_allclose(one.log_prob(z), StandardNormal(5).log_prob(z), rtol=1e-5)
-
-
-def test_draws_have_the_mixtures_mean_and_covariance():
-    drawn = mixture().draw(200_000, np.random.default_rng(1)).astype(np.float64)
-    mean = mixture().weights @ mixture().means
-    second = sum(
-        w * (c @ c.T + np.outer(m, m))
-        for w, m, c in zip(mixture().weights, mixture().means, mixture().cholesky, strict=True)
-    )
-    # Standard deviations near 1.9: four standard errors of a mean are 0.017, of a second moment below 0.08.
-    np.testing.assert_allclose(drawn.mean(axis=0), mean, atol=0.017)
-    np.testing.assert_allclose(drawn.T @ drawn / len(drawn), second, atol=0.08)
-
-
-def test_a_fit_recovers_the_likelihood_of_a_known_mixture_within_one_percent():
-    rng = np.random.default_rng(2)
-    fitted = priors.fit_gaussian_mixture(mixture().draw(20_000, rng), 2, rng)
-    fresh = mixture().draw(20_000, rng)
-    truth = log_density(mixture(), fresh).mean()
-    found = float(tf.reduce_mean(fitted.log_prob(tf.constant(fresh))))
-    assert found == pytest.approx(truth, rel=0.01)
-    assert found <= truth + 0.02  # nothing explains fresh codes better than the truth, but for chance
-    order = np.argsort(fitted.weights)
-    np.testing.assert_allclose(fitted.weights[order], [0.3, 0.7], atol=0.02)
-    np.testing.assert_allclose(fitted.means[order], mixture().means, atol=0.05)
-
-
-def test_a_fit_to_few_codes_stays_a_proper_density():
-    rng = np.random.default_rng(3)
-    few = rng.normal(size=(12, 8)).astype(np.float32)
-    fitted = priors.fit_gaussian_mixture(few, 50, rng)
-    assert len(fitted.weights) == 1
-    assert np.isfinite(fitted.log_prob(tf.constant(few))).all()
-    assert np.linalg.eigvalsh(fitted.cholesky @ fitted.cholesky.transpose(0, 2, 1)).min() > 0.01
-
-
-def test_a_class_has_components_of_its_own_which_weigh_as_much_as_its_share():
-    rng = np.random.default_rng(4)
-    labels = np.repeat([0, 2], [3_000, 1_000])
-    z = rng.normal(size=(4_000, 2)).astype(np.float32) * 0.1 + np.where(labels == 0, -3, 3)[:, None]
-    joined = priors.fit_mixture_per_class(z.astype(np.float32), labels, ("a", "b", "c"), 4, rng)
-    assert joined.classes == ("a", "b", "c")
-    assert joined.component_class.tolist() == [0, 0, 2, 2]
-    assert joined.weights[:2].sum() == pytest.approx(0.75)
-    assert (joined.means[:2] < -2.5).all()
-    assert (joined.means[2:] > 2.5).all()
-
-
-def test_reordered_axes_describe_the_same_density():
-    order, signs = [1, 0], [1, -1]
-    z = np.random.default_rng(5).normal(size=(30, 2)).astype(np.float32)
-    turned = (z[:, order] * signs).astype(np.float32)
-    before = mixture().log_prob(tf.constant(z))
-    after = mixture().reordered(order, signs).log_prob(tf.constant(turned))
-    np.testing.assert_allclose(after, before, rtol=1e-4, atol=1e-4)  # float32, and a second decomposition
-
-
-def test_a_mixture_is_read_back_as_it_was_written(tmp_path):
-    written = dataclasses.replace(mixture(), classes=("a", "b"), component_class=np.array([1, 0]))
-    written.save(tmp_path)
-    read = priors.load_fitted(tmp_path / "prior.npz")
-    assert read.classes == ("a", "b")
-    assert read.component_class.tolist() == [1, 0]
-    for name in ("weights", "means", "cholesky"):
-        np.testing.assert_allclose(getattr(read, name), getattr(written, name), rtol=1e-7)
-
-
-@pytest.mark.parametrize("damage", ["cut off", "empty", "one array", "a text"])
-def test_a_file_that_is_not_all_there_is_a_value_error(tmp_path, damage):
-    path = tmp_path / "prior.npz"
-    mixture().save(tmp_path)
-    whole = path.read_bytes()
-    np.save(tmp_path / "one.npy", np.zeros(3))
-    contents = {
-        "cut off": whole[: len(whole) // 2],
-        "empty": b"",
-        "one array": (tmp_path / "one.npy").read_bytes(),
-        "a text": b"not that",
-    }
-    path.write_bytes(contents[damage])
-    with pytest.raises(ValueError, match=r"npz|pickle"):
-        priors.load_fitted(path)
+from training.priors import StandardNormal  # noqa: E402
+from training.priors.choose import choose  # noqa: E402
 
 
 class TwoClusters:
@@ -153,26 +30,31 @@ def two_clusters(labelled):
     return Dataset("clusters", *parts, {}, "memory", named if labelled else None)
 
 
+def chosen(labelled, numbers, seed):
+    return choose(TwoClusters(), two_clusters(labelled), numbers, seed, StandardNormal(2))
+
+
 @pytest.mark.parametrize("labelled", [True, False])
-def test_the_prior_with_the_best_bound_on_validation_images_is_chosen(labelled):
-    lines = []
-    choice = priors.choose(TwoClusters(), two_clusters(labelled), (2, 4), seed=7, report=lines.append)
-    nats = [candidate["validation_nats"] for candidate in choice.candidates]
-    assert [candidate["components"] for candidate in choice.candidates] == [1, 2, 4]
+def test_the_prior_with_the_best_bound_on_validation_images_is_chosen(labelled, caplog):
+    caplog.set_level("INFO")
+    choice = chosen(labelled, (2, 4), seed=7)
+    nats = [candidate.validation_nats for candidate in choice.candidates]
+    assert [candidate.components for candidate in choice.candidates] == [1, 2, 4]
     assert choice.prior.name == "gaussian_mixture"
     assert nats[1] > nats[0] + 1
-    assert len(choice.prior.weights) == choice.candidates[int(np.argmax(nats))]["components"]
+    assert len(choice.prior.weights) == choice.candidates[int(np.argmax(nats))].components
     assert choice.prior.classes == (("left", "right") if labelled else ())
-    assert len(lines) == 2
+    assert len(caplog.messages) == 2
+    assert caplog.messages[0].startswith("prior of 2 Gaussians: +")
 
 
 def test_numbers_that_come_to_the_same_for_every_class_are_tried_once():
-    choice = priors.choose(TwoClusters(), two_clusters(True), (1, 2, 3, 4, 5), seed=7)
-    assert [candidate["components"] for candidate in choice.candidates] == [1, 2, 4]
+    choice = chosen(True, (1, 2, 3, 4, 5), seed=7)
+    assert [candidate.components for candidate in choice.candidates] == [1, 2, 4]
 
 
 def test_mixtures_are_fitted_to_draws_and_not_to_means():
-    choice = priors.choose(TwoClusters(), two_clusters(True), (2,), seed=8)
+    choice = chosen(True, (2,), seed=8)
     variances = np.diagonal(
         choice.prior.cholesky @ choice.prior.cholesky.transpose(0, 2, 1), axis1=1, axis2=2
     )
@@ -181,6 +63,6 @@ def test_mixtures_are_fitted_to_draws_and_not_to_means():
 
 
 def test_the_choice_repeats_with_its_seed():
-    first, second = (priors.choose(TwoClusters(), two_clusters(True), (4,), seed=9).prior for _ in range(2))
+    first, second = (chosen(True, (4,), seed=9).prior for _ in range(2))
     assert np.array_equal(first.means, second.means)
     assert np.array_equal(first.cholesky, second.cholesky)

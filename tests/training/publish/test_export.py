@@ -194,12 +194,12 @@ def test_published_axes_point_to_where_the_image_becomes_brighter(canonical):
 
 
 def test_a_fitted_prior_is_published_over_the_published_axes(canonical, tiny_dataset):
-    from training.priors import load_fitted
+    from training.priors import GaussianMixture
 
     manifest = json.loads((canonical / "manifest.json").read_text())
     assert manifest["prior"] == {"name": "gaussian_mixture", "path": "prior.npz", "classes": []}
     assert manifest["metrics"]["prior"]["components"] == 3
-    drawn = load_fitted(canonical / "prior.npz").draw(20_000, np.random.default_rng(0))
+    drawn = GaussianMixture.load(canonical, 2).draw(20_000, np.random.default_rng(0))
     for axis, column in zip(manifest["axes"], drawn.T, strict=True):
         # The mixture was fitted to five draws of each of 128 images, the axis described by one.
         assert column.mean() == pytest.approx(axis["mean"], abs=4 * axis["std"] / np.sqrt(128))
