@@ -1,11 +1,4 @@
-"""What can go wrong in training through no fault of the program.
-
-* TrainingError
-  - ConfigError: the experiment file
-  - DataError: the images
-  - RunError: the folder of a run, or the place an export goes to
-  - Interrupted: a signal ended the run before its time
-"""
+"""What can go wrong in training through no fault of the program."""
 
 
 class TrainingError(Exception):
@@ -25,11 +18,7 @@ class RunError(TrainingError):
 
 
 class Interrupted(TrainingError):
-    """A signal, Ctrl-C or SIGTERM, ended a run, which can be resumed.
-
-    Args:
-        signal: its number.
-    """
+    """A signal, of this number, ended a run, which can be resumed: Ctrl-C or SIGTERM."""
 
     def __init__(self, signal: int) -> None:
         super().__init__(f"stopped by signal {signal}")

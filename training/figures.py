@@ -3,32 +3,22 @@
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-import matplotlib
 import matplotlib.image
 import numpy as np
-import numpy.typing as npt
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from training.data import Images
+from training.types import Array, Images
 
-Array = npt.NDArray[np.float32]
-
-UNITS = {
-    "textbook": {
-        "loss": "loss: (SSE + KL) / pixels",
-        "reconstruction": "squared error per pixel",
-        "kl": "KL, nats per image",
-    },
-    "elbo": {
-        "loss": "loss: -ELBO, nats per image",
-        "reconstruction": "-log p(x|z), nats per image",
-        "kl": "KL, nats per image",
-    },
+LOSSES = {  # by objective
+    "textbook": "(SSE + KL) / pixels",
+    "elbo": "-ELBO, nats per image",
+    "iwae": "-L_k, nats per image",
+    "dreg": "-L_k, nats per image",
 }
-UNITS["iwae"] = UNITS["dreg"] = UNITS["elbo"] | {"loss": "loss: -L_k, nats per image"}
 
 
 def training_curves(history: dict[str, list[float]], objective: str, title: str, path: Path) -> None:
@@ -40,30 +30,23 @@ def training_curves(history: dict[str, list[float]], objective: str, title: str,
         title: name of the run.
         path: where the PNG goes.
     """
-    matplotlib.use("Agg")  # a training machine may have no display
+    error = "squared error per pixel" if objective == "textbook" else "-log p(x|z), nats per image"
+    titles = {"loss": f"loss: {LOSSES[objective]}", "reconstruction": error, "kl": "KL, nats per image"}
     figure = Figure(figsize=(11, 3.4), layout="constrained")
     epochs = range(1, len(history["loss"]) + 1)
-    for axes, name in zip(figure.subplots(1, 3), ("loss", "reconstruction", "kl"), strict=True):
+    for axes, (name, of_axes) in zip(figure.subplots(1, 3), titles.items(), strict=True):
         axes.plot(epochs, history[name], "-", color="0.35", label="training")
         axes.plot(epochs, history[f"val_{name}"], "o-", color="tab:blue", markersize=3, label="validation")
-        axes.set(title=UNITS[objective][name], xlabel="epoch")
+        axes.set(title=of_axes, xlabel="epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.grid(alpha=0.3)
-        axes.spines[["top", "right"]].set_visible(False)
+        _tidy(axes)
         axes.legend(frameon=False)
     figure.suptitle(f"{title}: {history['val_loss'][-1]:.4g} on validation after {epochs[-1]} epochs")
     _save(figure, path)
 
 
 def axes_spectrum(kl_per_axis: Array, title: str, path: Path) -> None:
-    """Draw the KL of each latent axis, the largest first, to a PNG: how many axes the model uses.
-
-    Args:
-        kl_per_axis: nats, (D,).
-        title: name of the run.
-        path: where the PNG goes.
-    """
-    matplotlib.use("Agg")
+    """Draw the KL of each latent axis in nats, (D,), the largest first, to a PNG: how many the model uses."""
     figure = Figure(figsize=(6, 3.4), layout="constrained")
     axes = figure.subplots()
     order = np.argsort(-kl_per_axis)
@@ -72,8 +55,7 @@ def axes_spectrum(kl_per_axis: Array, title: str, path: Path) -> None:
     if len(order) <= 40:  # beyond that the numbers would overlap
         axes.set_xticks(places, [str(axis) for axis in order], fontsize=8)
     axes.set(title=f"{title}: KL by axis, nats per image", xlabel="latent axis")
-    axes.grid(alpha=0.3, axis="y")
-    axes.spines[["top", "right"]].set_visible(False)
+    _tidy(axes, lines="y")
     _save(figure, path)
 
 
@@ -85,7 +67,6 @@ def bounds_curve(rows: Sequence[Mapping[str, Any]], title: str, path: Path) -> N
         title: name of the run.
         path: where the PNG goes.
     """
-    matplotlib.use("Agg")
     figure = Figure(figsize=(6, 3.4), layout="constrained")
     axes = figure.subplots()
     for number in dict.fromkeys(row["num_images"] for row in rows):
@@ -93,8 +74,7 @@ def bounds_curve(rows: Sequence[Mapping[str, Any]], title: str, path: Path) -> N
         k, nats, error = ([row[key] for row in some] for key in ("k", "nats", "standard_error"))
         axes.errorbar(k, nats, error, marker="o", markersize=3, capsize=2, label=f"{number} test images")
     axes.set(xscale="log", title=f"{title}: L_k, nats per image", xlabel="k")
-    axes.grid(alpha=0.3)
-    axes.spines[["top", "right"]].set_visible(False)
+    _tidy(axes)
     axes.legend(frameon=False)
     _save(figure, path)
 
@@ -117,11 +97,9 @@ def sample_sheet(samples: Array, images: Array, reconstructions: Array, path: Pa
     cells = np.concatenate([samples, blank]).reshape(rows, columns, height, width, *channels)
     gap = np.ones((rows, 1, height, width, *channels), samples.dtype)
     cells = np.concatenate([cells, gap, images[:, None], reconstructions[:, None]], axis=1)
-    sheet = np.swapaxes(cells, 1, 2).reshape(rows * height, (columns + 3) * width, *channels)
-    pixels = np.rint(np.clip(sheet, 0, 1) * 255).astype(np.uint8)
-    pixels = pixels.repeat(2, axis=0).repeat(2, axis=1)
-    if pixels.ndim == 2 or pixels.shape[-1] == 1:
-        pixels = np.broadcast_to(pixels.reshape(*pixels.shape[:2], 1), (*pixels.shape[:2], 3))
+    sheet = np.swapaxes(cells, 1, 2).reshape(rows * height, (columns + 3) * width, -1)
+    pixels = np.rint(np.clip(sheet, 0, 1) * 255).astype(np.uint8).repeat(2, axis=0).repeat(2, axis=1)
+    pixels = np.broadcast_to(pixels, (*pixels.shape[:2], 3))
     temporary = path.with_suffix(".tmp")
     matplotlib.image.imsave(temporary, np.ascontiguousarray(pixels), format="png")
     temporary.replace(path)
@@ -134,7 +112,6 @@ def nearest_training_images(pairs: Mapping[str, tuple[Images, Images]], path: Pa
         pairs: by name, samples (N, H, W) or (N, H, W, 3) and as many training images, in [0, 1].
         path: where the PNG goes.
     """
-    matplotlib.use("Agg")
     strips = {
         name: np.hstack([np.vstack(pair) for pair in zip(*both, strict=True)]) for name, both in pairs.items()
     }
@@ -146,6 +123,11 @@ def nearest_training_images(pairs: Mapping[str, tuple[Images, Images]], path: Pa
         axes.set_title(f"{name}: samples, and below each its nearest training image", fontsize=9)
         axes.set_axis_off()
     _save(figure, path)
+
+
+def _tidy(axes: Axes, lines: Literal["both", "y"] = "both") -> None:
+    axes.grid(alpha=0.3, axis=lines)
+    axes.spines[["top", "right"]].set_visible(False)
 
 
 def _save(figure: Figure, path: Path) -> None:

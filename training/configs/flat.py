@@ -12,10 +12,8 @@ _BY_SECTION = {
         "network=kind latent_dim encoder_units decoder_units channels residual_blocks spatial_channels"
     ),
     "likelihood": "likelihood=name likelihood_variance=variance likelihood_components=components",
-    "objective": (
-        "objective=name k beta kl_warmup_epochs free_bits mean_weight "
-        "tail_objective=final_phase.name tail_epochs=final_phase.epochs"
-    ),
+    "objective": "objective=name k beta kl_warmup_epochs free_bits mean_weight",
+    "objective.final_phase": "tail_objective=name tail_epochs=epochs",
     "prior": "vamp_components prior_components=components",
     "optimizer": (
         "optimizer=name learning_rate learning_rate_schedule=schedule ema_momentum epochs batch_size "
@@ -30,22 +28,14 @@ FORMER = {
     for former, _, present in (key.partition("=") for key in keys.split())
 }
 # Values that said of a key that it does not apply, in files that list every key.
-ABSENT = {
-    "image_size": [],
-    "channels": [],
-    "residual_blocks": 0,
-    "spatial_channels": 0,
-    "likelihood_components": 1,
-    "k": 1,
-    "beta": 1.0,
-    "kl_warmup_epochs": 0,
-    "free_bits": 0.0,
-    "mean_weight": 0.0,
-    "tail_objective": "",
-    "tail_epochs": 0,
-    "vamp_components": 0,
-    "prior_components": [],
-}
+_ABSENT: list[tuple[object, str]] = [
+    (0, "residual_blocks spatial_channels kl_warmup_epochs free_bits mean_weight"),
+    (0, "tail_epochs vamp_components"),
+    (1, "likelihood_components k beta"),
+    ([], "image_size channels prior_components"),
+    ("", "tail_objective"),
+]
+ABSENT = {key: value for value, keys in _ABSENT for key in keys.split()}
 GONE = ("prior_flow_layers", "prior_flow_units")  # normalizing flows
 
 
@@ -57,25 +47,21 @@ def is_flat(table: dict[str, Any]) -> bool:
 def in_sections(table: dict[str, Any]) -> dict[str, Any]:
     """Return a configuration of the former form in the present one; keys that no form knows stay as they are.
 
-    What is left out is what says nothing: keys at values that meant "does not apply", and those of
-    normalizing flows.
+    Left out are keys at values that meant "does not apply", and those of normalizing flows.
     """
-    order = ("data", "network", "likelihood", "objective", "prior", "optimizer", "traversal")
-    resolved: dict[str, Any] = {section: {} for section in order}
     given = {"network": "dense"} | table
+    sections: dict[str, dict[str, Any]] = {section: {} for section in _BY_SECTION}
     top: dict[str, Any] = {}
     for key, value in given.items():
         if value is None or key in GONE or (key in ABSENT and value == ABSENT[key]):
             continue
-        dotted = FORMER.get(key)
-        if key == "k" and given.get("tail_objective"):
-            dotted = "objective.final_phase.k"
-        if dotted is None:
+        if key not in FORMER:
             top[key] = value
             continue
-        *path, last = dotted.split(".")
-        section = resolved
-        for part in path:
-            section = section.setdefault(part, {})
-        section[last] = value
-    return top | {name: section for name, section in resolved.items() if section}
+        section, _, name = FORMER[key].rpartition(".")
+        if key == "k" and given.get("tail_objective"):
+            section = "objective.final_phase"
+        sections[section][name] = value
+    if phase := sections.pop("objective.final_phase"):
+        sections["objective"]["final_phase"] = phase
+    return top | {name: section for name, section in sections.items() if section}

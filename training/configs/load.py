@@ -10,15 +10,13 @@ from training.configs import flat
 from training.configs.schema import Config, from_dict
 from training.errors import ConfigError
 
-__all__ = ["from_dict", "load", "to_toml"]
-
 
 def load(path: Path) -> Config:
     """Read an experiment from a TOML file.
 
     Raises:
-        ConfigError: the file cannot be read or parsed, or as ``from_dict``. The message names the file; for a
-            file without sections, as they were in former versions, it shows the file in its present form.
+        ConfigError: the file cannot be read or parsed, or as ``from_dict``. The message names the file, and
+            shows a file of the former form in the present one.
     """
     try:
         with path.open("rb") as file:

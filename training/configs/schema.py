@@ -7,71 +7,27 @@ import copy
 import re
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
-from training.configs import flat, messages
+from training.configs import flat, messages, sections
 from training.configs.messages import require
-from training.configs.sections import (
-    Conv,
-    Dense,
-    Elbo,
-    FashionMnist,
-    Images,
-    ImportanceWeighted,
-    Likelihood,
-    Optimizer,
-    Prior,
-    Residual,
-    Section,
-    Spatial,
-    Textbook,
-    Traversal,
-)
 from training.errors import ConfigError
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")  # what model_store/README.md allows
 
 
-def _store_name(name: str) -> str:
-    if NAME.fullmatch(name) is None:
-        raise ValueError(
-            "at most 64 lower-case letters, digits, '-', '_' and '.', beginning with a letter or digit"
-        )
-    return name
+class Config(sections.Section):
+    """One experiment."""
 
-
-class Config(Section):
-    """One experiment.
-
-    Args:
-        name: name of the model in the store: lower-case letters, digits, ``-``, ``_`` and ``.``.
-        seed: the one source of randomness: initial weights, order of images, posterior draws.
-        data: the images.
-        network: encoder and decoder.
-        likelihood: the observation model.
-        objective: what is minimised.
-        prior: what codes are drawn from.
-        optimizer: how it is minimised.
-        traversal: the axes as published.
-    """
-
-    name: Annotated[str, AfterValidator(_store_name)]
-    seed: Annotated[int, Field(ge=0, lt=2**32)]
-    data: FashionMnist | Images = Field(discriminator="name")
-    network: Dense | Conv | Residual | Spatial = Field(discriminator="kind")
-    likelihood: Likelihood = Field(discriminator="name")
-    objective: Textbook | Elbo | ImportanceWeighted = Field(discriminator="name")
-    prior: Prior = Prior()
-    optimizer: Optimizer
-    traversal: Traversal = Traversal()
-
-    @model_validator(mode="after")
-    def _sections_fit(self) -> "Config":
-        _check_size(self)
-        _check_objective(self)
-        _check_vamp(self)
-        _check_traversal(self)
-        return self
+    name: str  # of the model in the store
+    seed: Annotated[int, Field(ge=0, lt=2**32)]  # the one source of randomness: weights, order, draws
+    data: sections.Data
+    network: sections.Network
+    likelihood: sections.Likelihood
+    objective: sections.Objective
+    prior: sections.Prior = sections.Prior()
+    optimizer: sections.Optimizer
+    traversal: sections.Traversal = sections.Traversal()
 
     @property
     def final_phase_begins(self) -> int:
@@ -84,11 +40,10 @@ class Config(Section):
         return self.model_dump(mode="json", exclude_none=True)
 
     def replaced(self, changes: dict[str, Any]) -> "Config":
-        """Return the experiment with other values at some dotted keys.
+        """Return the experiment with other values at some dotted keys, or with other sections.
 
         Args:
-            changes: ``{"optimizer.epochs": 3}``. A value that is a whole section, ``{"objective": {"name":
-                "elbo"}}``, takes the section's place.
+            changes: ``{"optimizer.epochs": 3}``, or ``{"objective": {"name": "elbo"}}`` for a whole section.
 
         Raises:
             ConfigError: as ``from_dict``.
@@ -102,13 +57,50 @@ class Config(Section):
             section[key] = copy.deepcopy(value)
         return from_dict(table)
 
+    @model_validator(mode="after")
+    def _sections_fit(self) -> "Config":
+        """Raise a ``ConfigError`` unless the values fit each other."""
+        expected = "at most 64 lower-case letters, digits, '-', '_' and '.', beginning with a letter or digit"
+        require(NAME.fullmatch(self.name) is not None, "name", expected, self.name)
+        require(self.data.channels in (None, 1, 3), "data.channels", "1 or 3", self.data.channels)
+        times, size = len(self.network.channels), self.data.size or ()
+        expected = f"sides that can be halved {times} times, once for each of network.channels"
+        require(all(side % 2**times == 0 for side in size), "data.size", expected, list(size))
+
+        objective, epochs, keep = self.objective, self.optimizer.epochs, self.optimizer.keep
+        if objective.name == "textbook":
+            variance = self.likelihood.parameters.get("variance")
+            expected = "0.5 of gaussian, whose negative ELBO the textbook's loss is"
+            require(variance == 0.5, "likelihood.variance", expected, variance)
+        phase, warmup, begins = objective.final_phase, objective.kl_warmup_epochs, self.final_phase_begins
+        if phase is not None:
+            expected = f"fewer than optimizer.epochs, {epochs}"
+            require(phase.epochs < epochs, "objective.final_phase.epochs", expected, phase.epochs)
+            expected = f"an end before the final phase, {begins} or less"
+            require(warmup <= begins, "objective.kl_warmup_epochs", expected, warmup)
+        rateable = keep == "last" or warmup < epochs
+        require(rateable, "optimizer.keep", "'last', as KL is warmed up to the end", keep)
+        number = self.prior.vamp_components
+        alone = objective.name == "elbo" and not objective.free_bits and phase is None
+        expected = "0 unless the objective is elbo without free bits or a final phase"
+        require(not number or alone, "prior.vamp_components", expected, number)
+
+        walk, latent_dim = self.traversal, self.network.latent_dim
+        require(
+            walk.axis < latent_dim, "traversal.axis", f"less than network.latent_dim, {latent_dim}", walk.axis
+        )
+        together = (walk.low is None) == (walk.high is None)
+        require(together, "traversal.low", "given together with traversal.high, or neither", walk.low)
+        if walk.low is not None and walk.high is not None:
+            require(walk.low <= walk.high, "traversal.low", f"at most traversal.high, {walk.high}", walk.low)
+        return self
+
 
 def from_dict(table: dict[str, Any]) -> Config:
     """Build a Config from plain values; the inverse of ``Config.as_dict``.
 
     Raises:
-        ConfigError: a key is unknown, missing, of the wrong type or out of range. The message names the key,
-            what was expected and what was found.
+        ConfigError: a key is unknown, missing, of the wrong type or out of range. The message names it.
     """
     if flat.is_flat(table):
         raise ConfigError("its keys do not stand in sections, as they did not in former versions")
@@ -116,42 +108,3 @@ def from_dict(table: dict[str, Any]) -> Config:
         return Config.model_validate(table)
     except ValidationError as error:
         raise ConfigError(messages.explain(error, Config)) from None
-
-
-def _check_size(config: Config) -> None:
-    times, size = len(config.network.channels), config.data.size or ()
-    expected = f"sides that can be halved {times} times, once for each of network.channels"
-    require(all(side % 2**times == 0 for side in size), "data.size", expected, list(size))
-
-
-def _check_objective(config: Config) -> None:
-    objective, epochs = config.objective, config.optimizer.epochs
-    if objective.name == "textbook":
-        variance = config.likelihood.parameters.get("variance")
-        expected = "0.5 of gaussian, whose negative ELBO the textbook's loss is"
-        require(variance == 0.5, "likelihood.variance", expected, variance)
-    phase, warmup = objective.final_phase, objective.kl_warmup_epochs
-    if phase is not None:
-        expected = f"fewer than optimizer.epochs, {epochs}"
-        require(phase.epochs < epochs, "objective.final_phase.epochs", expected, phase.epochs)
-        expected = f"an end before the final phase, {config.final_phase_begins} or less"
-        require(warmup <= config.final_phase_begins, "objective.kl_warmup_epochs", expected, warmup)
-    rateable = config.optimizer.keep == "last" or warmup < epochs
-    require(rateable, "optimizer.keep", "'last', as KL is warmed up to the end", config.optimizer.keep)
-
-
-def _check_vamp(config: Config) -> None:
-    objective, number = config.objective, config.prior.vamp_components
-    alone = objective.name == "elbo" and not objective.free_bits and objective.final_phase is None
-    expected = "0 unless the objective is elbo without free bits or a final phase"
-    require(not number or alone, "prior.vamp_components", expected, number)
-
-
-def _check_traversal(config: Config) -> None:
-    walk, latent_dim = config.traversal, config.network.latent_dim
-    expected = f"less than network.latent_dim, {latent_dim}"
-    require(walk.axis < latent_dim, "traversal.axis", expected, walk.axis)
-    together = (walk.low is None) == (walk.high is None)
-    require(together, "traversal.low", "given together with traversal.high, or neither", walk.low)
-    if walk.low is not None and walk.high is not None:
-        require(walk.low <= walk.high, "traversal.low", f"at most traversal.high, {walk.high}", walk.low)

@@ -6,19 +6,17 @@ kind does not have is a constant of it, so that readers need not ask for the kin
 
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Union
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model
+from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from training.models.likelihoods.registry import REGISTRY
 
-
-def _grey_or_colour(channels: int) -> int:
-    if channels not in (1, 3):
-        raise ValueError("1 or 3")
-    return channels
-
-
+Natural = Annotated[int, Field(ge=0)]
 Count = Annotated[int, Field(gt=0)]
 Counts = Annotated[tuple[Count, ...], Field(strict=False)]  # TOML and JSON have lists, not tuples
+Widths = Annotated[Counts, Field(min_length=1)]
+Draws = Annotated[int, Field(ge=2)]
+Weight = Annotated[float, Field(ge=0)]
+Latent = Annotated[float, Field(ge=-8, le=8)]  # what the service lets a request ask for
 
 
 class Section(BaseModel):
@@ -31,93 +29,62 @@ class FashionMnist(Section):
     """Fashion-MNIST, as it is published."""
 
     name: Literal["fashion-mnist"]
-
     size: ClassVar[None] = None
     channels: ClassVar[None] = None
 
 
 class Images(Section):
-    """Whatever images ``--data`` names.
-
-    Args:
-        name: ``images``.
-        size: height and width that images are fitted to; not given, ``training.data.shapes`` chooses.
-        channels: 1 for grey, 3 for colour; not given, grey if every image is.
-    """
+    """Whatever images ``--data`` names."""
 
     name: Literal["images"]
+    # Height and width that images are fitted to; not given, training.data.shapes chooses.
     size: Annotated[Counts, Field(min_length=2, max_length=2)] | None = None
-    channels: Annotated[int, AfterValidator(_grey_or_colour)] | None = None
+    channels: int | None = None  # 1 for grey, 3 for colour; not given, grey if every image is
 
 
-class Network(Section):
-    """The layers of every kind of network.
-
-    Args:
-        kind: what lies between the image and the dense layers.
-        latent_dim: number of latent axes, D.
-        encoder_units: widths of the encoder's dense hidden layers, from the image inwards.
-        decoder_units: widths of the decoder's dense hidden layers, from z outwards.
-    """
+class DenseLayers(Section):
+    """The layers of every kind of network."""
 
     kind: str
-    latent_dim: Count
-    encoder_units: Counts
-    decoder_units: Counts
+    latent_dim: Count  # number of latent axes, D
+    encoder_units: Counts  # widths of the encoder's dense hidden layers, from the image inwards
+    decoder_units: Counts  # widths of the decoder's dense hidden layers, from z outwards
 
 
-class Dense(Network):
+class Dense(DenseLayers):
     """Dense layers alone."""
 
     kind: Literal["dense"]
-
     channels: ClassVar[tuple[int, ...]] = ()
     residual_blocks: ClassVar[int] = 0
     spatial_channels: ClassVar[int] = 0
 
 
-class Conv(Network):
-    """Convolutions before the dense layers; each halves the image.
-
-    Args:
-        channels: widths of the convolutions, from the image inwards.
-    """
+class Conv(DenseLayers):
+    """Convolutions before the dense layers; each halves the image."""
 
     kind: Literal["conv"]
-    channels: Annotated[Counts, Field(min_length=1)]
-
+    channels: Widths  # widths of the convolutions, from the image inwards
     residual_blocks: ClassVar[int] = 0
     spatial_channels: ClassVar[int] = 0
 
 
-class Residual(Network):
-    """Residual convolutions: fewer weights for the same work.
-
-    Args:
-        channels: as of ``Conv``.
-        residual_blocks: blocks at the smallest size.
-    """
+class Residual(DenseLayers):
+    """Residual convolutions: fewer weights for the same work."""
 
     kind: Literal["residual"]
-    channels: Annotated[Counts, Field(min_length=1)]
-    residual_blocks: Count
-
+    channels: Widths
+    residual_blocks: Count  # at the smallest size
     spatial_channels: ClassVar[int] = 0
 
 
-class Spatial(Network):
-    """Residual convolutions with a second level of latent axes, a map.
-
-    Args:
-        channels: as of ``Conv``.
-        residual_blocks: as of ``Residual``.
-        spatial_channels: channels of the map, whose axes are part of ``latent_dim``.
-    """
+class Spatial(DenseLayers):
+    """Residual convolutions with a second level of latent axes, a map."""
 
     kind: Literal["spatial"]
-    channels: Annotated[Counts, Field(min_length=1)]
+    channels: Widths
     residual_blocks: Count
-    spatial_channels: Count
+    spatial_channels: Count  # channels of the map, whose axes are part of latent_dim
 
 
 class LikelihoodSection(Section):
@@ -131,29 +98,12 @@ class LikelihoodSection(Section):
         return self.model_dump(exclude={"name"})
 
 
-if TYPE_CHECKING:
-    Likelihood = LikelihoodSection
-else:
-    Likelihood = Union[  # noqa: UP007  of a number of types that only the registry knows
-        tuple(
-            create_model(name, __base__=LikelihoodSection, name=(Literal[name], ...), **entry.parameters)
-            for name, entry in REGISTRY.items()
-        )
-    ]
-
-
 class FinalPhase(Section):
-    """The objective of the last epochs, which takes over from the ELBO.
-
-    Args:
-        name: ``iwae`` or ``dreg``, as of ``ImportanceWeighted``.
-        k: draws of q(z given x) for each image.
-        epochs: how many of the optimizer's epochs it has.
-    """
+    """The objective of the last epochs, which takes over from the ELBO; as ``ImportanceWeighted``."""
 
     name: Literal["iwae", "dreg"]
-    k: Annotated[int, Field(ge=2)]
-    epochs: Count
+    k: Draws
+    epochs: Count  # of the optimizer's
 
 
 class _Unrelaxed(Section):
@@ -170,102 +120,78 @@ class Textbook(_Unrelaxed):
     """The squared error averaged over pixels plus KL over pixels: of a Gaussian of variance 1/2 alone."""
 
     name: Literal["textbook"]
-
     k: ClassVar[int] = 1
 
 
 class Elbo(Section):
-    """The negative ELBO in nats per image.
-
-    Args:
-        name: ``elbo``.
-        beta: weight of KL in training. Validation and evaluation always use 1.
-        kl_warmup_epochs: epochs over which that weight rises from 0 to beta, in equal steps a batch.
-        free_bits: nats that each axis may carry before it costs anything.
-        mean_weight: weight of the mean image's squared error in training, nats for each squared unit: for a
-            likelihood that could do with a poor mean image. Validation does not know it.
-        final_phase: another objective for the last epochs.
-    """
+    """The negative ELBO in nats per image."""
 
     name: Literal["elbo"]
-    beta: Annotated[float, Field(ge=0)] = 1.0
-    kl_warmup_epochs: Annotated[int, Field(ge=0)] = 0
-    free_bits: Annotated[float, Field(ge=0)] = 0.0
-    mean_weight: Annotated[float, Field(ge=0)] = 0.0
+    beta: Weight = 1.0  # of KL in training; validation and evaluation always use 1
+    kl_warmup_epochs: Natural = 0  # over which that weight rises from 0 to beta, in equal steps a batch
+    free_bits: Weight = 0.0  # nats that each axis may carry before it costs anything
+    # Weight of the mean image's squared error in training alone, nats for each squared unit: for a likelihood
+    # that could do with a poor mean image.
+    mean_weight: Weight = 0.0
     final_phase: FinalPhase | None = None
-
     k: ClassVar[int] = 1
 
 
 class ImportanceWeighted(_Unrelaxed):
-    """The negative importance-weighted bound, -L_k, in nats per image.
+    """The negative importance-weighted bound, -L_k, in nats per image."""
 
-    Args:
-        name: ``iwae``, or ``dreg`` with the doubly reparameterised gradient.
-        k: draws of q(z given x) for each image.
-    """
-
-    name: Literal["iwae", "dreg"]
-    k: Annotated[int, Field(ge=2)]
+    name: Literal["iwae", "dreg"]  # dreg: with the doubly reparameterised gradient
+    k: Draws  # of q(z given x) for each image
 
 
 class Prior(Section):
-    """The prior p(z).
+    """The prior p(z)."""
 
-    Args:
-        vamp_components: posteriors of learned pseudo-images whose mixture is the prior while the model trains
-            (a VampPrior); 0: it is N(0, I).
-        components: numbers of Gaussians to try as a prior fitted after training; the best on validation
-            images is kept. Empty: the prior is the one that the model was trained with.
-    """
-
-    vamp_components: Annotated[int, Field(ge=0)] = 0
+    # Posteriors of learned pseudo-images whose mixture is the prior while the model trains (a VampPrior);
+    # 0: it is N(0, I).
+    vamp_components: Natural = 0
+    # Numbers of Gaussians to try as a prior fitted after training; the best on validation images is kept.
+    # Empty: the prior is the one that the model was trained with.
     components: Counts = ()
 
 
 class Optimizer(Section):
-    """How the objective is minimised.
-
-    Args:
-        name: ``adam`` or ``nadam``.
-        learning_rate: step size, the highest one where it changes.
-        schedule: ``constant``, or ``cosine``: a rise over the first 5 % of the steps, then a fall to nearly
-            nothing along a cosine.
-        ema_momentum: momentum of the average of the weights, which then stands for them in validation and in
-            the result; 0: no average.
-        epochs: passes over the training split.
-        batch_size: images in one step.
-        precision: what the networks compute in while they train: ``float32``, or ``bfloat16``, products of 8
-            significant bits. Weights, draws and likelihoods are float32 in either case, and so is all that is
-            evaluated and published.
-        keep: the weights that are the result: those of the ``last`` epoch, or of the ``best`` one, by the
-            bound on validation after KL warm-up.
-    """
+    """How the objective is minimised."""
 
     name: Literal["adam", "nadam"]
-    learning_rate: Annotated[float, Field(gt=0)]
+    learning_rate: Annotated[float, Field(gt=0)]  # step size, the highest one where it changes
+    # cosine: a rise over the first 5 % of the steps, then a fall to nearly nothing along a cosine.
     schedule: Literal["constant", "cosine"] = "constant"
+    # Of the average of the weights, which stands for them in validation and in the result; 0: no average.
     ema_momentum: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    epochs: Count
-    batch_size: Count
+    epochs: Count  # passes over the training split
+    batch_size: Count  # images in one step
+    # What the networks compute in while they train; bfloat16: products of 8 significant bits. Weights, draws
+    # and likelihoods are float32 in either case, and so is all that is evaluated and published.
     precision: Literal["float32", "bfloat16"] = "float32"
+    # The epoch whose weights are the result; best: by the bound on validation after KL warm-up.
     keep: Literal["last", "best"] = "last"
 
 
 class Traversal(Section):
-    """The latent axes as they are published, and the walk along one unless another is asked for.
+    """The latent axes as they are published, and the walk along one unless another is asked for."""
 
-    Args:
-        axis_order: ``canonical``: axes are published by falling KL, each in a stated direction
-            (``latent_axes``); ``as-trained``: as they are.
-        axis: axis that an interpolation walks along.
-        low: where the walk begins; not given, the axis' own 2.5 % quantile.
-        high: where the walk ends; not given, the axis' own 97.5 % quantile.
-        steps: images in the walk.
-    """
-
+    # canonical: by falling KL, each in a stated direction (models.latent_axes); as-trained: as they are.
     axis_order: Literal["canonical", "as-trained"] = "canonical"
-    axis: Annotated[int, Field(ge=0)] = 0
-    low: Annotated[float, Field(ge=-8, le=8)] | None = None  # what the service lets a request ask for
-    high: Annotated[float, Field(ge=-8, le=8)] | None = None
-    steps: Annotated[int, Field(ge=2, le=64)] = 7
+    axis: Natural = 0  # that an interpolation walks along
+    low: Latent | None = None  # where the walk begins; not given, the axis' own 2.5 % quantile
+    high: Latent | None = None  # where the walk ends; not given, the axis' own 97.5 % quantile
+    steps: Annotated[int, Field(ge=2, le=64)] = 7  # images in the walk
+
+
+Data = Annotated[FashionMnist | Images, Field(discriminator="name")]
+Network = Annotated[Dense | Conv | Residual | Spatial, Field(discriminator="kind")]
+Objective = Annotated[Textbook | Elbo | ImportanceWeighted, Field(discriminator="name")]
+if TYPE_CHECKING:
+    Likelihood = LikelihoodSection
+else:
+    kinds = [
+        create_model(name, __base__=LikelihoodSection, name=(Literal[name], ...), **entry.parameters)
+        for name, entry in REGISTRY.items()
+    ]
+    Likelihood = Annotated[Union[tuple(kinds)], Field(discriminator="name")]  # noqa: UP007

@@ -37,26 +37,19 @@ def gather_idx(path: Path, fit: Fit) -> Gathered:
         DataError: a file is truncated or no idx file, or the arrays do not belong together.
     """
     files = sorted(path.iterdir()) if path.is_dir() else [path]
-    read, parts = 0, []
-    taken = set()
+    parts: list[Part] = []
     for file in files:
         found = IDX_IMAGES.fullmatch(file.name)
-        if found is None or file.name.removesuffix(".gz") in taken:
+        if found is None or (file.suffix == ".gz" and file.with_suffix("") in files):
             continue
-        taken.add(file.name.removesuffix(".gz"))
-        images, labels = _parsed(file, 3), None
-        stem = f"{found['prefix']}labels{found['dot']}idx1-ubyte"
-        beside = next((p for p in (file.with_name(stem), file.with_name(f"{stem}.gz")) if p.is_file()), None)
-        if beside is not None:
-            labels = _parsed(beside, 1)
-            read += 1
-        read += 1
-        alone = not path.is_dir()  # one file is split here, whatever it is called
-        named = next(
-            (split for word, split in IDX_SPLITS.items() if word in found["prefix"].lower()), UNSPLIT
-        )
-        parts.append((UNSPLIT if alone else named, images, labels))
-    return _gathered(parts, fit, read)
+        beside = idx.find(file.parent, f"{found['prefix']}labels{found['dot']}idx1-ubyte")
+        word = (
+            "" if file == path else found["prefix"].lower()
+        )  # a file alone is split here, whatever its name
+        split = next((split for part, split in IDX_SPLITS.items() if part in word), UNSPLIT)
+        labels = None if beside is None else idx.load(beside, 1)
+        parts.append((split, idx.load(file, 3), labels))
+    return _gathered(parts, fit, len(parts) + sum(labels is not None for _, _, labels in parts))
 
 
 def gather_npz(path: Path, fit: Fit) -> Gathered:
@@ -68,39 +61,35 @@ def gather_npz(path: Path, fit: Fit) -> Gathered:
         DataError: the file is broken, needs unpickling, or holds no such arrays.
     """
     try:
+        size = path.stat().st_size
         if path.suffix == ".npz":
             with zipfile.ZipFile(path) as archive:  # sizes first: a small .npz may hold any amount
-                _check_bytes(sum(member.file_size for member in archive.infolist()))
-        else:
-            _check_bytes(path.stat().st_size)
+                size = sum(member.file_size for member in archive.infolist())
+        if size > shapes.MAX_ARRAY_BYTES:
+            allowed = f"{shapes.MAX_ARRAY_BYTES / 2**30:g} GiB allowed"
+            raise DataError(f"holds {size / 2**30:.1f} GiB, more than the {allowed}; use fewer images")
         with path.open("rb") as file:
             loaded = np.load(file, allow_pickle=False)
             arrays = {"images": loaded} if path.suffix == ".npy" else dict(loaded)
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
-        raise DataError(
-            f"{path}: no readable array ({' '.join(str(error).split())}); save it again"
-        ) from error
+        raise DataError(f"no readable array ({' '.join(str(error).split())}); save it again") from error
     parts: list[Part] = [
         (split, arrays[name], arrays.get(label)) for name, label, split in NPZ_PARTS if name in arrays
     ]
-    if not parts:
-        if len(arrays) != 1:
-            raise DataError(f"expected an array images, or x_train and x_test. Received: {', '.join(arrays)}")
+    if not parts and len(arrays) == 1:
         parts = [(UNSPLIT, array, None) for array in arrays.values()]
-    elif len(parts) > 1 and parts[0][0] == UNSPLIT:
+    if not parts:
+        raise DataError(f"expected an array images, or x_train and x_test. Received: {', '.join(arrays)}")
+    if len(parts) > 1 and parts[0][0] == UNSPLIT:
         raise DataError(f"expected images, or x_train and x_test, not both. Received: {', '.join(arrays)}")
     return _gathered(parts, fit, 1)
 
 
 def levels_of(images: Array) -> Pixels:
-    """Return images as 256 levels, (N, H, W) or (N, H, W, 3).
-
-    Args:
-        images: whole numbers from 0 to 255, or fractions or booleans from 0 to 1; (N, H, W) or
-            (N, H, W, 1 or 3).
+    """Return images, (N, H, W) or (N, H, W, 1 or 3), as 256 levels, (N, H, W) or (N, H, W, 3).
 
     Raises:
-        DataError: another shape, type or range.
+        DataError: they are not whole numbers from 0 to 255, nor fractions or booleans from 0 to 1.
     """
     if images.ndim == 4 and images.shape[3] == 1:
         images = images[..., 0]
@@ -127,31 +116,25 @@ def _gathered(parts: list[Part], fit: Fit, num_files: int) -> Gathered:
     if len({levels.shape[1:] for _, levels, _ in read}) > 1:
         found = ", ".join(str(levels.shape) for _, levels, _ in read)
         raise DataError(f"images: expected one height, width and number of colours. Received: {found}")
-    pixels = np.concatenate([levels for _, levels, _ in read])
-    height, width = pixels.shape[1:3]
     splits = tuple(split for split, levels, _ in read for _ in levels)
-    classes: list[str] | None = []
-    for _, levels, labels in read:
-        classes = None if labels is None or classes is None else classes + _names(labels, len(levels))
-    pixels = _fitted(pixels, fit)
-    palette = "colour" if pixels.ndim == 4 else "grey"
-    notes = (
-        f"found: {len(pixels)} images of {height} x {width} (height x width)",
-        f"size: {pixels.shape[1]} x {pixels.shape[2]}, {palette}",
-    )
-    return Gathered(pixels, splits, None if classes is None else tuple(classes), num_files, notes)
+    named = [_names(labels, len(levels)) for _, levels, labels in read if labels is not None]
+    classes = tuple(name for names in named for name in names) if len(named) == len(read) else None
 
-
-def _fitted(pixels: Pixels, fit: Fit) -> Pixels:
-    found = (pixels.shape[1], pixels.shape[2])
-    height, width = fit.size or shapes.choose_size([found], fit.halvings)
-    channels = fit.channels or (1 if pixels.ndim == 3 or all_grey(pixels) else 3)
+    pixels = np.concatenate([levels for _, levels, _ in read])
+    given = (pixels.shape[1], pixels.shape[2])
+    colours = pixels.ndim == 4 and not all_grey(pixels)
+    height, width = fit.size or shapes.choose_size([given], fit.halvings)
+    channels = fit.channels or (3 if colours else 1)
     shapes.check_memory(len(pixels), (height, width, channels))
-    if channels == 1 and pixels.ndim == 4 and all_grey(pixels):
+    if channels == 1 and not colours and pixels.ndim == 4:
         pixels = pixels[..., 0]
-    if (height, width) == found and channels == (1 if pixels.ndim == 3 else 3):
-        return pixels
-    return np.stack([pictures.fit_levels(image, height, width, channels) for image in pixels])
+    if (height, width) != given or channels != (1 if pixels.ndim == 3 else 3):
+        pixels = np.stack([pictures.fit_levels(image, height, width, channels) for image in pixels])
+    notes = (
+        f"found: {len(pixels)} images of {given[0]} x {given[1]} (height x width)",
+        f"size: {height} x {width}, {'colour' if channels == 3 else 'grey'}",
+    )
+    return Gathered(pixels, splits, classes, num_files, notes)
 
 
 def all_grey(pixels: Pixels) -> bool:
@@ -169,16 +152,3 @@ def _names(labels: Array, count: int) -> list[str]:
         )
     names = labels.tolist()
     return [name.decode(errors="replace") if isinstance(name, bytes) else str(name) for name in names]
-
-
-def _parsed(file: Path, ndim: int) -> Array:
-    try:
-        return idx.parse(idx.read(file), ndim)
-    except DataError as error:
-        raise error if str(error).startswith(str(file)) else DataError(f"{file}: {error}") from error
-
-
-def _check_bytes(size: int) -> None:
-    if size > shapes.MAX_ARRAY_BYTES:
-        allowed = f"{shapes.MAX_ARRAY_BYTES / 2**30:g} GiB"
-        raise DataError(f"holds {size / 2**30:.1f} GiB, more than the {allowed} allowed; use fewer images")

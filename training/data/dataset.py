@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-Images = npt.NDArray[np.float32]
+from training.types import Images
 
 
 @dataclasses.dataclass(frozen=True)

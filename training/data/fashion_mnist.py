@@ -8,10 +8,9 @@ import os
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from training.data import idx
-from training.data.dataset import Dataset, Images, Labels
+from training.data.dataset import Dataset, Labels
 from training.errors import DataError
 
 NUM_VALIDATION = 5_000
@@ -40,54 +39,43 @@ FASHION_MNIST_CLASSES = (
 
 
 def load_fashion_mnist(folder: Path | None = None) -> Dataset:
-    """Load Fashion-MNIST from `folder`, or from the first place that has it.
+    """Return Fashion-MNIST from `folder` with its four idx files, compressed (``.gz``) or not.
 
-    The places, in order: Keras' cache, the folder of Debian's package ``dataset-fashion-mnist``, and
-    Keras' own download.
-
-    Args:
-        folder: a folder with the four idx files, compressed (``.gz``) or not; no other place is tried.
+    Without a folder: from Keras' cache, Debian's package ``dataset-fashion-mnist`` or Keras' download.
 
     Raises:
         DataError: a file is missing, truncated or not the published one. One line: where, what, remedy.
     """
     source = folder or _find_fashion_mnist()
     contents = {name: _read_checked(source, name, sha) for name, sha in FASHION_MNIST_SHA256.items()}
-    train = _images(contents["train-images-idx3-ubyte"])
-    classes = _classes(contents["train-labels-idx1-ubyte"])
+    images, classes = {}, {}
+    for part in ("train", "t10k"):
+        levels = idx.parse(contents[f"{part}-images-idx3-ubyte"], ndim=3)
+        images[part] = levels.astype(np.float32) / np.float32(255)
+        classes[part] = idx.parse(contents[f"{part}-labels-idx1-ubyte"], ndim=1).astype(np.int64)
     return Dataset(
         name="fashion-mnist",
-        train=train[:-NUM_VALIDATION],
-        validation=train[-NUM_VALIDATION:],
-        test=_images(contents["t10k-images-idx3-ubyte"]),
+        train=images["train"][:-NUM_VALIDATION],
+        validation=images["train"][-NUM_VALIDATION:],
+        test=images["t10k"],
         sha256=dict(FASHION_MNIST_SHA256),
         source=str(source),
         num_files=len(contents),
         labels=Labels(
             FASHION_MNIST_CLASSES,
-            train=classes[:-NUM_VALIDATION],
-            validation=classes[-NUM_VALIDATION:],
-            test=_classes(contents["t10k-labels-idx1-ubyte"]),
+            train=classes["train"][:-NUM_VALIDATION],
+            validation=classes["train"][-NUM_VALIDATION:],
+            test=classes["t10k"],
         ),
     )
 
 
-def keras_cache_folder() -> Path:
-    """Return the folder where ``keras.datasets.fashion_mnist`` keeps its downloads."""
-    home = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")  # Keras has no public name for it
-    return home / "datasets" / "fashion-mnist"
-
-
 def _find_fashion_mnist() -> Path:
-    cache = keras_cache_folder()
+    home = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")  # Keras has no public name for it
+    cache = home / "datasets" / "fashion-mnist"
     for folder in (cache, DEBIAN_FOLDER):
-        if all(_path_of(folder, name) is not None for name in FASHION_MNIST_SHA256):
+        if all(idx.find(folder, name) for name in FASHION_MNIST_SHA256):
             return folder
-    _download_with_keras(cache)
-    return cache
-
-
-def _download_with_keras(cache: Path) -> None:
     import keras  # heavy, and not needed when the files are here
 
     try:
@@ -98,14 +86,11 @@ def _download_with_keras(cache: Path) -> None:
             f"Fashion-MNIST: not in {cache}, not in {DEBIAN_FOLDER}, and Keras' download failed ({reason}); "
             "name a folder with the four idx files by --data, or install Debian's dataset-fashion-mnist"
         ) from error
-
-
-def _path_of(folder: Path, name: str) -> Path | None:
-    return next((p for p in (folder / f"{name}.gz", folder / name) if p.is_file()), None)
+    return cache
 
 
 def _read_checked(folder: Path, name: str, sha256: str) -> bytes:
-    path = _path_of(folder, name)
+    path = idx.find(folder, name)
     if path is None:
         raise DataError(
             f"{folder}: has no {name}.gz (nor {name}); the folder must hold the four idx files of "
@@ -119,11 +104,3 @@ def _read_checked(folder: Path, name: str, sha256: str) -> bytes:
             f"{sha256[:12]}...); delete it and fetch it again"
         )
     return content
-
-
-def _images(content: bytes) -> Images:
-    return idx.parse(content, ndim=3).astype(np.float32) / np.float32(255)
-
-
-def _classes(content: bytes) -> npt.NDArray[np.int64]:
-    return idx.parse(content, ndim=1).astype(np.int64)

@@ -18,6 +18,20 @@ UNSIGNED_BYTES = 8
 MAX_BYTES = 4 * 2**30  # of one file once it is decompressed: a small .gz may hold any amount
 
 
+def find(folder: Path, name: str) -> Path | None:
+    """Return the file called `name` in a folder, or that with ``.gz`` behind it; None: there is neither."""
+    return next((path for path in (folder / name, folder / f"{name}.gz") if path.is_file()), None)
+
+
+def load(path: Path, ndim: int) -> npt.NDArray[np.uint8]:
+    """Return the array of a file: ``read`` and ``parse``, whose errors it raises with the file's name."""
+    content = read(path)
+    try:
+        return parse(content, ndim)
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error
+
+
 def read(path: Path) -> bytes:
     """Return a file's content, decompressed if it ends in ``.gz``.
 

@@ -7,6 +7,7 @@ import hashlib
 import json
 import math
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -34,10 +35,11 @@ def load_images(path: Path | None = None, fit: Fit | None = None) -> Dataset:
         DataError: there is no such place, or it holds too few images. One line: where, what, remedy. A single
             bad picture is no error but a note.
     """
+    remedy = "name a folder of pictures, an .npz or idx files by --data"
     if path is None:
-        raise DataError("your own images: name a folder of pictures, an .npz or idx files by --data")
+        raise DataError(f"your own images: {remedy}")
     if not path.exists():
-        raise DataError(f"{path}: does not exist; name a folder of pictures, an .npz or idx files by --data")
+        raise DataError(f"{path}: does not exist; {remedy}")
     try:
         gathered = _gather(path, fit or Fit())
         assigned = splits.assign(gathered.pixels, gathered.splits)
@@ -45,24 +47,25 @@ def load_images(path: Path | None = None, fit: Fit | None = None) -> Dataset:
         raise error if str(error).startswith(str(path)) else DataError(f"{path}: {error}") from error
     # In the order of their SHA-256 the first images of a split are of every class, and names do not matter.
     digests = splits.digests_of(gathered.pixels)
-    order = np.array(sorted(range(len(digests)), key=digests.__getitem__))
-    chosen = {split: order[np.array(assigned)[order] == split] for split in SPLITS}
+    order = sorted(range(len(digests)), key=digests.__getitem__)
+    chosen = {split: [row for row in order if assigned[row] == split] for split in SPLITS}
     parts = {split: gathered.pixels[rows] for split, rows in chosen.items()}
     labels = _labels(gathered, chosen)
     sha256 = {split: _sha256(pixels) for split, pixels in parts.items()}
     if labels is not None:
         content = [labels.names, *(getattr(labels, split).tolist() for split in SPLITS)]
         sha256["labels"] = hashlib.sha256(json.dumps(content).encode()).hexdigest()
+    train, validation, test = (pixels.astype(np.float32) / np.float32(255) for pixels in parts.values())
     return Dataset(
-        name=path.resolve().name,
-        train=_unit(parts["train"]),
-        validation=_unit(parts["validation"]),
-        test=_unit(parts["test"]),
+        path.resolve().name,
+        train,
+        validation,
+        test,
         sha256=sha256,
         source=str(path.resolve()),
         labels=labels,
         num_files=gathered.num_files,
-        notes=(*gathered.notes, *_class_notes(gathered), *_split_notes(gathered, assigned)),
+        notes=(*gathered.notes, *_notes(gathered, labels, assigned)),
     )
 
 
@@ -76,44 +79,32 @@ def _gather(path: Path, fit: Fit) -> Gathered:
     raise DataError("expected a folder of pictures, an .npz, or idx files named like MNIST's")
 
 
-def _unit(pixels: Pixels) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
-    return pixels.astype(np.float32) / np.float32(255)
-
-
 def _sha256(pixels: Pixels) -> str:
     digest = hashlib.sha256(f"{pixels.shape}".encode())
-    digest.update(pixels.data if pixels.flags.c_contiguous else pixels.tobytes())
+    digest.update(np.ascontiguousarray(pixels).data)
     return digest.hexdigest()
 
 
-def _labels(
-    gathered: Gathered, chosen: dict[str, np.ndarray[tuple[int], np.dtype[np.int64]]]
-) -> Labels | None:
+def _labels(gathered: Gathered, chosen: dict[str, list[int]]) -> Labels | None:
     if gathered.classes is None:
         return None
-    names = sorted(set(gathered.classes), key=_by_number)
+    names = sorted(
+        set(gathered.classes), key=lambda name: (int(name) if name.isdecimal() else math.inf, name)
+    )
     number = {name: index for index, name in enumerate(names)}
     numbers = np.array([number[name] for name in gathered.classes], np.int64)
-    return Labels(tuple(names), *(numbers[chosen[split]] for split in SPLITS))
+    return Labels(tuple(names), *(numbers[rows] for rows in chosen.values()))
 
 
-def _by_number(name: str) -> tuple[float, str]:
-    return (int(name), "") if name.isdecimal() else (math.inf, name)
-
-
-def _class_notes(gathered: Gathered) -> list[str]:
-    if gathered.classes is None:
-        return ["classes: none"]
-    counts = sorted(Counter(gathered.classes).items(), key=lambda item: _by_number(item[0]))
-    named = ", ".join(f"{name} {count}" for name, count in counts[:NAMED_CLASSES])
-    more = f", and {len(counts) - NAMED_CLASSES} more" if len(counts) > NAMED_CLASSES else ""
-    return [f"classes: {named}{more}"]
-
-
-def _split_notes(gathered: Gathered, assigned: tuple[str, ...]) -> list[str]:
+def _notes(gathered: Gathered, labels: Labels | None, assigned: tuple[str, ...]) -> Iterator[str]:
+    """Yield what was found of classes and splits."""
+    counts = Counter(gathered.classes)
+    names = labels.names if labels else ()
+    named = ", ".join(f"{name} {counts[name]}" for name in names[:NAMED_CLASSES]) or "none"
+    more = f", and {len(names) - NAMED_CLASSES} more" if len(names) > NAMED_CLASSES else ""
+    yield f"classes: {named}{more}"
     counts = Counter(assigned)
     how = {split: "as given" if split in gathered.splits else "by SHA-256" for split in SPLITS}
-    notes = ["splits: " + ", ".join(f"{split} {counts[split]} ({how[split]})" for split in SPLITS)]
+    yield "splits: " + ", ".join(f"{split} {counts[split]} ({how[split]})" for split in SPLITS)
     if counts[splits.UNSPLIT]:
-        notes.append(f"left out: {counts[splits.UNSPLIT]} that a later split has too")
-    return notes
+        yield f"left out: {counts[splits.UNSPLIT]} that a later split has too"

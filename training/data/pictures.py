@@ -1,4 +1,4 @@
-"""A picture file -> 8-bit levels of one shape; the only room of training that knows Pillow.
+"""A picture file -> 8-bit levels of one shape; the only module of training that knows Pillow.
 
 The fit, one rule for every picture:
 
@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -28,6 +28,7 @@ GREY_MODES = ("1", "L", "LA", "I", "I;16", "I;16B", "I;16L")
 # JPEGs are decoded at a fraction of their size, but at least this many times the wanted one, before the fit.
 DRAFT_MARGIN = 4
 
+_MODES = {1: "L", 3: "RGB"}  # by channels
 # EXIF orientation -> what makes the picture upright; from 5 on, height and width change places.
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -55,11 +56,7 @@ class Header:
 
 
 def read_header(path: Path) -> Header:
-    """Read what a picture is, without decoding it.
-
-    Raises:
-        PictureError: not a picture, or too large.
-    """
+    """Return what a picture is, without decoding it, or raise ``PictureError``: no picture, or too large."""
     with _opened(path) as image:
         width, height = image.size
         if _orientation(image) >= 5:
@@ -70,16 +67,7 @@ def read_header(path: Path) -> Header:
 
 
 def read_pixels(path: Path, height: int, width: int, channels: int) -> Pixels:
-    """Decode a picture and fit it by the rule above.
-
-    Args:
-        path: the file.
-        height: wanted height.
-        width: wanted width.
-        channels: 1 for grey, 3 for colour.
-
-    Returns:
-        (height, width) or (height, width, 3).
+    """Return a picture, fitted by the rule above: (height, width) of 1 channel, (height, width, 3) of 3.
 
     Raises:
         PictureError: not a picture, too large, broken or cut off.
@@ -90,13 +78,14 @@ def read_pixels(path: Path, height: int, width: int, channels: int) -> Pixels:
         image.load()
         turn = _TURNS.get(_orientation(image))
         upright = image if turn is None else image.transpose(turn)
-        return np.asarray(_fit(_levels(upright, "L" if channels == 1 else "RGB"), height, width))
+        levels = _levels(upright, _MODES[channels])
+        return np.asarray(ImageOps.fit(levels, (width, height), Image.Resampling.LANCZOS))
 
 
 def fit_levels(levels: Pixels, height: int, width: int, channels: int) -> Pixels:
     """Fit levels that are decoded already, (H, W) or (H, W, 3), by the same rule."""
-    mode = "L" if channels == 1 else "RGB"
-    return np.asarray(_fit(Image.fromarray(levels).convert(mode), height, width))
+    image = Image.fromarray(levels).convert(_MODES[channels])
+    return np.asarray(ImageOps.fit(image, (width, height), Image.Resampling.LANCZOS))
 
 
 @contextlib.contextmanager
@@ -139,13 +128,3 @@ def _levels(image: Image.Image, mode: str) -> Image.Image:
     colours = image if image.mode in ("LA", "RGBA") else image.convert("RGBA")
     white = Image.new(mode, image.size, "white")
     return Image.composite(colours.convert(mode), white, colours.getchannel("A"))
-
-
-def _fit(image: Image.Image, height: int, width: int) -> Image.Image:
-    if image.size == (width, height):
-        return image
-    scale = min(image.width / width, image.height / height)
-    cut_width, cut_height = scale * width, scale * height
-    left, top = max(0.0, (image.width - cut_width) / 2), max(0.0, (image.height - cut_height) / 2)
-    box = (left, top, min(left + cut_width, image.width), min(top + cut_height, image.height))
-    return image.resize((width, height), Image.Resampling.LANCZOS, box=box)

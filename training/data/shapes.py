@@ -28,17 +28,11 @@ MAX_ARRAY_BYTES = 4 * 2**30
 
 @dataclasses.dataclass(frozen=True)
 class Fit:
-    """What images are made to be.
+    """What images are made to be."""
 
-    Args:
-        size: height and width; None: chosen by the rule above.
-        channels: 1 for grey, 3 for colour; None: grey if every image is.
-        halvings: how often the network halves an image.
-    """
-
-    size: Size | None = None
-    channels: int | None = None
-    halvings: int = 0
+    size: Size | None = None  # None: chosen by the rule above
+    channels: int | None = None  # 1 for grey, 3 for colour; None: grey if every image is
+    halvings: int = 0  # how often the network halves an image
 
 
 def choose_size(sizes: Sequence[Size], halvings: int = 0) -> Size:
@@ -72,11 +66,7 @@ def _common_size(sizes: Sequence[Size]) -> Size:
 
 
 def check_memory(count: int, shape: Sequence[int]) -> None:
-    """Refuse images that would not fit in memory.
-
-    Raises:
-        DataError: as float32 they would take more than 4 GiB.
-    """
+    """Raise a ``DataError`` if so many images of a shape would take more than 4 GiB as float32."""
     size = 4 * count * math.prod(shape)
     if size > MAX_ARRAY_BYTES:
         raise DataError(

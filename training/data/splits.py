@@ -20,7 +20,7 @@ Pixels = npt.NDArray[np.uint8]
 SPLITS = ("train", "validation", "test")
 UNSPLIT = ""
 MIN_IMAGES = 20  # different ones; with fewer, neither validation nor test would say anything
-MIN_SPLIT = {"train": 10, "validation": 2, "test": 2}
+MIN_SPLIT = {"train": (10, "train"), "validation": (2, "validate"), "test": (2, "test")}  # and their verbs
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,8 +38,8 @@ def assign(pixels: Pixels, given: Sequence[str]) -> tuple[str, ...]:
     """Return the split of each image, "" for one that is left out because a later split has it.
 
     Args:
-        pixels: the images, (N, ...).
-        given: the split of each that the source names, "" if it names none.
+        pixels: (N, ...).
+        given: the split of each by its source, "" if that names none.
 
     Raises:
         DataError: too few different images, in all or in a split.
@@ -58,10 +58,10 @@ def assign(pixels: Pixels, given: Sequence[str]) -> tuple[str, ...]:
         if split not in given:
             final |= dict.fromkeys(pool[:share], split)
             pool = pool[share:]
-    for split, fewest in MIN_SPLIT.items():
+    for split, (fewest, verb) in MIN_SPLIT.items():
         found = sum(1 for digest in last if final.get(digest, last[digest]) == split)
         if found < fewest:
-            raise DataError(f"{found} different images to {_purpose(split)}; bring {fewest} or more")
+            raise DataError(f"{found} different images to {verb} with; bring {fewest} or more")
     return tuple(
         final.get(digest) or (split if split == last[digest] else UNSPLIT)
         for digest, split in zip(digests, given, strict=True)
@@ -71,7 +71,3 @@ def assign(pixels: Pixels, given: Sequence[str]) -> tuple[str, ...]:
 def digests_of(pixels: Pixels) -> list[bytes]:
     """Return the SHA-256 of every image's levels."""
     return [hashlib.sha256(image.tobytes()).digest() for image in pixels]
-
-
-def _purpose(split: str) -> str:
-    return {"train": "train with", "validation": "validate with", "test": "test with"}[split]
