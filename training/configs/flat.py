@@ -18,8 +18,7 @@ _BY_SECTION = {
     ),
     "prior": "vamp_components prior_components=components",
     "optimizer": (
-        "optimizer=name learning_rate learning_rate_schedule=schedule ema_momentum epochs batch_size "
-        "precision keep"
+        "optimizer=name learning_rate learning_rate_schedule=schedule ema_momentum epochs batch_size keep"
     ),
     "traversal": "axis_order walk_axis=axis walk_low=low walk_high=high walk_steps=steps",
 }
@@ -46,7 +45,9 @@ ABSENT = {
     "vamp_components": 0,
     "prior_components": [],
 }
-GONE = ("prior_flow_layers", "prior_flow_units")  # normalizing flows
+# Former keys that no longer exist, and why.
+GONE = dict.fromkeys(("prior_flow_layers", "prior_flow_units"), "normalizing flows are no longer fitted")
+GONE |= {"precision": "networks are trained in float32 alone"}
 
 
 def is_flat(table: dict[str, Any]) -> bool:
@@ -57,8 +58,7 @@ def is_flat(table: dict[str, Any]) -> bool:
 def in_sections(table: dict[str, Any]) -> dict[str, Any]:
     """Return a configuration of the former form in the present one; keys that no form knows stay as they are.
 
-    What is left out is what says nothing: keys at values that meant "does not apply", and those of
-    normalizing flows.
+    What is left out is what says nothing: keys at values that meant "does not apply", and those in ``GONE``.
     """
     order = ("data", "network", "likelihood", "objective", "prior", "optimizer", "traversal")
     resolved: dict[str, Any] = {section: {} for section in order}

@@ -7,7 +7,7 @@ from typing import Any
 
 import pydantic
 
-from training.configs.flat import FORMER
+from training.configs.flat import FORMER, GONE
 from training.errors import ConfigError
 
 EXPECTED = {  # by pydantic's type of error; in braces, its context
@@ -88,6 +88,8 @@ def _unknown(loc: Sequence[int | str], received: Any, model: Model) -> str:
     if owners:
         those = " and ".join(filter(None, [", ".join(owners[:-1]), owners[-1]]))
         return f"{here}: belongs to {those} alone; leave it out. Received: {received!r}"
+    if str(key) in GONE:
+        return f"{here}: leave it out, as {GONE[str(key)]}. Received: {received!r}"
     former = FORMER.get(str(key))
     if not path and former:
         section, _, name = former.rpartition(".")

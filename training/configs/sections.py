@@ -235,9 +235,6 @@ class Optimizer(Section):
             the result; 0: no average.
         epochs: passes over the training split.
         batch_size: images in one step.
-        precision: what the networks compute in while they train: ``float32``, or ``bfloat16``, products of 8
-            significant bits. Weights, draws and likelihoods are float32 in either case, and so is all that is
-            evaluated and published.
         keep: the weights that are the result: those of the ``last`` epoch, or of the ``best`` one, by the
             bound on validation after KL warm-up.
     """
@@ -248,7 +245,6 @@ class Optimizer(Section):
     ema_momentum: Annotated[float, Field(ge=0, lt=1)] = 0.0
     epochs: Count
     batch_size: Count
-    precision: Literal["float32", "bfloat16"] = "float32"
     keep: Literal["last", "best"] = "last"
 
 
