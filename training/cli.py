@@ -84,7 +84,6 @@ def fit(
         experiment = experiment.replaced({"seed": seed})
     from training import data
     from training.fitting.fit import fit as run_fit
-    from training.runs import is_slow_in_bfloat16
 
     dataset = data.load(experiment.data.name, data_folder, _image_fit(experiment))
     for note in dataset.notes:
@@ -94,8 +93,6 @@ def fit(
         f"{experiment.name}: {len(dataset.train)} training and {len(dataset.validation)} validation images "
         f"from {dataset.source}"
     )
-    if experiment.optimizer.precision == "bfloat16" and is_slow_in_bfloat16():
-        click.echo("precision: this processor has no instructions for bfloat16; float32 will be faster")
     try:
         result = run_fit(experiment, dataset, out, resume=resume, tensorboard=tensorboard)
     except Interrupted as interrupted:

@@ -63,12 +63,6 @@ def machine() -> dict[str, Any]:
     }
 
 
-def is_slow_in_bfloat16() -> bool:
-    """Say whether the processor is known to lack instructions for products of bfloat16."""
-    flags = _processor().get("flags", "").split()
-    return bool(flags) and not {"avx512_bf16", "amx_bf16"} & set(flags)
-
-
 def _processor() -> dict[str, str]:
     described: dict[str, str] = {}
     with contextlib.suppress(OSError):  # Linux alone has this file

@@ -236,8 +236,7 @@ def load_run(run: Path) -> tuple[Config, VariationalAutoencoder, dict[str, Any]]
     """Read the network of a run folder back, to go on with it or to look inside.
 
     Returns:
-        The experiment, the trained network, which computes in float32 however it was trained, and what
-        ``environment.json`` says.
+        The experiment, the trained network, and what ``environment.json`` says.
 
     Raises:
         RunError: the folder is not a finished run.
@@ -245,8 +244,7 @@ def load_run(run: Path) -> tuple[Config, VariationalAutoencoder, dict[str, Any]]
     try:
         config = from_dict(json.loads((run / runs.CONFIG).read_text()))
         environment = json.loads((run / runs.ENVIRONMENT).read_text())
-        exact = config.replaced({"optimizer.precision": "float32"})
-        vae = VariationalAutoencoder(exact, tuple(environment["image_shape"]))
+        vae = VariationalAutoencoder(config, tuple(environment["image_shape"]))
         vae(np.zeros((1, *environment["image_shape"]), np.float32))  # weights exist after the first call
         vae.load_weights(run / runs.WEIGHTS)
     except FileNotFoundError as error:

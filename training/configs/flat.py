@@ -16,8 +16,7 @@ _BY_SECTION = {
     "objective.final_phase": "tail_objective=name tail_epochs=epochs",
     "prior": "vamp_components prior_components=components",
     "optimizer": (
-        "optimizer=name learning_rate learning_rate_schedule=schedule ema_momentum epochs batch_size "
-        "precision keep"
+        "optimizer=name learning_rate learning_rate_schedule=schedule ema_momentum epochs batch_size keep"
     ),
     "traversal": "axis_order walk_axis=axis walk_low=low walk_high=high walk_steps=steps",
 }
@@ -36,7 +35,9 @@ _ABSENT: list[tuple[object, str]] = [
     ("", "tail_objective"),
 ]
 ABSENT = {key: value for value, keys in _ABSENT for key in keys.split()}
-GONE = ("prior_flow_layers", "prior_flow_units")  # normalizing flows
+# Former keys that no longer exist, and why.
+GONE = dict.fromkeys(("prior_flow_layers", "prior_flow_units"), "normalizing flows are no longer fitted")
+GONE |= {"precision": "networks are trained in float32 alone"}
 
 
 def is_flat(table: dict[str, Any]) -> bool:
@@ -47,7 +48,7 @@ def is_flat(table: dict[str, Any]) -> bool:
 def in_sections(table: dict[str, Any]) -> dict[str, Any]:
     """Return a configuration of the former form in the present one; keys that no form knows stay as they are.
 
-    Left out are keys at values that meant "does not apply", and those of normalizing flows.
+    Left out are keys at values that meant "does not apply", and those in ``GONE``.
     """
     given = {"network": "dense"} | table
     sections: dict[str, dict[str, Any]] = {section: {} for section in _BY_SECTION}

@@ -26,8 +26,7 @@ def load(path: Path) -> Config:
     except ValueError as error:  # not TOML, or not UTF-8
         raise ConfigError(f"{path}: not valid TOML: {error}") from error
     if flat.is_flat(table):
-        gone = [key for key in flat.GONE if key in table]
-        dropped = f"; without {' and '.join(gone)}, as normalizing flows are no longer fitted" if gone else ""
+        dropped = "".join(f"; without {key}, as {why}" for key, why in flat.GONE.items() if key in table)
         form = to_toml(flat.in_sections(table))
         raise ConfigError(f"{path}: keys stand in sections now{dropped}. Its content in this form:\n\n{form}")
     try:

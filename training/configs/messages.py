@@ -7,7 +7,7 @@ from typing import Any
 
 import pydantic
 
-from training.configs.flat import FORMER
+from training.configs.flat import FORMER, GONE
 from training.errors import ConfigError
 
 EXPECTED = {  # by pydantic's type of error; in braces, its context
@@ -77,6 +77,8 @@ def _unknown(fault: Any, model: Model) -> str:
     if owners:
         those = " and ".join(filter(None, [", ".join(owners[:-1]), owners[-1]]))
         return f"{here}: belongs to {those} alone; leave it out. Received: {received!r}"
+    if key in GONE:
+        return f"{here}: leave it out, as {GONE[key]}. Received: {received!r}"
     if not path and key in FORMER:
         place, _, name = FORMER[key].rpartition(".")
         return f"unknown key {key!r}; it is {FORMER[key]}: write {name!r} under [{place}]"

@@ -166,9 +166,6 @@ class Optimizer(Section):
     ema_momentum: Annotated[float, Field(ge=0, lt=1)] = 0.0
     epochs: Count  # passes over the training split
     batch_size: Count  # images in one step
-    # What the networks compute in while they train; bfloat16: products of 8 significant bits. Weights, draws
-    # and likelihoods are float32 in either case, and so is all that is evaluated and published.
-    precision: Literal["float32", "bfloat16"] = "float32"
     # The epoch whose weights are the result; best: by the bound on validation after KL warm-up.
     keep: Literal["last", "best"] = "last"
 

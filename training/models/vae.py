@@ -68,9 +68,7 @@ class VariationalAutoencoder(keras.Model):  # type: ignore[misc]  # Keras publis
     def __init__(self, config: Config, image_shape: tuple[int, ...]) -> None:
         super().__init__(name="vae")
         self.likelihood = registry.build(config.likelihood.name, **config.likelihood.parameters)
-        self.encoder, self.decoder = networks.build(
-            config.network, image_shape, self.likelihood, config.optimizer.precision
-        )
+        self.encoder, self.decoder = networks.build(config.network, image_shape, self.likelihood)
         self.sampling = Sampling()
         pseudo_images = config.prior.vamp_components
         self.vamp = VampPrior(pseudo_images, image_shape) if pseudo_images else None
@@ -87,7 +85,7 @@ class VariationalAutoencoder(keras.Model):  # type: ignore[misc]  # Keras publis
         # much as they do if it is not compiled. Convolutions themselves lose by XLA. Products of small
         # matrices do not, and between them a step spends as much time on starting operations as on computing:
         # then many steps are one program.
-        self.compiles_steps = config.network.kind == "dense" and config.optimizer.precision == "float32"
+        self.compiles_steps = config.network.kind == "dense"
         self._compiled_objective = tf.function(self._objective, jit_compile=True)
         self._compiled_gradients = tf.function(self._gradients, jit_compile=True)
         self._compiled_update = tf.function(self._update, jit_compile=True)

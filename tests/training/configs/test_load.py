@@ -72,9 +72,16 @@ def test_a_file_without_sections_is_shown_in_the_present_form(tmp_path):
     assert load.load(tmp_path / "new.toml").traversal.axis == 3
 
 
-def test_a_former_file_with_a_flow_says_that_flows_are_gone(tmp_path):
-    (tmp_path / "old.toml").write_text(FORMER + "prior_flow_layers = 4\n")
-    with pytest.raises(ConfigError, match="without prior_flow_layers, as normalizing flows are no longer"):
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("prior_flow_layers = 4", "without prior_flow_layers, as normalizing flows are no longer fitted"),
+        ('precision = "bfloat16"', "without precision, as networks are trained in float32 alone"),
+    ],
+)
+def test_a_former_file_with_a_key_that_is_gone_says_so(tmp_path, line, why):
+    (tmp_path / "old.toml").write_text(f"{FORMER}{line}\n")
+    with pytest.raises(ConfigError, match=why):
         load.load(tmp_path / "old.toml")
 
 

@@ -148,7 +148,10 @@ def test_a_whole_number_may_stand_for_a_fraction(config):
         ({"optimizer.ema_momentum": -0.1}, "optimizer.ema_momentum: expected 0 or more"),
         ({"optimizer.epochs": 0}, "optimizer.epochs: expected more than 0"),
         ({"optimizer.batch_size": 0}, "optimizer.batch_size: expected more than 0"),
-        ({"optimizer.precision": "float16"}, "optimizer.precision: expected 'float32' or 'bfloat16'"),
+        (
+            {"optimizer.precision": "bfloat16"},
+            "optimizer.precision: leave it out, as networks are trained in float32 alone",
+        ),
         ({"optimizer.keep": "first"}, "optimizer.keep: expected 'last' or 'best'. Received: 'first'"),
         ({"traversal.axis_order": "random"}, "traversal.axis_order: expected 'canonical' or 'as-trained'"),
         ({"traversal.axis": -1}, "traversal.axis: expected 0 or more"),
