@@ -11,8 +11,8 @@ SYSTEM = Path("/")
 def available_cores(system: Path = SYSTEM) -> int:
     """Return the cores that the process may keep busy, at least one.
 
-    A container with half a core and one with three and a half get 1 and 4: a thread more than the quota only
-    takes turns. The root of the file system is `system`.
+    A container with half a core gets 1, with three and a half 4: a thread more than the quota only takes
+    turns. The root of the file system is `system`.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
     return max(1, math.ceil(min(cores, _quota(system))))

@@ -181,7 +181,7 @@ class UnsupportedFormat(VitrineError):
 
 
 class Overloaded(VitrineError):
-    """All places in the queue are taken."""
+    """The queue is full, or too long."""
 
     status = 503
     kind = "overloaded"

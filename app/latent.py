@@ -1,10 +1,10 @@
 """Latent codes: seeded draws and walks. NumPy only.
 
-A seed, 0 to 2**63 - 1, stands for an endless sequence of codes. Code k is a pure function of (seed, k): it
-does not depend on how many are asked for, so a picture of five images is the beginning of a picture of
-twenty-one, and any stretch of the sequence can be computed alone. The numbers come from the counter-based
-generator Philox 4x64 (Salmon et al. 2011), whose raw output NumPy keeps stable. The transform of Box & Muller
-(1958) turns them into normals here, because NumPy does not promise that its own normals stay the same.
+A seed, 0 to 2**63 - 1, stands for an endless sequence of codes. Code k is a pure function of (seed, k). So a
+picture of five images is the beginning of a picture of twenty-one, and any stretch can be computed alone. The
+numbers come from the counter-based generator Philox 4x64 (Salmon et al. 2011), whose raw output NumPy keeps
+stable. The transform of Box & Muller (1958) turns them into normals here, because NumPy does not promise that
+its own normals stay the same.
 """
 
 import math
@@ -92,8 +92,8 @@ _generators = threading.local()
 def _philox(seed: int, stream: int, block: int) -> np.random.Philox:
     """Return a generator before the given block of its sequence.
 
-    A new one asks the system for entropy that it then does not use, which takes longer than the numbers do;
-    so every thread has one, and it is put into the state.
+    Every thread has one, which is put into the state. A new one would ask the system for entropy and not use
+    it, which takes longer than the numbers do.
     """
     philox = getattr(_generators, "philox", None)
     if philox is None:

@@ -16,10 +16,9 @@ MAX_KEPT = 512  # values; what they take to be counted holds up a request by a m
 class Metrics:
     """What one service counts, or several processes together where ``vitrine serve`` started them.
 
-    Values of histograms go through ``observe``: a histogram takes several locks and, in the middle of other
-    work, cold caches for each value, which for a small picture is a twentieth of its time. Many at once take
-    a tenth of that. Where several processes count together no process knows when it will be asked, so that
-    every value is counted at once.
+    Values of histograms go through ``observe``. Each takes several locks and cold caches, a twentieth of the
+    time of a small picture; many at once take a tenth of that. Where several processes count together, no
+    process knows when it will be asked, so every value is counted at once.
     """
 
     def __init__(self) -> None:
@@ -104,7 +103,7 @@ class Metrics:
                 return
             histogram.observe(value)
 
-    def render(self) -> tuple[bytes, str]:
+    def exposition(self) -> tuple[bytes, str]:
         """Return the text that Prometheus reads, and its media type."""
         self._count_kept()
         registry = self._registry

@@ -1,8 +1,8 @@
 """The models of a running service: opened once, looked up by name.
 
-The default model is opened before the service is ready, the newest versions of the others right after; an
-older version when a permanent URL first asks for it. A version that cannot be opened is remembered and passed
-over, so that the one before it serves.
+The default model is opened before the service is ready, the newest versions of the others right after. An
+older version is opened when a permanent URL first asks for it. A version that cannot be opened is remembered
+and passed over, so that the one before it serves.
 """
 
 import asyncio
@@ -69,12 +69,10 @@ class Model:
     def warm_up(self) -> None:
         """Run every signature once: the first call of each is slow, and an unfit model is found out here.
 
-        Each operation then learns which positions of a batch are alike: what bytes may rest on is found out
-        on the machine that computes them.
+        Each operation then learns which positions of a batch are alike on this machine.
 
         Raises:
-            ModelError: the model's shapes are not those of its manifest, its numbers are not finite, or what
-                it makes of one row depends on the others.
+            ModelError: a shape is not the manifest's, a number is not finite, or a row depends on the others.
         """
         manifest = self.manifest
         generator = np.random.default_rng(0)

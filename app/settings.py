@@ -86,8 +86,8 @@ class Settings(BaseSettings):
     def for_store(self, names: Collection[str]) -> "Settings":
         """Return these settings for a store of models called `names`, including those that cannot be served.
 
-        A default model that nobody has set gives way to the only model of a store that lacks it: who serves
-        the first model of their own is not to be asked for its name.
+        A default model that nobody has set gives way to the only model of a store that lacks it. Who serves
+        the first model of their own need not set its name.
         """
         if "default_model" in self.model_fields_set or self.default_model in names or len(names) != 1:
             return self

@@ -1,7 +1,7 @@
 """Reads the model store: ``<name>/<version>/manifest.json`` and the files it lists.
 
-The format is defined in ``model_store/README.md``. A version without a valid manifest, with a file missing,
-changed or added, or with a link that leads out of it, is not served; the reason is kept.
+The format is defined in ``model_store/README.md``. A version is served if its manifest is valid, no file is
+missing, changed or added, and no link leads out of it. Else the reason is kept.
 """
 
 import dataclasses

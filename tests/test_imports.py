@@ -12,14 +12,14 @@ from tests.conftest import PROJECT
 APP = sorted((PROJECT / "app").rglob("*.py"))
 TRAINING = sorted((PROJECT / "training").rglob("*.py"))
 
-HTTP_ROOMS = ("app/main.py", "app/http/")
+HTTP_MODULES = ("app/main.py", "app/http/")
 
 # What is forbidden, in which files, but for which.
 RULES = [
     ("training", APP, ()),
     ("app", TRAINING, ()),
-    ("fastapi", APP, HTTP_ROOMS),
-    ("starlette", APP, HTTP_ROOMS),
+    ("fastapi", APP, HTTP_MODULES),
+    ("starlette", APP, HTTP_MODULES),
     ("tensorflow", APP, ("app/runtimes/",)),
     ("ai_edge_litert", APP, ("app/runtimes/",)),
     ("keras", APP, ()),
@@ -29,8 +29,8 @@ RULES = [
     ("PIL", TRAINING, ("training/data/pictures.py",)),
 ]
 
-# What each room of the service may import of the others; a room that is not named here may import anything.
-ROOMS = {
+# What each module or package of the service may import of the others; one not named here may import anything.
+MODULES = {
     "errors": set(),
     "cores": set(),
     "profiles": {"cores"},
@@ -71,13 +71,13 @@ def test_a_forbidden_module_is_imported_nowhere(module, files, allowed):
     assert breaches(module, files, allowed) == []
 
 
-@pytest.mark.parametrize("room", ROOMS)
-def test_a_room_imports_only_the_rooms_below_it(room):
-    files = [path for path in APP if path.relative_to(PROJECT / "app").parts[0].removesuffix(".py") == room]
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_of_the_service_imports_only_those_below_it(module):
+    files = [path for path in APP if path.relative_to(PROJECT / "app").parts[0].removesuffix(".py") == module]
     assert files
     for path in files:
         found = {name.split(".")[1] for name in imported(path.read_text()) if name.startswith("app.")}
-        assert found <= ROOMS[room], path
+        assert found <= MODULES[module], path
 
 
 def test_the_environment_is_read_in_settings_only():

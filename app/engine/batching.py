@@ -1,7 +1,7 @@
 """Batches: rows of several requests, computed at once.
 
 A batch has BATCH_ROWS rows of one operation. A row is computed at a position that is alike to its own
-(``Operation.alike``), so that its bytes never depend on what it is computed with.
+(``Operation.alike``): its bytes never depend on its neighbours.
 """
 
 import asyncio
@@ -91,19 +91,19 @@ class Batch(NamedTuple):
 
     def _results(self) -> list[Array]:
         """Compute all rows and return each part's."""
-        places = [_index(part.positions) for part in self.parts]
-        if len(self.parts) == 1 and isinstance(places[0], slice) and places[0].start == 0:
+        indices = [_index(part.positions) for part in self.parts]
+        if len(self.parts) == 1 and isinstance(indices[0], slice) and indices[0].start == 0:
             part = self.parts[0]
             return [self.operation(*part.request.rows_of(part.start, part.stop))]
         batch: list[Array] = []
-        for part, place in zip(self.parts, places, strict=True):
+        for part, index in zip(self.parts, indices, strict=True):
             arguments = part.request.rows_of(part.start, part.stop)
             if not batch:
                 batch = [np.full((BATCH_ROWS, *rows.shape[1:]), PADDING, rows.dtype) for rows in arguments]
             for whole, rows in zip(batch, arguments, strict=True):
-                whole[place] = rows
+                whole[index] = rows
         result = self.operation.function(*batch)
-        return [result[place] for place in places]
+        return [result[index] for index in indices]
 
 
 def _index(positions: Sequence[int]) -> slice | Sequence[int]:
@@ -114,7 +114,7 @@ def _index(positions: Sequence[int]) -> slice | Sequence[int]:
     return positions
 
 
-class _Places:
+class _FreePositions:
     """The free positions of a batch, where a row may have those that are alike to its own."""
 
     def __init__(self, alike: tuple[int, ...]) -> None:
@@ -134,14 +134,14 @@ class _Places:
         return positions
 
 
-class _UniformPlaces:
+class _FreeRun:
     """The free positions of a batch whose positions are all alike: the last ones, in one run."""
 
     def __init__(self) -> None:
         self._free = range(BATCH_ROWS)
 
     def take(self, start: int, stop: int) -> Sequence[int]:
-        """Return positions; see ``_Places``."""
+        """Return positions; see ``_FreePositions``."""
         taken, self._free = self._free[: stop - start], self._free[stop - start :]
         return taken
 
@@ -249,7 +249,7 @@ class Queue:
 
     def _fill(self, operation: Operation, waiting: _Waiting, now: float) -> list[Part]:
         """Take rows of those who wait until the batch is full or the next does not fit."""
-        places = _UniformPlaces() if operation.uniform else _Places(operation.alike)
+        free = _FreeRun() if operation.uniform else _FreePositions(operation.alike)
         parts: list[Part] = []
         for requests in waiting.take_turn():
             unfinished: list[Request[Any]] = []
@@ -259,9 +259,7 @@ class Queue:
                     self._rows -= request.rows.count - request.taken
                     continue  # of a passed deadline the timer tells the client
                 start = request.taken
-                positions = places.take(
-                    start, min(request.rows.count, start - start % BATCH_ROWS + BATCH_ROWS)
-                )
+                positions = free.take(start, min(request.rows.count, start - start % BATCH_ROWS + BATCH_ROWS))
                 if not positions:
                     unfinished.append(request)
                     break

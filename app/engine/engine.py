@@ -7,14 +7,14 @@ A request brings its work (``app.engine.work``): a generator that yields rows to
    requests of few rows and of many. So a picture of four hundred images does not keep a picture of one
    waiting for longer than a batch.
 3. *packs* a batch of what waits, and *computes* it. An operation that takes less time than a change of thread
-   runs on the event loop, unless the picture is a heavy one; any other in a worker thread, which takes batch
-   after batch until there is none. Nothing waits for company: a free engine computes at once what the loop's
-   present turn has brought, and while it is busy, work collects.
+   runs on the event loop, unless the picture is a heavy one. Any other runs in a worker thread, which takes
+   batch after batch until there is none. A free engine computes at once what the loop's present turn has
+   brought; while it is busy, work collects.
 4. *hands back* the rows to their requests, as soon as a request has all of them. The generator goes on, on
    the event loop if that is brief, else in a thread: grids and PNGs never keep a worker waiting.
 
-Nothing is computed for nobody: a request that was cancelled or whose deadline has passed gives its place back
-at once, and what of it has not begun never will.
+A request that was cancelled or whose deadline has passed gives its place back at once. What of it has not
+begun is never computed.
 
 The event loop owns the requests; the queue is shared with the worker threads, under a lock.
 """
@@ -221,11 +221,11 @@ class Engine:
     def _run_worker(self) -> None:
         """Compute batch after batch until there is none."""
         while (batch := self._queue.take_for_worker()) is not None:
-            # Not how long the thread waits for Python's lock: by the clock, an operation that was once
-            # computed in a worker, beside a busy event loop, would never be brief again.
+            # Not how long the thread waits for Python's lock. By the clock, an operation that a worker once
+            # computed beside a busy event loop would never be brief again.
             self._computed.append(self._compute(time.thread_time, batch))
             # The event loop is woken for requests that have all their rows, now or once other workers are
-            # done: for each batch of a large picture, waking it takes as long as the batch.
+            # done. Waking it for each batch of a large picture takes as long as the batch.
             if any(part.request.taken == part.request.rows.count for part in batch.parts):
                 self._loop.call_soon_threadsafe(self._collect)
         if self._computed:  # of requests whose other rows nobody wants any more

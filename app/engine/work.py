@@ -1,8 +1,8 @@
 """What there is to compute: operations of a model, rows for them, and the work that a request leaves.
 
 A request's work is a generator. It yields the rows that it wants computed, is sent their results, and returns
-its answer. So a use case reads from top to bottom and knows nothing of threads, while the engine is free to
-compute the rows of several requests together.
+its answer. So a use case reads from top to bottom and knows nothing of threads. The engine is free to compute
+the rows of several requests together.
 """
 
 from __future__ import annotations  # those of inner functions would be evaluated anew in every request
@@ -29,8 +29,8 @@ class Operation:
     """One thing that a model computes, on BATCH_ROWS rows at a time.
 
     Row k of a request belongs at position k modulo BATCH_ROWS. The kernels below a runtime work on a few rows
-    at a time and treat those left over at the end in another way, so the same row may round differently at
-    another position. A row may be computed at any position that is alike to its own, whatever its neighbours.
+    at a time, and in another way on those left over at the end. There a row may round differently. It may be
+    computed at any position that is alike to its own, whatever its neighbours.
 
     Args:
         name: what metrics call it.
@@ -63,7 +63,7 @@ class Operation:
         return not any(self.alike)
 
     def __call__(self, *arrays: Array) -> Array:
-        """Apply the function to up to BATCH_ROWS rows, each at its own place, and return as many."""
+        """Apply the function to up to BATCH_ROWS rows, each at its own position, and return as many."""
         return self.function(*map(_filled_up, arrays))[: len(arrays[0])]
 
     def whole(self, *arrays: Array) -> Array:
@@ -124,8 +124,8 @@ class Rows:
     Args:
         operation: by what.
         count: how many.
-        make: ``make(start, count)`` returns that stretch of each argument; called when its turn comes,
-            so that work nobody waits for any more costs nothing, and by several threads at once.
+        make: ``make(start, count)`` returns that stretch of each argument. Called when its turn comes, so
+            that work nobody waits for any more costs nothing; by several threads at once.
     """
 
     operation: Operation

@@ -1,8 +1,8 @@
 """Ancestral sampling: z ~ p(z), then x ~ p(x given z).
 
-As in every use case, a function of a model and plain values checks at once each number that a client may
-choose, and returns the work that remains: a refusal costs nothing and waits for nobody. The work itself is a
-generator (``app.engine.work``): what it yields is computed in batches.
+As in every use case, a function of a model and plain values returns the work that remains. What a client may
+choose is checked at once: a refusal costs nothing and waits for nobody. The work itself is a generator
+(``app.engine.work``): what it yields is computed in batches.
 """
 
 from __future__ import annotations  # those of inner functions would be evaluated anew in every request
@@ -30,8 +30,8 @@ class Samples:
 
     Args:
         n: number of images.
-        temperature: 0 to 4: scale of the codes around the prior's centre, or around the centre of the
-            component that each is drawn from; 1 samples the prior.
+        temperature: 0 to 4, scale of the codes around the centre of the prior, or of each code's component;
+            1 samples the prior.
         render: ``mean`` shows E[x given z], ``draw`` a draw from p(x given z).
         label: a class, by its name or number, whose part of the prior alone is drawn from; None: all of it.
     """

@@ -1,6 +1,6 @@
 """The one way of every picture: read the query, find the model, prepare the work, compute, answer.
 
-Many clients ask with the same words, so what was read of a query, what was prepared of it for a model, and
+Many clients ask with the same words. So the query that was read, what was prepared of it for a model, and
 refusals of either are kept. Plain ASGI: routing, dependencies and responses of a framework take several times
 as long as a small picture does.
 """

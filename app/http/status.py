@@ -35,7 +35,7 @@ def router(service: Service) -> APIRouter:
     @router.get("/metrics", response_class=Response, summary="Counters for Prometheus")
     async def metrics() -> Response:
         """Return the counters in Prometheus' text format."""
-        body, media_type = service.metrics.render()
+        body, media_type = service.metrics.exposition()
         return Response(body, media_type=media_type, headers=NO_CACHE)
 
     return router

@@ -1,8 +1,7 @@
 """A request body -> the files in it: multipart fields called ``file``, or one raw ``image/*`` body.
 
-A form is parsed in memory, by a thin layer over python-multipart's parser: it keeps the bytes where they are
-instead of copying them into temporary files, counts what may be counted, and notices a body that stops early
-or goes on after its end.
+A form is parsed in memory, by a thin layer over python-multipart's parser. It writes no temporary files,
+counts fields and files, and refuses a body that stops early or goes on after its end.
 """
 
 from __future__ import annotations

@@ -22,8 +22,8 @@ FILTER_UP = 2
 def encode_png(pixels: Pixels) -> bytes:
     """Return a PNG of (H, W) grey or (H, W, 3) colour levels, free of metadata.
 
-    Written by hand, because the encoder is what a request spends most of its time in: every row as its
-    difference from the row above (filter "up"), deflated by ISA-L at its level 1. On a grid of 21 images
+    Every row is written as its difference from the row above (filter "up"), deflated by ISA-L at its level 1.
+    Written by hand, because a request spends most of its time in the encoder. On a grid of 21 images
     that takes 0.07 ms where Pillow takes 1.1 ms, for 16 % more bytes; see benchmarks/png.py.
     """
     height, width = pixels.shape[:2]

@@ -1,8 +1,8 @@
 """Arrays -> 8-bit levels -> one grid.
 
 One mapping for every image: clip to [0, 1] and cut into 256 equal bins. Nothing is rescaled per image, so the
-cells of a grid stay comparable. A value k/255 becomes level k, so 8-bit pictures pass through unchanged, and
-every value lands within one level of matplotlib's 256-colour maps, which cut into the same bins.
+cells of a grid stay comparable. A value k/255 becomes level k, so 8-bit pictures pass through unchanged.
+The 256-colour maps of matplotlib cut into the same bins: every value lands within one level of theirs.
 """
 
 from typing import Any, Literal

@@ -5,8 +5,8 @@ The fit, one rule for every file:
 1. Only the first frame is used. EXIF orientation is applied; colour profiles and gamma are ignored.
 2. Transparent pixels show white, as on a page. 16-bit greys are scaled to 8 bits, not clipped.
 3. Colours become grey by ITU-R 601 luma, for a model of grey images.
-4. The picture is scaled, never stretched, until its longer side fills the model's image (Lanczos), centred,
-   and padded with the median of its own border.
+4. The picture is scaled (Lanczos), never stretched, until its longer side fills the model's image. It is
+   centred, and padded with the median of its own border.
 5. ``invert=yes`` turns dark on light into light on dark; ``auto`` does so if the border's median is light.
 
 A grey 8-bit picture of exactly the model's size passes through untouched.

@@ -12,8 +12,8 @@ from app.runtimes import LITERT_DECODER, LITERT_ENCODER, LITERT_ROWS, Array
 class LiteRTRuntime:
     """The signatures of one version.
 
-    The matrix products are XNNPACK's, which divides its work among threads by rows and columns and never
-    within one sum, so that the number of threads does not change a bit.
+    The matrix products are XNNPACK's, which divides its work among threads by rows and columns, never within
+    one sum. So the number of threads does not change a bit.
 
     Args:
         folder: a version's folder, with the flatbuffers inside ``encoder`` and ``decoder``.

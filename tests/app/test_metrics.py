@@ -9,7 +9,7 @@ from app.metrics import MAX_KEPT, Metrics
 
 
 def read(metrics, name):
-    text = metrics.render()[0].decode()
+    text = metrics.exposition()[0].decode()
     return {
         found["labels"] or "": float(found["value"])
         for found in re.finditer(rf"^{name}(\{{(?P<labels>.*)\}})? (?P<value>\S+)$", text, re.MULTILINE)
@@ -55,5 +55,5 @@ def test_values_of_many_threads_are_all_counted():
     for thread in threads:
         thread.start()
     while any(thread.is_alive() for thread in threads):
-        metrics.render()
+        metrics.exposition()
     assert read(metrics, "vitrine_batch_images_count") == {"": 4.0 * each}

@@ -11,7 +11,7 @@ def new_admission(max_images=100, max_seconds=math.inf, threads=1):
     return Admission(max_images, max_seconds, threads, Metrics())
 
 
-def test_one_request_is_let_in_however_large_and_the_next_waits_for_room():
+def test_one_request_is_let_in_however_large_and_the_next_once_it_has_gone():
     admission = new_admission(max_images=10)
     admission.admit(50)
     with pytest.raises(Overloaded, match="50 images are waiting"):

@@ -16,18 +16,18 @@ from app.metrics import Metrics
 
 
 class Held:
-    """An operation that doubles rows, remembers them, and waits in its first tile for `go_on`."""
+    """An operation that doubles rows, remembers them, and waits in its first batch for `go_on`."""
 
     def __init__(self, alike=(0,) * BATCH_ROWS, held=True):
         self.operation = Operation("double", self.compute)
         self.operation.alike = alike
         self.go_on, self.begun = threading.Event(), threading.Event()
-        self.tiles = []
+        self.batches = []
         if not held:
             self.go_on.set()
 
     def compute(self, rows):
-        self.tiles.append(rows.copy())
+        self.batches.append(rows.copy())
         self.begun.set()
         assert self.go_on.wait(10)
         if (rows < 0).any():
@@ -44,7 +44,7 @@ class Held:
         return Work(steps, count)
 
     def computed(self):
-        return {value for tile in self.tiles for value in tile.tolist()} - {0.5}
+        return {value for batch in self.batches for value in batch.tolist()} - {0.5}
 
 
 def new_engine(worker_threads=1, images=1000, seconds=10.0, inline_seconds=0.0, metrics=None, **options):
@@ -62,7 +62,7 @@ async def until(condition):
 
 
 async def occupied(held, engine):
-    """Have the only worker wait in a tile of one image, and return the future of that."""
+    """Have the only worker wait in a batch of one image, and return the future of that."""
     first = engine.submit(held.work(1000))
     await until(held.begun.is_set)
     return first
@@ -78,7 +78,7 @@ def test_an_idle_engine_computes_at_once(inline_seconds):
         held = Held(held=False)
         engine = new_engine(inline_seconds=inline_seconds)
         assert await engine.run(held.work(1, 70)) == doubled(1, 70)
-        assert [len(tile) for tile in held.tiles] == [BATCH_ROWS] * 3
+        assert [len(batch) for batch in held.batches] == [BATCH_ROWS] * 3
 
     asyncio.run(scenario())
 
@@ -91,12 +91,12 @@ def test_what_waits_while_a_worker_is_busy_is_computed_together():
         await asyncio.sleep(0)
         held.go_on.set()
         assert await asyncio.gather(first, *rest) == [doubled(n) for n in (1000, *range(1, BATCH_ROWS + 1))]
-        assert len(held.tiles) == 2
+        assert len(held.batches) == 2
 
     asyncio.run(scenario())
 
 
-def test_many_images_do_not_keep_one_waiting_for_longer_than_a_tile():
+def test_many_images_do_not_keep_one_waiting_for_longer_than_a_batch():
     async def scenario():
         held, engine = Held(), new_engine()
         first = await occupied(held, engine)
@@ -105,8 +105,8 @@ def test_many_images_do_not_keep_one_waiting_for_longer_than_a_tile():
         await asyncio.sleep(0)
         held.go_on.set()
         await asyncio.gather(first, large, small)
-        # Of tile 0 it knows nothing; at most one is the large one's alone, which was there before it.
-        assert any(2000 in tile for tile in held.tiles[1:3])
+        # Of batch 0 it knows nothing; at most one is the large one's alone, which was there before it.
+        assert any(2000 in batch for batch in held.batches[1:3])
         assert large.result() == doubled(1, 400)
 
     asyncio.run(scenario())
@@ -168,7 +168,7 @@ def test_beyond_the_last_place_work_is_refused_at_once_with_a_time_and_what_is_a
         assert time.perf_counter() - started < 0.2  # twenty milliseconds each
         held.go_on.set()
         assert await asyncio.gather(first, *waiting) == [doubled(1000), *(doubled(n, 33) for n in (1, 2, 3))]
-        assert 'vitrine_refused_total{reason="queue_full"} 10.0' in metrics.render()[0].decode()
+        assert 'vitrine_refused_total{reason="queue_full"} 10.0' in metrics.exposition()[0].decode()
 
     asyncio.run(scenario())
 
@@ -196,7 +196,7 @@ def test_retry_after_is_what_the_measured_rate_predicts():
     asyncio.run(scenario())
 
 
-def test_what_would_wait_for_longer_than_the_queue_may_be_is_refused_though_there_is_room():
+def test_what_would_wait_for_longer_than_the_queue_may_be_is_refused_though_the_queue_is_not_full():
     async def scenario():
         held = Held()
         engine = new_engine(images=10**6, seconds=100.0, queue_seconds=1.5)
@@ -277,7 +277,7 @@ def test_the_event_loop_answers_while_every_worker_and_every_heavy_thread_is_bus
     asyncio.run(scenario())
 
 
-def test_closing_finishes_the_tile_that_is_being_computed_and_gives_up_what_waits():
+def test_closing_finishes_the_batch_that_is_being_computed_and_gives_up_what_waits():
     async def scenario():
         held, engine = Held(), new_engine()
         first = await occupied(held, engine)
@@ -300,13 +300,13 @@ def test_the_queue_can_be_seen():
         engine = new_engine(metrics=metrics)
         first = await occupied(held, engine)
         gone, stays = engine.submit(held.work(1, 5)), engine.submit(held.work(1, 20))
-        assert "vitrine_queue_images 26.0" in metrics.render()[0].decode()
+        assert "vitrine_queue_images 26.0" in metrics.exposition()[0].decode()
         gone.cancel()
         await asyncio.sleep(0)
         held.go_on.set()
         await asyncio.gather(first, stays)
         await asyncio.sleep(0)
-        text = metrics.render()[0].decode()
+        text = metrics.exposition()[0].decode()
         assert "vitrine_queue_images 0.0" in text
         assert "vitrine_batch_images_sum 21.0" in text
         assert "vitrine_queue_duration_seconds_count 2.0" in text

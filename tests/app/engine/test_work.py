@@ -35,7 +35,7 @@ def test_a_function_whose_rows_depend_on_each_other_is_found_out():
 
 
 @pytest.mark.parametrize("count", [1, 31, 32, 33, 100])
-def test_every_computation_has_a_whole_tile_filled_up_with_padding(count):
+def test_every_computation_has_a_whole_batch_filled_up_with_padding(count):
     seen = []
 
     def function(rows):
@@ -44,7 +44,7 @@ def test_every_computation_has_a_whole_tile_filled_up_with_padding(count):
 
     rows = np.arange(count, dtype=np.float32)
     assert np.array_equal(Operation("double", function).whole(rows), rows * 2)
-    assert {len(tile) for tile in seen} == {BATCH_ROWS}
+    assert {len(batch) for batch in seen} == {BATCH_ROWS}
     assert (seen[-1][(count - 1) % BATCH_ROWS + 1 :] == PADDING).all()
 
 
