@@ -2,7 +2,6 @@
 
 import json
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,18 +34,13 @@ def load(path: Path) -> Config:
         raise ConfigError(f"{path}: {error}") from None
 
 
-def to_toml(table: dict[str, Any]) -> str:
-    """Return a configuration's plain values (``Config.as_dict``) as the text of a TOML file."""
-    return "\n".join(_lines(table)) + "\n"
-
-
-def _lines(table: dict[str, Any], path: str = "") -> Iterator[str]:
-    """Yield the lines of a table: its own keys, then its sections, each behind an empty line."""
+def to_toml(table: dict[str, Any], prefix: str = "") -> str:
+    """Return plain values (``Config.as_dict``) as the text of a TOML file; `prefix`: of its sections."""
+    text = ""
     for key, value in table.items():
         if not isinstance(value, dict):
-            yield f"{key} = {json.dumps(value)}"  # of text, numbers and lists TOML's form is JSON's
+            text += f"{key} = {json.dumps(value)}\n"  # of text, numbers and lists TOML's form is JSON's
     for key, value in table.items():
         if isinstance(value, dict):
-            yield ""
-            yield f"[{path}{key}]"
-            yield from _lines(value, f"{path}{key}.")
+            text += f"\n[{prefix}{key}]\n{to_toml(value, f'{prefix}{key}.')}"
+    return text

@@ -38,12 +38,7 @@ def require(holds: bool, key: str, expectation: str, received: Any) -> None:
 
 
 def explain(error: pydantic.ValidationError, model: Model) -> str:
-    """Return the first unknown key, or all missing ones, or the first value that is refused, and why.
-
-    Args:
-        error: raised by `model`.
-        model: of a whole configuration.
-    """
+    """Return the first unknown key, or all missing ones, or the first value that `model` refused, and why."""
     faults: list[Any] = list(error.errors())
     for fault in faults:
         if fault["type"] == "extra_forbidden":

@@ -14,10 +14,10 @@ __all__ = ["Dataset", "Fit", "Images", "Labels", "batches", "load", "load_again"
 
 
 def load(name: str, path: Path | None = None, fit: Fit | None = None) -> Dataset:
-    """Return the data set called `name`: ``fashion-mnist`` or ``images``.
+    """Return a data set.
 
     Args:
-        name: of the data set.
+        name: ``fashion-mnist`` or ``images``.
         path: folder or file; None: where the data set is usually found.
         fit: what images of one's own are made to be; None: their own size and colours.
 
@@ -32,13 +32,9 @@ def load(name: str, path: Path | None = None, fit: Fit | None = None) -> Dataset
 
 
 def load_again(name: str, path: Path | None, fit: Fit | None, recorded: dict[str, Any]) -> Dataset:
-    """Return the data set of a finished run.
+    """Return the data set of a finished run, of which `recorded` is what ``environment.json`` says.
 
-    Args:
-        name: as of ``load``.
-        path: folder or file; None: where the run found it, if that still exists.
-        fit: as of ``load``.
-        recorded: what ``environment.json`` of the run says.
+    The rest is as of ``load``; without a `path`, it is where the run found the images, if that still exists.
 
     Raises:
         DataError: as ``load``, or these are not the images that the run was trained on.

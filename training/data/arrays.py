@@ -9,8 +9,9 @@ import numpy as np
 
 from training.data import idx, pictures, shapes
 from training.data.shapes import Fit
-from training.data.splits import UNSPLIT, Gathered, Pixels
+from training.data.splits import UNSPLIT, Gathered
 from training.errors import DataError
+from training.types import Pixels
 
 # MNIST's names, and its relatives': train-images-idx3-ubyte.gz, emnist-letters-test-images-idx3-ubyte.
 IDX_IMAGES = re.compile(r"(?P<prefix>.*)images(?P<dot>[-.])idx3-ubyte(?P<gz>\.gz)?")
@@ -43,9 +44,8 @@ def gather_idx(path: Path, fit: Fit) -> Gathered:
         if found is None or (file.suffix == ".gz" and file.with_suffix("") in files):
             continue
         beside = idx.find(file.parent, f"{found['prefix']}labels{found['dot']}idx1-ubyte")
-        word = (
-            "" if file == path else found["prefix"].lower()
-        )  # a file alone is split here, whatever its name
+        # One file is split here, whatever it is called.
+        word = "" if file == path else found["prefix"].lower()
         split = next((split for part, split in IDX_SPLITS.items() if part in word), UNSPLIT)
         labels = None if beside is None else idx.load(beside, 1)
         parts.append((split, idx.load(file, 3), labels))
@@ -122,7 +122,7 @@ def _gathered(parts: list[Part], fit: Fit, num_files: int) -> Gathered:
 
     pixels = np.concatenate([levels for _, levels, _ in read])
     given = (pixels.shape[1], pixels.shape[2])
-    colours = pixels.ndim == 4 and not all_grey(pixels)
+    colours = pixels.ndim == 4 and not all(is_grey(image) for image in pixels)
     height, width = fit.size or shapes.choose_size([given], fit.halvings)
     channels = fit.channels or (3 if colours else 1)
     shapes.check_memory(len(pixels), (height, width, channels))
@@ -137,9 +137,9 @@ def _gathered(parts: list[Part], fit: Fit, num_files: int) -> Gathered:
     return Gathered(pixels, splits, classes, num_files, notes)
 
 
-def all_grey(pixels: Pixels) -> bool:
-    """Say whether every pixel of colour images, (N, H, W, 3), has three equal levels."""
-    return all(bool((image == image[..., :1]).all()) for image in pixels)
+def is_grey(image: Pixels) -> bool:
+    """Say whether every pixel of a colour image, (H, W, 3), has three equal levels."""
+    return bool((image == image[..., :1]).all())
 
 
 def _names(labels: Array, count: int) -> list[str]:

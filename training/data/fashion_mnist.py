@@ -12,6 +12,7 @@ import numpy as np
 from training.data import idx
 from training.data.dataset import Dataset, Labels
 from training.errors import DataError
+from training.types import Pixels
 
 NUM_VALIDATION = 5_000
 DEBIAN_FOLDER = Path("/usr/share/datasets/fashion-mnist")
@@ -48,26 +49,16 @@ def load_fashion_mnist(folder: Path | None = None) -> Dataset:
     """
     source = folder or _find_fashion_mnist()
     contents = {name: _read_checked(source, name, sha) for name, sha in FASHION_MNIST_SHA256.items()}
-    images, classes = {}, {}
-    for part in ("train", "t10k"):
-        levels = idx.parse(contents[f"{part}-images-idx3-ubyte"], ndim=3)
-        images[part] = levels.astype(np.float32) / np.float32(255)
-        classes[part] = idx.parse(contents[f"{part}-labels-idx1-ubyte"], ndim=1).astype(np.int64)
-    return Dataset(
-        name="fashion-mnist",
-        train=images["train"][:-NUM_VALIDATION],
-        validation=images["train"][-NUM_VALIDATION:],
-        test=images["t10k"],
-        sha256=dict(FASHION_MNIST_SHA256),
-        source=str(source),
-        num_files=len(contents),
-        labels=Labels(
-            FASHION_MNIST_CLASSES,
-            train=classes["train"][:-NUM_VALIDATION],
-            validation=classes["train"][-NUM_VALIDATION:],
-            test=classes["t10k"],
-        ),
-    )
+    levels, numbers = _split(contents, "images-idx3-ubyte", 3), _split(contents, "labels-idx1-ubyte", 1)
+    train, validation, test = (each.astype(np.float32) / np.float32(255) for each in levels)
+    labels = Labels(FASHION_MNIST_CLASSES, *(each.astype(np.int64) for each in numbers))
+    digests, count = dict(FASHION_MNIST_SHA256), len(contents)
+    return Dataset("fashion-mnist", train, validation, test, digests, str(source), labels, count)
+
+
+def _split(contents: dict[str, bytes], kind: str, ndim: int) -> tuple[Pixels, Pixels, Pixels]:
+    train, test = (idx.parse(contents[f"{part}-{kind}"], ndim) for part in ("train", "t10k"))
+    return train[:-NUM_VALIDATION], train[-NUM_VALIDATION:], test
 
 
 def _find_fashion_mnist() -> Path:

@@ -57,7 +57,7 @@ def gather(folder: Path, fit: Fit) -> Gathered:
     levels = _usable(read_pixels, headers, left_out)
     pixels, palette = np.stack(list(levels.values())), "grey"
     if pixels.ndim == 4:
-        coloured = sum(not arrays.all_grey(image[None]) for image in pixels)
+        coloured = sum(not arrays.is_grey(image) for image in pixels)
         palette = f"colour: {coloured} of {len(pixels)} have colours"
         if coloured == 0 and fit.channels is None:
             pixels, palette = np.ascontiguousarray(pixels[..., 0]), "grey: no pixel has a colour"
@@ -78,11 +78,7 @@ def gather(folder: Path, fit: Fit) -> Gathered:
 
 
 def places(folder: Path) -> tuple[list[Place], list[Path]]:
-    """Find the files below a folder, by their sorted paths, and say what each one's place means.
-
-    Returns:
-        The files to read, and those that lie outside the folders of the splits.
-    """
+    """Return the files to read below a folder, sorted, and those outside the folders of its splits."""
     root = _unwrapped(folder)
     folders = sorted(path for path in root.iterdir() if path.is_dir())
     splits = {path: split for path in folders if (split := SPLIT_FOLDERS.get(path.name.lower()))}
@@ -98,7 +94,7 @@ def places(folder: Path) -> tuple[list[Place], list[Path]]:
 
 
 def _unwrapped(folder: Path) -> Path:
-    """Return the first folder that holds more than one folder: archives unpack to folders in folders."""
+    """Return a folder, or, while it holds one folder and nothing else, that one, as archives unpack to."""
     inside = [path for path in folder.iterdir() if not path.name.startswith(".")]
     if len(inside) == 1 and inside[0].is_dir() and not inside[0].is_symlink():
         return _unwrapped(inside[0])

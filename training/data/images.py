@@ -15,25 +15,20 @@ import numpy as np
 from training.data import arrays, folders, splits
 from training.data.dataset import Dataset, Labels
 from training.data.shapes import Fit
-from training.data.splits import SPLITS, Gathered, Pixels
+from training.data.splits import SPLITS, Gathered
 from training.errors import DataError
 
 NAMED_CLASSES = 20  # how many are told to people
 
 
 def load_images(path: Path | None = None, fit: Fit | None = None) -> Dataset:
-    """Load images from a folder of pictures, a folder or file in idx format, or an .npz or .npy file.
+    """Return the images of a folder of pictures, a folder or file in idx format, or an .npz or .npy file.
 
-    Args:
-        path: the folder or file.
-        fit: what the images are made to be; None: their own size and colours.
-
-    Returns:
-        The images; ``sha256`` covers each split's levels and the labels, ``notes`` tell what was found.
+    ``sha256`` covers each split's levels and the labels, ``notes`` tell what was found. A single bad picture
+    is no error but a note. `fit` says what the images are made to be; None: their own size and colours.
 
     Raises:
-        DataError: there is no such place, or it holds too few images. One line: where, what, remedy. A single
-            bad picture is no error but a note.
+        DataError: there is no such place, or it holds too few images. One line: where, what, remedy.
     """
     remedy = "name a folder of pictures, an .npz or idx files by --data"
     if path is None:
@@ -51,22 +46,17 @@ def load_images(path: Path | None = None, fit: Fit | None = None) -> Dataset:
     chosen = {split: [row for row in order if assigned[row] == split] for split in SPLITS}
     parts = {split: gathered.pixels[rows] for split, rows in chosen.items()}
     labels = _labels(gathered, chosen)
-    sha256 = {split: _sha256(pixels) for split, pixels in parts.items()}
+    sha256 = {
+        split: hashlib.sha256(f"{pixels.shape}".encode() + pixels.tobytes()).hexdigest()
+        for split, pixels in parts.items()
+    }
     if labels is not None:
         content = [labels.names, *(getattr(labels, split).tolist() for split in SPLITS)]
         sha256["labels"] = hashlib.sha256(json.dumps(content).encode()).hexdigest()
     train, validation, test = (pixels.astype(np.float32) / np.float32(255) for pixels in parts.values())
-    return Dataset(
-        path.resolve().name,
-        train,
-        validation,
-        test,
-        sha256=sha256,
-        source=str(path.resolve()),
-        labels=labels,
-        num_files=gathered.num_files,
-        notes=(*gathered.notes, *_notes(gathered, labels, assigned)),
-    )
+    name, source = path.resolve().name, str(path.resolve())
+    notes = (*gathered.notes, *_notes(gathered, labels, assigned))
+    return Dataset(name, train, validation, test, sha256, source, labels, gathered.num_files, notes)
 
 
 def _gather(path: Path, fit: Fit) -> Gathered:
@@ -79,18 +69,11 @@ def _gather(path: Path, fit: Fit) -> Gathered:
     raise DataError("expected a folder of pictures, an .npz, or idx files named like MNIST's")
 
 
-def _sha256(pixels: Pixels) -> str:
-    digest = hashlib.sha256(f"{pixels.shape}".encode())
-    digest.update(np.ascontiguousarray(pixels).data)
-    return digest.hexdigest()
-
-
 def _labels(gathered: Gathered, chosen: dict[str, list[int]]) -> Labels | None:
     if gathered.classes is None:
         return None
-    names = sorted(
-        set(gathered.classes), key=lambda name: (int(name) if name.isdecimal() else math.inf, name)
-    )
+    by_number = {name: int(name) if name.isdecimal() else math.inf for name in gathered.classes}
+    names = sorted(by_number, key=lambda name: (by_number[name], name))
     number = {name: index for index, name in enumerate(names)}
     numbers = np.array([number[name] for name in gathered.classes], np.int64)
     return Labels(tuple(names), *(numbers[rows] for rows in chosen.values()))

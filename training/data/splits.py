@@ -10,12 +10,8 @@ import dataclasses
 import hashlib
 from collections.abc import Sequence
 
-import numpy as np
-import numpy.typing as npt
-
 from training.errors import DataError
-
-Pixels = npt.NDArray[np.uint8]
+from training.types import Pixels
 
 SPLITS = ("train", "validation", "test")
 UNSPLIT = ""
