@@ -94,7 +94,7 @@ class _Read:
     @property
     def query(self) -> queries.Query:
         """The query, or else the refusal of it, raised."""
-        return _sound(self._query)
+        return _or_raise(self._query)
 
     def prepared(self, model: Model, settings: Settings) -> Ask:
         """Return what asks `model` for a picture, or raise its refusal."""
@@ -105,17 +105,17 @@ class _Read:
             except InvalidParameter as refusal:
                 found = refusal
             self._prepared[model] = found
-        return _sound(found)
+        return _or_raise(found)
 
 
-def _sound(found: T | VitrineError) -> T:
+def _or_raise(found: T | VitrineError) -> T:
     """Return what was found, or raise it if it is a refusal."""
     if isinstance(found, VitrineError):
         raise found.with_traceback(None)  # or it would grow with every raise
     return found
 
 
-class Answering:
+class PictureApp:
     """The picture endpoints at one path of a running service; a plain ASGI application.
 
     Args:

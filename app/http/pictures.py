@@ -10,7 +10,7 @@ from starlette.routing import Route
 
 from app.explore import reconstruction, walks
 from app.explore.samples import Render, Samples, check_seed, sampler
-from app.http.endpoint import Answering, Ask, Asked, PictureEndpoint
+from app.http.endpoint import Ask, Asked, PictureApp, PictureEndpoint
 from app.http.middleware import RawHeaders
 from app.http.queries import Code, Label, Number, Query, Whole
 from app.models import Model
@@ -165,7 +165,7 @@ PICTURES = (
 def routes(service: Service) -> list[Route]:
     """Return the routes of all pictures: each path, and then each with a format behind it."""
     paths = dict.fromkeys(endpoint.path for endpoint in PICTURES)
-    by_path = {path: Answering([each for each in PICTURES if each.path == path], service) for path in paths}
+    by_path = {path: PictureApp([each for each in PICTURES if each.path == path], service) for path in paths}
     return [Route(path + behind, by_path[path]) for behind in ("", ".{format}") for path in paths]
 
 
