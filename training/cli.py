@@ -21,18 +21,17 @@ if TYPE_CHECKING:
 EXIT_FAILURE = 1
 EXIT_USAGE = 2
 
+PATH = click.Path(path_type=Path)
 DATA_OPTION = click.option(
     "--data",
     "data_folder",
-    type=click.Path(path_type=Path),
+    type=PATH,
     envvar="VITRINE_DATA",
     help="Fashion-MNIST's folder, or your own images: a folder of pictures, an .npz or idx files; or set "
     "VITRINE_DATA. If neither is given: where the run found them; for fit of Fashion-MNIST, Keras' cache, "
     "Debian's package folder, Keras' download.",
 )
-RUN_ARGUMENT = click.argument("run", type=click.Path(path_type=Path))
-
-
+RUN_ARGUMENT = click.argument("run", type=PATH)
 MEANINGS = {  # of the loss, by objective
     "textbook": "The loss is (SSE + KL) / pixels: the negative ELBO, up to a constant, of variance 1/2.",
     "elbo": "The loss is the negative ELBO in nats per image, KL weighed by beta.",
@@ -56,13 +55,9 @@ def cli() -> None:
 
 
 @cli.command()
-@click.argument("config", type=click.Path(path_type=Path))
+@click.argument("config", type=PATH)
 @DATA_OPTION
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    help="Run folder to create; if not given runs/NAME, or runs/NAME-seedN with --seed N.",
-)
+@click.option("--out", type=PATH, help="Run folder to create; runs/NAME, or runs/NAME-seedN with --seed N.")
 @click.option("--seed", type=int, help="Seed to train with, in the place of CONFIG's.")
 @click.option("--resume", is_flag=True, help="Go on from the run folder's checkpoint, as if never stopped.")
 @click.option("--tensorboard", is_flag=True, help="Write event files for TensorBoard into RUN/tensorboard.")
@@ -96,11 +91,9 @@ def fit(
     try:
         result = run_fit(experiment, dataset, out, resume=resume, tensorboard=tensorboard)
     except Interrupted as interrupted:
-        words = ["vitrine-train", "fit", str(config), "--resume", "--out", str(out)]
-        if data_folder is not None:
-            words += ["--data", str(data_folder)]
-        if seed is not None:
-            words += ["--seed", str(seed)]
+        words = ["vitrine-train", "fit", str(config), "--resume"]
+        for option, value in {"--out": out, "--data": data_folder, "--seed": seed}.items():
+            words += [option, str(value)] if value is not None else []
         words += ["--tensorboard"] if tensorboard else []
         click.echo(f"vitrine-train: {interrupted}; to go on: {shlex.join(words)}", err=True)
         sys.exit(128 + interrupted.signal)  # as a shell reports a process that a signal ended
@@ -110,12 +103,15 @@ def fit(
     click.echo(f"written to {out}; next: vitrine-train evaluate {out}")
 
 
-def _images_of(model: "TrainedModel", data_folder: Path | None) -> "Dataset":
-    """Return the images that a model was trained on."""
+def _with_images(
+    model: "TrainedModel", run: Path, data_folder: Path | None
+) -> tuple["TrainedModel", "Dataset"]:
+    """Return a run's model, its prior fitted, and the images that it was trained on."""
     from training import data
 
     config = model.experiment
-    return data.load_again(config.data.name, data_folder, _image_fit(config), model.environment)
+    dataset = data.load_again(config.data.name, data_folder, _image_fit(config), model.environment)
+    return model.with_fitted_prior(dataset, run), dataset
 
 
 def _show_progress(stream: TextIO) -> None:
@@ -135,7 +131,7 @@ def _show_progress(stream: TextIO) -> None:
     "--reference",
     "--beside",
     "reference_folder",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="A version's folder or a run whose quality is measured too, against the same real images.",
 )
 def evaluate(
@@ -159,8 +155,7 @@ def evaluate(
     _show_progress(sys.stderr if as_json else sys.stdout)
     model = TrainedModel.from_run(run)
     reference = TrainedModel.open(reference_folder) if reference_folder is not None else None
-    dataset = _images_of(model, data_folder)
-    model = model.with_fitted_prior(dataset, run)
+    model, dataset = _with_images(model, run, data_folder)
     report = run_evaluate(model, dataset, run, full=full, quality=quality, reference=reference)
     card.write(model, report, run)
     if as_json:
@@ -199,8 +194,7 @@ def recalibrate(run: Path, data_folder: Path | None, full: bool) -> None:
     report = load_report(run, model.weights_sha256)
     if report is None:
         raise RunError(f"{run}: not evaluated yet; run vitrine-train evaluate {run} first")
-    dataset = _images_of(model, data_folder)
-    model = model.with_fitted_prior(dataset, run)
+    model, dataset = _with_images(model, run, data_folder)
     found = run_recalibrate(model, dataset, full=full)
     report = report.model_copy(update={"recalibrated": found})
     write_report(run, report)
@@ -223,7 +217,7 @@ cli.add_command(
 @DATA_OPTION
 @click.option(
     "--store",
-    type=click.Path(path_type=Path),
+    type=PATH,
     envvar="VITRINE_MODEL_STORE",
     default=Path("model_store"),
     show_default=True,
@@ -231,19 +225,16 @@ cli.add_command(
 )
 def export(run: Path, data_folder: Path | None, store: Path) -> None:
     """Publish the model of RUN as the next version in a model store."""
-    from training.evaluation.evaluate import evaluate as run_evaluate
-    from training.evaluation.evaluate import load_report
+    from training.evaluation import evaluate as evaluation
     from training.publish.export import export as run_export
     from training.trained import TrainedModel
 
     _show_progress(sys.stdout)
-    model = TrainedModel.from_run(run)
-    dataset = _images_of(model, data_folder)
-    model = model.with_fitted_prior(dataset, run)
-    report = load_report(run, model.weights_sha256)
+    model, dataset = _with_images(TrainedModel.from_run(run), run, data_folder)
+    report = evaluation.load_report(run, model.weights_sha256)
     if report is None:
         click.echo("not evaluated yet: measuring on the test split first")
-        report = run_evaluate(model, dataset, run)
+        report = evaluation.evaluate(model, dataset, run)
     version = run_export(model, report, dataset.validation, store)
     click.echo(f"published {version}; serve it: vitrine serve --model-store {store}")
 
@@ -251,9 +242,7 @@ def export(run: Path, data_folder: Path | None, store: Path) -> None:
 @cli.command()
 @click.option("--dataset", "name", default="fashion-mnist", show_default=True, help="Data set with labels.")
 @DATA_OPTION
-@click.option(
-    "--out", type=click.Path(path_type=Path), help="File to write; runs/classifier-DATASET.npz if not given."
-)
+@click.option("--out", type=PATH, help="File to write; runs/classifier-DATASET.npz if not given.")
 def classifier(name: str, data_folder: Path | None, out: Path | None) -> None:
     """Train the classifier in whose features sample quality is measured.
 
@@ -268,15 +257,13 @@ def classifier(name: str, data_folder: Path | None, out: Path | None) -> None:
     classifiers.save(trained, out)
     if dataset.labels is not None:
         click.echo(f"test accuracy {trained.accuracy(dataset.test, dataset.labels.test):.4f}")
-    shipped = trained.sha256 == classifiers.PINNED.get(dataset.name)
-    click.echo(
-        f"SHA-256 {trained.sha256}, {'the same as' if shipped else 'not that of'} the classifier shipped"
-    )
+    same = "the same as" if trained.sha256 == classifiers.PINNED.get(dataset.name) else "not that of"
+    click.echo(f"SHA-256 {trained.sha256}, {same} the classifier shipped")
     click.echo(f"written to {out}")
 
 
 @cli.command()
-@click.argument("config", type=click.Path(path_type=Path))
+@click.argument("config", type=PATH)
 def describe(config: Path) -> None:
     """Say what CONFIG will train and what its loss means, without training."""
     experiment = load(config)
@@ -290,11 +277,10 @@ def describe(config: Path) -> None:
     warmed = f", reached after {warmup} epoch{'s' * (warmup > 1)}" if warmup else ""
     click.echo(f"beta, the weight of KL in training, is {objective.beta:g}{warmed}.")
     click.echo(MEANINGS[objective.name].format(k=objective.k))
-    if objective.final_phase is not None:
-        phase = objective.final_phase
-        click.echo(
-            f"The last {phase.epochs} epochs minimise another: {MEANINGS[phase.name].format(k=phase.k)}"
-        )
+    phase = objective.final_phase
+    if phase is not None:
+        meaning = MEANINGS[phase.name].format(k=phase.k)
+        click.echo(f"The last {phase.epochs} epochs minimise another: {meaning}")
 
 
 def _image_fit(config: Config) -> "Fit":
@@ -302,8 +288,7 @@ def _image_fit(config: Config) -> "Fit":
     from training.data import Fit
 
     size = config.data.size
-    halvings = len(config.network.channels)
-    return Fit((size[0], size[1]) if size else None, config.data.channels, halvings)
+    return Fit((size[0], size[1]) if size else None, config.data.channels, len(config.network.channels))
 
 
 def main() -> None:

@@ -47,50 +47,29 @@ class TrainedModel:
 
     Methods take and return float32 arrays of any length and compute `BATCH` rows at a time. Images are
     (N, *image_shape) with pixels about [0, 1], codes are (N, D).
-
-    Args:
-        name: of the model, with its version if it has one: ``fashion`` or ``fashion@3``.
-        image_shape: (H, W) or (H, W, 3).
-        latent_dim: D.
-        encoder: images -> z_mean, z_log_var; a Keras model, or a version's signature.
-        decoder: codes -> whatever `likelihood` calls ``decoded``.
-        likelihood: p(x given z).
-        environment: what was recorded of the training: data, splits, libraries, machine, weights.
-        config: the experiment; None if a version does not tell.
-        trained_with: the prior while the model trained.
-        prior: p(z); None while it is still to be fitted.
-        prior_report: how the prior was chosen.
     """
 
-    name: str
-    image_shape: tuple[int, ...]
-    latent_dim: int
-    encoder: Callable[..., tuple[Tensor, Tensor]]
-    decoder: Callable[..., Tensor]
-    likelihood: Likelihood
-    environment: dict[str, Any]
-    config: Config | None = None
-    trained_with: Prior | None = None
-    prior: Prior | None = None
-    prior_report: PriorReport | None = None
+    name: str  # with its version if it has one: ``fashion`` or ``fashion@3``
+    image_shape: tuple[int, ...]  # (H, W) or (H, W, 3)
+    latent_dim: int  # D
+    encoder: Callable[..., tuple[Tensor, Tensor]]  # images -> z_mean, z_log_var
+    decoder: Callable[..., Tensor]  # codes -> whatever `likelihood` calls ``decoded``
+    likelihood: Likelihood  # p(x given z)
+    environment: dict[str, Any]  # of the training: data, splits, libraries, machine, weights
+    config: Config | None = None  # None if a version does not tell
+    trained_with: Prior | None = None  # the prior while the model trained
+    prior: Prior | None = None  # p(z); None while it is still to be fitted
+    prior_report: PriorReport | None = None  # how the prior was chosen
 
     @classmethod
     def open(cls, folder: Path) -> "TrainedModel":
-        """Open a run folder or a version of a model store, whichever it is.
-
-        Raises:
-            RunError: it is neither.
-        """
+        """Open a run folder or a version of a model store; a RunError if it is neither."""
         is_version = (folder / "manifest.json").exists()
         return cls.from_version(folder) if is_version else cls.from_run(folder)
 
     @classmethod
     def from_run(cls, folder: Path) -> "TrainedModel":
-        """Open a finished run; its prior too, if it has been fitted or needs no fitting.
-
-        Raises:
-            RunError: the folder is not a finished run.
-        """
+        """Open a finished run, with its prior if it is fitted or needs no fitting; RunError as `load_run`."""
         config, vae, environment = load_run(folder)
         trained_with = priors.learned(vae)
         model = cls(
@@ -109,11 +88,7 @@ class TrainedModel:
 
     @classmethod
     def from_version(cls, folder: Path) -> "TrainedModel":
-        """Open a version of a model store. Its codes are over the published axes.
-
-        Raises:
-            RunError: the folder is not a version.
-        """
+        """Open a version of a model store, codes over its published axes; a RunError if it is none."""
 
         def encode(images: Array, training: bool = False) -> tuple[Tensor, Tensor]:  # noqa: ARG001
             outputs = _call(encoder, "encode", images=images)
@@ -143,11 +118,7 @@ class TrainedModel:
 
     @property
     def experiment(self) -> Config:
-        """The configuration.
-
-        Raises:
-            RunError: it is not known.
-        """
+        """The configuration; a RunError if it is not known."""
         if self.config is None:
             raise RunError(f"{self.name}: does not tell its configuration; name a run folder")
         return self.config
@@ -155,28 +126,21 @@ class TrainedModel:
     @property
     def weights_sha256(self) -> str:
         """The digest of the weights; see ``vae.weights_sha256``."""
-        digest: str = self.environment["weights_sha256"]
-        return digest
+        return str(self.environment["weights_sha256"])
 
     @property
     def seed(self) -> int:
         """The seed of the experiment, from which whatever is measured draws too."""
-        seed: int = self.environment["seed"]
-        return seed
+        return int(self.environment["seed"])
 
     def with_prior(self, prior: Prior, report: PriorReport | None = None) -> "TrainedModel":
         """Return the same networks with another prior."""
         return dataclasses.replace(self, prior=prior, prior_report=report or PriorReport(name=prior.name))
 
     def with_fitted_prior(self, dataset: data.Dataset, run: Path) -> "TrainedModel":
-        """Return the model of a run with the prior that its configuration asks for, fitted if it is not yet.
+        """Return the model of a run with the prior of its configuration, fitted if it is not yet.
 
-        Args:
-            dataset: the images; the test split is not touched.
-            run: the run folder, where a fitted prior is kept.
-
-        Raises:
-            RunError: the run folder cannot be written.
+        The prior is kept in the run folder; a RunError if that cannot be written. No test image is used.
         """
         if self.prior is not None or self.config is None or self.trained_with is None:
             return self
@@ -187,11 +151,7 @@ class TrainedModel:
 
     @property
     def known_prior(self) -> Prior:
-        """The prior.
-
-        Raises:
-            RunError: it is still to be fitted.
-        """
+        """The prior; a RunError if it is still to be fitted."""
         if self.prior is None:
             raise RunError(f"{self.name}: its prior is not fitted yet; run vitrine-train evaluate on it")
         return self.prior
@@ -233,13 +193,9 @@ class TrainedModel:
 
 
 def load_run(run: Path) -> tuple[Config, VariationalAutoencoder, dict[str, Any]]:
-    """Read the network of a run folder back, to go on with it or to look inside.
+    """Return a run's experiment, its trained network, and what ``environment.json`` says.
 
-    Returns:
-        The experiment, the trained network, and what ``environment.json`` says.
-
-    Raises:
-        RunError: the folder is not a finished run.
+    A RunError if the folder is not a finished run, or was changed since.
     """
     try:
         config = from_dict(json.loads((run / runs.CONFIG).read_text()))
@@ -249,9 +205,8 @@ def load_run(run: Path) -> tuple[Config, VariationalAutoencoder, dict[str, Any]]
         vae.load_weights(run / runs.WEIGHTS)
     except FileNotFoundError as error:
         missing = Path(error.filename).name if error.filename else runs.WEIGHTS
-        raise RunError(
-            f"{run}: not a finished run (no {missing}); make one with vitrine-train fit"
-        ) from error
+        remedy = "make one with vitrine-train fit"
+        raise RunError(f"{run}: not a finished run (no {missing}); {remedy}") from error
     except ConfigError as error:
         raise RunError(f"{run}: made by another version of the program ({error}); train again") from error
     except (OSError, ValueError, KeyError) as error:
