@@ -35,14 +35,9 @@ Call = Any  # of a signature: arrays by name -> arrays by name
 
 
 def convert(saved_model: Path, part: str) -> bytes:
-    """Return the flatbuffer of a SavedModel whose signatures take ROWS rows.
+    """Return the flatbuffer of a SavedModel, the encoder or the decoder, whose signatures take ROWS rows.
 
-    Args:
-        saved_model: its folder.
-        part: ``encoder`` or ``decoder``.
-
-    Raises:
-        RunError: an operation has no built-in counterpart in LiteRT.
+    A RunError if an operation has no built-in counterpart in LiteRT.
     """
     converter = tf.lite.TFLiteConverter.from_saved_model(str(saved_model), signature_keys=SIGNATURES[part])
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
@@ -75,9 +70,7 @@ def check_agreement(version: Path, latent_dim: int, noise_shape: tuple[int, ...]
     difference = _levels_apart(ours["decode"](z=z)["image"], theirs["decode"](z=z)["image"])
     if difference.max() > MAX_LEVELS:
         raise RunError(_refusal("decode", f"{difference.max()} grey levels"))
-    difference = _levels_apart(
-        ours["draw"](z=z, noise=noise)["image"], theirs["draw"](z=z, noise=noise)["image"]
-    )
+    difference = _levels_apart(*(call["draw"](z=z, noise=noise)["image"] for call in (ours, theirs)))
     changed = float(np.mean(difference > MAX_LEVELS))
     if changed > MAX_CHANGED_CHOICES:
         raise RunError(_refusal("draw", f"more than a grey level in {changed:.2%} of the pixels"))
