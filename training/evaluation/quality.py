@@ -221,7 +221,7 @@ def measure_reconstructions(real: Real, name: str, images: Array) -> schema.Reco
     images = _checked(images, real.test.shape, "reconstructions")
     found = real.compare(images)
     if real.features is not None:
-        kept = real.features.classifier.class_probabilities(images).argmax(axis=1)
+        kept = real.features.classifier.outputs(images).probabilities.argmax(axis=1)
         found["class_kept"] = float(np.mean(kept == real.features.test.probabilities.argmax(axis=1)))
     return schema.Reconstructions(
         mse=float(np.mean((images - real.test) ** 2, dtype=np.float64)),

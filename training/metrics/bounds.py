@@ -167,7 +167,7 @@ def bound_of(weights: Doubles, k: int) -> Doubles:
 
 
 def effective_sample_size(weights: Doubles, k: int) -> float:
-    """Return (sum w)^2 / sum w^2 of the first `k` draws, averaged over images; 1 to k. Raises as `bound_of`."""
+    """Return (sum w)^2 / sum w^2 of the first `k` draws, a mean over images; 1 to k. Raises as `bound_of`."""
     _check_draws(weights, k)
     first = np.exp(weights[:k] - weights[:k].max(axis=0))
     return float(np.mean(first.sum(axis=0) ** 2 / (first**2).sum(axis=0)))

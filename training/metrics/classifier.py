@@ -68,13 +68,9 @@ class Classifier:
         """Return the features of images, (B, 64) float32; images as in ``outputs``."""
         return self.outputs(images).features
 
-    def class_probabilities(self, images: data.Images) -> Array:
-        """Return p(class given image), (B, classes) float32; images as in ``outputs``."""
-        return self.outputs(images).probabilities
-
     def accuracy(self, images: data.Images, labels: npt.NDArray[np.int64]) -> float:
         """Return the share of images whose most probable class is their label."""
-        return float(np.mean(self.class_probabilities(images).argmax(axis=1) == labels))
+        return float(np.mean(self.outputs(images).probabilities.argmax(axis=1) == labels))
 
 
 def eight_bit_levels(images: data.Images) -> data.Images:

@@ -26,7 +26,7 @@ from training.models.latent_axes import Axes
 from training.publish import litert, traversals
 from training.publish.card import CARD, published_axes, render
 from training.runs import writing
-from training.trained import TrainedModel
+from training.trained import TrainedModel, call_signature
 
 FORMAT_VERSION = 1
 NUM_EXAMPLES = 5
@@ -96,8 +96,8 @@ def match_axes(previous: Path, version: Path, images: Images) -> AxesMatch | Non
     codes = []
     for folder in (previous, version):
         try:
-            encode = tf.saved_model.load(str(folder / "encoder")).signatures["encode"]
-            codes.append(encode(images=tf.constant(images))["z_mean"].numpy())
+            encoder = tf.saved_model.load(str(folder / "encoder"))
+            codes.append(call_signature(encoder, "encode", images=images)["z_mean"].numpy())
         except (OSError, KeyError, ValueError, tf.errors.OpError):
             return None
     return AxesMatch(version=int(previous.name), axes=latent_axes.match(*codes))
