@@ -91,7 +91,7 @@ class TrainedModel:
         """Open a version of a model store, codes over its published axes; a RunError if it is none."""
 
         def encode(images: Array, training: bool = False) -> tuple[Tensor, Tensor]:  # noqa: ARG001
-            outputs = _call(encoder, "encode", images=images)
+            outputs = call_signature(encoder, "encode", images=images)
             return outputs["z_mean"], outputs["z_log_var"]
 
         try:
@@ -230,7 +230,8 @@ def _config_of(table: dict[str, Any]) -> Config | None:
         return None
 
 
-def _call(saved_model: Any, signature: str, **arrays: Tensor) -> dict[str, Tensor]:
+def call_signature(saved_model: Any, signature: str, **arrays: Tensor) -> dict[str, Tensor]:
+    """Return what a SavedModel's signature computes of float32 arrays, by name."""
     inputs = {name: tf.convert_to_tensor(array, tf.float32) for name, array in arrays.items()}
     outputs: dict[str, Tensor] = saved_model.signatures[signature](**inputs)
     return outputs
@@ -247,13 +248,13 @@ class _PublishedLikelihood:
         return getattr(self.declared, name)
 
     def mean(self, decoded: Tensor) -> Tensor:
-        return _call(self.decoder, "decode", z=decoded)["image"]
+        return call_signature(self.decoder, "decode", z=decoded)["image"]
 
     def log_prob(self, images: Tensor, decoded: Tensor) -> Tensor:
-        return _call(self.decoder, "log_prob", z=decoded, images=images)["log_prob_per_pixel"]
+        return call_signature(self.decoder, "log_prob", z=decoded, images=images)["log_prob_per_pixel"]
 
     def log_prob_of_images(self, images: Tensor, decoded: Tensor) -> Tensor:
-        return _call(self.decoder, "log_prob", z=decoded, images=images)["log_prob"]
+        return call_signature(self.decoder, "log_prob", z=decoded, images=images)["log_prob"]
 
     def draw(self, decoded: Tensor, noise: Tensor) -> Tensor:
-        return _call(self.decoder, "draw", z=decoded, noise=noise)["image"]
+        return call_signature(self.decoder, "draw", z=decoded, noise=noise)["image"]

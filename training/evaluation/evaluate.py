@@ -6,6 +6,7 @@ beside pictures of them.
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -39,6 +40,8 @@ def evaluate(
 ) -> Report:
     """Measure a trained model, write ``report.json`` and pictures; first fit its prior, if that is not done.
 
+    Recalibrated bounds of the same weights are kept from the report before.
+
     Args:
         model: opened from the run.
         dataset: the images; this is where the test split is read.
@@ -47,9 +50,6 @@ def evaluate(
         quality: measure the quality of samples and reconstructions, which takes some minutes.
         reference: a model whose quality is measured too, against the same real images.
 
-    Returns:
-        What was written. Recalibrated bounds of the same weights are kept from the report before.
-
     Raises:
         RunError: the run folder cannot be written, or the reference model draws images of another shape.
     """
@@ -57,23 +57,22 @@ def evaluate(
         _check_reference(reference, model)
     make_deterministic(model.seed)
     model = model.with_fitted_prior(dataset, run)
-    reconstructed = reconstruction(model, dataset)
-    measured = bounds.bounds(model, dataset.test, bounds.FULL if full else bounds.QUICK, model.seed)
     posterior = model.encode(dataset.train)
     report = Report(
         weights_sha256=model.weights_sha256,
         prior=model.prior_report or PriorReport(name=model.known_prior.name),
-        reconstruction=reconstructed,
-        bounds=measured,
+        reconstruction=reconstruction(model, dataset),
+        bounds=bounds.bounds(model, dataset.test, bounds.FULL if full else bounds.QUICK, model.seed),
         kl_decomposition=kl.decompose(*posterior, model.known_prior, model.seed),
         axes=kl.describe_axes(*posterior, model.seed),
     )
+    more: dict[str, Any] = {}
     if quality:
-        found = sample_quality(model, dataset, run / NEAREST, reference)
-        report = report.model_copy(update={"quality": found})
+        more["quality"] = sample_quality(model, dataset, run / NEAREST, reference)
     known = load_report(run, model.weights_sha256)
     if known is not None and known.recalibrated is not None:
-        report = report.model_copy(update={"recalibrated": known.recalibrated})
+        more["recalibrated"] = known.recalibrated
+    report = report.model_copy(update=more)
     with writing(run):
         draw_figures(model, dataset, report, run)
     write_report(run, report)
@@ -82,19 +81,13 @@ def evaluate(
 
 def _check_reference(reference: TrainedModel, model: TrainedModel) -> None:
     if reference.image_shape != model.image_shape:
-        raise RunError(
-            f"{reference.name}: draws images of {reference.image_shape}, which cannot be compared with those "
-            f"of {model.image_shape}"
-        )
+        compared = f"which cannot be compared with those of {model.image_shape}"
+        raise RunError(f"{reference.name}: draws images of {reference.image_shape}, {compared}")
     _ = reference.known_prior  # refused now and not after minutes, if it is not fitted yet
 
 
 def write_report(run: Path, report: Report) -> None:
-    """Write ``report.json``.
-
-    Raises:
-        RunError: the run folder cannot be written.
-    """
+    """Write ``report.json``; a RunError if the run folder cannot be written."""
     with writing(run):
         write_json(run / REPORT, report.as_dict())
 

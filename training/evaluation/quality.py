@@ -13,19 +13,7 @@ from typing import Any, get_args
 import numpy as np
 
 from training import data
-from training.evaluation.schema import (
-    ClassifierReport,
-    Memorisation,
-    Nearness,
-    Outliers,
-    Pair,
-    Quality,
-    RealImages,
-    Reconstructions,
-    ReferenceQuality,
-    Samples,
-    Spread,
-)
+from training.evaluation import schema
 from training.metrics import bounds, classifier, fidelity, neighbours, ood, pca
 from training.metrics.classifier import Classifier, Outputs
 from training.metrics.neighbours import Nearest, nearest
@@ -78,6 +66,10 @@ class InFeatures:
     train: Array  # of all training images
     nearest: Nearest  # of `Real.test`
 
+    def frechet_distance(self, features: Array) -> float:
+        """Return the Frechet distance of images' features from those of the test images."""
+        return fidelity.frechet_distance(fidelity.gaussian(features), fidelity.gaussian(self.test.features))
+
 
 @dataclasses.dataclass(frozen=True)
 class Real:
@@ -91,10 +83,29 @@ class Real:
     nearest: Nearest  # training images in pixels, of `test`
     features: InFeatures | None  # None: no classifier is shipped for the data set
 
+    def compare(self, images: Array) -> dict[str, Any]:
+        """Return the numbers of a ``Distribution``, but for the AUROC; empty without a classifier."""
+        if self.features is None:
+            return {}
+        features, probabilities = self.features.classifier.outputs(images)
+        target = self.features.test.features
+        found: dict[str, Any] = {
+            "frechet_distance": self.features.frechet_distance(features),
+            "kernel_distance": fidelity.kernel_distance(features, target),
+            "classes": fidelity.class_spread(probabilities),
+        }
+        if self.num_images > NEIGHBOURS:
+            found |= fidelity.precision_recall_density_coverage(target, features, NEIGHBOURS)._asdict()
+        return found
+
+    def auroc(self, images: Array) -> float:
+        """Return how well a small network tells images from the test images."""
+        return two_sample_auroc(self.test, images, self.seed)
+
 
 def sample_quality(
     model: TrainedModel, dataset: data.Dataset, figure: Path, reference: TrainedModel | None = None
-) -> Quality:
+) -> schema.Quality:
     """Measure samples from the prior, their means and draws, and reconstructions.
 
     Args:
@@ -117,7 +128,9 @@ def sample_quality(
         generate = functools.partial(model.sample, rng=rng, render=render)
         samples[render], pairs[render] = measure_samples(real, render, generate)
     judge = describe_classifier(real)
-    found = Quality(
+    train, _ = pca.fitted_on(dataset)
+    linear = pca.reconstruction(train, real.test, model.latent_dim).astype(np.float32)
+    found = schema.Quality(
         prior=model.known_prior.name,
         num_images=real.num_images,
         seed=real.seed,
@@ -127,7 +140,7 @@ def sample_quality(
         samples=samples,
         **({} if judge else {"without_classifier": WITHOUT_CLASSIFIER}),
         reconstruction=measure_reconstructions(real, "model", model.reconstruct(real.test)),
-        pca_reconstruction=measure_reconstructions(real, "PCA", _pca(dataset, real.test, model.latent_dim)),
+        pca_reconstruction=measure_reconstructions(real, "PCA", linear),
         outliers=measure_outliers(real, model),
     )
     figures.nearest_training_images(pairs, figure)
@@ -137,15 +150,9 @@ def sample_quality(
 
 
 def describe_real(dataset: data.Dataset, seed: int, num_images: int = NUM_IMAGES) -> Real:
-    """Describe real images once, for any number of models.
+    """Return `num_images` real images, or as many as the smaller of test and training split has.
 
-    Args:
-        dataset: images.
-        seed: of which images are drawn where the splits have more than enough.
-        num_images: N; at most as many as the test split and the training split have.
-
-    Raises:
-        RunError: the classifier's file is not the published one.
+    They are drawn by `seed`. A RunError if the classifier's file is not the published one.
     """
     number = min(num_images, len(dataset.test), len(dataset.train))
     rng = np.random.default_rng(seed)
@@ -155,82 +162,68 @@ def describe_real(dataset: data.Dataset, seed: int, num_images: int = NUM_IMAGES
     )
     judge = classifier.committed(dataset)
     _announce(f"real images: nearest training images of {number} test images", 30, number)
-    near, features = nearest(test, dataset.train), None
+    features = None
     if judge is not None:
         outputs, train = judge.outputs(test), judge.features(dataset.train)
         features = InFeatures(judge, outputs, train, nearest(outputs.features, train))
-    return Real(dataset, seed, number, test, pretended, near, features)
+    return Real(dataset, seed, number, test, pretended, nearest(test, dataset.train), features)
 
 
-def measure_real(real: Real) -> RealImages:
+def measure_real(real: Real) -> schema.Distribution:
     """Measure training images as if they were samples: what the numbers of a perfect model would be."""
     _announce("real images: training against test images", 25, real.num_images)
-    return RealImages(
-        **_distribution(real, real.pretended),
-        two_sample_auroc=two_sample_auroc(real.test, real.pretended, real.seed),
-    )
+    return schema.Distribution(**real.compare(real.pretended), two_sample_auroc=real.auroc(real.pretended))
 
 
-def describe_classifier(real: Real) -> ClassifierReport | None:
+def describe_classifier(real: Real) -> schema.ClassifierReport | None:
     """Return which classifier the features are of, and how good it is."""
     labels = real.dataset.labels
     if real.features is None or labels is None:
         return None
     judge = real.features.classifier
-    return ClassifierReport(sha256=judge.sha256, test_accuracy=judge.accuracy(real.dataset.test, labels.test))
+    accuracy = judge.accuracy(real.dataset.test, labels.test)
+    return schema.ClassifierReport(sha256=judge.sha256, test_accuracy=accuracy)
 
 
-def measure_samples(real: Real, name: str, generate: Generate) -> tuple[Samples, Pairs]:
-    """Measure samples; return the numbers, and the closest samples with their neighbours.
+def measure_samples(real: Real, name: str, generate: Generate) -> tuple[schema.Samples, Pairs]:
+    """Return the numbers of samples called `name`, and the closest samples with their neighbours.
 
-    Args:
-        real: what they are compared with.
-        name: what to call them.
-        generate: called several times.
-
-    Raises:
-        ValueError: it gives the wrong shape or NaN.
+    Samples are generated several times. A ValueError if they have the wrong shape or NaN.
     """
     number, what = real.num_images, f"samples of {name}"
-    _announce(f"{what}: {number} drawn and compared", 25, number)
+    _announce(f"{what}: {number} drawn and compared", 25, real.num_images)
     shape = (number, *real.dataset.image_shape)
     samples = _checked(generate(number), shape, what)
-    found = _distribution(real, samples)
-    auroc = two_sample_auroc(real.test, samples, real.seed)
+    found = real.compare(samples) | {"two_sample_auroc": real.auroc(samples)}
     if real.features is not None:
-        _announce(f"{what}: {REPEATS - 1} more sets", 8 * REPEATS, number)
-        target = fidelity.gaussian(real.features.test.features)
+        _announce(f"{what}: {REPEATS - 1} more sets", 8 * REPEATS, real.num_images)
         distances = [found["frechet_distance"]]
         for _ in range(REPEATS - 1):
             features = real.features.classifier.features(_checked(generate(number), shape, what))
-            distances.append(fidelity.frechet_distance(fidelity.gaussian(features), target))
-        found["frechet_distance_repeated"] = Spread(
+            distances.append(real.features.frechet_distance(features))
+        found["frechet_distance_repeated"] = schema.Spread(
             mean=float(np.mean(distances)), sd=float(np.std(distances, ddof=1)), sets=REPEATS
         )
-    _announce(f"{what}: nearest training images", 30, number)
+    _announce(f"{what}: nearest training images", 30, real.num_images)
     near = nearest(samples, real.dataset.train)
     memorised = {"pixels": _nearness(near, real.nearest)}
     if real.features is not None:
         near = nearest(real.features.classifier.features(samples), real.features.train)
         memorised["features"] = _nearness(near, real.features.nearest)
     closest = _closest(near)
-    measured = Samples(**found, two_sample_auroc=auroc, memorisation=Memorisation(**memorised))
+    measured = schema.Samples(**found, memorisation=schema.Memorisation(**memorised))
     return measured, (samples[closest], real.dataset.train[near.indices[closest]])
 
 
-def measure_reconstructions(real: Real, name: str, images: Array) -> Reconstructions:
-    """Compare reconstructions of the real test images with these.
-
-    Raises:
-        ValueError: they have another shape, or NaN.
-    """
+def measure_reconstructions(real: Real, name: str, images: Array) -> schema.Reconstructions:
+    """Compare reconstructions of the real test images with these; a ValueError for another shape, or NaN."""
     _announce(f"reconstructions of {real.num_images} test images by {name}", 15, real.num_images)
     images = _checked(images, real.test.shape, "reconstructions")
-    found = _distribution(real, images)
+    found = real.compare(images)
     if real.features is not None:
-        kept = real.features.classifier.class_probabilities(images).argmax(axis=1)
+        kept = real.features.classifier.outputs(images).probabilities.argmax(axis=1)
         found["class_kept"] = float(np.mean(kept == real.features.test.probabilities.argmax(axis=1)))
-    return Reconstructions(
+    return schema.Reconstructions(
         mse=float(np.mean((images - real.test) ** 2, dtype=np.float64)),
         psnr_db=float(fidelity.psnr(real.test, images).mean()),
         ssim=float(fidelity.ssim(real.test, images).mean()),
@@ -239,7 +232,7 @@ def measure_reconstructions(real: Real, name: str, images: Array) -> Reconstruct
     )
 
 
-def measure_outliers(real: Real, model: TrainedModel) -> Outliers:
+def measure_outliers(real: Real, model: TrainedModel) -> schema.Outliers:
     """Measure how well -L_10 finds images of another kind."""
     images = real.test[:NUM_OUTLIERS]
     _announce("unusual images of five kinds", 300, len(images))
@@ -249,13 +242,13 @@ def measure_outliers(real: Real, model: TrainedModel) -> Outliers:
         return -bounds.bound_of(bounds.log_weights(model, images, SCORE_DRAWS, real.seed, weigh), SCORE_DRAWS)
 
     table = ood.outlier_table(unusual, images, real.seed)
-    return Outliers(**table, num_images=len(images), warning=ood.WARNING, score=f"-L_{SCORE_DRAWS}")
+    return schema.Outliers(**table, num_images=len(images), warning=ood.WARNING, score=f"-L_{SCORE_DRAWS}")
 
 
-def _measure_reference(real: Real, reference: TrainedModel, mine: Samples) -> ReferenceQuality:
+def _measure_reference(real: Real, reference: TrainedModel, mine: schema.Samples) -> schema.ReferenceQuality:
     rng = np.random.default_rng(real.seed)
     samples, _ = measure_samples(real, reference.name, functools.partial(reference.sample, rng=rng))
-    found = ReferenceQuality(
+    found = schema.ReferenceQuality(
         name=reference.name,
         prior=reference.known_prior.name,
         samples={"mean": samples},
@@ -266,37 +259,16 @@ def _measure_reference(real: Real, reference: TrainedModel, mine: Samples) -> Re
     return found.model_copy(update={"frechet_ratio": samples.frechet_distance / mine.frechet_distance})
 
 
-def _distribution(real: Real, images: Array) -> dict[str, Any]:
-    """Compare images with the test images in the classifier's features; empty without a classifier."""
-    if real.features is None:
-        return {}
-    features, probabilities = real.features.classifier.outputs(images)
-    target = real.features.test.features
-    result: dict[str, Any] = {
-        "frechet_distance": fidelity.frechet_distance(fidelity.gaussian(features), fidelity.gaussian(target)),
-        "kernel_distance": fidelity.kernel_distance(features, target),
-        "classes": fidelity.class_spread(probabilities),
-    }
-    if real.num_images > NEIGHBOURS:
-        result |= fidelity.precision_recall_density_coverage(target, features, NEIGHBOURS)._asdict()
-    return result
-
-
-def _nearness(near: Nearest, held_out: Nearest) -> Nearness:
+def _nearness(near: Nearest, held_out: Nearest) -> schema.Nearness:
     pairs = tuple(
-        Pair(sample=int(i), train=int(near.indices[i]), distance=float(near.distances[i]))
+        schema.Pair(sample=int(i), train=int(near.indices[i]), distance=float(near.distances[i]))
         for i in _closest(near)
     )
-    return Nearness(**neighbours.memorisation(near, held_out).as_dict(), closest=pairs)
+    return schema.Nearness(**neighbours.memorisation(near, held_out).as_dict(), closest=pairs)
 
 
 def _closest(near: Nearest) -> Any:
     return np.argsort(near.distances, kind="stable")[:PAIRS]
-
-
-def _pca(dataset: data.Dataset, images: Array, components: int) -> Array:
-    train, _ = pca.fitted_on(dataset)
-    return pca.reconstruction(train, images, components).astype(np.float32)
 
 
 def _checked(images: Array, shape: tuple[int, ...], what: str) -> Array:

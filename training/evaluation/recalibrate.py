@@ -1,10 +1,8 @@
 """The recalibrated likelihood: bits of the very pixels, whatever a model was trained with.
 
-Densities of fixed width, and squared errors dressed up as such, cannot be compared with a probability over
-the 256 levels of a pixel. Here a trained decoder's mean image is kept, and p(x given z) around it becomes a
-discretized logistic, whose scales are fitted: one for all pixels, or one for each. A posterior that was
-trained for another likelihood is far too wide for this one, so the encoder is then refitted, with the
-decoder frozen. What remains is what the mean image is worth.
+Densities of fixed width cannot be compared with a probability over the 256 levels of a pixel. So p(x given z)
+becomes a discretized logistic around the decoder's mean image. Its scales are fitted: one for all pixels, or
+one for each. The posterior is too wide for it, so the encoder is then refitted, with the decoder frozen.
 """
 
 import dataclasses
@@ -50,11 +48,9 @@ PROTOCOL = (
 
 
 class LogisticAroundMean(Likelihood):
-    """A discretized logistic around the mean image of another likelihood, its scales given.
+    """A discretized logistic around the mean image of another likelihood, `base`.
 
-    Args:
-        base: whose mean it is.
-        log_scales: log s, in levels, () for all pixels or (*S) for each; a variable may be trained.
+    Its scales are given by their logarithms, in levels: () for all pixels, or (*S) for each.
     """
 
     name = "discretized-logistic-around-mean"
@@ -90,7 +86,7 @@ class Refit(NamedTuple):
     """A model whose encoder was refitted to its frozen decoder."""
 
     model: TrainedModel  # with the weights and scales of the best epoch
-    elbos: list[float]  # on validation images, nats an image; before the first epoch, and after each
+    elbos: list[float]  # as `Recalibration.validation_elbo`
 
 
 def recalibrate(
@@ -99,7 +95,7 @@ def recalibrate(
     """Return bounds of a model under discretized logistics around its mean; the model is left as it is.
 
     Args:
-        model: the trained model, with its prior.
+        model: with its prior.
         dataset: the images; the test split is read.
         full: measure all test images, up to L_500.
         epochs: of refitting the encoder, at most.
@@ -115,13 +111,10 @@ def recalibrate(
         )
         scales = fit_scales(dataset.validation, means, per_pixel=kind == "per_pixel")
         before = around_mean(model, tf.constant(np.log(scales), tf.float32))
-        measured = _bounds(before, dataset.test, full)
-        after = refit(before, dataset, epochs=epochs)
-        found[kind] = Recalibration(
-            before=measured,
-            after=_bounds(after.model, dataset.test, full),
-            validation_elbo=tuple(after.elbos),
-        )
+        measured = [_bounds(before, dataset.test, full)]
+        after, elbos = refit(before, dataset, epochs=epochs)
+        measured.append(_bounds(after, dataset.test, full))
+        found[kind] = Recalibration(before=measured[0], after=measured[1], validation_elbo=tuple(elbos))
     return RecalibratedLikelihood(protocol=PROTOCOL, prior=model.known_prior.name, **found)
 
 
@@ -138,18 +131,14 @@ def _bounds(model: TrainedModel, images: Array, full: bool) -> RecalibratedBound
 
 
 def fit_scales(images: Array, means: Array, *, per_pixel: bool) -> Doubles:
-    """Return the scales of discretized logistics around `means` that make `images` most probable.
+    """Return the scales, in levels, of discretized logistics around `means` that make `images` most probable.
 
-    By gradient ascent from the scales that have the residuals' variance; never below what
-    ``logistic.MIN_SCALE`` allows.
+    By gradient ascent from the scales that have the residuals' variance; at least ``logistic.MIN_SCALE``.
 
     Args:
         images: (N, *S) in [0, 1].
         means: of the same shape.
         per_pixel: a scale for each pixel, (*S); else one for all, ().
-
-    Returns:
-        s, in levels.
     """
     levels = tf.constant(np.rint(images * LEVELS), tf.float32)
     centres = tf.constant(means * LEVELS, tf.float32)
@@ -178,10 +167,7 @@ def fit_scales(images: Array, means: Array, *, per_pixel: bool) -> Doubles:
 def refit(model: TrainedModel, dataset: data.Dataset, *, epochs: int = EPOCHS) -> Refit:
     """Fit a copy of the encoder, and the scales, to the ELBO on training images, the decoder frozen.
 
-    Args:
-        model: of ``around_mean``: where it begins; nothing of it changes.
-        dataset: the training split is fitted, the validation split chooses the epoch.
-        epochs: how many.
+    The model, of ``around_mean``, is left as it is. The validation split chooses the epoch.
     """
     trained: keras.Model = model.encoder
     encoder = keras.models.clone_model(trained)
@@ -196,19 +182,15 @@ def refit(model: TrainedModel, dataset: data.Dataset, *, epochs: int = EPOCHS) -
         order = order_of(model.seed, epoch, len(dataset.train), BATCH_SIZE)
         take_steps(tf.constant(order), tf.constant(epoch * steps))
         elbo = validation_elbo(refitted, dataset.validation)
+        told = f"encoder refitted, epoch {epoch + 1}"
         if not math.isfinite(elbo):
-            logger.info(
-                "encoder refitted, epoch %d: the ELBO is no number; an earlier epoch is kept", epoch + 1
-            )
+            logger.info("%s: the ELBO is no number; an earlier epoch is kept", told)
             break
         elbos.append(elbo)
-        if elbos[-1] == max(elbos):
+        if elbo == max(elbos):
             best = encoder.get_weights(), np.array(log_scales.value)
         left = (time.monotonic() - began) / (epoch + 1) * (epochs - epoch - 1)
-        logger.info(
-            "encoder refitted, epoch %d of %d: ELBO %.1f nats on validation, %.0f s left",
-            epoch + 1, epochs, elbo, left,
-        )  # fmt: skip
+        logger.info("%s of %d: ELBO %.1f nats on validation, %.0f s left", told, epochs, elbo, left)
     weights, scales = best
     encoder.set_weights(weights)
     return Refit(around_mean(refitted, tf.constant(scales)), elbos)
@@ -217,33 +199,25 @@ def refit(model: TrainedModel, dataset: data.Dataset, *, epochs: int = EPOCHS) -
 def _training(
     model: TrainedModel, log_scales: keras.Variable, images: Tensor, steps: int
 ) -> Callable[[Tensor, Tensor], None]:
-    """Return a compiled function that takes a step for each row of an order, (steps, B).
+    """Return a compiled function: an order of images, (steps, B), and the number of its first step -> None.
 
-    Its other argument is the number of the first step.
-
-    Args:
-        model: its encoder is fitted.
-        log_scales: of its likelihood; they are fitted too.
-        images: the training split.
-        steps: of the whole training.
+    It takes a step for each row, and fits the model's encoder and the scales; `steps` are those in all.
     """
     encoder: keras.Model = model.encoder
     variables = [*encoder.trainable_variables, log_scales]
     optimizer = keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(LEARNING_RATE, steps))
     optimizer.build(variables)
-    objective = tf.function(_objective(model), jit_compile=True)
+    objective = _objective(model, training=True)
     least = math.log(MIN_SCALE)
 
     @tf.function  # type: ignore[untyped-decorator]
     def take_steps(order: Tensor, first: Tensor) -> None:
         for number in tf.range(tf.shape(order)[0]):
             batch = tf.gather(images, order[number])
+            shape = (batch.shape[0], model.latent_dim)
+            noise = tf.random.stateless_normal(shape, [model.seed, first + number])
             with tf.GradientTape() as tape:
-                z_mean, z_log_var = encoder(batch, training=True)
-                noise = tf.random.stateless_normal(tf.shape(z_mean), [model.seed, first + number])
-                z = z_mean + tf.exp(z_log_var / 2) * tf.ensure_shape(noise, z_mean.shape)
-                decoded = model.decoder(z, training=False)
-                loss = objective(batch, decoded, z, z_mean, z_log_var, log_scales.value).loss
+                loss = objective(batch, noise, log_scales.value).loss
             optimizer.apply(tape.gradient(loss, variables), variables)
             log_scales.assign(tf.maximum(log_scales.value, least))
 
@@ -253,28 +227,33 @@ def _training(
 
 def validation_elbo(model: TrainedModel, images: Array) -> float:
     """Return the ELBO in nats an image, by one draw of q(z given x) each, the same at every call."""
-    objective = _objective(model)
+    objective = _objective(model, training=False)
     rng = np.random.default_rng(model.seed)
     total = 0.0
     for batch in data.batches(images, BATCH):
-        z_mean, z_log_var = model.encoder(batch, training=False)
-        z = z_mean + tf.exp(z_log_var / 2) * rng.standard_normal(z_mean.shape, dtype=np.float32)
-        decoded = model.decoder(z, training=False)
-        loss = objective(batch, decoded, z, z_mean, z_log_var, _likelihood(model).log_scales).loss
-        total -= float(loss) * len(batch)
+        noise = rng.standard_normal((len(batch), model.latent_dim), dtype=np.float32)
+        total -= float(objective(batch, noise, _likelihood(model).log_scales).loss) * len(batch)
     return total / len(images)
 
 
-def _objective(model: TrainedModel) -> Callable[..., objectives.Objective]:
+def _objective(model: TrainedModel, *, training: bool) -> Callable[..., objectives.Objective]:
+    """Return a function: images (B, *S), noise (B, D), log scales -> the negative ELBO at one draw each."""
     base, prior = _likelihood(model).base, model.known_prior
 
-    def objective(
+    def at_draws(
         images: Tensor, decoded: Tensor, z: Tensor, z_mean: Tensor, z_log_var: Tensor, log_scales: Tensor
     ) -> objectives.Objective:
         log_prob = LogisticAroundMean(base, log_scales).log_prob(images, decoded)
         if isinstance(prior, StandardNormal):  # its KL has a closed form
             return objectives.negative_elbo(log_prob, z_mean, z_log_var)
         return objectives.negative_elbo_by_draws(log_prob, z, z_mean, z_log_var, prior.log_prob(z))
+
+    loss = tf.function(at_draws, jit_compile=True) if training else at_draws
+
+    def objective(images: Tensor, noise: Tensor, log_scales: Tensor) -> objectives.Objective:
+        z_mean, z_log_var = model.encoder(images, training=training)
+        z = z_mean + tf.exp(z_log_var / 2) * noise
+        return loss(images, model.decoder(z, training=False), z, z_mean, z_log_var, log_scales)
 
     return objective
 

@@ -27,7 +27,7 @@ class Reconstruction(ReportSection):
 
 
 class Distribution(ReportSection):
-    """Images against test images in the classifier's features; nothing where there is no classifier."""
+    """Images against test images; without a classifier, nothing that is measured in its features."""
 
     frechet_distance: float | None = None
     kernel_distance: float | None = None
@@ -36,12 +36,7 @@ class Distribution(ReportSection):
     recall: float | None = None
     density: float | None = None
     coverage: float | None = None
-
-
-class RealImages(Distribution):
-    """Training images, measured as if they were samples."""
-
-    two_sample_auroc: float
+    two_sample_auroc: float | None = None  # not of reconstructions
 
 
 class Spread(ReportSection):
@@ -73,7 +68,7 @@ class Memorisation(ReportSection):
     features: Nearness | None = None
 
 
-class Samples(RealImages):
+class Samples(Distribution):
     """Samples of the prior."""
 
     frechet_distance_repeated: Spread | None = None
@@ -131,7 +126,7 @@ class Quality(ReportSection):
     seed: int
     protocols: dict[str, str]
     classifier: ClassifierReport | None
-    real: RealImages
+    real: Distribution  # training images, measured as if they were samples
     samples: dict[str, Samples]
     without_classifier: str | None = None
     reconstruction: Reconstructions

@@ -51,42 +51,36 @@ class Bounds(ReportSection):
 
 
 def bounds(model: TrainedModel, images: Array, plan: Plan = QUICK, seed: int = 0) -> Bounds:
-    """Measure bounds on log p(x) of held-out images.
+    """Measure bounds on log p(x) of held-out images, (N, *image_shape), as a plan asks.
 
-    For each image the most draws that the plan asks for are taken; a smaller k uses all of them, in groups of
-    k.
-
-    Args:
-        model: with its prior.
-        images: (N, *image_shape).
-        plan: pairs of a number of images, the first ones, and the k to measure with them.
-        seed: of the draws.
+    The plan is pairs of a number of images, the first ones, and the k to measure with them. Each image takes
+    as many draws as the largest k; a smaller k uses all of them, in groups of k.
     """
     pixels = math.prod(images.shape[1:])
     rows = []
     weigh = weighing(model)
     for number, draws in plan:
-        chosen = images[:number]
-        weights = log_weights(model, chosen, max(draws), seed, weigh)
-        for k in draws:
-            values = bound_of(weights, k)
-            nats = float(values.mean())
-            rows.append(
-                Bound(
-                    k=k,
-                    nats=nats,
-                    standard_error=float(values.std(ddof=1) / math.sqrt(len(values))),
-                    bits_per_dim=-(nats / pixels + model.likelihood.log_level_width) / math.log(2),
-                    effective_sample_size=effective_sample_size(weights, k),
-                    num_images=len(chosen),
-                )
-            )
+        weights = log_weights(model, images[:number], max(draws), seed, weigh)
+        rows += [_bound(weights, k, pixels, model.likelihood.log_level_width) for k in draws]
     return Bounds(
         log_p_x=tuple(rows),
         likelihood={"name": model.likelihood.name} | model.likelihood.parameters,
         prior=model.known_prior.name,
         num_images=rows[0].num_images,
         protocol="the first test images; standard error over images; every k uses all draws, in groups",
+    )
+
+
+def _bound(weights: Doubles, k: int, pixels: int, log_level_width: float) -> Bound:
+    values = bound_of(weights, k)
+    nats = float(values.mean())
+    return Bound(
+        k=k,
+        nats=nats,
+        standard_error=float(values.std(ddof=1) / math.sqrt(len(values))),
+        bits_per_dim=-(nats / pixels + log_level_width) / math.log(2),
+        effective_sample_size=effective_sample_size(weights, k),
+        num_images=len(values),
     )
 
 
@@ -100,7 +94,7 @@ def log_weights(
         images: (N, *image_shape).
         k: draws.
         seed: of the draws.
-        weigh: what ``weighing`` gave for the same model; None: compile it here, for some seconds.
+        weigh: ``weighing(model)``; None: compile it here, for some seconds.
     """
     weigh = weigh or weighing(model)
     rng = np.random.default_rng(seed)
@@ -160,28 +154,20 @@ def weighing(model: TrainedModel) -> Weigh:
 
 
 def bound_of(weights: Doubles, k: int) -> Doubles:
-    """Return an estimate of L_k for each image, (N,), in nats, from log weights (M, N) with M at least k.
+    """Return an estimate of L_k for each image, (N,), in nats, from log weights (M, N).
 
-    The draws are cut into M // k groups of k; their estimates are averaged.
-
-    Raises:
-        ValueError: there are fewer draws than k.
+    The draws are cut into M // k groups of k; their estimates are averaged. A ValueError if M is below k.
     """
     _check_draws(weights, k)
     groups = len(weights) // k
     grouped = weights[: groups * k].reshape(groups, k, -1)
     largest = grouped.max(axis=1, keepdims=True)
     estimates = np.log(np.exp(grouped - largest).mean(axis=1)) + largest[:, 0]
-    mean: Doubles = estimates.mean(axis=0)
-    return mean
+    return np.asarray(estimates.mean(axis=0))
 
 
 def effective_sample_size(weights: Doubles, k: int) -> float:
-    """Return (sum w)^2 / sum w^2 of the first `k` draws, averaged over images; 1 to k.
-
-    Raises:
-        ValueError: there are fewer draws than k.
-    """
+    """Return (sum w)^2 / sum w^2 of the first `k` draws, a mean over images; 1 to k. Raises as `bound_of`."""
     _check_draws(weights, k)
     first = np.exp(weights[:k] - weights[:k].max(axis=0))
     return float(np.mean(first.sum(axis=0) ** 2 / (first**2).sum(axis=0)))

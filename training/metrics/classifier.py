@@ -1,8 +1,7 @@
 """A small classifier of a data set's own classes: the features in which sample quality is measured.
 
-Distances between pixels say little about what a picture shows; distances between the features of a network
-that was trained to tell the classes apart say more. Published scores use an Inception network trained on
-photographs, which is large, has to be fetched and never saw such pictures. This one is trained on the
+Distances between pixels say little about what a picture shows; those between features that tell the classes
+apart say more. Published scores use Inception, which never saw such pictures. This network is trained on the
 training split in minutes and shipped with the code. Numbers made with different classifiers cannot be
 compared, so the file's SHA-256 is pinned here and stands beside every number.
 """
@@ -22,6 +21,8 @@ from training import data
 from training.data.fashion_mnist import FASHION_MNIST_SHA256
 from training.determinism import make_deterministic
 from training.errors import DataError, RunError
+from training.runs import writing
+from training.types import Array
 
 NUM_FEATURES = 64
 EPOCHS = 12
@@ -35,39 +36,26 @@ FOLDER = Path(__file__).parent / "classifiers"
 # SHA-256 of <data set>.npz in FOLDER.
 PINNED = {"fashion-mnist": "405c9027bca65244ea65a10b34be767eb8c7dc8875639063cc945d08cee48905"}
 
-Features = npt.NDArray[np.float32]
-
 
 class Outputs(NamedTuple):
     """What the classifier says of B images."""
 
-    features: Features  # (B, 64), the layer before the last
-    probabilities: Features  # (B, classes)
+    features: Array  # (B, 64), the layer before the last
+    probabilities: Array  # (B, classes)
 
 
 @dataclasses.dataclass(frozen=True)
 class Classifier:
-    """A trained classifier.
+    """A trained classifier."""
 
-    Args:
-        network: images (B, H, W) or (B, H, W, C) -> [features (B, 64), log-odds (B, classes)].
-        sha256: of the file that it was read from, or would be written to.
-    """
-
-    network: keras.Model
-    sha256: str
+    network: keras.Model  # images (B, H, W) or (B, H, W, C) -> [features (B, 64), log-odds (B, classes)]
+    sha256: str  # of the file that it was read from, or would be written to
 
     def outputs(self, images: data.Images) -> Outputs:
         """Return features and class probabilities of images, which are first brought to 8-bit levels.
 
-        A generated image is judged as the picture that it would be stored as. Real images are at those levels
-        already; without this the rounding alone would tell the two apart.
-
-        Args:
-            images: (B, H, W) or (B, H, W, C), B at least 1; pixels outside [0, 1] are clipped.
-
-        Raises:
-            ValueError: a pixel is not a number.
+        Real images are at those levels already: or else the rounding alone would tell the two apart. B is at
+        least 1; see ``eight_bit_levels``.
         """
         features, probabilities = [], []
         for batch in data.batches(eight_bit_levels(images), AT_ONCE):
@@ -76,25 +64,17 @@ class Classifier:
             probabilities.append(tf.nn.softmax(log_odds).numpy())
         return Outputs(np.concatenate(features), np.concatenate(probabilities))
 
-    def features(self, images: data.Images) -> Features:
+    def features(self, images: data.Images) -> Array:
         """Return the features of images, (B, 64) float32; images as in ``outputs``."""
         return self.outputs(images).features
 
-    def class_probabilities(self, images: data.Images) -> Features:
-        """Return p(class given image), (B, classes) float32; images as in ``outputs``."""
-        return self.outputs(images).probabilities
-
     def accuracy(self, images: data.Images, labels: npt.NDArray[np.int64]) -> float:
         """Return the share of images whose most probable class is their label."""
-        return float(np.mean(self.class_probabilities(images).argmax(axis=1) == labels))
+        return float(np.mean(self.outputs(images).probabilities.argmax(axis=1) == labels))
 
 
 def eight_bit_levels(images: data.Images) -> data.Images:
-    """Return images clipped to [0, 1] and rounded to the nearest of the 256 levels v / 255; float32.
-
-    Raises:
-        ValueError: a pixel is not a number.
-    """
+    """Return images clipped to [0, 1] and rounded to the nearest level v / 255; a ValueError for NaN."""
     levels: data.Images = np.rint(np.clip(images, 0, 1) * np.float32(255)).astype(np.float32)
     if np.isnan(levels).any():
         raise ValueError("images: expected numbers. Received: pixels that are not a number (NaN)")
@@ -119,16 +99,8 @@ def network(image_shape: tuple[int, ...], num_classes: int) -> keras.Model:
 def train(dataset: data.Dataset, seed: int = 0, *, epochs: int = EPOCHS, verbose: int = 2) -> Classifier:
     """Train a classifier on the training split; validation is printed and decides nothing.
 
-    The same data, seed, machine and library versions give the same weights, bit for bit.
-
-    Args:
-        dataset: images with labels; the test split is not touched.
-        seed: of initial weights, order of images and dropout.
-        epochs: passes over the training split.
-        verbose: as of ``keras.Model.fit``: 0 silent, 1 a bar, 2 a line an epoch.
-
-    Raises:
-        DataError: the data set has no labels.
+    The same data, seed, machine and library versions give the same weights, bit for bit. The test split is
+    not touched. `verbose` is that of ``keras.Model.fit``. A DataError if the data set has no labels.
     """
     if dataset.labels is None:
         raise DataError(f"{dataset.name}: has no labels, which a classifier needs")
@@ -153,46 +125,25 @@ def train(dataset: data.Dataset, seed: int = 0, *, epochs: int = EPOCHS, verbose
 
 
 def save(classifier: Classifier, path: Path) -> None:
-    """Write a classifier to one ``.npz`` file; the same weights give the same bytes.
-
-    Raises:
-        RunError: the file cannot be written.
-    """
-    try:
+    """Write a classifier to one ``.npz`` file, equal weights as equal bytes; a RunError if that fails."""
+    with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(_packed(classifier.network))
-    except OSError as error:
-        raise RunError(f"{path}: cannot be written ({error.strerror or error})") from error
 
 
 def committed(dataset: data.Dataset) -> Classifier | None:
-    """Return the classifier that the project ships for a data set, or None if it ships none.
-
-    Raises:
-        RunError: its file is missing or is not the one whose SHA-256 is pinned.
-    """
+    """Return the classifier that the project ships for a data set, or None; a RunError as of ``load``."""
     published = dataset.name == "fashion-mnist" and dataset.sha256 == FASHION_MNIST_SHA256
     if not published or dataset.labels is None:
         return None
-    return load(
-        FOLDER / f"{dataset.name}.npz",
-        PINNED[dataset.name],
-        dataset.image_shape,
-        len(dataset.labels.names),
-    )
+    path = FOLDER / f"{dataset.name}.npz"
+    return load(path, PINNED[dataset.name], dataset.image_shape, len(dataset.labels.names))
 
 
 def load(path: Path, sha256: str, image_shape: tuple[int, ...], num_classes: int) -> Classifier:
     """Read a classifier from the file that ``save`` wrote.
 
-    Args:
-        path: the file.
-        sha256: of the whole file.
-        image_shape: of one image.
-        num_classes: number of classes.
-
-    Raises:
-        RunError: the file is missing, or not the one with this SHA-256.
+    A RunError if the file is missing, or not the one with this SHA-256.
     """
     try:
         content = path.read_bytes()
@@ -201,23 +152,19 @@ def load(path: Path, sha256: str, image_shape: tuple[int, ...], num_classes: int
         raise RunError(f"{path}: cannot be read ({error.strerror or error}); {remedy}") from error
     found = hashlib.sha256(content).hexdigest()
     if found != sha256:
+        digests = f"SHA-256 {found[:12]}..., expected {sha256[:12]}..."
         raise RunError(
-            f"{path}: not the classifier whose numbers are published (SHA-256 {found[:12]}..., expected "
-            f"{sha256[:12]}...); restore the file"
+            f"{path}: not the classifier whose numbers are published ({digests}); restore the file"
         )
     model = network(image_shape, num_classes)
     with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-        model.set_weights([arrays[name] for name in _names(model)])
+        model.set_weights([arrays[name] for name in sorted(arrays)])
     return Classifier(model, sha256)
-
-
-def _names(model: keras.Model) -> list[str]:
-    return [f"{number:02d}" for number in range(len(model.weights))]
 
 
 def _packed(model: keras.Model) -> bytes:
     """The weights as a compressed npz, in the network's order; NumPy dates its members 1980, always."""
-    arrays: dict[str, Any] = dict(zip(_names(model), model.get_weights(), strict=True))
+    arrays: dict[str, Any] = {f"{number:02d}": array for number, array in enumerate(model.get_weights())}
     file = io.BytesIO()
     np.savez_compressed(file, **arrays)
     return file.getvalue()

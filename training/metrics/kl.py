@@ -57,25 +57,18 @@ def decompose(
 ) -> KLDecomposition:
     """Return the two terms of the averaged KL for the model's prior and for N(0, I).
 
-    Args:
-        z_mean: of the training images, (N, D).
-        z_log_var: (N, D).
-        prior: p(z).
-        seed: of the draws.
-        draws: codes drawn from q(z).
+    The posteriors, (N, D), are those of the training images; `draws` codes are drawn from q(z).
     """
     logger.info("KL to the prior: %d draws in the mixture of %d, a minute at most", draws, len(z_mean))
     means, log_vars = z_mean.astype(np.float64), z_log_var.astype(np.float64)
     rng = np.random.default_rng(seed)
     # As even as can be: every image the same number of times, and which get one more is chance.
-    chosen = rng.permutation(
-        np.concatenate([rng.permutation(len(means)) for _ in range(-(-draws // len(means)))])[:draws]
-    )
+    rounds = [rng.permutation(len(means)) for _ in range(-(-draws // len(means)))]
+    chosen = rng.permutation(np.concatenate(rounds)[:draws])
     mean, log_var = means[chosen], log_vars[chosen]
     z = mean + np.exp(log_var / 2) * rng.standard_normal(mean.shape)
-    log_posterior = -0.5 * np.sum(
-        (z - mean) ** 2 * np.exp(-log_var) + log_var + math.log(2 * math.pi), axis=1
-    )
+    quadratic = (z - mean) ** 2 * np.exp(-log_var)
+    log_posterior = -0.5 * np.sum(quadratic + log_var + math.log(2 * math.pi), axis=1)
     log_aggregate = log_aggregate_posterior(z, means, log_vars)
     information = log_posterior - log_aggregate
     standard = StandardNormal(z.shape[1])
@@ -108,8 +101,7 @@ def _terms(log_posterior: Doubles, log_aggregate: Doubles, log_prior: Array) -> 
 def log_aggregate_posterior(z: Doubles, z_mean: Doubles, z_log_var: Doubles) -> Doubles:
     """Return log (1/N) sum_i N(z; z_mean_i, diag(exp(z_log_var_i))) of codes (M, D), shape (M,), in nats.
 
-    Squares are multiplied out into two matrix products, in float64: narrow posteriors would lose them in
-    float32.
+    Squares are multiplied out into two matrix products, in float64: float32 would lose narrow posteriors.
     """
     total = np.full(len(z), -np.inf)
     squares = z**2
@@ -125,14 +117,9 @@ def log_aggregate_posterior(z: Doubles, z_mean: Doubles, z_log_var: Doubles) -> 
 
 
 def describe_axes(z_mean: Array, z_log_var: Array, seed: int) -> tuple[Axis, ...]:
-    """Describe q(z), the posterior averaged over the training images, one latent axis after another.
+    """Describe q(z), the average of the training images' posteriors, (N, D), one latent axis after another.
 
     Mean, deviation and quantiles are those of one draw of q(z given x) an image.
-
-    Args:
-        z_mean: of the training images, (N, D).
-        z_log_var: (N, D).
-        seed: of the draws.
     """
     kl = objectives.kl_per_axis(z_mean, z_log_var).numpy().mean(axis=0, dtype=np.float64)
     noise = np.random.default_rng(seed).standard_normal(z_mean.shape, dtype=np.float32)

@@ -30,12 +30,7 @@ TEMPLATES.filters["number"] = format
 
 
 def render(model: TrainedModel, report: Report) -> str:
-    """Return the card in Markdown, from the run's own numbers.
-
-    Args:
-        model: with its configuration and prior.
-        report: what ``evaluate`` measured, over the axes as they are published.
-    """
+    """Return the card of a model with its prior, in Markdown; the report is over the published axes."""
     return TEMPLATES.get_template("card.md.jinja").render(
         model=model,
         config=model.experiment,
@@ -52,11 +47,7 @@ def render(model: TrainedModel, report: Report) -> str:
 
 
 def write(model: TrainedModel, report: Report, run: Path) -> None:
-    """Write ``card.md``, the text that ``export`` publishes, into a run folder.
-
-    Raises:
-        RunError: the run folder cannot be written.
-    """
+    """Write ``card.md``, which ``export`` publishes, into a run folder; a RunError if that fails."""
     published = report.over(published_axes(model, report).describe(report.axes))
     with writing(run):
         (run / CARD).write_text(render(model, published))

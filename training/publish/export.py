@@ -25,7 +25,8 @@ from training.models import latent_axes
 from training.models.latent_axes import Axes
 from training.publish import litert, traversals
 from training.publish.card import CARD, published_axes, render
-from training.trained import TrainedModel
+from training.runs import writing
+from training.trained import TrainedModel, call_signature
 
 FORMAT_VERSION = 1
 NUM_EXAMPLES = 5
@@ -34,17 +35,13 @@ PUBLISHED_METRICS = ("test", "bounds", "gap", "prior", "quality", "fair_score", 
 
 
 def export(model: TrainedModel, report: Report, held_out: Images, store: Path) -> Path:
-    """Publish a trained model as the next version of its name.
+    """Publish a trained model as the next version of its name; return that version's folder.
 
     Args:
         model: opened from a run, with its prior.
         report: what ``evaluate`` measured.
-        held_out: validation images in [0, 1]: the first are shipped as pictures to reconstruct, and with the
-            first thousand the axes are matched to those of the version before.
+        held_out: validation images: the first are shipped as examples, the first thousand match the axes.
         store: the model store; created if it is missing.
-
-    Returns:
-        The new version's folder.
 
     Raises:
         RunError: the store cannot be written, the bounds were measured with another prior, or the two
@@ -58,7 +55,7 @@ def export(model: TrainedModel, report: Report, held_out: Images, store: Path) -
     report = report.over(axes.describe(report.axes))
     noise_shape = model.likelihood.noise_shape(model.image_shape)
     model_folder = store / model.name
-    previous = _newest_version(model_folder)
+    previous = _newest(model_folder) if model_folder.is_dir() else None
     with _staging(model_folder) as staging:
         write_encoder(model, staging / "encoder", axes)
         write_decoder(model, staging / "decoder", axes)
@@ -71,9 +68,9 @@ def export(model: TrainedModel, report: Report, held_out: Images, store: Path) -
             report = report.model_copy(update={"axes_match": matched})
         (staging / CARD).write_text(render(model, report))
         write_manifest(model, report, staging)
-        for path in (staging, *staging.rglob("*")):  # for every reader, whatever the publisher's umask is
-            path.chmod(0o755 if path.is_dir() else 0o644)
-        _flush(staging)
+        for path in (*staging.rglob("*"), staging):
+            path.chmod(0o755 if path.is_dir() else 0o644)  # for every reader, whatever the umask is
+            _fsync(path)  # so that the rename cannot reach the disk before the content
         return _rename_to_next_version(staging, model_folder)
 
 
@@ -81,14 +78,11 @@ def export(model: TrainedModel, report: Report, held_out: Images, store: Path) -
 def _staging(model_folder: Path) -> Iterator[Path]:
     """Give a hidden folder to write a version to; it is gone at the end, unless it was renamed.
 
-    Raises:
-        RunError: what is done with it, or making it, fails with an OSError.
+    An OSError becomes a RunError.
     """
-    try:
+    with writing(model_folder.parent):
         model_folder.mkdir(parents=True, exist_ok=True)
         staging = Path(tempfile.mkdtemp(prefix=".publishing-", dir=model_folder))
-    except OSError as error:
-        raise RunError(f"{model_folder.parent}: cannot be written ({error.strerror or error})") from error
     try:
         yield staging
     except OSError as error:
@@ -98,18 +92,12 @@ def _staging(model_folder: Path) -> Iterator[Path]:
 
 
 def match_axes(previous: Path, version: Path, images: Images) -> AxesMatch | None:
-    """Return which axis of the version before each axis is, or None if the two do not encode the same images.
-
-    Args:
-        previous: the folder of the version before.
-        version: the folder of this one.
-        images: held-out images that both encode.
-    """
+    """Return which axis of the version before each axis is; None if the two do not encode the same images."""
     codes = []
     for folder in (previous, version):
         try:
-            encode = tf.saved_model.load(str(folder / "encoder")).signatures["encode"]
-            codes.append(encode(images=tf.constant(images))["z_mean"].numpy())
+            encoder = tf.saved_model.load(str(folder / "encoder"))
+            codes.append(call_signature(encoder, "encode", images=images)["z_mean"].numpy())
         except (OSError, KeyError, ValueError, tf.errors.OpError):
             return None
     return AxesMatch(version=int(previous.name), axes=latent_axes.match(*codes))
@@ -220,17 +208,13 @@ def write_manifest(model: TrainedModel, report: Report, folder: Path) -> None:
 
 
 def manifest_digest(manifest: dict[str, Any]) -> str:
-    """Return the SHA-256 of the manifest without its ``digest``, as JSON with sorted keys and no spaces.
-
-    The manifest holds every file's checksum, so this one number stands for the whole version.
-    """
+    """Return the SHA-256 of the manifest without its ``digest``, as JSON with sorted keys and no spaces."""
     content = {key: value for key, value in manifest.items() if key != "digest"}
     return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
-def _newest_version(model_folder: Path) -> Path | None:
-    if not model_folder.is_dir():
-        return None
+def _newest(model_folder: Path) -> Path | None:
+    """Return the version with the highest number."""
     versions = [path for path in model_folder.iterdir() if path.name.isdecimal()]
     return max(versions, key=lambda path: int(path.name), default=None)
 
@@ -238,8 +222,8 @@ def _newest_version(model_folder: Path) -> Path | None:
 def _rename_to_next_version(staging: Path, model_folder: Path) -> Path:
     """Give `staging` the number after the highest; another publisher may take it first, so try again."""
     while True:
-        taken = [int(path.name) for path in model_folder.iterdir() if path.name.isdecimal()]
-        version = model_folder / str(max(taken, default=0) + 1)
+        newest = _newest(model_folder)
+        version = model_folder / str(int(newest.name) + 1 if newest else 1)
         try:
             staging.rename(version)
         except OSError:
@@ -248,13 +232,6 @@ def _rename_to_next_version(staging: Path, model_folder: Path) -> Path:
         else:
             _fsync(model_folder)
             return version
-
-
-def _flush(folder: Path) -> None:
-    """Force every file and folder below `folder` to disk, so that the rename cannot outrun the content."""
-    for path in folder.rglob("*"):
-        _fsync(path)
-    _fsync(folder)
 
 
 def _fsync(path: Path) -> None:

@@ -19,13 +19,7 @@ Levels = npt.NDArray[np.uint8]  # (H, W) or (H, W, 3)
 
 
 def write(decode: Decode, axes: Sequence[Axis], folder: Path) -> None:
-    """Write the pictures of the axes: ``axes.png``, and of two axes their plane, ``manifold.png``.
-
-    Args:
-        decode: of codes over the published axes.
-        axes: the published axes.
-        folder: where the files go.
-    """
+    """Write pictures of the published axes: ``axes.png``, and of two axes their plane, ``manifold.png``."""
     write_png(folder / "axes.png", _levels(strips(decode, axes)))
     if len(axes) == 2:
         write_png(folder / "manifold.png", _levels(plane(decode)))
@@ -53,10 +47,8 @@ def plane(decode: Decode) -> Array:
     axis 1 from bottom to top.
     """
     steps = [NormalDist().inv_cdf((step + 0.5) / PLANE_STEPS) for step in range(PLANE_STEPS)]
-    return _grid(
-        decode,
-        [np.array([(sideways, upwards) for sideways in steps], np.float32) for upwards in reversed(steps)],
-    )
+    codes = [np.array([(right, up) for right in steps], np.float32) for up in reversed(steps)]
+    return _grid(decode, codes)
 
 
 def write_png(path: Path, levels: Levels) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from training import data
-from training.evaluation import quality
+from training.evaluation import quality, schema
 from training.metrics import classifier
 
 pytestmark = pytest.mark.tensorflow
@@ -48,11 +48,11 @@ def noise(number):
 
 
 class Measured(NamedTuple):
-    real: quality.RealImages
-    copies: quality.Samples
-    noise: quality.Samples
-    reconstructions: quality.Reconstructions
-    judge: quality.ClassifierReport
+    real: schema.Distribution
+    copies: schema.Samples
+    noise: schema.Samples
+    reconstructions: schema.Reconstructions
+    judge: schema.ClassifierReport
     asked: list[int]  # numbers of copies
     pairs: dict  # the closest samples and their neighbours
     lines: list[str]

@@ -127,7 +127,7 @@ def test_two_publishers_at_once_both_end_with_a_version(version, tmp_path):
     assert sorted(int(path.name) for path in found) == list(range(1, 9))
 
 
-@pytest.mark.parametrize("step", ["write_decoder", "write_manifest", "_flush", "_rename_to_next_version"])
+@pytest.mark.parametrize("step", ["write_decoder", "write_manifest", "_fsync", "_rename_to_next_version"])
 def test_a_disk_that_fills_up_leaves_nothing_behind(publish, tmp_path, monkeypatch, step):
     publish(tmp_path)
 
