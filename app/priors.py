@@ -101,7 +101,7 @@ def open_prior(version: Version) -> Prior:
     path = version.folder / manifest.prior.path
     try:
         with np.load(path, allow_pickle=False) as arrays:
-            return _mixture({name: arrays[name] for name in _ARRAYS}, manifest)
+            return _MADE_OF[manifest.prior.name]({name: arrays[name] for name in arrays.files}, manifest)
     except (OSError, ValueError, KeyError) as error:
         raise ModelError(f"{version.reference}: {manifest.prior.path}: {error}") from error
 
@@ -127,3 +127,9 @@ def _mixture(arrays: dict[str, npt.NDArray[Any]], manifest: Manifest) -> Gaussia
     return GaussianMixture(
         weights, arrays["means"].astype(np.float64), arrays["cholesky"].astype(np.float64), component_class
     )
+
+
+# By a prior's name in the manifest: what makes it of its arrays.
+_MADE_OF = {
+    "gaussian_mixture": _mixture,
+}
