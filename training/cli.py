@@ -114,18 +114,20 @@ def _with_images(
     return model.with_fitted_prior(dataset, run), dataset
 
 
-def _show_progress(stream: TextIO) -> None:
+def _open(run: Path, stream: TextIO) -> "TrainedModel":
+    """Return the model of a run; what is done with it is logged to a stream from now on."""
+    from training.trained import TrainedModel
+
     logging.basicConfig(format="%(message)s", stream=stream)
     logging.getLogger("training").setLevel(logging.INFO)
+    return TrainedModel.from_run(run)
 
 
 @cli.command()
 @RUN_ARGUMENT
 @DATA_OPTION
 @click.option("--json", "as_json", is_flag=True, help="Print the whole report as JSON.")
-@click.option(
-    "--full", is_flag=True, help="L_500 on all test images and L_5000 on 1,000: the figures of a card."
-)
+@click.option("--full", is_flag=True, help="L_500 on all test images, L_5000 on 1,000: a card's figures.")
 @click.option("--quality", is_flag=True, help="Measure the quality of samples too; takes some minutes.")
 @click.option(
     "--reference",
@@ -152,8 +154,7 @@ def evaluate(
     from training.publish import card
     from training.trained import TrainedModel
 
-    _show_progress(sys.stderr if as_json else sys.stdout)
-    model = TrainedModel.from_run(run)
+    model = _open(run, sys.stderr if as_json else sys.stdout)
     reference = TrainedModel.open(reference_folder) if reference_folder is not None else None
     model, dataset = _with_images(model, run, data_folder)
     report = run_evaluate(model, dataset, run, full=full, quality=quality, reference=reference)
@@ -167,10 +168,8 @@ def evaluate(
         click.echo(f"L_{row.k}: {row.nats:.2f} nats an image, {row.bits_per_dim:.3f} bits per dim")
     click.echo(f"KL by axis, nats: {', '.join(f'{axis.kl:.2f}' for axis in report.axes)}")
     for name, terms in parts.priors.items():
-        click.echo(
-            f"KL to {name}: {terms.kl:.2f} nats = {parts.information:.2f} information "
-            f"+ {terms.marginal_kl:.2f} KL(q(z) || p(z))"
-        )
+        made_of = f"{parts.information:.2f} information + {terms.marginal_kl:.2f} KL(q(z) || p(z))"
+        click.echo(f"KL to {name}: {terms.kl:.2f} nats = {made_of}")
     click.echo(f"written to {run}; next: vitrine-train export {run}")
 
 
@@ -187,10 +186,8 @@ def recalibrate(run: Path, data_folder: Path | None, full: bool) -> None:
     from training.evaluation.evaluate import load_report, write_report
     from training.evaluation.recalibrate import recalibrate as run_recalibrate
     from training.publish import card
-    from training.trained import TrainedModel
 
-    _show_progress(sys.stdout)
-    model = TrainedModel.from_run(run)
+    model = _open(run, sys.stdout)
     report = load_report(run, model.weights_sha256)
     if report is None:
         raise RunError(f"{run}: not evaluated yet; run vitrine-train evaluate {run} first")
@@ -227,10 +224,8 @@ def export(run: Path, data_folder: Path | None, store: Path) -> None:
     """Publish the model of RUN as the next version in a model store."""
     from training.evaluation import evaluate as evaluation
     from training.publish.export import export as run_export
-    from training.trained import TrainedModel
 
-    _show_progress(sys.stdout)
-    model, dataset = _with_images(TrainedModel.from_run(run), run, data_folder)
+    model, dataset = _with_images(_open(run, sys.stdout), run, data_folder)
     report = evaluation.load_report(run, model.weights_sha256)
     if report is None:
         click.echo("not evaluated yet: measuring on the test split first")

@@ -48,13 +48,15 @@ def evaluate(
         run: the run folder.
         full: measure the bounds on all test images and with up to 5,000 draws, which takes long.
         quality: measure the quality of samples and reconstructions, which takes some minutes.
-        reference: a model whose quality is measured too, against the same real images.
+        reference: a model whose quality is measured too; a RunError if its images are of another shape.
 
-    Raises:
-        RunError: the run folder cannot be written, or the reference model draws images of another shape.
+    A RunError, too, if the run folder cannot be written.
     """
+    if reference is not None and reference.image_shape != model.image_shape:
+        shapes = f"{reference.image_shape}, not of {model.image_shape} as {model.name}"
+        raise RunError(f"{reference.name}: draws images of {shapes}")
     if reference is not None:
-        _check_reference(reference, model)
+        _ = reference.known_prior  # refused now and not after minutes, if it is not fitted yet
     make_deterministic(model.seed)
     model = model.with_fitted_prior(dataset, run)
     posterior = model.encode(dataset.train)
@@ -77,13 +79,6 @@ def evaluate(
         draw_figures(model, dataset, report, run)
     write_report(run, report)
     return report
-
-
-def _check_reference(reference: TrainedModel, model: TrainedModel) -> None:
-    if reference.image_shape != model.image_shape:
-        compared = f"which cannot be compared with those of {model.image_shape}"
-        raise RunError(f"{reference.name}: draws images of {reference.image_shape}, {compared}")
-    _ = reference.known_prior  # refused now and not after minutes, if it is not fitted yet
 
 
 def write_report(run: Path, report: Report) -> None:

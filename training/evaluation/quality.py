@@ -106,12 +106,12 @@ class Real:
 def sample_quality(
     model: TrainedModel, dataset: data.Dataset, figure: Path, reference: TrainedModel | None = None
 ) -> schema.Quality:
-    """Measure samples from the prior, their means and draws, and reconstructions.
+    """Measure samples from the prior, their means and draws, and reconstructions, against test images.
 
     Args:
         model: with its prior.
-        dataset: images; samples are compared with its test split.
-        figure: where to draw the samples that lie nearest to a training image, over these, as a PNG.
+        dataset: images.
+        figure: a PNG to write: the samples nearest to a training image, over these.
         reference: a model that is measured against the same real images.
 
     Raises:
@@ -128,9 +128,12 @@ def sample_quality(
         generate = functools.partial(model.sample, rng=rng, render=render)
         samples[render], pairs[render] = measure_samples(real, render, generate)
     judge = describe_classifier(real)
-    train, _ = pca.fitted_on(dataset)
-    linear = pca.reconstruction(train, real.test, model.latent_dim).astype(np.float32)
-    found = schema.Quality(
+    linear = pca.reconstruction(pca.fitted_on(dataset)[0], real.test, model.latent_dim)
+    more: dict[str, Any] = {} if judge else {"without_classifier": WITHOUT_CLASSIFIER}
+    if reference is not None:
+        more["reference"] = _measure_reference(real, reference, samples["mean"])
+    figures.nearest_training_images(pairs, figure)
+    return schema.Quality(
         prior=model.known_prior.name,
         num_images=real.num_images,
         seed=real.seed,
@@ -138,15 +141,11 @@ def sample_quality(
         classifier=judge,
         real=floor,
         samples=samples,
-        **({} if judge else {"without_classifier": WITHOUT_CLASSIFIER}),
         reconstruction=measure_reconstructions(real, "model", model.reconstruct(real.test)),
-        pca_reconstruction=measure_reconstructions(real, "PCA", linear),
+        pca_reconstruction=measure_reconstructions(real, "PCA", linear.astype(np.float32)),
         outliers=measure_outliers(real, model),
+        **more,
     )
-    figures.nearest_training_images(pairs, figure)
-    if reference is None:
-        return found
-    return found.model_copy(update={"reference": _measure_reference(real, reference, samples["mean"])})
 
 
 def describe_real(dataset: data.Dataset, seed: int, num_images: int = NUM_IMAGES) -> Real:

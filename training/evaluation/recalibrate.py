@@ -66,11 +66,8 @@ class LogisticAroundMean(Likelihood):
     def parameters(self) -> dict[str, float]:
         """The median, least and greatest scale, in levels."""
         scales = np.exp(np.asarray(self.log_scales, np.float64))
-        return {
-            "scale_median": float(np.median(scales)),
-            "scale_least": float(scales.min()),
-            "scale_greatest": float(scales.max()),
-        }
+        named = {"median": np.median(scales), "least": scales.min(), "greatest": scales.max()}
+        return {f"scale_{name}": float(scale) for name, scale in named.items()}
 
     def log_prob(self, images: Tensor, decoded: Tensor) -> Tensor:  # noqa: D102
         levels = tf.round(images * LEVELS)
@@ -94,21 +91,15 @@ def recalibrate(
 ) -> RecalibratedLikelihood:
     """Return bounds of a model under discretized logistics around its mean; the model is left as it is.
 
-    Args:
-        model: with its prior.
-        dataset: the images; the test split is read.
-        full: measure all test images, up to L_500.
-        epochs: of refitting the encoder, at most.
+    The encoder is refitted for `epochs` at most. In full, all test images are measured, up to L_500.
     """
     make_deterministic(model.seed)
     z = model.encode(dataset.validation).draw(np.random.default_rng(model.seed))
     means = model.decode(z)
     found = {}
     for kind in ("shared", "per_pixel"):
-        seconds = 1 + means.size * SCALE_STEPS // SCALE_SPEED
-        logger.info(
-            "%s scales: %d steps on %d validation images, about %d s", kind, SCALE_STEPS, len(means), seconds
-        )
+        told = f"{kind} scales: {SCALE_STEPS} steps on {len(means)} validation images"
+        logger.info("%s, about %d s", told, 1 + means.size * SCALE_STEPS // SCALE_SPEED)
         scales = fit_scales(dataset.validation, means, per_pixel=kind == "per_pixel")
         before = around_mean(model, tf.constant(np.log(scales), tf.float32))
         measured = [_bounds(before, dataset.test, full)]
@@ -134,11 +125,7 @@ def fit_scales(images: Array, means: Array, *, per_pixel: bool) -> Doubles:
     """Return the scales, in levels, of discretized logistics around `means` that make `images` most probable.
 
     By gradient ascent from the scales that have the residuals' variance; at least ``logistic.MIN_SCALE``.
-
-    Args:
-        images: (N, *S) in [0, 1].
-        means: of the same shape.
-        per_pixel: a scale for each pixel, (*S); else one for all, ().
+    Of images (N, *S) in [0, 1] there is one scale for each pixel, (*S), or one for all, ().
     """
     levels = tf.constant(np.rint(images * LEVELS), tf.float32)
     centres = tf.constant(means * LEVELS, tf.float32)

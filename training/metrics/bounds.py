@@ -89,12 +89,7 @@ def log_weights(
 ) -> Doubles:
     """Return log p(x given z_i) p(z_i) / q(z_i given x) in nats for `k` draws of each image, (k, N).
 
-    Args:
-        model: with its prior.
-        images: (N, *image_shape).
-        k: draws.
-        seed: of the draws.
-        weigh: ``weighing(model)``; None: compile it here, for some seconds.
+    Of images (N, *image_shape). `weigh` is ``weighing(model)``; None: compile it here, for some seconds.
     """
     weigh = weigh or weighing(model)
     rng = np.random.default_rng(seed)

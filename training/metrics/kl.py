@@ -1,10 +1,8 @@
 """What KL is made of: information about the image, and how far the prior is from all codes together.
 
 Hoffman & Johnson 2016: averaged over the training images, KL(q(z given x) || p(z)) is I_q(x; z) +
-KL(q(z) || p(z)), where q(z) is the aggregate posterior, the average of all their posteriors. Only the second
-term is the prior's fault, and only it can be lowered by fitting one.
-
-D is the number of latent axes, q(z given x) = N(z_mean, diag(exp(z_log_var))).
+KL(q(z) || p(z)), where q(z) is the aggregate posterior, the average of all their posteriors. Fitting a prior
+lowers the second term alone. D is the number of latent axes, q(z given x) = N(z_mean, diag(exp(z_log_var))).
 """
 
 import logging

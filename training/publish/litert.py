@@ -53,16 +53,9 @@ def convert(saved_model: Path, part: str) -> bytes:
 
 
 def check_agreement(version: Path, latent_dim: int, noise_shape: tuple[int, ...], images: Array) -> None:
-    """Compare the pictures that the two runtimes draw of a version.
+    """Compare the pictures that the two runtimes draw of a version: of random codes, and of `images` rebuilt.
 
-    Args:
-        version: its folder, with SavedModels and flatbuffers.
-        latent_dim: D.
-        noise_shape: of one draw's noise.
-        images: held-out images, (N, H, W) in [0, 1], to reconstruct.
-
-    Raises:
-        RunError: they differ by more than a level; for draws, in more than one pixel of ten thousand.
+    A RunError if they differ by more than a level; for draws, in more than one pixel of ten thousand.
     """
     rng = np.random.default_rng(0)
     z = rng.standard_normal((CHECKED_CODES, latent_dim), np.float32)
