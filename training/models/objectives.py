@@ -2,6 +2,10 @@
 
 Conventions: sums over features (pixels, latent axes), means over the batch, nats per image. D is the
 number of latent axes, q(z given x) = N(z_mean, diag(exp(z_log_var))), p(z) = N(0, I).
+
+Arguments of one name are alike everywhere. ``z`` is one draw of q(z given x) per image, (B, D), and
+``log_prob`` is log p(x given z) per pixel at that draw, (B, *image_shape). Of k draws both have an axis of k
+before the others. ``z_mean`` and ``z_log_var`` are (B, D).
 """
 
 import math
@@ -29,21 +33,21 @@ def kl_per_axis(z_mean: Tensor, z_log_var: Tensor) -> Tensor:
     return 0.5 * (tf.exp(z_log_var) + tf.square(z_mean) - 1.0 - z_log_var)
 
 
+def mean_kl(z_mean: Tensor, z_log_var: Tensor) -> Tensor:
+    """Return KL(q(z given x) || N(0, I)) in nats per image, a scalar."""
+    return tf.reduce_mean(tf.reduce_sum(kl_per_axis(z_mean, z_log_var), axis=1))
+
+
 def textbook(images: Tensor, reconstruction: Tensor, z_mean: Tensor, z_log_var: Tensor) -> Objective:
     """Return mean squared error over pixels + mean over the batch of KL / pixels.
 
-    That is (SSE + KL) / pixels, so pixels * loss + pixels / 2 * log(pi) is the negative ELBO, in nats per
-    image, of a Gaussian p(x given z) with variance 1/2.
-
-    Args:
-        images: (B, H, W).
-        reconstruction: (B, H, W), decoded from one draw of q(z given x) per image.
-        z_mean: (B, D).
-        z_log_var: (B, D).
+    `reconstruction` is decoded from one draw per image. The loss is (SSE + KL) / pixels, and
+    pixels * loss + pixels / 2 * log(pi) the negative ELBO, in nats per image, of a Gaussian p(x given z) with
+    variance 1/2.
     """
     pixels = math.prod(images.shape[1:])
     squared_error = tf.reduce_mean(tf.math.squared_difference(images, reconstruction))
-    kl = tf.reduce_mean(tf.reduce_sum(kl_per_axis(z_mean, z_log_var), axis=1))
+    kl = mean_kl(z_mean, z_log_var)
     return Objective(squared_error + kl / pixels, squared_error, kl)
 
 
@@ -58,15 +62,9 @@ def negative_elbo(
     """Return -E_q[log p(x given z)] + beta * KL(q(z given x) || p(z)) in nats per image.
 
     With beta 1 and no free bits the loss is the negative ELBO. Any other value gives a loss that bounds
-    nothing, for training only; the parts are reported as they are in either case.
-
-    Args:
-        log_prob: (B, H, W), log p(x given z) per pixel at one draw of q(z given x) per image.
-        z_mean: (B, D).
-        z_log_var: (B, D).
-        beta: weight of KL (Higgins et al. 2017); below 1 while KL is warmed up.
-        free_bits: nats that each axis may carry on average over the batch before it costs anything, so that
-            no axis is given up early (Kingma et al. 2016).
+    nothing, for training only; the parts are reported as they are in either case. `beta` is the weight of KL
+    (Higgins et al. 2017), below 1 while it is warmed up. `free_bits` are nats that each axis may carry on
+    average over the batch before it costs anything, so that no axis is given up early (Kingma et al. 2016).
     """
     reconstruction = -tf.reduce_mean(sum_over_image(log_prob))
     per_axis = tf.reduce_mean(kl_per_axis(z_mean, z_log_var), axis=0)
@@ -79,15 +77,8 @@ def negative_elbo_by_draws(
 ) -> Objective:
     """Return -E_q[log p(x given z) + beta (log p(z) - log q(z given x))] in nats per image, at the draws.
 
-    For a prior whose KL has no closed form. With beta 1 it is the negative ELBO.
-
-    Args:
-        log_prob: (B, H, W), log p(x given z) per pixel.
-        z: (B, D), one draw of q(z given x) per image.
-        z_mean: (B, D).
-        z_log_var: (B, D).
-        log_prior: (B,), log p(z) of the draws.
-        beta: weight of KL; below 1 while it is warmed up.
+    For a prior whose KL has no closed form: `log_prior` is log p(z) of the draws, (B,). With beta 1 it is the
+    negative ELBO.
     """
     reconstruction = -tf.reduce_mean(sum_over_image(log_prob))
     kl = tf.reduce_mean(log_normal(z, z_mean, z_log_var) - log_prior)
@@ -97,35 +88,21 @@ def negative_elbo_by_draws(
 def negative_importance_weighted_bound(
     log_prob: Tensor, z: Tensor, z_mean: Tensor, z_log_var: Tensor
 ) -> Objective:
-    """Return -L_k in nats per image, with its plain gradient (Burda, Grosse & Salakhutdinov 2016).
-
-    Args:
-        log_prob: (k, B, H, W), log p(x given z_i) per pixel.
-        z: (k, B, D), draws of q(z given x).
-        z_mean: (B, D).
-        z_log_var: (B, D).
-    """
+    """Return -L_k in nats per image of k draws, with its plain gradient (Burda et al. 2016)."""
     per_draw = sum_over_image(log_prob, axes_before=2)
     bound = importance_weighted_bound(log_weights(per_draw, z, z_mean, z_log_var))
-    kl = tf.reduce_mean(tf.reduce_sum(kl_per_axis(z_mean, z_log_var), axis=1))
-    return Objective(-tf.reduce_mean(bound), -tf.reduce_mean(per_draw), kl)
+    return Objective(-tf.reduce_mean(bound), -tf.reduce_mean(per_draw), mean_kl(z_mean, z_log_var))
 
 
 def doubly_reparameterised(
     log_prob: Tensor, z: Tensor, z_mean: Tensor, z_log_var: Tensor
 ) -> tuple[Objective, Tensor]:
-    """Return -L_k and the normalised weights, from which the DReG gradients follow (Tucker et al. 2019).
+    """Return -L_k and the draws' normalised weights, which give the DReG gradient (Tucker et al. 2019).
 
     The loss is sum_i w_i log p(x, z_i) / q(z_i given x) with the weights w and the parameters of q held
     constant. Its gradient by the decoder is that of -L_k. For the encoder, the gradient that reaches z_i is
     to be multiplied by w_i once more before it goes on: sum_i w_i^2 d log p(x, z_i) / q(z_i given x) / d z_i,
     whose signal does not drown in noise as k grows.
-
-    Args:
-        log_prob: (k, B, H, W), log p(x given z_i) per pixel.
-        z: (k, B, D), reparameterised draws of q(z given x).
-        z_mean: (B, D).
-        z_log_var: (B, D).
 
     Returns:
         The objective, whose ``loss`` has the value of -L_k, and w, (k, B), constant.
@@ -136,8 +113,7 @@ def doubly_reparameterised(
     weighted = -tf.reduce_mean(tf.reduce_sum(weights * log_w, axis=0))
     value = -tf.reduce_mean(importance_weighted_bound(log_w))
     loss = weighted + tf.stop_gradient(value - weighted)  # the gradient of the one, the value of the other
-    kl = tf.reduce_mean(tf.reduce_sum(kl_per_axis(z_mean, z_log_var), axis=1))
-    return Objective(loss, -tf.reduce_mean(per_draw), kl), weights
+    return Objective(loss, -tf.reduce_mean(per_draw), mean_kl(z_mean, z_log_var)), weights
 
 
 def log_normal(z: Tensor, mean: Tensor, log_var: Tensor) -> Tensor:
@@ -149,14 +125,10 @@ def log_normal(z: Tensor, mean: Tensor, log_var: Tensor) -> Tensor:
 def log_weights(
     log_prob: Tensor, z: Tensor, z_mean: Tensor, z_log_var: Tensor, log_prior: Tensor = None
 ) -> Tensor:
-    """Return log p(x, z_i) / q(z_i given x) in nats, one number for each draw.
+    """Return log p(x, z_i) / q(z_i given x) in nats, one number for each draw, of shape S.
 
-    Args:
-        log_prob: log p(x given z_i), summed over pixels, shape S.
-        z: the draws, shape S + (D,).
-        z_mean: (D,) or broadcastable to z.
-        z_log_var: as z_mean.
-        log_prior: log p(z), shape S; None: that of N(0, I).
+    `log_prob` is summed over pixels, (*S), `z` is (*S, D), to which the posterior broadcasts. `log_prior` is
+    log p(z), (*S); None: that of N(0, I).
     """
     if log_prior is None:
         zeros = tf.zeros_like(z)
@@ -165,15 +137,9 @@ def log_weights(
 
 
 def importance_weighted_bound(log_weights: Tensor) -> Tensor:
-    """Return an estimate of L_k = E[log (1/k) sum_i p(x, z_i) / q(z_i given x)] for each image.
+    """Return an estimate of L_k = E[log (1/k) sum_i p(x, z_i) / q(z_i given x)] in nats, (B,), of (k, B).
 
     L_1 is the ELBO; in expectation L_k never decreases with k and stays below log p(x). Burda, Grosse &
     Salakhutdinov 2016.
-
-    Args:
-        log_weights: (k, B), nats.
-
-    Returns:
-        (B,), nats per image.
     """
     return tf.reduce_logsumexp(log_weights, axis=0) - math.log(log_weights.shape[0])

@@ -1,5 +1,6 @@
 """The model that is trained: an encoder and a decoder joined by the reparameterised draw."""
 
+import functools
 import hashlib
 import math
 from typing import Any
@@ -33,12 +34,8 @@ class Sampling(keras.layers.Layer):  # type: ignore[misc]  # Keras publishes no 
     def call(self, z_mean: Tensor, z_log_var: Tensor, k: int = 1, step: Tensor | None = None) -> Tensor:
         """Return z, (B, D), or (k, B, D) for k draws of each, k above one.
 
-        Args:
-            z_mean: (B, D).
-            z_log_var: (B, D).
-            k: draws of each.
-            step: whose draw it is, a pure function of the layer's seed and the step; None: a new draw
-                at every call. XLA's draw of a step differs from TensorFlow's.
+        The draw of a `step` is a pure function of the layer's seed and the step; XLA's differs from
+        TensorFlow's. Without a step every call draws anew.
         """
         shape = keras.ops.shape(z_mean)
         shape = shape if k == 1 else (k, *shape)
@@ -72,14 +69,7 @@ class VariationalAutoencoder(keras.Model):  # type: ignore[misc]  # Keras publis
         self.sampling = Sampling()
         pseudo_images = config.prior.vamp_components
         self.vamp = VampPrior(pseudo_images, image_shape) if pseudo_images else None
-        objective = config.objective
-        self.objective, self.k = objective.name, objective.k
-        self.beta, self.free_bits, self.mean_weight = (
-            objective.beta,
-            objective.free_bits,
-            objective.mean_weight,
-        )
-        self.final_phase = objective.final_phase
+        self.objective = config.objective
         self.kl_warmup_steps = 0
         # Some thirty passes over memory become one: what follows the networks, and the gradients, costs as
         # much as they do if it is not compiled. Convolutions themselves lose by XLA. Products of small
@@ -97,7 +87,7 @@ class VariationalAutoencoder(keras.Model):  # type: ignore[misc]  # Keras publis
 
         Args:
             images: (B, *image_shape).
-            k: draws for each image; None: as many as the objective takes, a final phase aside.
+            k: draws for each image; None: as many as the objective takes.
             step: whose draws they are; see ``Sampling``.
 
         Returns:
@@ -106,7 +96,7 @@ class VariationalAutoencoder(keras.Model):  # type: ignore[misc]  # Keras publis
             also ``log_prior``, (B,), log p(z).
         """
         z_mean, z_log_var = self.encoder(images)
-        z = self.sampling(z_mean, z_log_var, k=self.k if k is None else k, step=step)
+        z = self.sampling(z_mean, z_log_var, k=self.objective.k if k is None else k, step=step)
         decoded = self.decoder(keras.ops.reshape(z, (-1, z.shape[-1])))
         if len(z.shape) == 3:
             batch = keras.ops.shape(z)[1]
@@ -119,32 +109,21 @@ class VariationalAutoencoder(keras.Model):  # type: ignore[misc]  # Keras publis
     def kl_weight(self, step: Tensor) -> Tensor:
         """Return the weight of KL at a training step, counted from 0: it rises in equal steps to beta."""
         if not self.kl_warmup_steps:
-            return tf.constant(self.beta, tf.float32)
-        return self.beta * tf.minimum(1.0, tf.cast(step, tf.float32) / self.kl_warmup_steps)
+            return tf.constant(self.objective.beta, tf.float32)
+        return self.objective.beta * tf.minimum(1.0, tf.cast(step, tf.float32) / self.kl_warmup_steps)
 
-    def compute_loss(
-        self,
-        x: Tensor = None,
-        y: Tensor = None,  # noqa: ARG002  Keras' signature
-        y_pred: Any = None,
-        sample_weight: Tensor = None,  # noqa: ARG002
-        training: bool = False,  # noqa: ARG002  train_step has a way of its own
-    ) -> Tensor:
+    def compute_loss(self, x: Tensor, _y: Tensor, y_pred: dict[str, Tensor], *_: Tensor) -> Tensor:
         """Return the bound itself for validation, and note its parts: beta 1, and nothing that relaxes it."""
-        bound, _ = self._compiled_objective(x, y_pred, tf.constant(1.0), False, self.objective)
+        bound, _ = self._compiled_objective(x, y_pred, tf.constant(1.0), False, self.objective.name)
         return self._note(bound, x)
 
     def train_step(self, data: Any) -> dict[str, Tensor]:
-        """Take one step of the objective, a final phase aside."""
+        """Take one step of Keras' ``fit``."""
         images, _, _ = keras.utils.unpack_x_y_sample_weight(data)
-        step = self._compiled_step if self.compiles_steps else self._step
-        return step(images, self.objective, self.k)
+        self._take_steps(images, tf.range(tf.shape(images)[0])[None], tf.constant(1), False)
+        return self.get_metrics_result()  # type: ignore[no-any-return]
 
-    @tf.function(jit_compile=True)  # type: ignore[untyped-decorator]
-    def _compiled_step(self, images: Tensor, name: str, k: int) -> dict[str, Tensor]:
-        return self._step(images, name, k)
-
-    def _step(self, images: Tensor, name: str, k: int) -> dict[str, Tensor]:
+    def _step(self, images: Tensor, name: str, k: int) -> None:
         """Take one step; with the doubly reparameterised gradients where they are asked for."""
         taken = self.optimizer.iterations.value
         with tf.GradientTape(persistent=name == "dreg") as tape:
@@ -165,10 +144,7 @@ class VariationalAutoencoder(keras.Model):  # type: ignore[misc]  # Keras publis
             self.optimizer.build(self.trainable_variables)
         by_variable = dict(zip((id(variable) for variable in variables), gradients, strict=True))
         self._compiled_update([by_variable[id(variable)] for variable in self.trainable_variables])
-        self._loss_tracker.update_state(
-            self._note(objective, images), sample_weight=keras.ops.shape(images)[0]
-        )
-        return self.get_metrics_result()  # type: ignore[no-any-return]
+        self._loss_tracker.update_state(self._note(objective, images), sample_weight=tf.shape(images)[0])
 
     def _gradients(
         self, images: Tensor, outputs: dict[str, Tensor], beta: Tensor, name: str
@@ -188,31 +164,25 @@ class VariationalAutoencoder(keras.Model):  # type: ignore[misc]  # Keras publis
             order: (steps, B), which images each step takes.
             final_phase: steps of the final phase's objective, with its draws; the optimizer goes on as it is.
         """
-        take = self._take_compiled_steps if self.compiles_steps else self._take_steps
         for first in range(0, len(order), STEPS_A_CALL):
             part = order[first : first + STEPS_A_CALL]
             # One shape for any number of steps, as compiling takes seconds.
             padded = np.zeros((STEPS_A_CALL, order.shape[1]), np.int32)
             padded[: len(part)] = part
-            take(images, tf.constant(padded), tf.constant(len(part)), final_phase)
+            self._take_steps(images, tf.constant(padded), tf.constant(len(part)), final_phase)
 
-    @tf.function(jit_compile=True)  # type: ignore[untyped-decorator]
-    def _take_compiled_steps(self, images: Tensor, order: Tensor, steps: Tensor, final_phase: bool) -> None:
-        self._take(images, order, steps, final_phase)
-
-    @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
-    def _take_steps(self, images: Tensor, order: Tensor, steps: Tensor, final_phase: bool) -> None:
-        self._take(images, order, steps, final_phase)
+    @functools.cached_property
+    def _take_steps(self) -> Any:
+        return tf.function(self._take, jit_compile=self.compiles_steps or None)
 
     def _take(self, images: Tensor, order: Tensor, steps: Tensor, final_phase: bool) -> None:
-        name, k = self.objective, self.k
-        if final_phase and self.final_phase is not None:
-            name, k = self.final_phase.name, self.final_phase.k
-        rows = tf.reshape(images, (images.shape[0], -1))  # XLA gathers whole rows in half the time
+        phase = (self.objective.final_phase if final_phase else None) or self.objective
+        # XLA gathers whole rows in half the time.
+        rows = tf.reshape(images, (-1, math.prod(images.shape[1:])))
         step = tf.constant(0)
         while step < steps:  # of tf.range XLA would compile another program for every number of steps
             batch = tf.reshape(tf.gather(rows, order[step]), (-1, *images.shape[1:]))
-            self._step(batch, name, k)
+            self._step(batch, phase.name, phase.k)
             step += 1
 
     def validate(self, images: npt.NDArray[np.float32], batch_size: int) -> dict[str, float]:
@@ -226,7 +196,7 @@ class VariationalAutoencoder(keras.Model):  # type: ignore[misc]  # Keras publis
             found = self.evaluate(images, batch_size=batch_size, verbose=0, return_dict=True)
             return {name: float(value) for name, value in found.items()}
         self.reset_metrics()
-        parts = math.ceil(images.size * self.k / VALIDATED_AT_ONCE)
+        parts = math.ceil(images.size * self.objective.k / VALIDATED_AT_ONCE)
         size = max(1, len(images) // parts)
         whole = len(images) - len(images) % size
         self._validate(images[:whole].reshape(-1, size, *images.shape[1:]), tf.constant(0))
@@ -255,16 +225,16 @@ class VariationalAutoencoder(keras.Model):  # type: ignore[misc]  # Keras publis
         if name == "elbo":
             log_prob = self.likelihood.log_prob(images, decoded)
             if self.vamp is not None:
-                objective = objectives.negative_elbo_by_draws(
+                elbo = objectives.negative_elbo_by_draws(
                     log_prob, outputs["z"], z_mean, z_log_var, outputs["log_prior"], beta
                 )
             else:
-                free_bits = self.free_bits if training else 0.0
-                objective = objectives.negative_elbo(log_prob, z_mean, z_log_var, beta, free_bits)
-            if training and self.mean_weight:
+                free_bits = self.objective.free_bits if training else 0.0
+                elbo = objectives.negative_elbo(log_prob, z_mean, z_log_var, beta, free_bits)
+            if training and self.objective.mean_weight:
                 squared = objectives.squared_error(images, self.likelihood.mean(decoded))
-                objective = objective._replace(loss=objective.loss + self.mean_weight * squared)
-            return objective, nothing
+                elbo = elbo._replace(loss=elbo.loss + self.objective.mean_weight * squared)
+            return elbo, nothing
         log_prob = self.likelihood.log_prob(images[None], decoded)
         if training and name == "dreg":
             return objectives.doubly_reparameterised(log_prob, outputs["z"], z_mean, z_log_var)

@@ -7,7 +7,6 @@ import tensorflow as tf
 from training.models.likelihoods.base import LEVELS
 from training.models.likelihoods.logistic import (
     DiscretizedLogistic,
-    log_level_prob,
     logistic_draw,
     mixture_log_prob,
     planes_of,
@@ -31,6 +30,9 @@ class AutoregressiveLogistic(DiscretizedLogistic):
     ``DiscretizedLogistic`` and one for each neighbour; beyond the border the deviation is zero. Colours do
     not lean on each other.
 
+    ``mean`` gives the centres c: each pixel's mean if all its neighbours are at theirs. E[x given z] has no
+    closed form; where no level is cut off at black or white, it is c.
+
     Args:
         components: K.
 
@@ -46,44 +48,18 @@ class AutoregressiveLogistic(DiscretizedLogistic):
         super().__init__(components)
         self.num_parameters = 3 * components + len(self.NEIGHBOURS)
 
-    def log_prob(self, images: Tensor, decoded: Tensor) -> Tensor:
-        """Return the log-probability of each pixel's level given the pixels before it."""
-        log_weights, means, scales = self._split(decoded)
-        levels = tf.round(images * LEVELS)
-        deviation = levels - LEVELS * self.mean(decoded)
-        moved = tf.zeros_like(levels)
-        for neighbour, weight in zip(self.NEIGHBOURS, self._coefficients(decoded), strict=True):
-            moved += weight * _shifted(deviation, *neighbour)
-        log_prob = log_level_prob(levels[..., None], means + moved[..., None], scales)
-        return tf.reduce_logsumexp(log_weights + log_prob, axis=-1)
-
-    def log_prob_of_images(self, images: Tensor, decoded: Tensor) -> Tensor:
-        """Return the log-probability of each image; see ``Likelihood``."""
+    def log_prob_of_images(self, images: Tensor, decoded: Tensor) -> Tensor:  # noqa: D102
         planes = planes_of(decoded)
-        logits, means, scales = self._split_planes(planes)
+        logits, means, scales = self._split(planes, axis=0)
         levels, sharpness = tf.round(images * LEVELS), 1 / scales
-        weights = tf.nn.softmax(logits, axis=0)
         clipped = scales * _softplus_difference(means * sharpness, (means - LEVELS) * sharpness)
-        deviation = levels - tf.reduce_sum(weights * clipped, axis=0)
-        coefficients = tf.unstack(tf.tanh(planes[3 * self.components :]), axis=0)
-        moved = tf.zeros_like(levels)
-        for neighbour, weight in zip(self.NEIGHBOURS, coefficients, strict=True):
-            moved += weight * _shifted(deviation, *neighbour)
+        centres = tf.reduce_sum(tf.nn.softmax(logits, axis=0) * clipped, axis=0)
+        moved = self._moved(levels - centres, self._coefficients(planes, axis=0))
         return mixture_log_prob(levels, logits, means + moved, sharpness)
-
-    def mean(self, decoded: Tensor) -> Tensor:
-        """Return the centres c: each pixel's mean if all its neighbours are at theirs.
-
-        E[x given z] itself has no closed form; where no level is cut off at black or white, it is this.
-        """
-        return super().mean(decoded)
 
     def draw(self, decoded: Tensor, noise: Tensor) -> Tensor:
         """Draw pixel after pixel, a whole diagonal at a time: its neighbours lie on earlier ones."""
-        log_weights, means, scales = self._split(decoded)
-        free = logistic_draw(
-            log_weights, means, scales, noise
-        )  # what would be drawn if no neighbour deviated
+        free = logistic_draw(*self._split(decoded), noise)  # what would be drawn if no neighbour deviated
         centres = LEVELS * self.mean(decoded)
         diagonals = [
             tf.unstack(_skewed(part), axis=2) for part in (free, centres, *self._coefficients(decoded))
@@ -94,26 +70,41 @@ class AutoregressiveLogistic(DiscretizedLogistic):
             for (up, left), weight in zip(self.NEIGHBOURS, weights, strict=True):
                 before = number - up - left
                 if before >= 0:
-                    value += weight * _down(deviations[before], up)
+                    value += weight * _shifted(deviations[before], up)
             level = tf.clip_by_value(tf.round(value), 0.0, LEVELS)
             drawn.append(level)
             deviations.append(level - centre)
-        return _unskewed(tf.stack(drawn, axis=2), means.shape[2]) / LEVELS
+        return _unskewed(tf.stack(drawn, axis=2), decoded.shape[2]) / LEVELS
 
-    def _split(self, decoded: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        return super()._split(decoded[..., : 3 * self.components])
+    def _split(self, decoded: Tensor, axis: int = -1) -> tuple[Tensor, Tensor, Tensor]:
+        return super()._split(self._parts(decoded, axis)[0], axis)
 
-    def _coefficients(self, decoded: Tensor) -> list[Tensor]:
+    def _coefficients(self, decoded: Tensor, axis: int = -1) -> list[Tensor]:
         """Return the weight of each neighbour, every one (B, *S)."""
-        weights: list[Tensor] = tf.unstack(tf.tanh(decoded[..., 3 * self.components :]), axis=-1)
+        weights: list[Tensor] = tf.unstack(tf.tanh(self._parts(decoded, axis)[1]), axis=axis)
         return weights
 
+    def _parts(self, decoded: Tensor, axis: int) -> tuple[Tensor, Tensor]:
+        mixture, coefficients = tf.split(decoded, [3 * self.components, len(self.NEIGHBOURS)], axis=axis)
+        return mixture, coefficients
 
-def _shifted(images: Tensor, down: int, right: int) -> Tensor:
-    """Return images (B, H, W, ...) moved down and to the right, zeros moving in."""
-    height, width = images.shape[1:3]
-    rest = [(0, 0)] * (len(images.shape) - 3)
-    return tf.pad(images, [(0, 0), (down, 0), (right, 0), *rest])[:, :height, :width]
+    def _conditional_means(self, means: Tensor, levels: Tensor, decoded: Tensor) -> Tensor:
+        deviation = levels - LEVELS * self.mean(decoded)
+        return means + self._moved(deviation, self._coefficients(decoded))[..., None]
+
+    def _moved(self, deviation: Tensor, coefficients: list[Tensor]) -> Tensor:
+        """Return by how much the neighbours' deviations move every pixel's means, (B, *S)."""
+        pairs = zip(self.NEIGHBOURS, coefficients, strict=True)
+        return sum(weight * _shifted(deviation, *neighbour) for neighbour, weight in pairs)
+
+
+def _shifted(values: Tensor, *by: int) -> Tensor:
+    """Return (B, H, W, ...) moved down and to the right, zeros moving in; (B, H, ...) by one number, down."""
+    if not any(by):
+        return values
+    rest = [(0, 0)] * (len(values.shape) - 1 - len(by))
+    padded = tf.pad(values, [(0, 0), *((distance, 0) for distance in by), *rest])
+    return padded[(slice(None), *(slice(size) for size in values.shape[1 : 1 + len(by)]))]
 
 
 def _skewed(images: Tensor) -> Tensor:
@@ -130,12 +121,6 @@ def _unskewed(skewed: Tensor, width: int) -> Tensor:
     flat = tf.reshape(skewed, (-1, height * columns, *rest))
     padded = tf.pad(flat, [(0, 0), (0, height), *[(0, 0)] * len(rest)])
     return tf.reshape(padded, (-1, height, columns + 1, *rest))[:, :, :width]
-
-
-def _down(column: Tensor, rows: int) -> Tensor:
-    """Return a skewed column (B, H, ...) moved down."""
-    rest = [(0, 0)] * (len(column.shape) - 2)
-    return tf.pad(column, [(0, 0), (rows, 0), *rest])[:, : column.shape[1]] if rows else column
 
 
 def _softplus_difference(a: Tensor, b: Tensor) -> Tensor:

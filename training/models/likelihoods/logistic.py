@@ -1,5 +1,6 @@
 """Mixtures of logistics over the 256 levels of a pixel."""
 
+import numpy as np
 import tensorflow as tf
 
 from training.models.likelihoods.base import LEVELS, START, Likelihood, sum_over_image
@@ -41,14 +42,14 @@ class DiscretizedLogistic(Likelihood):
 
     def log_prob(self, images: Tensor, decoded: Tensor) -> Tensor:
         """Return the log-probability of each pixel's level."""
-        log_weights, means, scales = self._split(decoded)
-        levels = tf.round(images * LEVELS)[..., None]
-        return tf.reduce_logsumexp(log_weights + log_level_prob(levels, means, scales), axis=-1)
+        logits, means, scales = self._split(decoded)
+        levels = tf.round(images * LEVELS)
+        means = self._conditional_means(means, levels, decoded)
+        log_prob = log_level_prob(levels[..., None], means, scales)
+        return tf.reduce_logsumexp(tf.nn.log_softmax(logits, axis=-1) + log_prob, axis=-1)
 
-    def log_prob_of_images(self, images: Tensor, decoded: Tensor) -> Tensor:
-        """Return the log-probability of each image; see ``Likelihood``."""
-        planes = planes_of(decoded)
-        logits, means, scales = self._split_planes(planes)
+    def log_prob_of_images(self, images: Tensor, decoded: Tensor) -> Tensor:  # noqa: D102
+        logits, means, scales = self._split(planes_of(decoded), axis=0)
         return mixture_log_prob(tf.round(images * LEVELS), logits, means, 1 / scales)
 
     def mean(self, decoded: Tensor) -> Tensor:
@@ -56,9 +57,9 @@ class DiscretizedLogistic(Likelihood):
 
         The mean of a logistic variable clipped to [0, 255] is s (softplus(m / s) - softplus((m - 255) / s)).
         """
-        log_weights, means, scales = self._split(decoded)
+        logits, means, scales = self._split(decoded)
         clipped = scales * (_softplus(means / scales) - _softplus((means - LEVELS) / scales))
-        return tf.reduce_sum(tf.exp(log_weights) * clipped, axis=-1) / LEVELS
+        return tf.reduce_sum(_weights(logits) * clipped, axis=-1) / LEVELS
 
     def noise_shape(self, image_shape: tuple[int, ...]) -> tuple[int, ...]:
         """Return S + (2,): one number chooses the component, one the value."""
@@ -66,29 +67,21 @@ class DiscretizedLogistic(Likelihood):
 
     def draw(self, decoded: Tensor, noise: Tensor) -> Tensor:
         """Choose a component by the first number, draw from its logistic by the second, round to a level."""
-        log_weights, means, scales = self._split(decoded)
-        value = logistic_draw(log_weights, means, scales, noise)
+        value = logistic_draw(*self._split(decoded), noise)
         return tf.clip_by_value(tf.round(value), 0.0, LEVELS) / LEVELS
 
-    def _split(self, decoded: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return log w, m and s, each (B, *S, K); m and s in levels."""
-        logits, means, scales = tf.split(decoded, 3, axis=-1)
-        centres = (tf.range(self.components, dtype=tf.float32) + 0.5) / self.components
-        return (
-            tf.nn.log_softmax(logits, axis=-1),
-            LEVELS * (means + centres),
-            MIN_SCALE + START_SCALE * tf.math.softplus(scales + START),
-        )
+    def _split(self, decoded: Tensor, axis: int = -1) -> tuple[Tensor, Tensor, Tensor]:
+        """Return logits of w, m and s, K of each along `axis`; m and s in levels."""
+        logits, means, scales = tf.split(decoded, 3, axis=axis)
+        shape = [1] * len(decoded.shape)
+        shape[axis] = self.components
+        centres = (np.arange(self.components, dtype=np.float32) + 0.5) / self.components
+        spread = MIN_SCALE + START_SCALE * tf.math.softplus(scales + START)
+        return logits, LEVELS * (means + centres.reshape(shape)), spread
 
-    def _split_planes(self, planes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return logits of w, m and s from (P, B, *S), each (K, B, *S); m and s in levels."""
-        logits, means, scales = tf.split(planes[: 3 * self.components], 3, axis=0)
-        centres = (tf.range(self.components, dtype=tf.float32) + 0.5) / self.components
-        return (
-            logits,
-            LEVELS * (means + tf.reshape(centres, (-1, *[1] * (len(planes.shape) - 1)))),
-            MIN_SCALE + START_SCALE * tf.math.softplus(scales + START),
-        )
+    def _conditional_means(self, means: Tensor, levels: Tensor, decoded: Tensor) -> Tensor:  # noqa: ARG002
+        """Return m given the pixels before, whose levels are (B, *S): of independent pixels m itself."""
+        return means
 
 
 def log_level_prob(levels: Tensor, means: Tensor, scales: Tensor) -> Tensor:
@@ -140,13 +133,17 @@ def mixture_log_prob(levels: Tensor, logits: Tensor, means: Tensor, sharpness: T
     return sum_over_image(largest + tf.math.log(mixed) - tf.reduce_logsumexp(logits, axis=0))
 
 
-def logistic_draw(log_weights: Tensor, means: Tensor, scales: Tensor, noise: Tensor) -> Tensor:
+def logistic_draw(logits: Tensor, means: Tensor, scales: Tensor, noise: Tensor) -> Tensor:
     """Return a draw from each pixel's mixture, in levels, neither rounded nor confined."""
-    below = tf.cumsum(tf.exp(log_weights), axis=-1, exclusive=True)
+    below = tf.cumsum(_weights(logits), axis=-1, exclusive=True)
     chosen = tf.reduce_sum(tf.cast(noise[..., :1] >= below, tf.int32), axis=-1) - 1
     mean, scale = (tf.gather(part, chosen, batch_dims=len(chosen.shape)) for part in (means, scales))
     uniform = noise[..., 1]
     return mean + scale * (tf.math.log(uniform) - tf.math.log1p(-uniform))
+
+
+def _weights(logits: Tensor) -> Tensor:
+    return tf.exp(tf.nn.log_softmax(logits, axis=-1))
 
 
 def _softplus(x: Tensor) -> Tensor:

@@ -5,7 +5,9 @@ Nothing here loads TensorFlow, so that configurations can be checked without it.
 
 import importlib
 import math
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from pydantic import Field
 
@@ -17,29 +19,24 @@ if TYPE_CHECKING:
 MIN_VARIANCE = 1 / (2 * math.pi * 255**2)
 
 
-class Entry:
-    """One observation model.
+class Entry(NamedTuple):
+    """One observation model."""
 
-    Args:
-        where: ``module:class`` under ``training.models.likelihoods``.
-        **parameters: what its constructor takes: type and default, as for ``pydantic.create_model``.
-    """
-
-    def __init__(self, where: str, **parameters: tuple[Any, Any]) -> None:
-        self.where = where
-        self.parameters = parameters
+    where: str  # ``module:class`` under ``training.models.likelihoods``
+    # What its constructor takes: type and default, as for ``pydantic.create_model``.
+    parameters: Mapping[str, Any] = MappingProxyType({})
 
 
-COMPONENTS = (Annotated[int, Field(gt=0)], 1)  # logistics in the mixture of a pixel
+COMPONENTS = {"components": (Annotated[int, Field(gt=0)], 1)}  # logistics in the mixture of a pixel
 
 REGISTRY = {
-    "gaussian": Entry("gaussian:Gaussian", variance=(Annotated[float, Field(ge=MIN_VARIANCE)], ...)),
+    "gaussian": Entry("gaussian:Gaussian", {"variance": (Annotated[float, Field(ge=MIN_VARIANCE)], ...)}),
     "gaussian-shared": Entry("gaussian:GaussianShared"),
     "gaussian-per-pixel": Entry("gaussian:GaussianPerPixel"),
     "bernoulli": Entry("bernoulli:Bernoulli"),
     "continuous-bernoulli": Entry("bernoulli:ContinuousBernoulli"),
-    "discretized-logistic": Entry("logistic:DiscretizedLogistic", components=COMPONENTS),
-    "autoregressive-logistic": Entry("autoregressive:AutoregressiveLogistic", components=COMPONENTS),
+    "discretized-logistic": Entry("logistic:DiscretizedLogistic", COMPONENTS),
+    "autoregressive-logistic": Entry("autoregressive:AutoregressiveLogistic", COMPONENTS),
 }
 
 
@@ -50,7 +47,6 @@ def build(name: str, **parameters: Any) -> "Likelihood":
         ValueError: a parameter is out of range.
     """
     module, _, kind = REGISTRY[name].where.partition(":")
-    found: Likelihood = getattr(importlib.import_module(f"training.models.likelihoods.{module}"), kind)(
-        **parameters
-    )
+    likelihoods = importlib.import_module(f"training.models.likelihoods.{module}")
+    found: Likelihood = getattr(likelihoods, kind)(**parameters)
     return found

@@ -1,53 +1,102 @@
-"""Layers that several kinds of network share.
+"""What several kinds of network share.
 
 B is the batch, D the number of latent axes, P the numbers that a likelihood needs for every pixel and colour;
 images are (B, H, W) grey or (B, H, W, C) in colour, float32 in [0, 1].
 """
 
+import dataclasses
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 
+from training.configs import sections
 from training.errors import ConfigError
 from training.models.likelihoods.base import Likelihood
 
-
-def centred_images(image_shape: tuple[int, ...]) -> tuple[Any, Any]:
-    """Return an input for images, and what it holds as maps (B, H, W, C) in [-1, 1]."""
-    images = keras.Input(image_shape, name="images")
-    maps = keras.layers.Reshape((*image_shape[:2], math.prod(image_shape[2:])))(images)
-    return images, keras.layers.Rescaling(2.0, offset=-1.0)(maps)
+POSTERIOR = ("z_mean", "z_log_var")
 
 
-def dense_layers(hidden: Any, units: Sequence[int], activation: str = "silu") -> Any:
-    """Return `hidden` after dense layers of these widths."""
-    for width in units:
-        hidden = keras.layers.Dense(width, activation=activation)(hidden)
-    return hidden
+@dataclasses.dataclass
+class Architecture:
+    """The encoder and the decoder of one kind of network.
+
+    Args:
+        network: the section of a configuration.
+        image_shape: (H, W) or (H, W, C).
+        likelihood: what the decoder's numbers are for.
+
+    Raises:
+        ConfigError: the networks cannot be built for images of this shape.
+    """
+
+    network: sections.Network
+    image_shape: tuple[int, ...]
+    likelihood: Likelihood
+
+    activation: ClassVar[str] = "silu"  # of the dense layers
+
+    def encoder(self) -> keras.Model:
+        """Return q(z given x): images -> [z_mean (B, D), z_log_var (B, D)]."""
+        images = keras.Input(self.image_shape, name="images")
+        return keras.Model(images, self.posterior(images), name="encoder")
+
+    def decoder(self) -> keras.Model:
+        """Return g(z): z (B, D) -> (B, *image_shape, P), linear in its last layer."""
+        z = keras.Input((self.network.latent_dim,), name="z")
+        parameters = keras.layers.Reshape((*self.image_shape, -1))(self.pixels(z))
+        if self.likelihood.num_shared:
+            parameters = SharedParameters(self.likelihood.num_shared)(parameters)
+        return keras.Model(z, parameters, name="decoder")
+
+    def posterior(self, images: Any) -> list[Any]:
+        """Return z_mean and z_log_var, (B, D), each by a linear layer."""
+        hidden = self.dense_layers(self.rows(images), self.network.encoder_units)
+        return [keras.layers.Dense(self.network.latent_dim, name=name)(hidden) for name in POSTERIOR]
+
+    def rows(self, images: Any) -> Any:
+        """Return what the encoder's dense layers take of images, (B, any number)."""
+        raise NotImplementedError
+
+    def pixels(self, z: Any) -> Any:
+        """Return ``outputs`` numbers for every pixel of the images of codes, in any shape."""
+        raise NotImplementedError
+
+    @property
+    def outputs(self) -> int:
+        """How many numbers a pixel has for itself, those of all its colours."""
+        own = self.likelihood.num_parameters - self.likelihood.num_shared
+        return math.prod(self.image_shape[2:]) * own
+
+    def dense_layers(self, hidden: Any, units: Sequence[int]) -> Any:
+        """Return `hidden` after dense layers of these widths."""
+        for width in units:
+            hidden = keras.layers.Dense(width, activation=self.activation)(hidden)
+        return hidden
 
 
-def posterior(images: Any, hidden: Any, latent_dim: int) -> keras.Model:
-    """Return the encoder that ends in two linear layers: images -> [z_mean (B, D), z_log_var (B, D)]."""
-    z_mean = keras.layers.Dense(latent_dim, name="z_mean")(hidden)
-    z_log_var = keras.layers.Dense(latent_dim, name="z_log_var")(hidden)
-    return keras.Model(images, [z_mean, z_log_var], name="encoder")
+@dataclasses.dataclass
+class Convolutional(Architecture):
+    """Convolutions between the image and the dense layers; each halves height and width."""
+
+    network: sections.Conv | sections.Residual | sections.Spatial
+
+    def __post_init__(self) -> None:
+        self.height, self.width = halved(self.image_shape, len(self.network.channels))  # at the smallest size
+
+    def maps_of(self, codes: Any, channels: int) -> Any:
+        """Return maps (B, height, width, channels) of codes, by the decoder's dense layers."""
+        units = (*self.network.decoder_units, self.height * self.width * channels)
+        rows = self.dense_layers(codes, units)
+        return keras.layers.Reshape((self.height, self.width, channels))(rows)
 
 
-def own_parameters(likelihood: Likelihood) -> int:
-    """Return how many of the P numbers every pixel has for itself."""
-    return likelihood.num_parameters - likelihood.num_shared
-
-
-def pixel_parameters(
-    z: Any, pixels: Any, image_shape: tuple[int, ...], likelihood: Likelihood
-) -> keras.Model:
-    """Return the decoder z (B, D) -> (B, *image_shape, P) that ends in `pixels`, own numbers in any shape."""
-    parameters = keras.layers.Reshape((*image_shape, own_parameters(likelihood)))(pixels)
-    if likelihood.num_shared:
-        parameters = SharedParameters(likelihood.num_shared)(parameters)
-    return keras.Model(z, parameters, name="decoder")
+def centred(images: Any) -> Any:
+    """Return images as maps (B, H, W, C) in [-1, 1]."""
+    height, width, *colours = images.shape[1:]
+    maps = keras.layers.Reshape((height, width, math.prod(colours)))(images)
+    return keras.layers.Rescaling(2.0, offset=-1.0)(maps)
 
 
 def halved(image_shape: tuple[int, ...], times: int) -> tuple[int, int]:
@@ -72,19 +121,11 @@ class SharedParameters(keras.layers.Layer):  # type: ignore[misc]  # Keras publi
         num_shared: how many.
     """
 
-    def __init__(self, num_shared: int, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.num_shared = num_shared
-
-    def build(self, input_shape: tuple[int | None, ...]) -> None:  # noqa: ARG002  Keras' signature
-        """Create the numbers."""
-        self.shared = self.add_weight(shape=(self.num_shared,), initializer="zeros", name="shared")
+    def __init__(self, num_shared: int) -> None:
+        super().__init__()
+        self.shared = self.add_weight(shape=(num_shared,), initializer="zeros", name="shared")
 
     def call(self, parameters: Any) -> Any:
         """Return (..., P) of (..., P - num_shared)."""
-        shape = (*keras.ops.shape(parameters)[:-1], self.num_shared)
+        shape = (*keras.ops.shape(parameters)[:-1], *self.shared.shape)
         return keras.ops.concatenate([parameters, keras.ops.broadcast_to(self.shared, shape)], axis=-1)
-
-    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        """Return the shape with the last axis grown."""
-        return (*input_shape[:-1], (input_shape[-1] or 0) + self.num_shared)

@@ -70,13 +70,13 @@ def test_draws_of_autoregressive_logistics_follow_their_conditional_probabilitie
     np.testing.assert_allclose(draws * 255, np.rint(draws * 255), atol=1e-4)
     # P(level <= 110 given the neighbours drawn): the sum over levels, pixel by pixel with the others held.
     deviation = np.rint(draws * 255) - 255 * likelihood.mean(decoded).numpy()
-    log_weights, means, scales = (np.asarray(part) for part in likelihood._split(decoded))
+    logits, means, scales = (np.asarray(part) for part in likelihood._split(decoded))
     moved = sum(
         np.asarray(weight) * np.asarray(_shifted(tf.constant(deviation), *neighbour))
         for neighbour, weight in zip(likelihood.NEIGHBOURS, likelihood._coefficients(decoded), strict=True)
     )
     below = 1 / (1 + np.exp(-(110.5 - means - moved[..., None]) / scales))
-    probability = (np.exp(log_weights) * below).sum(axis=-1)
+    probability = (np.asarray(tf.nn.softmax(logits)) * below).sum(axis=-1)
     surprise = (np.rint(draws * 255) <= 110) - probability
     # Each has mean nothing, whatever the neighbours: five standard errors for each of the pixels.
     error = np.sqrt((probability * (1 - probability)).mean(axis=0) / count)

@@ -81,8 +81,8 @@ def test_the_mean_of_discretized_logistics_is_exact_to_half_a_level():
 
 def test_zero_parameters_start_wide_and_spread_over_the_range():
     likelihood = DiscretizedLogistic(2)
-    log_weights, means, scales = likelihood._split(np.zeros((1, 6), "f4"))
-    np.testing.assert_allclose(np.exp(log_weights), [[0.5, 0.5]])
+    logits, means, scales = likelihood._split(np.zeros((1, 6), "f4"))
+    np.testing.assert_allclose(tf.nn.softmax(logits), [[0.5, 0.5]])
     np.testing.assert_allclose(means, [[63.75, 191.25]])
     np.testing.assert_allclose(scales, [[20.1, 20.1]], rtol=1e-6)
 

@@ -12,7 +12,7 @@ from training.models.networks import base, dense  # noqa: E402
 
 def test_a_shared_parameter_is_one_learned_number_for_every_pixel_and_image():
     network = Dense(kind="dense", latent_dim=2, encoder_units=(), decoder_units=(4,))
-    decoder = dense.decoder(network, (3, 2), GaussianShared())
+    decoder = dense.Dense(network, (3, 2), GaussianShared()).decoder()
     shared = next(weight for weight in decoder.trainable_weights if "shared" in weight.path)
     shared.assign([0.7])
     parameters = decoder(np.random.default_rng(0).normal(size=(5, 2)).astype(np.float32)).numpy()
@@ -24,7 +24,8 @@ def test_a_shared_parameter_is_one_learned_number_for_every_pixel_and_image():
 @pytest.mark.parametrize("shape", [(3, 2), (3, 2, 3)])
 def test_images_become_maps_between_minus_one_and_one(shape):
     images = np.linspace(0, 1, 4 * np.prod(shape), dtype=np.float32).reshape(4, *shape)
-    maps = keras.Model(*base.centred_images(shape))(images).numpy()
+    inputs = keras.Input(shape)
+    maps = keras.Model(inputs, base.centred(inputs))(images).numpy()
     np.testing.assert_allclose(maps, 2 * images.reshape(4, 3, 2, -1) - 1, atol=1e-6)
 
 

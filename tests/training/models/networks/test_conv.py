@@ -18,15 +18,15 @@ def section(channels, latent_dim=3, units=(8,)):
 @pytest.mark.parametrize("shape", [(28, 28), (12, 20), (16, 16, 3), (64, 64, 3)])
 @pytest.mark.parametrize("channels", [(4,), (4, 6)])
 def test_convolutions_take_and_give_images_of_any_shape_that_halves(shape, channels):
-    encoder = conv.encoder(section(channels), shape)
-    decoder = conv.decoder(section(channels), shape, DiscretizedLogistic(2))
+    network = conv.Conv(section(channels), shape, DiscretizedLogistic(2))
+    encoder, decoder = network.encoder(), network.decoder()
     z_mean, z_log_var = encoder(np.random.default_rng(0).random((2, *shape), np.float32))
     assert z_mean.shape == z_log_var.shape == (2, 3)
     assert decoder(z_mean).shape == (2, *shape, 6)
 
 
 def test_the_numbers_of_a_pixel_do_not_mix_with_those_of_another_colour():
-    decoder = conv.decoder(section((4,), 2, ()), (4, 4, 3), GaussianPerPixel())
+    decoder = conv.Conv(section((4,), 2, ()), (4, 4, 3), GaussianPerPixel()).decoder()
     last = decoder.layers[-2]
     last.bias.assign(np.arange(6, dtype=np.float32))
     last.kernel.assign(np.zeros(last.kernel.shape, np.float32))
@@ -36,6 +36,4 @@ def test_the_numbers_of_a_pixel_do_not_mix_with_those_of_another_colour():
 @pytest.mark.parametrize("shape", [(27, 28), (28, 26)])
 def test_an_image_that_cannot_be_halved_so_often_is_refused(shape):
     with pytest.raises(ConfigError, match="halved"):
-        conv.encoder(section((4, 4)), shape)
-    with pytest.raises(ConfigError, match="halved"):
-        conv.decoder(section((4, 4)), shape, Gaussian(0.5))
+        conv.Conv(section((4, 4)), shape, Gaussian(0.5))

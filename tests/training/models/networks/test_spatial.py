@@ -18,16 +18,14 @@ def section(latent_dim, channels=(4, 6)):
 @pytest.mark.parametrize("shape", [(8, 8), (8, 12, 3)])
 def test_two_levels_of_axes_take_and_give_images(shape):
     network = section((shape[0] // 4) * (shape[1] // 4) * 2 + 3)
-    z_mean, z_log_var = spatial.encoder(network, shape)(
-        np.random.default_rng(0).random((2, *shape), np.float32)
-    )
+    built = spatial.Spatial(network, shape, DiscretizedLogistic(2))
+    z_mean, z_log_var = built.encoder()(np.random.default_rng(0).random((2, *shape), np.float32))
     assert z_mean.shape == z_log_var.shape == (2, network.latent_dim)
-    decoder = spatial.decoder(network, shape, DiscretizedLogistic(2))
-    assert decoder(z_mean).shape == (2, *shape, 6)
+    assert built.decoder()(z_mean).shape == (2, *shape, 6)
 
 
 def test_a_spatial_axis_reaches_its_own_neighbourhood_and_a_global_one_the_whole_image():
-    decoder = spatial.decoder(section(2 + 16 * 2), (16, 16), Gaussian(0.5))
+    decoder = spatial.Spatial(section(2 + 16 * 2), (16, 16), Gaussian(0.5)).decoder()
     z = np.zeros((3, 34), np.float32)
     z[1, 2] = 1.0  # the upper left of the 4 x 4 map
     z[2, 0] = 1.0
@@ -42,4 +40,4 @@ def test_a_spatial_axis_reaches_its_own_neighbourhood_and_a_global_one_the_whole
 
 def test_axes_that_leave_none_for_the_global_level_are_refused():
     with pytest.raises(ConfigError, match="latent_dim: expected more than 8"):
-        spatial.encoder(section(8, (4, 4)), (8, 8))
+        spatial.Spatial(section(8, (4, 4)), (8, 8), Gaussian(0.5))
