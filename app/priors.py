@@ -4,6 +4,7 @@ Each draws code k of a seed as a pure function of (seed, k), whatever the number
 """
 
 import dataclasses
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
@@ -130,6 +131,6 @@ def _mixture(arrays: dict[str, npt.NDArray[Any]], manifest: Manifest) -> Gaussia
 
 
 # By a prior's name in the manifest: what makes it of its arrays.
-_MADE_OF = {
+_MADE_OF: dict[str, Callable[[dict[str, npt.NDArray[Any]], Manifest], Prior]] = {
     "gaussian_mixture": _mixture,
 }

@@ -1,7 +1,7 @@
 """The worked examples of docs/extending.md, each applied to a copy of the sources and checked there.
 
 A section says which files it touches ("Touches `a` and `b`."). Above each block of code stands where it goes:
-"`path`, a new file:", "`path`, after `line`:", "`path`, before `line`:" or "Check:".
+"`path`, a new file:", "`path`, after `line`:", the same with "before" or "in place of", or "Check:".
 """
 
 import os
@@ -17,7 +17,7 @@ from tests.conftest import PROJECT
 PAGE = (PROJECT / "docs" / "extending.md").read_text()
 SECTIONS = dict(re.findall(r"^## (.*?)\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL))
 BLOCK = re.compile(r"^([^\n]+):\n\n```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
-PLACE = re.compile(r"`([^`]+)`, (?:(a new file)|(after|before) `([^`]+)`)")
+PLACE = re.compile(r"`([^`]+)`, (?:(a new file)|(after|before|in place of) `([^`]+)`)")
 
 
 def touched(section):
@@ -42,7 +42,8 @@ def apply(section, folder):
             continue
         line, text = f"\n{anchor}\n", file.read_text()
         assert text.count(line) == 1, f"{path}: expected one line {anchor}"
-        file.write_text(text.replace(line, f"{line}{code}" if where == "after" else f"\n{code}\n{line}"))
+        put = {"after": f"{line}{code}", "before": f"\n{code}\n{line}", "in place of": f"\n{code}"}[where]
+        file.write_text(text.replace(line, put))
     return check
 
 
@@ -86,10 +87,12 @@ def test_an_example_touches_what_it_says_and_does_what_its_check_asks(title, cop
     changed = {path for path, content in sources(copy).items() if before.get(path) != content}
     assert changed == touched(SECTIONS[title])
     assert run(check, copy) == ""
-    configuration = str(PROJECT / "pyproject.toml")
-    style = [sys.executable, "-m", "ruff", "check", "--config", configuration, *sorted(changed)]
-    done = subprocess.run(style, cwd=copy, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout
+    for style in (("check",), ("format", "--diff")):
+        command = [sys.executable, "-m", "ruff", *style, "--config", str(PROJECT / "pyproject.toml")]
+        done = subprocess.run(
+            [*command, *sorted(changed)], cwd=copy, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout
 
 
 @pytest.mark.process

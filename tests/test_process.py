@@ -41,7 +41,7 @@ def test_a_seeded_address_gives_the_same_bytes_from_two_workers_after_a_restart_
         statuses = []
 
         def load(number):
-            with httpx.Client() as client:
+            with httpx.Client(timeout=100) as client:
                 step = 0
                 while not stop.is_set():
                     step += 1
@@ -53,7 +53,7 @@ def test_a_seeded_address_gives_the_same_bytes_from_two_workers_after_a_restart_
             client.start()
         try:
             for _ in range(100):
-                bodies.add(httpx.get(server.url + SEEDED, timeout=60).content)
+                bodies.add(httpx.get(server.url + SEEDED, timeout=100).content)
         finally:
             stop.set()
             for client in clients:
