@@ -176,11 +176,8 @@ class TrainedModel:
 
     def log_prob(self, images: Array, z: Array) -> Array:
         """Return log p(x given z) of each image under the code beside it, (N,), in nats."""
-
-        def log_prob(images: Array, z: Array) -> list[Tensor]:
-            return [self.likelihood.log_prob_of_images(images, self.decoder(z, training=False))]
-
-        return _in_batches(log_prob, images, z)[0]
+        log_prob = self.likelihood.log_prob_of_images
+        return _in_batches(lambda x, z: [log_prob(x, self.decoder(z, training=False))], images, z)[0]
 
     def sample(self, num: int, rng: np.random.Generator, render: Render = "mean") -> Array:
         """Return images of `num` codes of the prior: the means of p(x given z), or draws from it."""

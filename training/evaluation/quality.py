@@ -114,9 +114,7 @@ def sample_quality(
         figure: a PNG to write: the samples nearest to a training image, over these.
         reference: a model that is measured against the same real images.
 
-    Raises:
-        ValueError: a model drew the wrong shape or NaN.
-        RunError: the classifier's file is not the published one.
+    A ValueError if a model draws the wrong shape or NaN; a RunError as `describe_real`.
     """
     from training import figures  # matplotlib is needed here alone
 

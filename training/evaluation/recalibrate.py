@@ -30,8 +30,6 @@ from training.types import Array, Doubles, Tensor
 
 logger = logging.getLogger(__name__)
 
-QUICK = ((1_000, (1, 10, 100)),)
-FULL = ((10_000, (1, 10, 100, 500)),)
 SCALE_STEPS = 150
 SCALE_SPEED = 40_000_000  # pixels a second on two cores
 SCALE_RATE = 0.1  # of Adam on log s; falls to zero along a cosine
@@ -117,7 +115,7 @@ def around_mean(model: TrainedModel, log_scales: Tensor) -> TrainedModel:
 
 
 def _bounds(model: TrainedModel, images: Array, full: bool) -> RecalibratedBounds:
-    found = bounds.bounds(model, images, FULL if full else QUICK, model.seed)
+    found = bounds.bounds(model, images, bounds.FULL[:1] if full else bounds.QUICK, model.seed)
     return RecalibratedBounds(log_p_x=found.log_p_x, likelihood=found.likelihood)
 
 
@@ -208,8 +206,7 @@ def _training(
             optimizer.apply(tape.gradient(loss, variables), variables)
             log_scales.assign(tf.maximum(log_scales.value, least))
 
-    run: Callable[[Tensor, Tensor], None] = take_steps
-    return run
+    return cast(Callable[[Tensor, Tensor], None], take_steps)
 
 
 def validation_elbo(model: TrainedModel, images: Array) -> float:

@@ -31,6 +31,8 @@ TEMPLATES.filters["number"] = format
 
 def render(model: TrainedModel, report: Report) -> str:
     """Return the card of a model with its prior, in Markdown; the report is over the published axes."""
+    network = model.experiment.network
+    convolutions = _convolutions(network)
     return TEMPLATES.get_template("card.md.jinja").render(
         model=model,
         config=model.experiment,
@@ -40,8 +42,8 @@ def render(model: TrainedModel, report: Report) -> str:
         prior=model.known_prior,
         prior_kinds=KINDS,
         own_data=re.sub(r"[^\w.-]", "_", model.environment["data"]["name"]),  # it may hold Markdown
-        encoder=" -> ".join(_encoder(model.experiment.network)),
-        decoder=" -> ".join(_decoder(model.experiment.network)),
+        encoder=" -> ".join([*convolutions, *_dense(network, network.encoder_units)]),
+        decoder=" -> ".join([*_dense(network, network.decoder_units), *convolutions[::-1]]),
         quick_draws=QUICK_DRAWS,
     )
 
@@ -60,22 +62,13 @@ def published_axes(model: TrainedModel, report: Report) -> Axes:
     return latent_axes.canonical(model.decode, report.axes)
 
 
-def _encoder(network: Any) -> list[str]:
-    """Return the encoder's layers in words, from the image inwards."""
-    return [*_convolutions(network), *_dense(network, network.encoder_units)]
-
-
-def _decoder(network: Any) -> list[str]:
-    """Return the decoder's layers in words, from z outwards."""
-    return [*_dense(network, network.decoder_units), *_convolutions(network)[::-1]]
-
-
 def _dense(network: Any, units: tuple[int, ...]) -> list[str]:
     activation = "ReLU" if network.kind == "dense" else "SiLU"
     return [f"{' -> '.join(map(str, units))} (dense, {activation})"] if units else []
 
 
 def _convolutions(network: Any) -> list[str]:
+    """Return the encoder's convolutions in words, from the image inwards; the decoder mirrors them."""
     kernel = "4 x 4, stride 2" if network.kind == "conv" else "3 x 3, at half the size of the one before"
     words = [f"{channels} channels ({kernel}, SiLU)" for channels in network.channels]
     blocks = network.residual_blocks

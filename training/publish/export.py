@@ -43,9 +43,8 @@ def export(model: TrainedModel, report: Report, held_out: Images, store: Path) -
         held_out: validation images: the first are shipped as examples, the first thousand match the axes.
         store: the model store; created if it is missing.
 
-    Raises:
-        RunError: the store cannot be written, the bounds were measured with another prior, or the two
-            runtimes draw different pictures. Nothing is left behind.
+    A RunError, and nothing left behind, if the store cannot be written, the bounds were measured with another
+    prior, or the two runtimes draw different pictures.
     """
     prior = model.known_prior
     if report.bounds.prior != prior.name:

@@ -70,12 +70,11 @@ def check_agreement(version: Path, latent_dim: int, noise_shape: tuple[int, ...]
 
     ours, theirs = pictures(_saved_model_calls(version)), pictures(_litert_calls(version))
     for what, picture in ours.items():
-        difference = _levels_apart(picture, theirs[what])
+        difference = _levels_apart(np.asarray(picture), theirs[what])
         changed = float(np.mean(difference > MAX_LEVELS))
         if changed > (MAX_CHANGED_CHOICES if what == "draw" else 0):
-            how_far = f"{difference.max()} grey levels"
-            if what == "draw":
-                how_far = f"more than a grey level in {changed:.2%} of the pixels"
+            share = f"more than a grey level in {changed:.2%} of the pixels"
+            how_far = share if what == "draw" else f"{difference.max()} grey levels"
             raise RunError(f"TensorFlow and LiteRT differ in {what} by {how_far}; nothing was published")
 
 
@@ -84,8 +83,7 @@ def _levels_apart(first: Array, second: Array) -> npt.NDArray[np.int64]:
         raise RunError("a picture is not finite; nothing was published")
     # The service's levels: [0, 1] cut into 256 equal bins.
     levels = [np.minimum(np.clip(images, 0, 1) * 256, 255).astype(np.int64) for images in (first, second)]
-    difference: npt.NDArray[np.int64] = np.abs(levels[0] - levels[1])
-    return difference
+    return np.asarray(np.abs(levels[0] - levels[1]))
 
 
 def _saved_model_calls(version: Path) -> dict[str, Call]:
@@ -98,19 +96,19 @@ def _saved_model_calls(version: Path) -> dict[str, Call]:
 
 
 def _litert_calls(version: Path) -> dict[str, Call]:
-    def calls(name: str, interpreter: Interpreter) -> Call:
-        runner = interpreter.get_signature_runner(name)
-
-        def call(**arrays: Array) -> dict[str, Array]:
-            count = len(next(iter(arrays.values())))
-            batches = []
-            for start in range(0, count, ROWS):
-                # Rows beyond the last repeat it.
-                rows = np.minimum(np.arange(start, start + ROWS), count - 1)
-                batches.append(runner(**{key: array[rows] for key, array in arrays.items()}))
-            return {key: np.concatenate([batch[key] for batch in batches])[:count] for key in batches[0]}
-
-        return call
-
     opened = {part: Interpreter(model_content=(version / path).read_bytes()) for part, path in FILES.items()}
-    return {name: calls(name, opened[part]) for part, names in SIGNATURES.items() for name in names}
+    return {
+        name: functools.partial(_in_batches, opened[part].get_signature_runner(name))
+        for part, names in SIGNATURES.items()
+        for name in names
+    }
+
+
+def _in_batches(runner: Any, **arrays: Array) -> dict[str, Array]:
+    """Return what a signature computes, ROWS rows at a time; rows beyond the last repeat it."""
+    count = len(next(iter(arrays.values())))
+    batches = []
+    for start in range(0, count, ROWS):
+        rows = np.minimum(np.arange(start, start + ROWS), count - 1)
+        batches.append(runner(**{key: array[rows] for key, array in arrays.items()}))
+    return {key: np.concatenate([batch[key] for batch in batches])[:count] for key in batches[0]}

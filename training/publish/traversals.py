@@ -63,5 +63,4 @@ def _grid(decode: Decode, rows: list[Array]) -> Array:
 
 def _levels(images: Array) -> Levels:
     """Return images as the service draws them by default, dark on white: [0, 1] cut into 256 equal bins."""
-    levels: Levels = 255 - np.clip(np.floor(images * 256), 0, 255).astype(np.uint8)
-    return levels
+    return np.asarray(255 - np.clip(np.floor(images * 256), 0, 255).astype(np.uint8))
