@@ -121,12 +121,12 @@ def test_the_store_is_described_key_by_key():
 METAPHORS = re.compile(
     r"\b(houses?|ghosts?|shelf|shelves|doors?|bent|booked|lanes?|tiles?|rooms?|short way|goes by)\b", re.I
 )
-LIBRARY_NAMES = re.compile(r"\b(np|tf|ops)\.tile\b")
+EXEMPT = re.compile(r"\b(np|tf|ops)\.tile\b|\bVITRINE_LANES\b")  # names of libraries, and one that is refused
 
 
 def metaphors(text):
     """Lines with a word of the list, in prose or as part of a name, each with its number."""
-    lines = [LIBRARY_NAMES.sub("", line).replace("_", " ") for line in text.splitlines()]
+    lines = [EXEMPT.sub("", line).replace("_", " ") for line in text.splitlines()]
     return {number: found[0] for number, line in enumerate(lines, 1) if (found := METAPHORS.search(line))}
 
 
@@ -141,7 +141,6 @@ def own_files():
             )
 
 
-@pytest.mark.xfail(reason="names and pages are being renamed", strict=True)
 def test_no_metaphor_stands_where_the_field_has_a_word():
     found = {}
     for path in own_files():
