@@ -138,9 +138,9 @@ class TrainedModel:
         return dataclasses.replace(self, prior=prior, prior_report=report or PriorReport(name=prior.name))
 
     def with_fitted_prior(self, dataset: data.Dataset, run: Path) -> "TrainedModel":
-        """Return the model of a run with the prior of its configuration, fitted if it is not yet.
+        """Return the model with the prior of its configuration, fitted if it is not yet, without test images.
 
-        The prior is kept in the run folder; a RunError if that cannot be written. No test image is used.
+        The prior is kept in the run folder; a RunError if that cannot be written.
         """
         if self.prior is not None or self.config is None or self.trained_with is None:
             return self

@@ -1,9 +1,8 @@
 """A small classifier of a data set's own classes: the features in which sample quality is measured.
 
-Distances between pixels say little about what a picture shows; those between features that tell the classes
-apart say more. Published scores use Inception, which never saw such pictures. This network is trained on the
-training split in minutes and shipped with the code. Numbers made with different classifiers cannot be
-compared, so the file's SHA-256 is pinned here and stands beside every number.
+Distances between features that tell the classes apart say more than those between pixels. Published scores
+use Inception, which never saw such pictures. This network is trained on the training split and ships with the
+code. Numbers of different classifiers cannot be compared, so its SHA-256 stands beside every number.
 """
 
 import dataclasses
@@ -52,10 +51,9 @@ class Classifier:
     sha256: str  # of the file that it was read from, or would be written to
 
     def outputs(self, images: data.Images) -> Outputs:
-        """Return features and class probabilities of images, which are first brought to 8-bit levels.
+        """Return features and class probabilities of images, B at least 1, at their ``eight_bit_levels``.
 
-        Real images are at those levels already: or else the rounding alone would tell the two apart. B is at
-        least 1; see ``eight_bit_levels``.
+        Real images are at those levels already: or else the rounding alone would tell the two apart.
         """
         features, probabilities = [], []
         for batch in data.batches(eight_bit_levels(images), AT_ONCE):

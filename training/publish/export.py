@@ -1,7 +1,6 @@
-"""The only writer of model_store.
+"""The only writer of model_store, whose format ``model_store/README.md`` defines.
 
-A version appears whole or not at all: it is written to a hidden sibling folder, flushed to disk, and
-renamed. The format is defined in ``model_store/README.md``.
+A version appears whole or not at all: it is written to a hidden sibling folder, flushed to disk, and renamed.
 """
 
 import contextlib
@@ -23,6 +22,7 @@ from training.errors import RunError
 from training.evaluation.schema import AxesMatch, Report
 from training.models import latent_axes
 from training.models.latent_axes import Axes
+from training.models.likelihoods.base import sum_over_image
 from training.publish import litert, traversals
 from training.publish.card import CARD, published_axes, render
 from training.runs import writing
@@ -124,8 +124,7 @@ def write_decoder(model: TrainedModel, path: Path, axes: Axes) -> None:
 
     def log_prob(z: tf.Tensor, images: tf.Tensor) -> dict[str, tf.Tensor]:
         per_pixel = likelihood.log_prob(images, network(z))
-        per_image = tf.reduce_sum(per_pixel, axis=tuple(range(1, len(per_pixel.shape))))
-        return {"log_prob": per_image, "log_prob_per_pixel": per_pixel}
+        return {"log_prob": sum_over_image(per_pixel), "log_prob_per_pixel": per_pixel}
 
     def draw(z: tf.Tensor, noise: tf.Tensor) -> dict[str, tf.Tensor]:
         return {"image": likelihood.draw(network(z), noise)}
