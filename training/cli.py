@@ -294,7 +294,7 @@ def main() -> None:
         click.echo(f"vitrine-train: {error}", err=True)
         sys.exit(EXIT_USAGE if isinstance(error, ConfigError | DataError) else EXIT_FAILURE)
     except ModuleNotFoundError as error:
-        if error.name not in ("keras", "matplotlib", "tensorflow"):
+        if error.name not in ("keras", "matplotlib", "scipy", "sklearn", "tensorflow"):
             raise
         remedy = "run make setup, or pip install -e '.[train]' in the project's folder"
         click.echo(f"vitrine-train: training needs {error.name}: {remedy}", err=True)

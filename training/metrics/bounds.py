@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from scipy.special import logsumexp
 
 from training.models import objectives
 from training.trained import TrainedModel
@@ -156,9 +157,7 @@ def bound_of(weights: Doubles, k: int) -> Doubles:
     _check_draws(weights, k)
     groups = len(weights) // k
     grouped = weights[: groups * k].reshape(groups, k, -1)
-    largest = grouped.max(axis=1, keepdims=True)
-    estimates = np.log(np.exp(grouped - largest).mean(axis=1)) + largest[:, 0]
-    return np.asarray(estimates.mean(axis=0))
+    return np.asarray((logsumexp(grouped, axis=1) - math.log(k)).mean(axis=0))
 
 
 def effective_sample_size(weights: Doubles, k: int) -> float:

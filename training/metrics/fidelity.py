@@ -11,6 +11,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
+from sklearn.metrics.pairwise import euclidean_distances
+from sklearn.neighbors import NearestNeighbors
 
 from training import data
 from training.types import ReportSection
@@ -109,7 +111,7 @@ def precision_recall_density_coverage(real: Array, generated: Array, k: int = 5)
     recalled, covered = np.zeros(len(x), bool), np.zeros(len(x), bool)
     for start, rows in _chunks(x):
         chunk = slice(start, start + len(rows))
-        distances = squared_distances(rows, y)
+        distances = euclidean_distances(rows, y, squared=True)
         reached_by += (distances <= real_reach[chunk, None]).sum(axis=0)
         recalled[chunk] = (distances <= generated_reach).any(axis=1)
         covered[chunk] = distances.min(axis=1) <= real_reach[chunk]
@@ -121,26 +123,10 @@ def precision_recall_density_coverage(real: Array, generated: Array, k: int = 5)
     )
 
 
-def squared_distances(a: Array, b: Array) -> Array:
-    """Return |a_i - b_j|^2 for all rows, (N, M), in the wider of the two dtypes; never below zero."""
-    products = a @ b.T
-    products *= -2
-    products += np.einsum("nf,nf->n", a, a)[:, None]
-    products += np.einsum("mf,mf->m", b, b)
-    np.maximum(products, 0, out=products)
-    return products
-
-
 def _reach(rows: Array, k: int) -> Array:
-    """Squared distance of every row to its k-th nearest other row, (N,)."""
-    reach = []
-    for start, chunk in _chunks(rows):
-        distances = squared_distances(chunk, rows)
-        distances[np.arange(len(chunk)), np.arange(start, start + len(chunk))] = (
-            np.inf
-        )  # not its own neighbour
-        reach.append(np.partition(distances, k - 1, axis=1)[:, k - 1].copy())  # a view would keep it all
-    return np.concatenate(reach)
+    """Return the squared distance of every row to its k-th nearest other row, (N,)."""
+    search = NearestNeighbors(n_neighbors=k, algorithm="brute", metric="sqeuclidean").fit(rows)
+    return np.asarray(search.kneighbors()[0][:, -1])
 
 
 def _chunks(rows: Array) -> Iterator[tuple[int, Array]]:

@@ -10,6 +10,7 @@ import math
 
 import numpy as np
 import tensorflow as tf
+from scipy.special import logsumexp
 
 from training.models import objectives
 from training.models.latent_axes import Axis
@@ -108,9 +109,7 @@ def log_aggregate_posterior(z: Doubles, z_mean: Doubles, z_log_var: Doubles) -> 
         precision = np.exp(-log_var)
         constant = np.sum(mean**2 * precision + log_var + math.log(2 * math.pi), axis=1)
         log_density = -0.5 * (squares @ precision.T - 2 * z @ (mean * precision).T + constant)
-        largest = log_density.max(axis=1)
-        chunk = largest + np.log(np.exp(log_density - largest[:, None]).sum(axis=1))
-        total = np.logaddexp(total, chunk)
+        total = np.logaddexp(total, logsumexp(log_density, axis=1))
     return np.asarray(total - math.log(len(z_mean)))
 
 

@@ -3,7 +3,7 @@
 import math
 
 import numpy as np
-import numpy.typing as npt
+from sklearn.decomposition import PCA
 
 from training import data
 from training.types import Array, Doubles
@@ -26,20 +26,10 @@ def reconstruction_mse(train: Array, test: Array, components: int) -> float:
 def reconstruction(train: Array, test: Array, components: int) -> Doubles:
     """Return `test`, (N, ...), put together from `components` principal components of `train`."""
     flat = train.reshape(len(train), -1).astype(np.float64)
-    mean = flat.mean(axis=0)
-    basis = _principal_components(flat - mean, components)
-    centred = test.reshape(len(test), -1) - mean
-    return np.asarray(mean + centred @ basis @ basis.T).reshape(test.shape)
-
-
-def _principal_components(centred: Doubles, components: int) -> npt.NDArray[np.float64]:
-    """Return an orthonormal basis, (D, components or less), of the directions in which (N, D) varies most."""
-    count, pixels = centred.shape
+    count, pixels = flat.shape
     if count >= pixels:
-        return np.asarray(np.linalg.eigh(centred.T @ centred)[1][:, -components:])
-    # Fewer images than pixels: the same directions from the small matrix of products between images.
-    squares, combinations = np.linalg.eigh(centred @ centred.T)
-    varying = squares[-components:] > 1e-9 * squares[-1]
-    return np.asarray(
-        centred.T @ combinations[:, -components:][:, varying] / np.sqrt(squares[-components:][varying])
-    )
+        fitted = PCA(min(components, pixels), svd_solver="covariance_eigh").fit(flat)
+    else:  # the covariance would be larger than the images
+        fitted = PCA(min(components, count - 1), svd_solver="arpack", random_state=0).fit(flat)
+    codes = fitted.transform(test.reshape(len(test), -1))
+    return np.asarray(fitted.inverse_transform(codes)).reshape(test.shape)

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import numpy.typing as npt
+from sklearn.metrics import roc_auc_score
 
 from training import data
 from training.determinism import make_deterministic
@@ -21,15 +22,14 @@ def auroc(low: npt.ArrayLike, high: npt.ArrayLike) -> float:
     Raises:
         ValueError: a set is empty or holds a value that is not a number.
     """
-    negatives, positives = (np.sort(np.asarray(values, np.float64).ravel()) for values in (low, high))
-    if not len(negatives) or not len(positives) or np.isnan(negatives[-1]) or np.isnan(positives[-1]):
+    negatives, positives = (np.asarray(values, np.float64).ravel() for values in (low, high))
+    scores = np.concatenate([negatives, positives])
+    if not len(negatives) or not len(positives) or np.isnan(scores).any():
         raise ValueError(
             "low, high: expected one number or more each, none NaN. "
             f"Received: {len(negatives)} and {len(positives)} values"
         )
-    below = np.searchsorted(negatives, positives, side="left")
-    not_above = np.searchsorted(negatives, positives, side="right")
-    return float((below + not_above).mean() / (2 * len(negatives)))
+    return float(roc_auc_score(np.repeat([0, 1], [len(negatives), len(positives)]), scores))
 
 
 def two_sample_auroc(real: data.Images, generated: data.Images, seed: int = 0, epochs: int = EPOCHS) -> float:

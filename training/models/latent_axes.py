@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from scipy.optimize import linear_sum_assignment
 
 from training.types import Array, ReportSection, Tensor
 
@@ -113,7 +114,9 @@ class AxisMatch(ReportSection):
 
 
 def match(before: Array, now: Array) -> tuple[AxisMatch, ...]:
-    """Pair the axes of two models by how they order the same images; the strongest correlations first.
+    """Pair the axes of two models by how they order the same images.
+
+    Of all ways to pair them it is the one with the largest sum of absolute correlations.
 
     Args:
         before: z_mean of the images under one model, (N, D).
@@ -125,12 +128,8 @@ def match(before: Array, now: Array) -> tuple[AxisMatch, ...]:
     centred = [codes.astype(np.float64) - codes.mean(axis=0) for codes in (before, now)]
     scale = [np.sqrt((codes**2).sum(axis=0)) + 1e-12 for codes in centred]
     correlation = (centred[1].T @ centred[0]) / scale[1][:, None] / scale[0]
-    free = np.abs(correlation)
-    found: dict[int, int] = {}
-    for _ in range(min(correlation.shape)):
-        new, old = np.unravel_index(int(np.argmax(free)), free.shape)
-        found[int(new)] = int(old)
-        free[new], free[:, old] = -1, -1
+    now_axes, before_axes = linear_sum_assignment(np.abs(correlation), maximize=True)
+    found = dict(zip(now_axes.tolist(), before_axes.tolist(), strict=True))
     return tuple(
         AxisMatch(
             axis=axis,
