@@ -1,20 +1,20 @@
 """What a request, a model or the machine can do wrong.
 
-* VitrineError            500, unless a kind below says otherwise
-  x AddressNotFound       404
-  x MethodNotAllowed      405
-  x InvalidParameter      422  a query parameter, or a limit it ran into
-    - UploadError         422  a file that cannot be used
-    - MalformedUpload     400  the request body is not what its headers say
-    - UploadTooLarge      413
-    - UnsupportedUpload   415
-  x ModelNotFound         404
-  x UnsupportedFormat     406  a picture format that is not offered
-  x Overloaded            503  more work than the machine takes on
-  x DeadlinePassed        504  admitted, but not done in time
-  x NotReady              503  no model is warm
-  x ModelError            500  a model that does not do what its manifest says
-  x StoreError            no status: the model store cannot be served at all
+* VitrineError              500, unless a kind below says otherwise
+  * AddressNotFound         404
+  * MethodNotAllowed        405
+  * InvalidParameter        422  a query parameter, or a limit it ran into
+    * UploadError           422  a file that cannot be used
+      * MalformedUpload     400  the request body is not what its headers say
+      * UploadTooLarge      413
+      * UnsupportedUpload   415
+  * ModelNotFound           404
+  * UnsupportedFormat       406  a picture format that is not offered
+  * Overloaded              503  more work than the machine takes on
+  * DeadlinePassed          504  admitted, but not done in time
+  * NotReady                503  no model is warm
+  * ModelError              500  a model that does not do what its manifest says
+  * StoreError              500  the model store cannot be served; ends the start
 
 Each error carries its HTTP status as a plain integer; nothing here knows HTTP otherwise.
 """

@@ -102,5 +102,5 @@ class Service:
 
 def _running(part: T | None) -> T:
     if part is None:
-        raise NotReady("The models are being loaded.")
+        raise NotReady("The models are not loaded: the service is starting or stopping.")
     return part

@@ -1,7 +1,7 @@
 """Reads the model store: ``<name>/<version>/manifest.json`` and the files it lists.
 
 The format is defined in ``model_store/README.md``. A version is served if its manifest is valid, no file is
-missing, changed or added, and no link leads out of it. Else the reason is kept.
+missing, changed or added, and there is no symbolic link in it. Else the reason is kept.
 """
 
 import dataclasses

@@ -40,9 +40,9 @@ def application(way: str) -> Any:
     @fastapi.get("/samples")
     async def samples(query: Annotated[pictures.SamplesQuery, Query()]) -> Response:
         model = await service.find(query.model)
-        asked = pictures.prepare_samples(query, model, service.settings)()
-        picture = await service.engine.run(asked.work)
-        headers = {name.decode(): value.decode() for name, value in asked.headers_of(picture)}
+        prepared = pictures.prepare_samples(query, model, service.settings)()
+        picture = await service.engine.run(prepared.work)
+        headers = {name.decode(): value.decode() for name, value in prepared.headers_of(picture)}
         return Response(picture.content, headers=headers)
 
     return fastapi

@@ -1,6 +1,7 @@
 """Who may import whom. The rules stand in docs/architecture.md; a rule that nothing enforces is a wish."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -29,22 +30,25 @@ RULES = [
     ("PIL", TRAINING, ("training/data/pictures.py",)),
 ]
 
-# What each module or package of the service may import of the others; one not named here may import anything.
-MODULES = {
-    "errors": set(),
-    "cores": set(),
-    "profiles": {"cores"},
-    "settings": {"cores", "profiles"},
-    "latent": {"errors"},
-    "metrics": set(),
-    "pictures": {"errors", "pictures"},
-    "engine": {"engine", "errors", "metrics"},
-    "runtimes": {"runtimes"},
-    "store": {"errors"},
-    "priors": {"errors", "latent", "store"},
-    "models": {"engine", "errors", "pictures", "priors", "runtimes", "store"},
-    "explore": {"engine", "errors", "explore", "latent", "models", "pictures", "settings"},
-}
+ARCHITECTURE = (PROJECT / "docs" / "architecture.md").read_text()
+MAX_FILE_LINES, MAX_FUNCTION_LINES, MAX_PARAMETERS = 350, 50, 7
+
+
+def rows_of_the_service():
+    """Each module or package of the service, and what its row in docs/architecture.md lets it import."""
+    for name, allowed in re.findall(r"^\| `(\w+)(?:\.py|/)` \|.*\| ([^|]+) \|$", ARCHITECTURE, re.MULTILINE):
+        if allowed not in ("all of app", "-"):
+            yield name, {name} | (set() if allowed == "nothing" else set(allowed.split(", ")))
+
+
+def layers_of_training():
+    """The layers of training that docs/architecture.md names, the lowest first, each a set of modules."""
+    chain = re.search(r"^    types, errors.*?\n\n", ARCHITECTURE, re.MULTILINE | re.DOTALL)[0]
+    return [{name.strip() for name in layer.split(",")} for layer in chain.split("<")]
+
+
+SERVICE = dict(rows_of_the_service())
+LAYERS = layers_of_training()
 
 
 def imported(source):
@@ -71,13 +75,87 @@ def test_a_forbidden_module_is_imported_nowhere(module, files, allowed):
     assert breaches(module, files, allowed) == []
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_a_module_of_the_service_imports_only_those_below_it(module):
+@pytest.mark.parametrize("module", SERVICE)
+def test_a_module_of_the_service_imports_only_what_its_row_allows(module):
     files = [path for path in APP if path.relative_to(PROJECT / "app").parts[0].removesuffix(".py") == module]
     assert files
     for path in files:
         found = {name.split(".")[1] for name in imported(path.read_text()) if name.startswith("app.")}
-        assert found <= MODULES[module], path
+        assert found <= SERVICE[module], path
+
+
+def test_every_module_of_the_service_has_a_row():
+    modules = {path.relative_to(PROJECT / "app").parts[0].removesuffix(".py") for path in APP}
+    assert modules - {"__init__", "main"} == set(SERVICE)
+
+
+def layer_of(module):
+    """Number of the layer of a dotted module of training: that of its longest name that a layer has."""
+    parts = module.split(".")[1:]
+    for length in range(len(parts), 0, -1):
+        for number, layer in enumerate(LAYERS):
+            if ".".join(parts[:length]) in layer:
+                return number
+    return None
+
+
+def upward_imports(module, source):
+    """What a module of training imports from layers above its own, or beside it in another package."""
+    own, package = layer_of(module), module.split(".")[1]
+    for name in imported(source):
+        layer = layer_of(name) if name.startswith("training.") else None
+        if layer is not None and name.split(".")[1] != package and layer >= own:
+            yield name
+
+
+def module_of(path):
+    parts = path.relative_to(PROJECT).with_suffix("").parts
+    return ".".join(part for part in parts if part != "__init__")
+
+
+@pytest.mark.parametrize("path", TRAINING, ids=lambda path: path.relative_to(PROJECT).as_posix())
+def test_a_module_of_training_imports_only_from_the_layers_below_it(path):
+    module = module_of(path)
+    if module == "training":
+        assert list(imported(path.read_text())) == []
+        return
+    assert layer_of(module) is not None
+    assert list(upward_imports(module, path.read_text())) == []
+
+
+def test_an_import_from_a_layer_above_is_found():
+    source = "def f():\n    from training.evaluation.evaluate import evaluate\n    import training.errors"
+    assert list(upward_imports("training.metrics.kl", source)) == [
+        "training.evaluation.evaluate",
+        "training.evaluation.evaluate.evaluate",
+    ]
+    assert list(upward_imports("training.publish.export", source)) == []
+    assert list(upward_imports("training.fitting.fit", "from training.priors import base")) != []  # beside it
+
+
+def oversized(source):
+    """Functions that are too long or take too much, and the file itself if it is too long."""
+    if source.count("\n") > MAX_FILE_LINES:
+        yield "file"
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            parameters = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+            taken = [each.arg for each in parameters if each.arg not in ("self", "cls")]
+            lines = node.end_lineno - node.lineno + 1
+            if lines > MAX_FUNCTION_LINES or len(taken) > MAX_PARAMETERS:
+                yield node.name
+
+
+@pytest.mark.parametrize("path", APP + TRAINING, ids=lambda path: path.relative_to(PROJECT).as_posix())
+def test_no_file_is_over_350_lines_and_no_function_over_50_lines_or_seven_parameters(path):
+    assert list(oversized(path.read_text())) == []
+
+
+def test_what_is_oversized_is_found():
+    assert list(oversized("x = 1\n" * 351)) == ["file"]
+    assert list(oversized("def long():\n" + "    x = 1\n" * 50)) == ["long"]
+    assert list(oversized("def wide(a, b, c, d, *, e, f, g, h): ...")) == ["wide"]
+    assert list(oversized("class C:\n    def m(self, a, b, c, d, e, f, g): ...")) == []
 
 
 def test_the_environment_is_read_in_settings_only():

@@ -122,11 +122,12 @@ class Engine:
         if self._watch is not None:
             self._watch.cancel()
 
-    # 1. Deadlines and cancellation: on the event loop.
+    # Deadlines and cancellation: on the event loop.
 
     def _release(self, request: Request[Any]) -> None:
-        if self._pending.pop(request, self) is self:
+        if request not in self._pending:
             return
+        del self._pending[request]
         self._admission.release(request.images)
         if request.future.cancelled():
             self._metrics.count_refusal("cancelled")
@@ -154,7 +155,7 @@ class Engine:
             request.future.set_exception(error)
         self._release(request)
 
-    # 2. A request's own steps: on the event loop, or in a thread if they are heavy.
+    # A request's own steps: on the event loop, or in a thread if they are heavy.
 
     def _advance(self, request: Request[Any], result: Array | None = None) -> None:
         """Go on with a request whose rows have been computed."""
@@ -189,7 +190,7 @@ class Engine:
         else:
             request.future.set_result(answer)
 
-    # 3. Who computes: the event loop or a worker thread.
+    # Who computes: the event loop or a worker thread.
 
     def _dispatch_soon(self) -> None:
         """Dispatch after what else this turn of the event loop brings."""
@@ -242,7 +243,7 @@ class Engine:
         self._metrics.observe(self._metrics.batch_images, batch.rows)
         return batch, results, seconds
 
-    # 4. Handing back: on the event loop.
+    # Handing back: on the event loop.
 
     def _collect(self) -> None:
         """Hand back what worker threads have computed."""

@@ -1,8 +1,8 @@
 """The one way of every picture: read the query, find the model, prepare the work, compute, answer.
 
-Many clients ask with the same words. So the query that was read, what was prepared of it for a model, and
-refusals of either are kept. Plain ASGI: routing, dependencies and responses of a framework take several times
-as long as a small picture does.
+Many clients ask with the same words, and take a fast path: the query that was read, what was prepared of it
+for a model, and refusals of either are kept. Plain ASGI: routing, dependencies and responses of a framework
+take several times as long as a small picture does.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ PATIENCE_SECONDS = 0.05  # how long a request goes on before anybody looks wheth
 
 
 @dataclasses.dataclass(frozen=True)
-class Asked:
+class PreparedPicture:
     """A checked request: the work that remains, and the answer's headers but for those of the picture."""
 
     work: Work[Picture]
@@ -48,17 +48,19 @@ class Asked:
         return self.headers + own
 
 
-Ask = Callable[..., Asked]  # of an endpoint that takes files: files -> what is asked
+MakePicture = Callable[..., PreparedPicture]  # () -> it, or files -> it if the endpoint takes files
 
 
 class Prepare(Protocol):
-    """Checks a query against a model and the limits, and returns what asks for one picture after another.
+    """Checks a query against a model and the limits.
+
+    Returns a function that every such request calls, with the uploaded files if the endpoint takes any.
 
     Raises:
         VitrineError: the model, or a limit, does not let it be.
     """
 
-    def __call__(self, query: Any, model: Model, settings: Settings) -> Ask: ...  # noqa: D102
+    def __call__(self, query: Any, model: Model, settings: Settings) -> MakePicture: ...  # noqa: D102
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,13 +80,13 @@ class PictureEndpoint:
         return "POST" if self.takes_files else "GET"
 
 
-class _Read:
+class _ParsedQuery:
     """A query string that has been read, and what was prepared of it; or the refusals of either."""
 
     def __init__(self, endpoint: PictureEndpoint, query_string: bytes, suffix: str | None) -> None:
         self.takes_files = endpoint.takes_files
         self._prepare = endpoint.prepare
-        self._prepared: dict[Model, Ask | VitrineError] = {}
+        self._prepared: dict[Model, MakePicture | VitrineError] = {}
         self._query: queries.Query | VitrineError
         try:
             self._query = queries.read(endpoint.query, query_string, suffix)
@@ -96,7 +98,7 @@ class _Read:
         """The query, or else the refusal of it, raised."""
         return _or_raise(self._query)
 
-    def prepared(self, model: Model, settings: Settings) -> Ask:
+    def prepared(self, model: Model, settings: Settings) -> MakePicture:
         """Return what asks `model` for a picture, or raise its refusal."""
         found = self._prepared.get(model)
         if found is None:
@@ -126,7 +128,7 @@ class PictureApp:
     def __init__(self, endpoints: Iterable[PictureEndpoint], service: Service) -> None:
         self._service = service
         self._remembered = {
-            endpoint.method: functools.lru_cache(maxsize=1024)(functools.partial(_Read, endpoint))
+            endpoint.method: functools.lru_cache(maxsize=1024)(functools.partial(_ParsedQuery, endpoint))
             for endpoint in endpoints
         }
 
@@ -136,19 +138,19 @@ class PictureApp:
         if remembered is None:
             raise MethodNotAllowed(self._remembered)
         query_string, suffix = scope["query_string"], scope["path_params"].get("format")
-        read = (remembered if len(query_string) <= MAX_QUERY else remembered.__wrapped__)(
+        parsed = (remembered if len(query_string) <= MAX_QUERY else remembered.__wrapped__)(
             query_string, suffix
         )
-        query = read.query
+        query = parsed.query
         engine = service.engine  # before anything is awaited: the service may end meanwhile
         model = await service.find(query.model)
-        if read.takes_files:
+        if parsed.takes_files:
             files = await read_files(Request(scope, receive), service.settings)
-            asked = read.prepared(model, service.settings)(files)
+            prepared = parsed.prepared(model, service.settings)(files)
         else:
-            asked = read.prepared(model, service.settings)()
-        picture = await run(engine, asked.work, receive)
-        await send_answer(send, 200, asked.headers_of(picture), picture.content)
+            prepared = parsed.prepared(model, service.settings)()
+        picture = await run(engine, prepared.work, receive)
+        await send_answer(send, 200, prepared.headers_of(picture), picture.content)
 
 
 async def run(engine: Engine, work: Work[T], receive: Receive) -> T:

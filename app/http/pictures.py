@@ -10,7 +10,7 @@ from starlette.routing import Route
 
 from app.explore import reconstruction, walks
 from app.explore.samples import Render, Samples, check_seed, sampler
-from app.http.endpoint import Ask, Asked, PictureApp, PictureEndpoint
+from app.http.endpoint import MakePicture, PictureApp, PictureEndpoint, PreparedPicture
 from app.http.middleware import RawHeaders
 from app.http.queries import Code, Label, Number, Query, Whole
 from app.models import Model
@@ -38,20 +38,21 @@ class SamplesQuery(Query):
     )
 
 
-def prepare_samples(query: SamplesQuery, model: Model, settings: Settings) -> Ask:
+def prepare_samples(query: SamplesQuery, model: Model, settings: Settings) -> MakePicture:
     """Check ``GET /samples``; see ``app.explore.samples``."""
     if query.seed is not None:
         check_seed(query.seed)
     samples = Samples(query.n, query.temperature, query.render, query.label)
     work_of = sampler(model, settings, query.style(query.columns), samples)
     drawn = query.seed is None
-    headers = about(model, caching=b"no-store" if drawn else caching_of(query))
+    headers = answer_headers(model, caching=b"no-store" if drawn else cache_control(query))
     without_seed = address("/samples", model, dict(query) | {"seed": None})
 
-    def ask() -> Asked:
+    def ask() -> PreparedPicture:
         seed = b"%d" % (_seeds.getrandbits(63) if query.seed is None else query.seed)
         location = b"%b&seed=%b" % (without_seed, seed)
-        return Asked(work_of(int(seed)), [*headers, (b"content-location", location), (b"x-seed", seed)])
+        own = [(b"content-location", location), (b"x-seed", seed)]
+        return PreparedPicture(work_of(int(seed)), [*headers, *own])
 
     return ask
 
@@ -79,7 +80,7 @@ class InterpolateQuery(Query):
         return None if self.z is None else tuple(float(part) + 0.0 for part in self.z.split(","))
 
 
-def prepare_walk(query: InterpolateQuery, model: Model, settings: Settings) -> Ask:
+def prepare_walk(query: InterpolateQuery, model: Model, settings: Settings) -> MakePicture:
     """Check ``GET /interpolate``; see ``app.explore.walks``."""
     walk = walks.resolve_walk(
         model, settings, axis=query.axis, low=query.low, high=query.high, steps=query.steps
@@ -89,10 +90,10 @@ def prepare_walk(query: InterpolateQuery, model: Model, settings: Settings) -> A
     if query.code is not None:
         # Written afresh: a + that the client wrote would come back as a space.
         values["z"] = ",".join(map(repr, query.code))
-    headers = about(model, caching_of(query), address("/interpolate", model, values))
+    headers = answer_headers(model, cache_control(query), address("/interpolate", model, values))
     if query.seed is not None:
         headers.append((b"x-seed", b"%d" % query.seed))
-    return lambda: Asked(work, headers)
+    return lambda: PreparedPicture(work, headers)
 
 
 class ReconstructQuery(Query):
@@ -101,11 +102,11 @@ class ReconstructQuery(Query):
     columns: Whole | None = Field(None, description="Images in a row; all in one row if not given.")
 
 
-def prepare_examples(query: ReconstructQuery, model: Model, settings: Settings) -> Ask:
+def prepare_examples(query: ReconstructQuery, model: Model, settings: Settings) -> MakePicture:
     """Check ``GET /reconstruct``; see ``app.explore.reconstruction``."""
     work = reconstruction.reconstruct_examples(model, settings, query.style(query.columns))
-    headers = about(model, caching_of(query), address("/reconstruct", model, dict(query)))
-    return lambda: Asked(work, headers)
+    headers = answer_headers(model, cache_control(query), address("/reconstruct", model, dict(query)))
+    return lambda: PreparedPicture(work, headers)
 
 
 class UploadQuery(ReconstructQuery):
@@ -116,13 +117,13 @@ class UploadQuery(ReconstructQuery):
     )
 
 
-def prepare_uploads(query: UploadQuery, model: Model, settings: Settings) -> Ask:
+def prepare_uploads(query: UploadQuery, model: Model, settings: Settings) -> MakePicture:
     """Return what checks ``POST /reconstruct`` with its files; see ``app.explore.reconstruction``."""
 
-    def ask(files: list[tuple[str, bytes]]) -> Asked:
+    def ask(files: list[tuple[str, bytes]]) -> PreparedPicture:
         style = query.style(query.columns)
         work = reconstruction.reconstruct(model, settings, style, files, query.invert)
-        return Asked(work, about(model, caching=b"no-store"))
+        return PreparedPicture(work, answer_headers(model, caching=b"no-store"))
 
     return ask
 
@@ -181,12 +182,12 @@ def address(path: str, model: Model, values: Mapping[str, Any]) -> bytes:
     return f"{path}?{'&'.join(parts)}".encode("latin-1")
 
 
-def caching_of(query: Query) -> bytes:
+def cache_control(query: Query) -> bytes:
     """Return how long a picture may be kept whose query decides it: for good if a version is named."""
     return b"public, max-age=31536000, immutable" if query.is_pinned else b"no-cache"
 
 
-def about(model: Model, caching: bytes, location: bytes | None = None) -> RawHeaders:
+def answer_headers(model: Model, caching: bytes, location: bytes | None = None) -> RawHeaders:
     """Return what an answer's headers say of the request.
 
     Args:

@@ -107,7 +107,7 @@ def read(kind: type[SomeQuery], query_string: bytes, suffix: str | None = None) 
     Args:
         kind: what the endpoint takes.
         query_string: as it came.
-        suffix: the format that the path ends in, unless the query names one; None: it ends in none.
+        suffix: the format that the path ends in; None: it ends in none.
 
     Raises:
         InvalidParameter: a parameter is malformed, unknown or given twice.
@@ -122,7 +122,10 @@ def read(kind: type[SomeQuery], query_string: bytes, suffix: str | None = None) 
             raise InvalidParameter.of(echo(name), "each parameter once", received, remedy, "given_twice")
         values[name] = value
     if suffix is not None:
-        values.setdefault("format", suffix)
+        given = values.setdefault("format", suffix)
+        if given != suffix:
+            remedy = "Leave one of them out."
+            raise InvalidParameter.of("format", f"{suffix}, as the path says", given, remedy, "contradictory")
     try:
         query = kind.model_validate(values)
     except ValidationError as error:

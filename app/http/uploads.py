@@ -175,9 +175,9 @@ class _Collector:
         self.parts.append(Part(options[b"name"].decode("utf-8", "replace"), b"filename" in options))
         files = sum(part.is_file for part in self.parts)
         if files > self._max_files:
-            most = self._max_files
-            expected, received = f"at most {most} images (VITRINE_MAX_UPLOAD_IMAGES)", f"more than {most}"
-            raise UploadError.of("file", expected, received, "Send fewer images at once.", "too_many_files")
+            expected = f"at most {self._max_files} images ({variable('max_upload_images')})"
+            received, remedy = f"more than {self._max_files}", "Send fewer images at once."
+            raise UploadError.of("file", expected, received, remedy, "too_many_files")
         if len(self.parts) - files > MAX_FIELDS:
             raise _malformed(f"more than {MAX_FIELDS} fields")
 

@@ -13,8 +13,9 @@ def every_kind(error=errors.VitrineError):
 def test_every_error_stands_in_the_tree_at_the_top_with_its_status(error):
     lines = [line for line in errors.__doc__.splitlines() if error.__name__ in line.split()]
     assert len(lines) == 1
-    own_status = "status" in vars(error)
-    assert not own_status or str(error.status) in lines[0]
+    depth = len(error.__mro__) - len(errors.VitrineError.__mro__)
+    assert lines[0].startswith(f"{'  ' * depth}* {error.__name__}")
+    assert str(error.status) in lines[0]
 
 
 def test_no_two_errors_share_a_type():

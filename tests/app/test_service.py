@@ -11,13 +11,13 @@ def test_a_service_that_has_not_started_or_has_ended_says_that_it_is_not_ready(s
     async def life():
         service = Service(settings, open_fake)
         for part in ("models", "engine"):
-            with pytest.raises(NotReady, match="being loaded"):
+            with pytest.raises(NotReady, match="is starting or stopping"):
                 getattr(service, part)
         service.start()
         assert (await service.find(None)).version.reference == "fake@1"
         engine = service.engine
         service.stop()
-        with pytest.raises(NotReady):
+        with pytest.raises(NotReady, match="is starting or stopping"):
             service.engine  # noqa: B018
         return engine
 

@@ -9,7 +9,7 @@ from app.errors import InvalidParameter
 from app.explore.grids import GridStyle
 from app.explore.samples import Samples, sampler
 from app.http import pictures, queries
-from app.http.endpoint import Asked, PictureEndpoint
+from app.http.endpoint import PictureEndpoint, PreparedPicture
 from app.main import create_app
 from tests.conftest import Client
 from tests.fakes import open_fake, pixels_of
@@ -118,7 +118,7 @@ def prepare_row(query, model, settings):
     if query.n > 9:
         raise InvalidParameter.of("n", "at most 9", query.n, "Use 9 or fewer.", "out_of_range")
     work_of = sampler(model, settings, GridStyle(), Samples(query.n))
-    return lambda: Asked(work_of(0), [(b"x-row", b"yes")])
+    return lambda: PreparedPicture(work_of(0), [(b"x-row", b"yes")])
 
 
 def test_a_new_row_is_a_new_address_with_its_errors_head_and_documentation(settings, monkeypatch):
