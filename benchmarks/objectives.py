@@ -81,11 +81,8 @@ def main() -> None:
 def model(config: Config, dataset: data.Dataset) -> VariationalAutoencoder:
     """Return a model that has not been trained; its first weights depend on the seed alone."""
     determinism.make_deterministic(config.seed)
-    vae = VariationalAutoencoder(config, dataset.image_shape)
-    vae.compile(optimizer=fit._optimizer(config, len(dataset.train)), jit_compile=False)
+    vae = fit.compiled(config, dataset)
     vae.optimizer.build(vae.trainable_variables)
-    steps = loop.steps_per_epoch(len(dataset.train), config.optimizer.batch_size)
-    vae.kl_warmup_steps = config.objective.kl_warmup_epochs * steps
     return vae
 
 

@@ -14,6 +14,7 @@ step if everything but the network were free. Both take turns in one process.
 """
 
 import argparse
+import dataclasses
 import multiprocessing
 import os
 import statistics
@@ -148,25 +149,18 @@ def our_epochs(connection: Connection) -> None:
     import tensorflow as tf
 
     from training import determinism
-    from training.fitting import loop
+    from training.fitting import fit, loop
 
     config, dataset = experiment("fashion-dense")
     determinism.make_deterministic(config.seed)
-    vae = compiled(config, dataset)
-    images = tf.constant(dataset.train)  # once, as in a run of many epochs
+    vae = fit.compiled(config, dataset)
+    on_device = tf.constant(dataset.train)  # once, as in a run of many epochs
+    dataset = dataclasses.replace(dataset, train=on_device)
     clock = clock_of_epochs()
 
     def train(epoch: int) -> tuple[float, float]:
-        loop.train(
-            vae,
-            images,
-            dataset.validation,
-            seed=config.seed,
-            first_epoch=epoch,
-            epochs=epoch + 1,
-            batch_size=config.optimizer.batch_size,
-            callbacks=[clock],
-        )
+        until = config.replaced({"optimizer.epochs": epoch + 1})
+        loop.train(vae, dataset, until, first_epoch=epoch, callbacks=[clock])
         return clock.logs["loss"], clock.logs["val_loss"]
 
     answer(connection, train, clock)
@@ -205,11 +199,11 @@ def run_steps(rounds: int) -> dict[str, list[float]]:
     import tensorflow as tf
 
     from training import determinism
-    from training.fitting import loop
+    from training.fitting import fit, loop
 
     config, dataset = experiment("fashion")
     determinism.make_deterministic(config.seed)
-    vae = compiled(config, dataset)
+    vae = fit.compiled(config, dataset)
     vae.optimizer.build(vae.trainable_variables)
     images = tf.constant(dataset.train)
     order = loop.order_of(config.seed, 0, len(dataset.train), config.optimizer.batch_size)[:STEPS_A_ROUND]
@@ -249,16 +243,6 @@ def experiment(name: str) -> tuple[Any, Any]:
 
     config = load(CONFIGS / f"{name}.toml")
     return config, data.load(config.data.name)
-
-
-def compiled(config: Any, dataset: Any) -> Any:
-    """Return the model of a configuration, ready to train."""
-    from training.fitting import fit
-    from training.models.vae import VariationalAutoencoder
-
-    vae = VariationalAutoencoder(config, dataset.image_shape)
-    vae.compile(optimizer=fit._optimizer(config, len(dataset.train)), jit_compile=False)
-    return vae
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ import contextlib
 import itertools
 import math
 import signal
-import sys
 import time
 from collections.abc import Iterator
 from types import FrameType
@@ -16,8 +15,8 @@ import numpy as np
 
 from training.configs.schema import Config
 from training.errors import Interrupted, RunError
-from training.fitting.ema import averaged_weights
-from training.fitting.loop import steps_per_epoch
+from training.fitting.checkpoints import History
+from training.fitting.loop import averaged_weights, steps_per_epoch
 from training.models import objectives
 from training.types import Array
 
@@ -95,28 +94,27 @@ class Measure(keras.callbacks.Callback):  # type: ignore[misc]  # Keras publishe
 
 
 class ProgressLine(keras.callbacks.Callback):  # type: ignore[misc]
-    """One line: moving, on a terminal; otherwise a new one after every epoch.
+    """Shows an epoch as one line, moving on a terminal and otherwise a new one; and each warning once.
 
     Args:
         config: the experiment.
         num_images: images in the training split.
-        first_epoch: epochs done before this start.
-        moving: which of the two.
+        history: of the epochs done; has grown by one when this callback learns of an epoch's end.
         measure: runs before this callback.
+        moving: whether the line moves.
     """
 
     def __init__(
-        self, config: Config, num_images: int, first_epoch: int, moving: bool, measure: Measure
+        self, config: Config, num_images: int, history: History, measure: Measure, moving: bool
     ) -> None:
         super().__init__()
-        self.measure = measure
-        self.config = config
-        self.num_images = num_images
-        self.first_epoch = first_epoch
-        self.moving = moving
+        self.config, self.num_images, self.moving = config, num_images, moving
+        self.history, self.measure = history, measure
+        self.first_epoch = len(history.get("loss", ()))
         self.measured = ""
+        self.warned: set[str] = set()
 
-    def on_train_begin(self, logs: Logs = None) -> None:  # noqa: ARG002
+    def on_train_begin(self, logs: Logs = None) -> None:  # noqa: ARG002  Keras' signature
         """Start the clock, and the bar."""
         self.began = time.monotonic()
         if self.moving:
@@ -144,37 +142,36 @@ class ProgressLine(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:  # noqa: ARG002
         """Move on."""
+        self.speed = self.num_images / (time.monotonic() - self.epoch_began)  # at an epoch's last step
         if self.moving:
             self.bar.update(batch + 1 - self.shown)
             self.shown = batch + 1
 
-    def on_test_begin(self, logs: Logs = None) -> None:  # noqa: ARG002
-        """Take the time that training alone took."""
-        self.speed = self.num_images / (time.monotonic() - self.epoch_began)
-
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
-        """Show what was measured."""
+        """Show what was measured, and what looks wrong."""
         measured = (
             f"ELBO {logs['val_elbo']:.1f} nats, {logs['val_bits_per_dim']:.3f} bits/dim, "
             f"KL {logs['val_kl']:.2f} nats, "
-            f"{logs['active_axes']:.0f}/{len(self.measure.kl_per_axis)} axes active, "
+            f"{logs['active_axes']:.0f}/{self.config.network.latent_dim} axes active, "
             f"{self.speed:.0f} images/s"
         )
         if self.moving:
             self.measured = measured
             self.bar.render_progress()
-            return
-        done = epoch + 1 - self.first_epoch
-        left = (time.monotonic() - self.began) / done * (self.config.optimizer.epochs - epoch - 1)
-        parts = ", ".join(f"{name} {logs[name]:.4f}" for name in ("loss", "reconstruction", "kl", "val_loss"))
-        click.echo(
-            f"epoch {epoch + 1}/{self.config.optimizer.epochs}: {parts}, {measured}, "
-            f"{left // 60:.0f} min {left % 60:02.0f} s left"
-        )
-
-    def on_train_end(self, logs: Logs = None) -> None:  # noqa: ARG002
-        """Leave the line as it is."""
-        self.close()
+        else:
+            done = epoch + 1 - self.first_epoch
+            left = (time.monotonic() - self.began) / done * (self.config.optimizer.epochs - epoch - 1)
+            names = ("loss", "reconstruction", "kl", "val_loss")
+            losses = ", ".join(f"{name} {logs[name]:.4f}" for name in names)
+            click.echo(
+                f"epoch {epoch + 1}/{self.config.optimizer.epochs}: {losses}, {measured}, "
+                f"{left // 60:.0f} min {left % 60:02.0f} s left"
+            )
+        found = warnings_of(self.config, self.history, self.measure.kl_per_axis, self.measure.clipped)
+        for kind, sentence in found:
+            if kind not in self.warned:
+                self.warned.add(kind)
+                click.echo(f"warning, epoch {epoch + 1}: {sentence}", err=True)
 
     def close(self) -> None:
         """End the moving line, so that what is printed next begins a new one."""
@@ -182,42 +179,12 @@ class ProgressLine(keras.callbacks.Callback):  # type: ignore[misc]
             self.bar.render_finish()
 
 
-class Warnings(keras.callbacks.Callback):  # type: ignore[misc]
-    """Says early, and once each, what will make the result disappoint.
-
-    Args:
-        config: the experiment.
-        measure: runs before this callback.
-        history: grows by an epoch before this callback runs.
-    """
-
-    def __init__(self, config: Config, measure: Measure, history: dict[str, list[float]]) -> None:
-        super().__init__()
-        self.config = config
-        self.measure = measure
-        self.history = history
-        self.said: set[str] = set()
-
-    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:  # noqa: ARG002
-        """Look for collapse, overfitting and clipping."""
-        for kind, sentence in warnings_of(
-            self.config, self.history, self.measure.kl_per_axis, self.measure.clipped
-        ):
-            if kind not in self.said:
-                self.said.add(kind)
-                click.echo(f"warning, epoch {epoch + 1}: {sentence}", err=True)
-
-
 def warnings_of(
-    config: Config, history: dict[str, list[float]], kl_per_axis: Array, clipped: float
+    config: Config, history: History, kl_per_axis: Array, clipped: float
 ) -> Iterator[tuple[str, str]]:
     """Yield the kind of each thing that looks wrong after the latest epoch, and a sentence on it.
 
-    Args:
-        config: the experiment.
-        history: one number an epoch; the last one is the latest.
-        kl_per_axis: nats, (D,).
-        clipped: share of reconstructed pixels outside [0, 1].
+    The latest numbers are the last ones of `history`; ``Measure`` explains `kl_per_axis` and `clipped`.
     """
     epoch = len(history["loss"])
     weak = int(np.sum(kl_per_axis < COLLAPSED_KL))
@@ -230,13 +197,12 @@ def warnings_of(
         )
     # In a final phase the two losses are different bounds, which may part without harm.
     alike = config.objective.final_phase is None or epoch <= config.final_phase_begins
-    parted = alike and _moves(history["val_loss"], up=True) and _moves(history["loss"], up=False)
-    if epoch > PATIENCE and parted:
-        since = epoch - PATIENCE
+    parted = _rises(history["val_loss"]) and _rises([-loss for loss in history["loss"]])
+    if epoch > PATIENCE and alike and parted:
         yield (
             "overfitting",
-            f"overfitting: since epoch {since} the validation bound worsens while training improves; "
-            'stop earlier, set keep = "best", or make the networks smaller',
+            f"overfitting: since epoch {epoch - PATIENCE} the validation bound worsens while training "
+            'improves; stop earlier, set keep = "best", or make the networks smaller',
         )
     if epoch > 1 and clipped > CLIPPED_SHARE:
         yield (
@@ -245,59 +211,37 @@ def warnings_of(
         )
 
 
-def _moves(values: list[float], *, up: bool) -> bool:
-    """Say whether each of the latest epochs went the same way."""
-    latest = values[-PATIENCE - 1 :]
-    steps = [(b > a) if up else (b < a) for a, b in itertools.pairwise(latest)]
-    return all(steps)
+def _rises(values: list[float]) -> bool:
+    """Say whether each of the latest epochs has a higher value than the one before."""
+    return all(after > before for before, after in itertools.pairwise(values[-PATIENCE - 1 :]))
 
 
-class StopOnSignal(keras.callbacks.Callback):  # type: ignore[misc]
-    """Ends training after the step under way when Ctrl-C or SIGTERM comes; a second one ends the process.
+@contextlib.contextmanager
+def stopping_on_signals() -> Iterator[keras.callbacks.Callback]:
+    """Yield a callback that ends training between steps once Ctrl-C or SIGTERM came; a second one kills.
 
     Put it last: an interruption during validation then waits until the epoch has been written.
 
-    Use it as a context around ``fit``.
-
     Raises:
-        Interrupted: from the step or the epoch that was under way.
+        Interrupted: by the callback, from the step or the epoch that was under way.
     """
+    received: list[int] = []
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.received: int | None = None
-        self._before: dict[int, Any] = {}
-
-    def __enter__(self) -> "StopOnSignal":
-        """Listen. Outside the main thread, where Python forbids it, signals keep their meaning."""
-        with contextlib.suppress(ValueError):
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self._before[number] = signal.signal(number, self._note)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Give the signals back their meaning."""
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _note(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002  Python's signature
-        self.received = number
+    def note(number: int, _: FrameType | None) -> None:
+        received.append(number)
         for each in (signal.SIGINT, signal.SIGTERM):
             signal.signal(each, signal.SIG_DFL)
 
-    def _stop(self) -> None:
-        if self.received is not None:
-            raise Interrupted(self.received)
+    def stop(*_: Any, **__: Any) -> None:
+        if received:
+            raise Interrupted(received[0])
 
-    def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:  # noqa: ARG002
-        """Stop between two steps."""
-        self._stop()
-
-    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:  # noqa: ARG002
-        """Stop between two epochs."""
-        self._stop()
-
-
-def on_terminal() -> bool:
-    """Say whether a moving line would be seen as one."""
-    return sys.stdout.isatty()
+    before: dict[int, Any] = {}
+    with contextlib.suppress(ValueError):  # outside the main thread Python forbids it
+        for each in (signal.SIGINT, signal.SIGTERM):
+            before[each] = signal.signal(each, note)
+    try:
+        yield keras.callbacks.LambdaCallback(on_train_batch_end=stop, on_epoch_end=stop)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

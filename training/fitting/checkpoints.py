@@ -16,17 +16,16 @@ from typing import Any, NamedTuple
 
 import keras
 import numpy as np
-import numpy.typing as npt
 
 from training.configs.schema import Config, from_dict
 from training.data import Dataset
 from training.errors import ConfigError, RunError
 from training.models.vae import VariationalAutoencoder
+from training.types import Array
 
 LAST = "last.npz"
 BEST = "best.npz"
 
-Array = npt.NDArray[Any]
 History = dict[str, list[float]]
 
 
@@ -41,11 +40,7 @@ class Progress(NamedTuple):
 def save_last(
     path: Path, vae: VariationalAutoencoder, config: Config, dataset: Dataset, progress: Progress
 ) -> None:
-    """Write all that the next epoch depends on.
-
-    Raises:
-        OSError: the file cannot be written.
-    """
+    """Write all that the next epoch depends on; an OSError says that the file cannot be written."""
     arrays = _numbered("model", vae.variables) | _numbered("optimizer", vae.optimizer.variables)
     described = {"config": config.as_dict(), "data": data_identity(dataset), "progress": progress._asdict()}
     _write(path, arrays, described)
@@ -54,22 +49,25 @@ def save_last(
 def resume(
     path: Path, vae: VariationalAutoencoder, config: Config, dataset: Dataset, *, finished: bool = False
 ) -> Progress:
-    """Put a compiled model into the state that ``save_last`` found it in.
+    """Put a compiled model of `config` into the state that ``save_last`` found it in, if it was called.
 
-    Args:
-        path: the checkpoint.
-        vae: built from `config`, compiled, not yet trained.
-        config: the experiment; may ask for more epochs than the checkpoint's did, and differ in nothing else.
-        dataset: the images; the same as the checkpoint's.
-        finished: the checkpoint's run has come to its end.
+    The configuration may ask for more epochs than the checkpoint's did, and differ in nothing else.
+    `finished`: the run had come to its end.
 
     Raises:
         RunError: the file cannot be read, or belongs to another experiment or to other images; the message
             names the difference.
     """
+    if not path.exists():
+        return Progress(0, {}, None)
     arrays, described = _read(path)
     _refuse_another_experiment(path, described["config"], config)
-    _refuse_other_images(path, described["data"], data_identity(dataset))
+    for key, now in data_identity(dataset).items():
+        if (was := described["data"][key]) != now:
+            raise RunError(
+                f"{path}: trained on other images ({key} was {was!r} and is now {now!r}); "
+                "name the same data by --data"
+            )
     progress = Progress(**described["progress"])
     if finished and progress.epoch >= config.optimizer.epochs:
         raise RunError(f"{path.parent}: finished after {progress.epoch} epochs; nothing to resume")
@@ -80,11 +78,7 @@ def resume(
 
 
 def save_best(path: Path, vae: VariationalAutoencoder, epoch: int) -> None:
-    """Write the weights that the model has now, which validation found the best so far.
-
-    Raises:
-        OSError: the file cannot be written.
-    """
+    """Write the weights that the model has now, which validation found the best so far; or an OSError."""
     _write(path, _numbered("model", vae.weights), {"epoch": epoch})
 
 
@@ -119,15 +113,17 @@ def _refuse_another_experiment(path: Path, recorded: dict[str, Any], config: Con
         was, value = before.get(key), now.get(key)
         if value == was:
             continue
-        difference = f"{path}: {key} was {was!r} and is now {value!r}"
         if key != "optimizer.epochs":
-            raise RunError(f"{difference}; resume with the old value, or name another folder by --out")
-        if config.objective.final_phase is not None:
-            raise RunError(f"{difference}; with more epochs the final phase would have begun later")
-        if config.optimizer.schedule != "constant":
-            raise RunError(f"{difference}; more epochs only extend a constant optimizer.schedule")
-        if now[key] < before[key]:
-            raise RunError(f"{difference}; a run can be extended, not shortened")
+            why = "resume with the old value, or name another folder by --out"
+        elif config.objective.final_phase is not None:
+            why = "with more epochs the final phase would have begun later"
+        elif config.optimizer.schedule != "constant":
+            why = "more epochs only extend a constant optimizer.schedule"
+        elif now[key] < before[key]:
+            why = "a run can be extended, not shortened"
+        else:
+            continue
+        raise RunError(f"{path}: {key} was {was!r} and is now {value!r}; {why}")
 
 
 def _by_key(table: dict[str, Any], path: str = "") -> dict[str, Any]:
@@ -138,26 +134,16 @@ def _by_key(table: dict[str, Any], path: str = "") -> dict[str, Any]:
     return found
 
 
-def _refuse_other_images(path: Path, before: dict[str, Any], now: dict[str, Any]) -> None:
-    for key, value in now.items():
-        if value != before[key]:
-            raise RunError(
-                f"{path}: trained on other images ({key} was {before[key]!r} and is now {value!r}); "
-                "name the same data by --data"
-            )
-
-
 def _numbered(prefix: str, variables: list[keras.Variable]) -> dict[str, Array]:
     return {f"{prefix}/{i}": keras.ops.convert_to_numpy(v) for i, v in enumerate(variables)}
 
 
 def _assign(path: Path, arrays: dict[str, Array], prefix: str, variables: list[keras.Variable]) -> None:
-    found = [name for name in arrays if name.startswith(f"{prefix}/")]
-    shapes = [arrays[f"{prefix}/{i}"].shape for i in range(len(found))]
-    if shapes != [tuple(variable.shape) for variable in variables]:
+    values = [array for name, array in arrays.items() if name.startswith(f"{prefix}/")]  # in their order
+    if [value.shape for value in values] != [tuple(variable.shape) for variable in variables]:
         raise RunError(f"{path}: holds weights of other shapes; train again")
-    for i, variable in enumerate(variables):
-        variable.assign(arrays[f"{prefix}/{i}"])
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
 
 
 def _write(path: Path, arrays: dict[str, Array], described: dict[str, Any]) -> None:

@@ -18,33 +18,25 @@ and at its end:
 """
 
 import contextlib
+import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
-import numpy.typing as npt
 
 from training import data, runs
 from training.configs.schema import Config
 from training.determinism import make_deterministic
 from training.errors import ConfigError, RunError
 from training.fitting import checkpoints, loop, optimizers
-from training.fitting.callbacks import (
-    Measure,
-    ProgressLine,
-    StopOnSignal,
-    Warnings,
-    on_terminal,
-)
-from training.fitting.ema import ValidateAveraged, averaged_weights
-from training.fitting.loop import steps_per_epoch
+from training.fitting.callbacks import Measure, ProgressLine, stopping_on_signals
+from training.fitting.loop import averaged_weights, steps_per_epoch
 from training.fitting.tensorboard import Events
 from training.models.vae import VariationalAutoencoder, weights_sha256
 from training.runs import write_json
-
-Array = npt.NDArray[np.float32]
+from training.types import Array
 
 SHEET = "samples.png"
 SHEET_SAMPLES = 35  # five rows of seven, beside five reconstructions
@@ -64,15 +56,13 @@ def fit(
     """Train one model and write its run folder.
 
     The same configuration, data, machine and library versions give the same weights, bit for bit, whether
-    training was interrupted and resumed or not. Another processor or another TensorFlow may round
-    differently: the numbers then agree to about three digits.
+    training was interrupted or not. Elsewhere rounding may differ: numbers agree to about three digits.
 
     Args:
         config: the experiment.
         dataset: images; the test split is not touched.
         out: the run folder; created.
-        progress: a moving line (True), one line an epoch (False), or a moving one if standard output is a
-            terminal (None).
+        progress: a moving line, or one line an epoch; None: a moving one if standard output is a terminal.
         resume: go on from the folder's checkpoint; from the start, if it came to none.
         tensorboard: write event files for TensorBoard too.
 
@@ -81,53 +71,56 @@ def fit(
 
     Raises:
         ConfigError: the likelihood is a probability of black and white pixels alone, and the images are grey.
-        RunError: the folder cannot be written, holds another run or nothing to resume, or the loss stopped
-            being a number.
+        RunError: the folder cannot be written, holds another run or nothing to resume; the loss is no number.
         Interrupted: Ctrl-C or SIGTERM came; the checkpoint of the last whole epoch is there.
     """
-    _check_folder(out, resume)
+    finished = _check_folder(out, resume)
     _check_images(config, dataset)
     make_deterministic(config.seed)
-    vae = VariationalAutoencoder(config, dataset.image_shape)
-    vae.compile(optimizer=_optimizer(config, len(dataset.train)), jit_compile=False)
-    vae.kl_warmup_steps = config.objective.kl_warmup_epochs * steps_per_epoch(
-        len(dataset.train), config.optimizer.batch_size
-    )
-    state = checkpoints.Progress(0, {}, None)
-    if (out / checkpoints.LAST).exists():
-        finished = (out / runs.ENVIRONMENT).exists()
-        state = checkpoints.resume(out / checkpoints.LAST, vae, config, dataset, finished=finished)
-    try:
+    vae = compiled(config, dataset)
+    state = checkpoints.resume(out / checkpoints.LAST, vae, config, dataset, finished=finished)
+    record = Record(config, dataset, out, state)
+    with runs.writing(out):
         out.mkdir(parents=True, exist_ok=True)
         (out / runs.ENVIRONMENT).unlink(missing_ok=True)  # an extended run is unfinished again
         write_json(out / runs.CONFIG, config.as_dict())
-        moving = on_terminal() if progress is None else progress
-        state = _train(vae, config, dataset, out, state, moving, tensorboard)
-        kept = state.epoch
+        _train(vae, record, sys.stdout.isatty() if progress is None else progress, tensorboard)
+        kept = record.state.epoch
         if config.optimizer.keep == "best":
             kept = checkpoints.load_best(out / checkpoints.BEST, vae)
         digest = weights_sha256(vae)
         vae.save_weights(out / runs.WEIGHTS)
-        recorded = runs.environment(config, dataset, digest) | {"epoch": kept}
-        write_json(out / runs.ENVIRONMENT, recorded)  # last: it marks the run finished
-    except OSError as error:
-        raise RunError(f"{out}: cannot be written ({error.strerror or error})") from error
-    numbers = {name: values[kept - 1] for name, values in state.history.items()}
+        recorded = runs.environment(config, dataset, digest)
+        write_json(out / runs.ENVIRONMENT, recorded | {"epoch": kept})  # last: it marks the run finished
+    numbers = {name: values[kept - 1] for name, values in record.history.items()}
     return numbers | {"epoch": kept, "weights_sha256": digest}
 
 
-def _check_folder(out: Path, resume: bool) -> None:
-    checkpoint = out / checkpoints.LAST
+def compiled(config: Config, dataset: data.Dataset) -> VariationalAutoencoder:
+    """Return the model of a configuration before its first step, with its optimizer and warm-up of KL.
+
+    Raises:
+        ConfigError: the networks cannot be built for images of this shape.
+    """
+    vae = VariationalAutoencoder(config, dataset.image_shape)
+    vae.compile(optimizer=_optimizer(config, len(dataset.train)), jit_compile=False)
+    steps = steps_per_epoch(len(dataset.train), config.optimizer.batch_size)
+    vae.kl_warmup_steps = config.objective.kl_warmup_epochs * steps
+    return vae
+
+
+def _check_folder(out: Path, resume: bool) -> bool:
+    """Return whether the folder holds a finished run; refuse it unless it holds what is expected."""
+    finished, resumable = (out / runs.ENVIRONMENT).exists(), (out / checkpoints.LAST).exists()
     if resume and not (out / runs.CONFIG).exists():
         raise RunError(f"{out}: nothing to resume; leave --resume out to begin")
-    if resume and (out / runs.ENVIRONMENT).exists() and not checkpoint.exists():
+    if resume and finished and not resumable:
         raise RunError(f"{out}: finished, and without a checkpoint to go on from; name another by --out")
-    if resume:
-        return
-    if (out / runs.ENVIRONMENT).exists():
+    if finished and not resume:
         raise RunError(f"{out}: holds a run already; remove it or name another folder by --out")
-    if checkpoint.exists():
+    if resumable and not resume:
         raise RunError(f"{out}: holds an unfinished run; go on with --resume, remove it, or name another")
+    return finished
 
 
 def _check_images(config: Config, dataset: data.Dataset) -> None:
@@ -140,40 +133,18 @@ def _check_images(config: Config, dataset: data.Dataset) -> None:
         )
 
 
-def _train(
-    vae: VariationalAutoencoder,
-    config: Config,
-    dataset: data.Dataset,
-    out: Path,
-    state: checkpoints.Progress,
-    moving: bool,
-    tensorboard: bool,
-) -> checkpoints.Progress:
+def _train(vae: VariationalAutoencoder, record: "Record", moving: bool, tensorboard: bool) -> None:
     """Run the epochs that remain; the model then has its last weights, averaged if they are."""
-    if state.epoch == config.optimizer.epochs:  # stopped between the last epoch and its writing down
+    config, dataset, measure = record.config, record.dataset, record.measure
+    if record.state.epoch == config.optimizer.epochs:  # stopped between the last epoch and its writing down
         vae.optimizer.finalize_variable_values(vae.trainable_variables)
-        return state
-    measure = Measure(config, dataset.validation)
-    record = Record(config, dataset, out, state, measure)
-    line = ProgressLine(config, len(dataset.train), state.epoch, moving, measure)
-    stop = StopOnSignal()
-    callbacks = [keras.callbacks.TerminateOnNaN(), ValidateAveraged()]
-    callbacks += [measure, record, line, Warnings(config, measure, record.history)]
-    callbacks += [Events(out, out / SHEET)] if tensorboard else []
-    callbacks += [stop]
-    with stop, contextlib.closing(line):
-        loop.train(
-            vae,
-            dataset.train,
-            dataset.validation,
-            seed=config.seed,
-            epochs=config.optimizer.epochs,
-            batch_size=config.optimizer.batch_size,
-            first_epoch=state.epoch,
-            final_phase_begins=config.final_phase_begins,
-            callbacks=callbacks,
-        )
-    return record.state
+        return
+    line = ProgressLine(config, len(dataset.train), record.history, measure, moving)
+    callbacks = [keras.callbacks.TerminateOnNaN(), measure, record, line]
+    callbacks += [Events(record.out, record.out / SHEET)] if tensorboard else []
+    with stopping_on_signals() as stop, contextlib.closing(line):
+        callbacks += [stop]
+        loop.train(vae, dataset, config, first_epoch=record.state.epoch, callbacks=callbacks)
 
 
 class Record(keras.callbacks.Callback):  # type: ignore[misc]  # Keras publishes no types
@@ -184,28 +155,18 @@ class Record(keras.callbacks.Callback):  # type: ignore[misc]  # Keras publishes
         dataset: its training and validation images are used.
         out: the run folder.
         state: where training begins.
-        measure: runs before this callback.
 
     Attributes:
         history: one number an epoch; grows.
+        measure: what is to run before this callback.
         state: after the latest epoch.
     """
 
-    def __init__(
-        self,
-        config: Config,
-        dataset: data.Dataset,
-        out: Path,
-        state: checkpoints.Progress,
-        measure: Measure,
-    ) -> None:
+    def __init__(self, config: Config, dataset: data.Dataset, out: Path, state: checkpoints.Progress) -> None:
         super().__init__()
-        self.config = config
-        self.dataset = dataset
-        self.out = out
-        self.state = state
-        self.history = state.history
-        self.measure = measure
+        self.config, self.dataset, self.out = config, dataset, out
+        self.state, self.history = state, state.history
+        self.measure = Measure(config, dataset.validation)
         self.began = time.monotonic()
         self.drawing = 0.0  # seconds
 
@@ -261,17 +222,14 @@ def _prior_codes(vae: VariationalAutoencoder, num: int, latent_dim: int, seed: i
 
 
 def _optimizer(config: Config, num_images: int) -> keras.optimizers.Optimizer:
-    rate: Any = config.optimizer.learning_rate
-    if config.optimizer.schedule == "cosine":
-        steps = config.optimizer.epochs * steps_per_epoch(num_images, config.optimizer.batch_size)
+    section = config.optimizer
+    rate: Any = section.learning_rate
+    if section.schedule == "cosine":
+        steps = section.epochs * steps_per_epoch(num_images, section.batch_size)
         rising = max(1, steps // 20)
         rate = keras.optimizers.schedules.CosineDecay(
             0.01 * rate, steps - rising, alpha=0.01, warmup_target=rate, warmup_steps=rising
         )
     kinds = {"adam": keras.optimizers.Adam, "nadam": optimizers.Nadam}
-    averaged = (
-        {"use_ema": True, "ema_momentum": config.optimizer.ema_momentum}
-        if config.optimizer.ema_momentum
-        else {}
-    )
-    return kinds[config.optimizer.name](rate, **averaged)
+    averaged = {"use_ema": True, "ema_momentum": section.ema_momentum} if section.ema_momentum else {}
+    return kinds[section.name](rate, **averaged)

@@ -1,24 +1,26 @@
-"""The epochs of a training run: an order of the images, steps, validation, callbacks.
+"""The epochs of a training run: an order of the images, steps, validation by averaged weights, callbacks.
 
 Keras' own ``fit`` takes the images in the same order in every epoch once it is seeded, and calls Python once
 a step, which for a small network takes longer than the step. Here every epoch has an order of its own, a pure
 function of seed and epoch, and many steps are one call.
 """
 
+import contextlib
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import keras
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from training.configs.schema import Config
+from training.data import Dataset
 from training.models.vae import VariationalAutoencoder
+from training.types import Array
 
 SECONDS_A_CALL = 0.25  # how long a signal may have to wait, and a moving line stand still
-
-Array = npt.NDArray[np.float32]
 
 
 def steps_per_epoch(num_images: int, batch_size: int) -> int:
@@ -27,15 +29,10 @@ def steps_per_epoch(num_images: int, batch_size: int) -> int:
 
 
 def order_of(seed: int, epoch: int, num_images: int, batch_size: int) -> npt.NDArray[np.int32]:
-    """Return which images every step of an epoch takes, (steps, B) int32.
+    """Return which images every step of an epoch, counted from 0, takes: (steps, batch_size) int32.
 
-    Each image comes once at most; the few that do not fill a batch are others in every epoch.
-
-    Args:
-        seed: of the run.
-        epoch: counted from 0.
-        num_images: in the training split.
-        batch_size: B, if there are as many images.
+    Each image comes once at most; the few that do not fill a batch are others in every epoch. A step takes
+    fewer where there are fewer images than a batch.
     """
     steps, size = steps_per_epoch(num_images, batch_size), min(batch_size, num_images)
     order = np.random.default_rng([seed, epoch]).permutation(num_images)
@@ -44,47 +41,36 @@ def order_of(seed: int, epoch: int, num_images: int, batch_size: int) -> npt.NDA
 
 def train(
     vae: VariationalAutoencoder,
-    images: Array,
-    validation: Array,
+    dataset: Dataset,
+    config: Config,
     *,
-    seed: int,
-    epochs: int,
-    batch_size: int,
     first_epoch: int = 0,
-    final_phase_begins: int | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> None:
     """Train a compiled model; the model then has its last weights, averaged if its optimizer averages.
 
-    Callbacks are Keras' own kind. ``on_train_batch_end`` is called once for several steps, with the number of
-    the last one.
-
     Args:
         vae: compiled.
-        images: (N, ...), the training split.
-        validation: measured after every epoch.
-        seed: of the order of the images.
-        epochs: where training ends.
-        batch_size: images in one step.
-        first_epoch: where it begins, counted from 0.
-        final_phase_begins: the first epoch whose steps are the final phase's (``vae.train_steps``); None:
-            there is none.
-        callbacks: called in their order.
+        dataset: its training split, and the validation split, which is measured after every epoch.
+        config: says the seed of the order of the images, batch size, epochs, and the final phase's beginning.
+        first_epoch: where training begins, counted from 0.
+        callbacks: of Keras' own kind, called in their order; ``on_train_batch_end`` once for several steps,
+            with the number of the last one.
     """
     calls = keras.callbacks.CallbackList(list(callbacks), model=vae)
-    on_device = tf.constant(images)
+    images, batch_size = tf.constant(dataset.train), config.optimizer.batch_size
     vae.optimizer.build(vae.trainable_variables)
     vae.stop_training = False
     calls.on_train_begin()
-    for epoch in range(first_epoch, epochs):
+    for epoch in range(first_epoch, config.optimizer.epochs):
         calls.on_epoch_begin(epoch)
         vae.reset_metrics()
-        final = final_phase_begins is not None and epoch >= final_phase_begins
-        _steps(vae, on_device, order_of(seed, epoch, len(images), batch_size), final, calls)
+        order = order_of(config.seed, epoch, len(dataset.train), batch_size)
+        _steps(vae, images, order, epoch >= config.final_phase_begins, calls)
         logs = {name: float(value) for name, value in vae.get_metrics_result().items()}
         if not vae.stop_training:
-            calls.on_test_begin()  # where averages of weights take their places
-            found = vae.validate(validation, min(batch_size, len(validation)))
+            calls.on_test_begin()
+            found = validate(vae, dataset.validation, batch_size)
             calls.on_test_end(found)
             logs |= {f"val_{name}": value for name, value in found.items()}
         calls.on_epoch_end(epoch, logs)
@@ -92,6 +78,31 @@ def train(
             break
     vae.optimizer.finalize_variable_values(vae.trainable_variables)
     calls.on_train_end()
+
+
+def validate(vae: VariationalAutoencoder, images: Array, batch_size: int) -> dict[str, float]:
+    """Return the bound of `images` and its parts under the averaged weights; see ``vae.validate``."""
+    with averaged_weights(vae):
+        return vae.validate(images, min(batch_size, len(images)))
+
+
+@contextlib.contextmanager
+def averaged_weights(vae: VariationalAutoencoder) -> Iterator[None]:
+    """Put the optimizer's averages, where it keeps them, in the place of the weights; to the bit and back.
+
+    Keras' own ``SwapEMAWeights`` swaps by additions, whose rounding would change both sets of weights.
+    """
+    optimizer = vae.optimizer
+    weights = optimizer._trainable_variables if optimizer.use_ema else []
+    averages = optimizer._model_variables_moving_average if optimizer.use_ema else []
+    raw = [keras.ops.convert_to_numpy(weight) for weight in weights]
+    for weight, average in zip(weights, averages, strict=True):
+        weight.assign(average)
+    try:
+        yield
+    finally:
+        for weight, value in zip(weights, raw, strict=True):
+            weight.assign(value)
 
 
 def _steps(

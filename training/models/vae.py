@@ -27,8 +27,8 @@ class Sampling(keras.layers.Layer):  # type: ignore[misc]  # Keras publishes no 
     that ``keras.utils.set_random_seed`` seeds, so it repeats with the run and is not that of the weights.
     """
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+    def __init__(self) -> None:
+        super().__init__()
         self.seed_generator = keras.random.SeedGenerator()
 
     def call(self, z_mean: Tensor, z_log_var: Tensor, k: int = 1, step: Tensor | None = None) -> Tensor:
@@ -135,15 +135,12 @@ class VariationalAutoencoder(keras.Model):  # type: ignore[misc]  # Keras publis
             by_decoder = tape.gradient(decoded, decoder, output_gradients=by_decoded)
             by_z = by_output["z"] + tape.gradient(decoded, z, output_gradients=by_decoded)
             by_encoder = tape.gradient(z, encoder, output_gradients=weights[..., None] * by_z)
-            gradients, variables = [*by_encoder, *by_decoder], [*encoder, *decoder]
+            gradients = [*by_encoder, *by_decoder]
         else:
-            variables = self.trainable_variables
-            upstream = [by_output[each] for each in outputs]
-            gradients = tape.gradient(list(outputs.values()), variables, output_gradients=upstream)
+            gradients = tape.gradient(outputs, self.trainable_variables, output_gradients=by_output)
         if not self.optimizer.built:
             self.optimizer.build(self.trainable_variables)
-        by_variable = dict(zip((id(variable) for variable in variables), gradients, strict=True))
-        self._compiled_update([by_variable[id(variable)] for variable in self.trainable_variables])
+        self._compiled_update(gradients)
         self._loss_tracker.update_state(self._note(objective, images), sample_weight=tf.shape(images)[0])
 
     def _gradients(
@@ -177,8 +174,7 @@ class VariationalAutoencoder(keras.Model):  # type: ignore[misc]  # Keras publis
 
     def _take(self, images: Tensor, order: Tensor, steps: Tensor, final_phase: bool) -> None:
         phase = (self.objective.final_phase if final_phase else None) or self.objective
-        # XLA gathers whole rows in half the time.
-        rows = tf.reshape(images, (-1, math.prod(images.shape[1:])))
+        rows = tf.reshape(images, (-1, math.prod(images.shape[1:])))  # XLA gathers these in half the time
         step = tf.constant(0)
         while step < steps:  # of tf.range XLA would compile another program for every number of steps
             batch = tf.reshape(tf.gather(rows, order[step]), (-1, *images.shape[1:]))
@@ -192,17 +188,18 @@ class VariationalAutoencoder(keras.Model):  # type: ignore[misc]  # Keras publis
             images: of the validation split.
             batch_size: of the steps, which networks that are not compiled keep.
         """
-        if not self.compiles_steps:
+        if self.compiles_steps:
+            self.reset_metrics()
+            parts = math.ceil(images.size * self.objective.k / VALIDATED_AT_ONCE)
+            size = max(1, len(images) // parts)
+            whole = len(images) - len(images) % size
+            self._validate(images[:whole].reshape(-1, size, *images.shape[1:]), tf.constant(0))
+            if whole < len(images):
+                self._validate(images[None, whole:], tf.constant(whole // size))
+            found = self.get_metrics_result()
+        else:
             found = self.evaluate(images, batch_size=batch_size, verbose=0, return_dict=True)
-            return {name: float(value) for name, value in found.items()}
-        self.reset_metrics()
-        parts = math.ceil(images.size * self.objective.k / VALIDATED_AT_ONCE)
-        size = max(1, len(images) // parts)
-        whole = len(images) - len(images) % size
-        self._validate(images[:whole].reshape(-1, size, *images.shape[1:]), tf.constant(0))
-        if whole < len(images):
-            self._validate(images[None, whole:], tf.constant(whole // size))
-        return {name: float(value) for name, value in self.get_metrics_result().items()}
+        return {name: float(value) for name, value in found.items()}
 
     @tf.function(jit_compile=True)  # type: ignore[untyped-decorator]
     def _validate(self, batches: Tensor, first: Tensor) -> None:

@@ -1,7 +1,6 @@
 """The VampPrior: a prior that is learned with the weights."""
 
 import math
-from typing import Any
 
 import keras
 
@@ -20,9 +19,8 @@ class VampPrior(keras.layers.Layer):  # type: ignore[misc]  # Keras publishes no
         image_shape: (H, W) or (H, W, C).
     """
 
-    def __init__(self, components: int, image_shape: tuple[int, ...], **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.components = components
+    def __init__(self, components: int, image_shape: tuple[int, ...]) -> None:
+        super().__init__()
         self.logits = self.add_weight(
             shape=(components, *image_shape), initializer=keras.initializers.RandomNormal(stddev=1.0)
         )
@@ -34,4 +32,4 @@ class VampPrior(keras.layers.Layer):  # type: ignore[misc]  # Keras publishes no
     def call(self, z: Tensor, z_mean: Tensor, z_log_var: Tensor) -> Tensor:
         """Return log p(z) of codes (B, D), (B,), given the posteriors of the pseudo-images, (K, D) each."""
         log_probs = objectives.log_normal(z[:, None], z_mean, z_log_var)
-        return keras.ops.logsumexp(log_probs, axis=1) - math.log(self.components)
+        return keras.ops.logsumexp(log_probs, axis=1) - math.log(len(self.logits))

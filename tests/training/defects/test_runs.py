@@ -15,7 +15,7 @@ from app import latent  # noqa: E402
 from tests.conftest import PROJECT  # noqa: E402
 from training import determinism, trained  # noqa: E402
 from training.configs.schema import Config  # noqa: E402
-from training.fitting import checkpoints, ema, fit, loop  # noqa: E402
+from training.fitting import checkpoints, fit, loop  # noqa: E402
 from training.models import latent_axes, objectives  # noqa: E402
 from training.models.vae import Sampling, VariationalAutoencoder  # noqa: E402
 from training.publish import export  # noqa: E402
@@ -43,20 +43,13 @@ def test_defect_23_two_epochs_and_two_more_are_four_to_the_bit(tiny_config, tiny
 
     def compiled():
         determinism.make_deterministic(config.seed)
-        vae = VariationalAutoencoder(config, (6, 5))
-        vae.compile(optimizer=fit._optimizer(config, 128), jit_compile=False)
-        vae.kl_warmup_steps = 3 * loop.steps_per_epoch(128, config.optimizer.batch_size)
-        return vae
+        return fit.compiled(config, tiny_dataset)
 
-    def train(vae, **options):
-        arguments = {"seed": config.seed, "epochs": 4, "batch_size": config.optimizer.batch_size} | options
-        loop.train(vae, tiny_dataset.train, tiny_dataset.validation, **arguments)
-
-    whole, resumed = compiled(), None
-    train(whole, callbacks=[SaveAfter(2, path, config, tiny_dataset)])
+    whole = compiled()
+    loop.train(whole, tiny_dataset, config, callbacks=[SaveAfter(2, path, config, tiny_dataset)])
     resumed = compiled()
     state = checkpoints.resume(path, resumed, config, tiny_dataset)
-    train(resumed, first_epoch=state.epoch)
+    loop.train(resumed, tiny_dataset, config, first_epoch=state.epoch)
     for part in ("variables", "optimizer"):
         one, other = (getattr(vae, part) for vae in (whole, resumed))
         pairs = zip(getattr(one, "variables", one), getattr(other, "variables", other), strict=True)
@@ -137,21 +130,22 @@ def test_defect_25_a_code_of_a_seed_is_the_same_whatever_was_asked_for_before():
     assert not np.array_equal(latent.standard_normal(6, 3, 1, 10), alone)
 
 
-def record(config: Config, losses):
+def record(config: Config, dataset, losses):
     """What writes a run down, after so many epochs with these losses on validation."""
     state = checkpoints.Progress(len(losses), {"val_loss": list(losses)}, None)
-    return fit.Record(config, None, None, state, None)
+    return fit.Record(config, dataset, None, state)
 
 
-def test_defect_28_the_best_epoch_is_one_at_the_full_weight_of_kl(tiny_config):
+def test_defect_28_the_best_epoch_is_one_at_the_full_weight_of_kl(tiny_config, tiny_dataset):
     """While KL weighs little, the loss looks better than it ever will again, and that epoch is kept."""
     warmed = tiny_config.replaced(
         {"objective": {"name": "elbo", "kl_warmup_epochs": 2}, "optimizer.epochs": 6}
     )
     losses = [1.0, 2.0, 9.0, 7.0, 8.0, 7.5]
-    assert record(warmed, losses)._best_epoch() == 4
-    assert record(warmed, losses[:2])._best_epoch() is None
-    assert record(warmed.replaced({"objective.kl_warmup_epochs": 0}), losses)._best_epoch() == 1
+    assert record(warmed, tiny_dataset, losses)._best_epoch() == 4
+    assert record(warmed, tiny_dataset, losses[:2])._best_epoch() is None
+    unwarmed = warmed.replaced({"objective.kl_warmup_epochs": 0})
+    assert record(unwarmed, tiny_dataset, losses)._best_epoch() == 1
 
 
 def test_defect_28_what_is_compared_is_the_bound_of_the_averaged_weights(tiny_config, tiny_dataset):
@@ -169,11 +163,10 @@ def test_defect_28_what_is_compared_is_the_bound_of_the_averaged_weights(tiny_co
         per_axis = objectives.kl_per_axis(*vae.encoder(tiny_dataset.validation)).numpy()
         return per_axis.sum(axis=1).mean()
 
-    with ema.averaged_weights(vae):
+    with loop.averaged_weights(vae):
         expected = kl()
     assert abs(expected - kl()) > 0.01  # otherwise the test shows nothing
-    averaging = keras.callbacks.CallbackList([ema.ValidateAveraged()], model=vae)
-    found = vae.evaluate(tiny_dataset.validation, callbacks=averaging, verbose=0, return_dict=True)
+    found = loop.validate(vae, tiny_dataset.validation, 32)
     assert found["kl"] == pytest.approx(expected, rel=1e-5)
     assert found["loss"] == pytest.approx(found["reconstruction"] + found["kl"], rel=1e-6)  # beta 1
     for before, weight in zip(raw, vae.trainable_variables, strict=True):

@@ -97,20 +97,15 @@ def normal_quantile(probability: Tensor) -> Tensor:
     """
     offset = probability - 0.5
     r = 0.180625 - offset * offset
-    central = (
-        offset
-        * (((59.109374720 * r + 159.29113202) * r + 50.434271938) * r + 3.3871327179)
-        / (((67.187563600 * r + 78.757757664) * r + 17.895169469) * r + 1.0)
-    )
+    central = offset * tf.math.polyval([59.109374720, 159.29113202, 50.434271938, 3.3871327179], r)
+    central /= tf.math.polyval([67.187563600, 78.757757664, 17.895169469, 1.0], r)
     depth = tf.sqrt(-tf.math.log(tf.minimum(probability, 1.0 - probability)))
     r = depth - 1.6
-    tail = (((0.17023821103 * r + 1.3067284816) * r + 2.7568153900) * r + 1.4234372777) / (
-        (0.12021132975 * r + 0.73700164250) * r + 1.0
-    )
+    tail = tf.math.polyval([0.17023821103, 1.3067284816, 2.7568153900, 1.4234372777], r)
+    tail /= tf.math.polyval([0.12021132975, 0.73700164250, 1.0], r)
     r = depth - 5.0
-    far_tail = (((0.017337203997 * r + 0.42868294337) * r + 3.0812263860) * r + 6.6579051150) / (
-        (0.012258202635 * r + 0.24197894225) * r + 1.0
-    )
+    far_tail = tf.math.polyval([0.017337203997, 0.42868294337, 3.0812263860, 6.6579051150], r)
+    far_tail /= tf.math.polyval([0.012258202635, 0.24197894225, 1.0], r)
     outside = tf.sign(offset) * tf.where(depth <= 5.0, tail, far_tail)
     return tf.where(tf.abs(offset) <= 0.425, central, outside)
 

@@ -12,7 +12,6 @@ from typing import Any, ClassVar
 import keras
 
 from training.configs import sections
-from training.errors import ConfigError
 from training.models.likelihoods.base import Likelihood
 
 POSTERIOR = ("z_mean", "z_log_var")
@@ -74,44 +73,6 @@ class Architecture:
         for width in units:
             hidden = keras.layers.Dense(width, activation=self.activation)(hidden)
         return hidden
-
-
-@dataclasses.dataclass
-class Convolutional(Architecture):
-    """Convolutions between the image and the dense layers; each halves height and width."""
-
-    network: sections.Conv | sections.Residual | sections.Spatial
-
-    def __post_init__(self) -> None:
-        self.height, self.width = halved(self.image_shape, len(self.network.channels))  # at the smallest size
-
-    def maps_of(self, codes: Any, channels: int) -> Any:
-        """Return maps (B, height, width, channels) of codes, by the decoder's dense layers."""
-        units = (*self.network.decoder_units, self.height * self.width * channels)
-        rows = self.dense_layers(codes, units)
-        return keras.layers.Reshape((self.height, self.width, channels))(rows)
-
-
-def centred(images: Any) -> Any:
-    """Return images as maps (B, H, W, C) in [-1, 1]."""
-    height, width, *colours = images.shape[1:]
-    maps = keras.layers.Reshape((height, width, math.prod(colours)))(images)
-    return keras.layers.Rescaling(2.0, offset=-1.0)(maps)
-
-
-def halved(image_shape: tuple[int, ...], times: int) -> tuple[int, int]:
-    """Return height and width after halving an image `times` times.
-
-    Raises:
-        ConfigError: they do not divide.
-    """
-    height, width = image_shape[:2]
-    if times < 1 or height % 2**times or width % 2**times:
-        raise ConfigError(
-            f"network.channels: expected 1 or more, as often as {height} x {width} can be halved. "
-            f"Received: {times}"
-        )
-    return height // 2**times, width // 2**times
 
 
 class SharedParameters(keras.layers.Layer):  # type: ignore[misc]  # Keras publishes no types

@@ -10,12 +10,12 @@ from typing import Any
 import keras
 
 from training.configs import sections
-from training.models.networks.base import Convolutional, centred
+from training.models.networks.conv import Conv
 
 convolution = functools.partial(keras.layers.Conv2D, kernel_size=3, padding="same", activation="silu")
 
 
-class Residual(Convolutional):
+class Residual(Conv):
     """Convolutions that halve the image, and residual blocks where it is smallest."""
 
     network: sections.Residual | sections.Spatial
@@ -28,7 +28,7 @@ class Residual(Convolutional):
 
     def features(self, images: Any) -> Any:
         """Return the features of images at the smallest size."""
-        hidden = keras.ops.space_to_depth(centred(images), 2)
+        hidden = keras.ops.space_to_depth(self.centred(images), 2)
         for index, number in enumerate(self.network.channels):
             hidden = convolution(number, strides=2 if index else 1)(hidden)
         return self._residual_blocks(hidden)

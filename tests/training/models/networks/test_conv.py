@@ -1,3 +1,4 @@
+import keras
 import numpy as np
 import pytest
 
@@ -33,7 +34,18 @@ def test_the_numbers_of_a_pixel_do_not_mix_with_those_of_another_colour():
     assert decoder(np.zeros((1, 2), np.float32)).numpy()[0, 1, 2].tolist() == [[0, 1], [2, 3], [4, 5]]
 
 
+@pytest.mark.parametrize("shape", [(2, 4), (2, 4, 3)])
+def test_images_become_maps_between_minus_one_and_one(shape):
+    images = np.linspace(0, 1, 4 * np.prod(shape), dtype=np.float32).reshape(4, *shape)
+    inputs = keras.Input(shape)
+    network = conv.Conv(section((4,)), shape, Gaussian(0.5))
+    maps = keras.Model(inputs, network.centred(inputs))(images).numpy()
+    np.testing.assert_allclose(maps, 2 * images.reshape(4, 2, 4, -1) - 1, atol=1e-6)
+
+
 @pytest.mark.parametrize("shape", [(27, 28), (28, 26)])
 def test_an_image_that_cannot_be_halved_so_often_is_refused(shape):
-    with pytest.raises(ConfigError, match="halved"):
+    network = conv.Conv(section((4, 4)), (28, 12), Gaussian(0.5))
+    assert (network.height, network.width) == (7, 3)
+    with pytest.raises(ConfigError, match=r"network\.channels: .* can be halved\. Received: 2"):
         conv.Conv(section((4, 4)), shape, Gaussian(0.5))
