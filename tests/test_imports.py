@@ -130,7 +130,7 @@ def test_an_import_from_a_layer_above_is_found():
         "training.evaluation.evaluate.evaluate",
     ]
     assert list(upward_imports("training.publish.export", source)) == []
-    assert list(upward_imports("training.fitting.fit", "from training.priors import base")) != []  # beside it
+    assert list(upward_imports("training.priors.base", "from training.fitting import fit")) != []
 
 
 def oversized(source):

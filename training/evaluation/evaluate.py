@@ -1,7 +1,7 @@
 """Every number on a model's card, each with its protocol.
 
-The test split is read in this package and nowhere else. Results go to ``report.json`` in the run folder,
-beside pictures of them.
+For a model's numbers the test split is read in this package alone. Results go to ``report.json`` in the run
+folder, beside pictures of them.
 """
 
 import json

@@ -26,7 +26,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from training import data, runs
+from training import data, priors, runs
 from training.configs.schema import Config
 from training.determinism import make_deterministic
 from training.errors import ConfigError, RunError
@@ -36,7 +36,6 @@ from training.fitting.loop import averaged_weights, steps_per_epoch
 from training.fitting.tensorboard import Events
 from training.models.vae import VariationalAutoencoder, weights_sha256
 from training.runs import write_json
-from training.types import Array
 
 SHEET = "samples.png"
 SHEET_SAMPLES = 35  # five rows of seven, beside five reconstructions
@@ -202,23 +201,12 @@ class Record(keras.callbacks.Callback):  # type: ignore[misc]  # Keras publishes
         images = self.dataset.validation[:SHEET_IMAGES]
         with averaged_weights(self.model):
             z_mean, _ = self.model.encoder(images, training=False)
-            codes = _prior_codes(self.model, SHEET_SAMPLES, z_mean.shape[-1], self.config.seed)
+            codes = priors.learned(self.model).draw(SHEET_SAMPLES, np.random.default_rng(self.config.seed))
             decoded = self.model.decoder(np.concatenate([codes, z_mean]), training=False)
             pictures = keras.ops.convert_to_numpy(self.model.likelihood.mean(decoded))
         samples, reconstructions = pictures[:SHEET_SAMPLES], pictures[SHEET_SAMPLES:]
         figures.sample_sheet(samples, images, reconstructions, self.out / SHEET)
         self.drawing += time.monotonic() - began
-
-
-def _prior_codes(vae: VariationalAutoencoder, num: int, latent_dim: int, seed: int) -> Array:
-    """Return codes of the prior that the model trains with, (num, D): a function of seed and weights."""
-    generator = np.random.default_rng(seed)
-    noise = generator.standard_normal((num, latent_dim), dtype=np.float32)
-    if vae.vamp is None:
-        return noise
-    mean, log_var = (v.numpy() for v in vae.encoder(vae.vamp.pseudo_images(), training=False))
-    component = generator.integers(len(mean), size=num)
-    return np.asarray(mean[component] + np.exp(log_var[component] / 2) * noise)
 
 
 def _optimizer(config: Config, num_images: int) -> keras.optimizers.Optimizer:

@@ -47,18 +47,6 @@ def outlier_sets(images: data.Images, seed: int) -> dict[str, data.Images]:
     }
 
 
-def outlier_auroc(score: Score, images: data.Images, seed: int) -> dict[str, float]:
-    """Return the AUROC of a score between usual images and each unusual set, by the set's name.
-
-    Args:
-        score: images -> (N,), higher for what is more unusual, such as -log p(x).
-        images: usual ones, not seen in training.
-        seed: as of ``outlier_sets``.
-    """
-    usual = score(images)
-    return {name: auroc(usual, score(others)) for name, others in outlier_sets(images, seed).items()}
-
-
 def outlier_table(score: Score, images: data.Images, seed: int) -> dict[str, dict[str, float]]:
     """Return AUROCs of the score, ``auroc``, and of what it exceeds complexity by, ``auroc_less_complexity``.
 

@@ -80,13 +80,13 @@ def test_a_score_that_knows_what_is_unusual_finds_it_and_its_opposite_is_below_o
     def brightness(some):
         return some.mean(axis=(1, 2))
 
-    found = ood.outlier_auroc(brightness, images, seed=0)
+    found = ood.outlier_table(brightness, images, seed=0)["auroc"]
     assert found["inverted"] == 1  # 0.65 against 0.35
     assert found["uniform noise"] == 1
     assert found["shuffled patches"] == pytest.approx(0.5, abs=0.01)  # the same pixels, elsewhere
     # A grey of 0 to 255 exceeds 0.35 in 65 of 100 cases; 200 draws: standard error 0.034; four.
     assert found["flat grey"] == pytest.approx(0.65, abs=0.14)
-    opposite = ood.outlier_auroc(lambda some: -brightness(some), images, seed=0)
+    opposite = ood.outlier_table(lambda some: -brightness(some), images, seed=0)["auroc"]
     assert opposite["inverted"] == 0
 
 
@@ -117,4 +117,3 @@ def test_what_a_flat_image_saves_by_its_plainness_is_taken_from_its_score():
     assert set(found) == {"auroc", "auroc_less_complexity"}
     assert found["auroc"]["flat grey"] == 0  # the most probable of all
     assert found["auroc_less_complexity"]["flat grey"] > 0.9
-    assert found["auroc"] == ood.outlier_auroc(cost, images, seed=0)
