@@ -47,15 +47,10 @@ class Axis(ReportSection):
 
 @dataclasses.dataclass(frozen=True)
 class Axes:
-    """Published axis i is trained axis ``order[i]`` times ``signs[i]``.
+    """Published axis i is trained axis ``order[i]`` times ``signs[i]``."""
 
-    Args:
-        order: a permutation of 0 to D - 1.
-        signs: 1 or -1 for each.
-    """
-
-    order: tuple[int, ...]
-    signs: tuple[int, ...]
+    order: tuple[int, ...]  # a permutation of 0 to D - 1
+    signs: tuple[int, ...]  # 1 or -1 for each
 
     @property
     def changed(self) -> bool:
@@ -87,14 +82,10 @@ def as_trained(latent_dim: int) -> Axes:
 
 
 def canonical(decode: Decode, axes: Sequence[Axis]) -> Axes:
-    """Return the canonical order and directions.
+    """Return the canonical order and directions of trained axes, over which `decode` takes codes.
 
     An axis points to where the decoded image's mean pixel is higher, of the two codes one standard deviation
     from the mean code.
-
-    Args:
-        decode: of codes over the trained axes.
-        axes: the trained axes.
     """
     order = sorted(range(len(axes)), key=lambda axis: -axes[axis].kl)
     centre = np.array([axis.mean for axis in axes], np.float32)
@@ -114,16 +105,10 @@ class AxisMatch(ReportSection):
 
 
 def match(before: Array, now: Array) -> tuple[AxisMatch, ...]:
-    """Pair the axes of two models by how they order the same images.
+    """Return for each axis of a model the axis of another model that orders the same images most alike.
 
-    Of all ways to pair them it is the one with the largest sum of absolute correlations.
-
-    Args:
-        before: z_mean of the images under one model, (N, D).
-        now: under the other, (N, E).
-
-    Returns:
-        One pair for each axis of `now`.
+    Of all ways to pair them it is the one with the largest sum of absolute correlations. Each model is given
+    by its z_mean of the images: the other by `before`, (N, D), this one by `now`, (N, E).
     """
     centred = [codes.astype(np.float64) - codes.mean(axis=0) for codes in (before, now)]
     scale = [np.sqrt((codes**2).sum(axis=0)) + 1e-12 for codes in centred]

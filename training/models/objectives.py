@@ -51,11 +51,6 @@ def textbook(images: Tensor, reconstruction: Tensor, z_mean: Tensor, z_log_var: 
     return Objective(squared_error + kl / pixels, squared_error, kl)
 
 
-def squared_error(images: Tensor, mean: Tensor) -> Tensor:
-    """Return the mean image's squared error, summed over the image and averaged over the batch; a scalar."""
-    return tf.reduce_mean(sum_over_image(tf.math.squared_difference(images, mean)))
-
-
 def negative_elbo(
     log_prob: Tensor, z_mean: Tensor, z_log_var: Tensor, beta: Tensor = 1.0, free_bits: float = 0.0
 ) -> Objective:

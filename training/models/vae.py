@@ -13,6 +13,7 @@ import tensorflow as tf
 from training.configs.schema import Config
 from training.models import networks, objectives
 from training.models.likelihoods import registry
+from training.models.likelihoods.base import sum_over_image
 from training.models.vamp import VampPrior
 from training.types import Tensor
 
@@ -83,12 +84,7 @@ class VariationalAutoencoder(keras.Model):  # type: ignore[misc]  # Keras publis
         self.kl_tracker = keras.metrics.Mean("kl")
 
     def call(self, images: Tensor, k: int | None = None, step: Tensor | None = None) -> dict[str, Tensor]:
-        """Encode, draw from q(z given x), decode.
-
-        Args:
-            images: (B, *image_shape).
-            k: draws for each image; None: as many as the objective takes.
-            step: whose draws they are; see ``Sampling``.
+        """Encode, draw from q(z given x), decode: k draws for each image, if given, else the objective's k.
 
         Returns:
             ``z_mean`` and ``z_log_var``, (B, D); ``z``, (B, D), and ``decoded``, (B, H, W, P), the decoder's
@@ -156,10 +152,8 @@ class VariationalAutoencoder(keras.Model):  # type: ignore[misc]  # Keras publis
     def train_steps(self, images: Tensor, order: npt.NDArray[np.int32], final_phase: bool = False) -> None:
         """Take one step for each row of `order`, many in one call: calls can cost as much as steps.
 
-        Args:
-            images: the training split.
-            order: (steps, B), which images each step takes.
-            final_phase: steps of the final phase's objective, with its draws; the optimizer goes on as it is.
+        The rows, (steps, B), say which of the images each step takes. Steps of a final phase have its
+        objective and its draws; the optimizer goes on as it is.
         """
         for first in range(0, len(order), STEPS_A_CALL):
             part = order[first : first + STEPS_A_CALL]
@@ -182,11 +176,9 @@ class VariationalAutoencoder(keras.Model):  # type: ignore[misc]  # Keras publis
             step += 1
 
     def validate(self, images: npt.NDArray[np.float32], batch_size: int) -> dict[str, float]:
-        """Return the bound of `images`, (N, *image_shape), and its parts; see ``compute_loss``.
+        """Return the bound of images of the validation split, (N, *image_shape), and its parts.
 
-        Args:
-            images: of the validation split.
-            batch_size: of the steps, which networks that are not compiled keep.
+        Networks that are not compiled take `batch_size` of them at a time. See ``compute_loss``.
         """
         if self.compiles_steps:
             self.reset_metrics()
@@ -229,8 +221,9 @@ class VariationalAutoencoder(keras.Model):  # type: ignore[misc]  # Keras publis
                 free_bits = self.objective.free_bits if training else 0.0
                 elbo = objectives.negative_elbo(log_prob, z_mean, z_log_var, beta, free_bits)
             if training and self.objective.mean_weight:
-                squared = objectives.squared_error(images, self.likelihood.mean(decoded))
-                elbo = elbo._replace(loss=elbo.loss + self.objective.mean_weight * squared)
+                squared = sum_over_image(tf.math.squared_difference(images, self.likelihood.mean(decoded)))
+                weighted = self.objective.mean_weight * tf.reduce_mean(squared)
+                elbo = elbo._replace(loss=elbo.loss + weighted)
             return elbo, nothing
         log_prob = self.likelihood.log_prob(images[None], decoded)
         if training and name == "dreg":

@@ -32,4 +32,4 @@ class VampPrior(keras.layers.Layer):  # type: ignore[misc]  # Keras publishes no
     def call(self, z: Tensor, z_mean: Tensor, z_log_var: Tensor) -> Tensor:
         """Return log p(z) of codes (B, D), (B,), given the posteriors of the pseudo-images, (K, D) each."""
         log_probs = objectives.log_normal(z[:, None], z_mean, z_log_var)
-        return keras.ops.logsumexp(log_probs, axis=1) - math.log(len(self.logits))
+        return keras.ops.logsumexp(log_probs, axis=1) - math.log(self.logits.shape[0])

@@ -32,12 +32,6 @@ class AutoregressiveLogistic(DiscretizedLogistic):
 
     ``mean`` gives the centres c: each pixel's mean if all its neighbours are at theirs. E[x given z] has no
     closed form; where no level is cut off at black or white, it is c.
-
-    Args:
-        components: K.
-
-    Raises:
-        ValueError: fewer than one component.
     """
 
     name = "autoregressive-logistic"
@@ -61,9 +55,8 @@ class AutoregressiveLogistic(DiscretizedLogistic):
         """Draw pixel after pixel, a whole diagonal at a time: its neighbours lie on earlier ones."""
         free = logistic_draw(*self._split(decoded), noise)  # what would be drawn if no neighbour deviated
         centres = LEVELS * self.mean(decoded)
-        diagonals = [
-            tf.unstack(_skewed(part), axis=2) for part in (free, centres, *self._coefficients(decoded))
-        ]
+        parts = (free, centres, *self._coefficients(decoded))
+        diagonals = [tf.unstack(_skewed(part), axis=2) for part in parts]
         deviations: list[Tensor] = []
         drawn = []
         for number, (value, centre, *weights) in enumerate(zip(*diagonals, strict=True)):

@@ -52,9 +52,7 @@ class Likelihood:
     def draw(self, decoded: Tensor, noise: Tensor) -> Tensor:
         """Return a draw from p(x given z), (B, *S), a deterministic function of `noise`.
 
-        Args:
-            decoded: (B, *S, P).
-            noise: (B, *noise_shape(S)), uniform on the open interval (0, 1).
+        Noise is (B, *noise_shape(S)), uniform on the open interval (0, 1).
         """
         raise NotImplementedError
 

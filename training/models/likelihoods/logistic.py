@@ -89,12 +89,7 @@ def log_level_prob(levels: Tensor, means: Tensor, scales: Tensor) -> Tensor:
 
     With a and b the cut points below and above a level, F(b) - F(a) = F(b) F(-a) (1 - exp(a - b)), and a - b
     is -1 / s whatever the level: no difference of close numbers is ever taken, so the formula needs no
-    special case in the tails.
-
-    Args:
-        levels: whole numbers 0 to 255.
-        means: m, in levels.
-        scales: s > 0, in levels.
+    special case in the tails. Means m and scales s > 0 are in levels, which are whole numbers 0 to 255.
     """
     log_above = tf.math.log_sigmoid((levels + 0.5 - means) / scales)
     log_below = tf.math.log_sigmoid((means - levels + 0.5) / scales)
@@ -113,12 +108,7 @@ def mixture_log_prob(levels: Tensor, logits: Tensor, means: Tensor, sharpness: T
 
     The formula of ``log_level_prob``, with F(x) = exp(min(x, 0)) / (1 + exp(-|x|)): the exponents are added
     as logarithms, and what is left of every F lies between 1/2 and 1, so one logarithm a pixel is enough.
-
-    Args:
-        levels: whole numbers 0 to 255, (B, *S).
-        logits: of the components' weights, (K, B, *S).
-        means: in levels, as `logits`.
-        sharpness: 1 / s, as `logits`.
+    Levels are (B, *S); logits of the components' weights, means, and `sharpness`, 1 / s, are (K, B, *S).
     """
     offset = (levels - means) * sharpness
     above, below = 0.5 * sharpness + offset, 0.5 * sharpness - offset

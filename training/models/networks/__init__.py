@@ -10,12 +10,7 @@ from training.models.networks.dense import Dense
 from training.models.networks.residual import Residual
 from training.models.networks.spatial import Spatial
 
-KINDS: dict[str, type[Architecture]] = {
-    "dense": Dense,
-    "conv": Conv,
-    "residual": Residual,
-    "spatial": Spatial,
-}
+KINDS = {"dense": Dense, "conv": Conv, "residual": Residual, "spatial": Spatial}
 
 
 def build(
@@ -26,5 +21,6 @@ def build(
     Raises:
         ConfigError: they cannot be built for images of this shape.
     """
-    architecture = KINDS[network.kind](network, image_shape, likelihood)
+    kind: type[Architecture] = KINDS[network.kind]
+    architecture = kind(network, image_shape, likelihood)
     return architecture.encoder(), architecture.decoder()

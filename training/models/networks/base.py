@@ -76,10 +76,9 @@ class Architecture:
 
 
 class SharedParameters(keras.layers.Layer):  # type: ignore[misc]  # Keras publishes no types
-    """Appends learned numbers, the same for every pixel and image, to the last axis; they start at zero.
+    """Appends `num_shared` learned numbers, the same for every pixel and image, to the last axis.
 
-    Args:
-        num_shared: how many.
+    They start at zero.
     """
 
     def __init__(self, num_shared: int) -> None:

@@ -1,6 +1,7 @@
 """Convolutions of stride two between the image and the dense layers."""
 
 import dataclasses
+import functools
 import math
 from typing import Any
 
@@ -9,6 +10,8 @@ import keras
 from training.configs import sections
 from training.errors import ConfigError
 from training.models.networks.base import Architecture
+
+doubling = functools.partial(keras.layers.Conv2DTranspose, kernel_size=4, strides=2, padding="same")
 
 
 @dataclasses.dataclass
@@ -42,9 +45,8 @@ class Conv(Architecture):
         first, *rest = self.network.channels[::-1]
         hidden = self.maps_of(z, first)
         for number in rest:
-            double = keras.layers.Conv2DTranspose(number, 4, strides=2, padding="same", activation="silu")
-            hidden = double(hidden)
-        return keras.layers.Conv2DTranspose(self.outputs, 4, strides=2, padding="same")(hidden)
+            hidden = doubling(number, activation="silu")(hidden)
+        return doubling(self.outputs)(hidden)
 
     def centred(self, images: Any) -> Any:
         """Return images as maps (B, H, W, C) in [-1, 1]."""
