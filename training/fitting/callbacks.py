@@ -17,11 +17,10 @@ from training.configs.schema import Config
 from training.errors import Interrupted, RunError
 from training.fitting.checkpoints import History
 from training.fitting.loop import averaged_weights, steps_per_epoch
-from training.models import objectives
+from training.models import latent_axes, objectives
 from training.types import Array
 
 MEASURED_IMAGES = 1_000  # of the validation split, for numbers by axis: a sixth of the cost of all
-ACTIVE_VARIANCE = 0.01  # Burda et al. 2016: an axis is active if Var_x(E_q[z]) exceeds this
 COLLAPSED_KL = 0.1  # nats: an axis below it tells next to nothing of the image
 PATIENCE = 3  # epochs of opposite trends before overfitting is called by its name
 CLIPPED_MARGIN = 0.05  # outside [0, 1]: thirteen grey levels, which the eye sees; a mean ripples by less
@@ -40,11 +39,6 @@ def elbo(logs: dict[str, float], objective: str, pixels: int) -> float:
     if objective == "textbook":
         return -pixels * (logs["val_loss"] + 0.5 * math.log(math.pi))
     return -(logs["val_reconstruction"] + logs["val_kl"])
-
-
-def bits_per_dim(nats: float, pixels: int, log_level_width: float) -> float:
-    """Return what a pixel, as one of 256 levels, costs by a bound of `nats` per image."""
-    return -(nats / pixels + log_level_width) / math.log(2)
 
 
 class Measure(keras.callbacks.Callback):  # type: ignore[misc]  # Keras publishes no types
@@ -88,9 +82,8 @@ class Measure(keras.callbacks.Callback):  # type: ignore[misc]  # Keras publishe
         self.kl_per_axis = objectives.kl_per_axis(z_mean, z_log_var).numpy().mean(axis=0)
         self.clipped = float(np.mean(np.abs(pixels - 0.5) > 0.5 + CLIPPED_MARGIN))
         logs["val_elbo"] = elbo(logs, self.objective, self.pixels)
-        width = self.model.likelihood.log_level_width
-        logs["val_bits_per_dim"] = bits_per_dim(logs["val_elbo"], self.pixels, width)
-        logs["active_axes"] = float(np.sum(z_mean.numpy().var(axis=0) > ACTIVE_VARIANCE))
+        logs["val_bits_per_dim"] = self.model.likelihood.bits_per_dim(logs["val_elbo"], self.pixels)
+        logs["active_axes"] = float(np.sum(latent_axes.is_active(z_mean.numpy())))
 
 
 class ProgressLine(keras.callbacks.Callback):  # type: ignore[misc]

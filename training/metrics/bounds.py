@@ -15,6 +15,7 @@ import tensorflow as tf
 from scipy.special import logsumexp
 
 from training.models import objectives
+from training.models.likelihoods.base import Likelihood
 from training.trained import TrainedModel
 from training.types import Array, Doubles, ReportSection, Tensor
 
@@ -62,7 +63,7 @@ def bounds(model: TrainedModel, images: Array, plan: Plan = QUICK, seed: int = 0
     weigh = weighing(model)
     for number, draws in plan:
         weights = log_weights(model, images[:number], max(draws), seed, weigh)
-        rows += [_bound(weights, k, pixels, model.likelihood.log_level_width) for k in draws]
+        rows += [_bound(weights, k, pixels, model.likelihood) for k in draws]
     return Bounds(
         log_p_x=tuple(rows),
         likelihood={"name": model.likelihood.name} | model.likelihood.parameters,
@@ -72,14 +73,14 @@ def bounds(model: TrainedModel, images: Array, plan: Plan = QUICK, seed: int = 0
     )
 
 
-def _bound(weights: Doubles, k: int, pixels: int, log_level_width: float) -> Bound:
+def _bound(weights: Doubles, k: int, pixels: int, likelihood: Likelihood) -> Bound:
     values = bound_of(weights, k)
     nats = float(values.mean())
     return Bound(
         k=k,
         nats=nats,
         standard_error=float(values.std(ddof=1) / math.sqrt(len(values))),
-        bits_per_dim=-(nats / pixels + log_level_width) / math.log(2),
+        bits_per_dim=likelihood.bits_per_dim(nats, pixels),
         effective_sample_size=effective_sample_size(weights, k),
         num_images=len(values),
     )

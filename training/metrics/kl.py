@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 from scipy.special import logsumexp
 
-from training.models import objectives
+from training.models import latent_axes, objectives
 from training.models.latent_axes import Axis
 from training.priors import Prior, StandardNormal
 from training.types import Array, Doubles, ReportSection
@@ -22,7 +22,6 @@ logger = logging.getLogger(__name__)
 DRAWS = 2_000
 POSTERIORS = 5_000  # densities of all draws held at once: 80 MB
 QUANTILES = (0.01, 0.025, 0.05, 0.25, 0.5, 0.75, 0.95, 0.975, 0.99)
-ACTIVE_VARIANCE = 0.01  # Burda et al. 2016: an axis is active if Var_x(E_q[z]) exceeds this
 MAX_CODE = 8.0  # what the service lets a request ask for, on either side of zero
 PROTOCOL = (
     f"{DRAWS} draws of q(z), the exact mixture of the posteriors of all training images; standard error over "
@@ -119,6 +118,7 @@ def describe_axes(z_mean: Array, z_log_var: Array, seed: int) -> tuple[Axis, ...
     Mean, deviation and quantiles are those of one draw of q(z given x) an image.
     """
     kl = objectives.kl_per_axis(z_mean, z_log_var).numpy().mean(axis=0, dtype=np.float64)
+    active = latent_axes.is_active(z_mean)
     noise = np.random.default_rng(seed).standard_normal(z_mean.shape, dtype=np.float32)
     z = z_mean + np.exp(z_log_var / 2) * noise
     # A few large images can leave codes anywhere; a walk between quantiles goes as far as a request may.
@@ -128,7 +128,7 @@ def describe_axes(z_mean: Array, z_log_var: Array, seed: int) -> tuple[Axis, ...
             kl=float(kl[axis]),
             mean=float(z[:, axis].mean(dtype=np.float64)),
             std=float(z[:, axis].std(dtype=np.float64)),
-            active=bool(z_mean[:, axis].var(dtype=np.float64) > ACTIVE_VARIANCE),
+            active=bool(active[axis]),
             quantiles={str(q): float(quantiles[i, axis]) for i, q in enumerate(QUANTILES)},
         )
         for axis in range(z.shape[1])

@@ -12,12 +12,20 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 from scipy.optimize import linear_sum_assignment
 
 from training.types import Array, ReportSection, Tensor
 
+ACTIVE_VARIANCE = 0.01
+
 Decode = Callable[[Array], Any]  # codes (B, D) -> mean images (B, *image_shape)
+
+
+def is_active(z_mean: Array) -> npt.NDArray[np.bool_]:
+    """Return whether the variance of each axis' posterior mean, (N, D), exceeds 0.01 (Burda et al. 2016)."""
+    return np.asarray(z_mean.var(axis=0, dtype=np.float64) > ACTIVE_VARIANCE)
 
 
 class Axis(ReportSection):

@@ -50,7 +50,7 @@ class Sampling(keras.layers.Layer):  # type: ignore[misc]  # Keras publishes no 
 
 
 class VariationalAutoencoder(keras.Model):  # type: ignore[misc]  # Keras publishes no types
-    """A VAE for ``fit``: give it images alone, they are input and target.
+    """A VAE that ``fitting.loop`` trains: images are input and target.
 
     Reports ``loss``, ``reconstruction`` and ``kl`` (see ``objectives.Objective``) for training and
     validation alike.

@@ -20,11 +20,6 @@ def test_any_other_bound_is_the_sum_of_its_parts_whatever_the_loss():
     assert callbacks.elbo(logs, "iwae", 784) == -25.0
 
 
-def test_bits_count_a_pixel_as_one_of_256_levels():
-    assert callbacks.bits_per_dim(-10 * math.log(2), 10, 0.0) == pytest.approx(1.0)
-    assert callbacks.bits_per_dim(0.0, 10, -math.log(256)) == pytest.approx(8.0)
-
-
 @pytest.mark.parametrize("objective", ["textbook", "elbo"])
 def test_the_bound_that_is_shown_is_the_one_that_evaluation_reports(
     tiny_config, tiny_dataset, tmp_path, objective

@@ -56,6 +56,10 @@ class Likelihood:
         """
         raise NotImplementedError
 
+    def bits_per_dim(self, nats: float, pixels: int) -> float:
+        """Return what a pixel, as one of 256 levels, costs by a bound of `nats` per image."""
+        return -(nats / pixels + self.log_level_width) / math.log(2)
+
     def noise_shape(self, image_shape: tuple[int, ...]) -> tuple[int, ...]:
         """Return the shape of the noise that one draw of one image consumes."""
         return image_shape

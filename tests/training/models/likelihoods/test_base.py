@@ -43,3 +43,9 @@ def test_draws_have_the_mean_that_the_likelihood_says(likelihood):
     # Four standard errors, and for discretized logistics the half level that the mean is exact to.
     slack = 4 * error + (0.5 / 255 if isinstance(likelihood, DiscretizedLogistic) else 1e-6)
     assert (np.abs(draws.mean(axis=0) - np.asarray(likelihood.mean(parameters[None]))[0]) < slack).all()
+
+
+def test_bits_count_a_pixel_as_one_of_256_levels():
+    discrete, density = built("discretized-logistic"), built("gaussian-shared")
+    assert discrete.bits_per_dim(-10 * math.log(2), 10) == pytest.approx(1.0)
+    assert density.bits_per_dim(0.0, 10) == pytest.approx(math.log2(255))  # the width of a level is 1/255
