@@ -1,12 +1,9 @@
 """Optimizers: Keras' own, where they are as fast as they could be."""
 
-from typing import Any
-
 import keras
+from keras import ops
 
-ops = keras.ops
-
-Tensor = Any  # tf.Tensor; TensorFlow publishes no types
+from training.types import Tensor
 
 MOMENTUM_DECAY = 0.96  # Dozat 2016, section 3; a constant of Keras' Nadam too
 
@@ -16,7 +13,7 @@ class Nadam(keras.optimizers.Nadam):  # type: ignore[misc]  # Keras publishes no
 
     Keras divides momentum, gradient and velocity by numbers that are the same for every element, and XLA
     keeps each division. Here those numbers are gathered into three coefficients first: compiled, the update
-    takes 0.7 of the time, which saves a twentieth of a whole step of ``fashion-dense``. Arguments, state and,
+    takes 0.7 of the time, and an epoch of ``fashion-dense`` 0.92 of the processor time. Arguments, state and,
     up to rounding, results are those of Keras.
     """
 
