@@ -29,6 +29,7 @@ from training.fitting import fit, loop
 from training.metrics import bounds
 from training.models.vae import VariationalAutoencoder
 from training.priors import StandardNormal
+from training.trained import TrainedModel
 
 PROJECT = Path(__file__).resolve().parent.parent
 DRAWS = 5  # k of iwae and dreg
@@ -66,16 +67,20 @@ def main() -> None:
     heads = [f"L_{k}" for k in MEASURED]
     print(f"| objective | steps | own bound | {' | '.join(heads)} |\n|{'---|' * (3 + len(heads))}")
     images = dataset.validation[: arguments.images]
-    prior = StandardNormal(config.network.latent_dim)
     for name, vae in models.items():
         vae.optimizer.finalize_variable_values(vae.trainable_variables)
         tf.random.set_seed(config.seed)
-        rows = bounds.bounds(vae, prior, images, ((len(images), MEASURED),))["log_p_x"]
-        nats = {row["k"]: row["nats"] for row in rows}
+        latent_dim = config.network.latent_dim
+        trained = TrainedModel(
+            name, dataset.image_shape, latent_dim, vae.encoder, vae.decoder, vae.likelihood, environment={},
+            prior=StandardNormal(latent_dim),
+        )  # fmt: skip
+        rows = bounds.bounds(trained, images, ((len(images), MEASURED),)).log_p_x
+        nats = {row.k: row.nats for row in rows}
         own = nats[configs[name].objective.k]
         figures = " | ".join(f"{value:.1f}" for value in (own, *nats.values()))
         print(f"| {name} | {int(vae.optimizer.iterations.numpy())} | {figures} |")
-    print(f"\nnats an image, {len(images)} validation images; standard error {rows[0]['standard_error']:.1f}")
+    print(f"\nnats an image, {len(images)} validation images; standard error {rows[0].standard_error:.1f}")
 
 
 def model(config: Config, dataset: data.Dataset) -> VariationalAutoencoder:

@@ -9,6 +9,7 @@ import pydantic
 Tensor = Any  # tf.Tensor; TensorFlow publishes no types
 Array = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
+Floats = npt.NDArray[np.floating]  # either of the two
 Images = npt.NDArray[np.float32]  # (N, H, W) or (N, H, W, C), in [0, 1]
 Pixels = npt.NDArray[np.uint8]  # levels: (N, H, W) or (N, H, W, 3), or one image of these
 Codes = npt.NDArray[np.float32]  # (N, D), or more axes before the last

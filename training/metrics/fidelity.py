@@ -9,20 +9,17 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 from sklearn.metrics.pairwise import euclidean_distances
 from sklearn.neighbors import NearestNeighbors
 
 from training import data
-from training.types import ReportSection
+from training.types import Doubles, Floats, ReportSection
 
 ROWS = 1_000  # rows of a matrix of distances that are held in memory at a time
 SSIM_WINDOW = 11  # side of the Gaussian window, of standard deviation 1.5 (Wang et al. 2004)
 # Mean squared error of rounding to 8 bits, (1/255)^2 / 12: a smaller one counts as this; PSNR stays finite.
 ROUNDING_MSE = 1 / (12 * 255**2)
-
-Array = npt.NDArray[np.floating]
 
 
 class Fidelity(NamedTuple):
@@ -37,11 +34,11 @@ class Fidelity(NamedTuple):
 class Gaussian(NamedTuple):
     """Mean and covariance of features."""
 
-    mean: npt.NDArray[np.float64]  # (F,)
-    covariance: npt.NDArray[np.float64]  # (F, F)
+    mean: Doubles  # (F,)
+    covariance: Doubles  # (F, F)
 
 
-def gaussian(features: Array) -> Gaussian:
+def gaussian(features: Floats) -> Gaussian:
     """Return mean and unbiased covariance of features (N, F), N at least 2, in float64."""
     rows = np.asarray(features, np.float64)
     if rows.ndim != 2 or len(rows) < 2:
@@ -65,7 +62,7 @@ def frechet_distance(a: Gaussian, b: Gaussian) -> float:
     return float(max(distance, 0.0))  # rounding may leave a little less than zero for equal ones
 
 
-def kernel_distance(a: Array, b: Array) -> float:
+def kernel_distance(a: Floats, b: Floats) -> float:
     """Return the unbiased squared maximum mean discrepancy of two sets (Bińkowski et al. 2018, "KID").
 
     The kernel is (x . y / F + 1)^3. Zero in expectation for equal distributions whatever the number of
@@ -77,21 +74,21 @@ def kernel_distance(a: Array, b: Array) -> float:
     """
     x, y = np.asarray(a, np.float64), np.asarray(b, np.float64)
 
-    def kernel_sum(left: Array, right: Array) -> float:
+    def kernel_sum(left: Floats, right: Floats) -> float:
         total = 0.0
         for _, rows in _chunks(left):
             base = rows @ right.T / right.shape[1] + 1
             total += float(np.vdot(base, base * base))  # the third power, which ** computes far more slowly
         return total
 
-    def within(rows: Array) -> float:
+    def within(rows: Floats) -> float:
         same = ((np.sum(rows**2, axis=1) / rows.shape[1] + 1) ** 3).sum()  # k(x, x), which the sum leaves out
         return float((kernel_sum(rows, rows) - same) / (len(rows) * (len(rows) - 1)))
 
     return within(x) + within(y) - 2 * kernel_sum(x, y) / (len(x) * len(y))
 
 
-def precision_recall_density_coverage(real: Array, generated: Array, k: int = 5) -> Fidelity:
+def precision_recall_density_coverage(real: Floats, generated: Floats, k: int = 5) -> Fidelity:
     """Return precision and recall (Kynkäänniemi et al. 2019), density and coverage (Naeem et al. 2020).
 
     The reach of an image is the distance to its k-th nearest neighbour in its own set, itself not counted.
@@ -123,13 +120,13 @@ def precision_recall_density_coverage(real: Array, generated: Array, k: int = 5)
     )
 
 
-def _reach(rows: Array, k: int) -> Array:
+def _reach(rows: Floats, k: int) -> Floats:
     """Return the squared distance of every row to its k-th nearest other row, (N,)."""
     search = NearestNeighbors(n_neighbors=k, algorithm="brute", metric="sqeuclidean").fit(rows)
     return np.asarray(search.kneighbors()[0][:, -1])
 
 
-def _chunks(rows: Array) -> Iterator[tuple[int, Array]]:
+def _chunks(rows: Floats) -> Iterator[tuple[int, Floats]]:
     for start in range(0, len(rows), ROWS):
         yield start, rows[start : start + ROWS]
 
@@ -143,7 +140,7 @@ class ClassSpread(ReportSection):
     score: float  # exp E KL(p(class given image) || p(class)), from 1 to the number of classes
 
 
-def class_spread(probabilities: Array) -> ClassSpread:
+def class_spread(probabilities: Floats) -> ClassSpread:
     """Return which classes occur, how evenly, and how surely; blind to everything within a class.
 
     ``score`` is the inception score (Salimans et al. 2016) of whatever classifier gave the probabilities.
@@ -162,11 +159,11 @@ def class_spread(probabilities: Array) -> ClassSpread:
     )
 
 
-def _x_log_x(p: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def _x_log_x(p: Doubles) -> Doubles:
     return p * np.log(np.where(p > 0, p, 1.0))  # the limit at zero is zero
 
 
-def psnr(images: data.Images, others: data.Images) -> npt.NDArray[np.float64]:
+def psnr(images: data.Images, others: data.Images) -> Doubles:
     """Return the peak signal-to-noise ratio of each pair, (N,) in dB: -10 log10 of the squared error a pixel.
 
     Equal images count as if they differed by the rounding to 8 bits: 58.9 dB.
@@ -186,7 +183,7 @@ def ssim_window(image_shape: tuple[int, ...]) -> int:
     return min(SSIM_WINDOW, side - 1 + side % 2)
 
 
-def ssim(images: data.Images, others: data.Images) -> npt.NDArray[np.float64]:
+def ssim(images: data.Images, others: data.Images) -> Doubles:
     """Return the structural similarity of each pair (Wang et al. 2004), (N,); 1 for equal images.
 
     Computed by ``tf.image.ssim`` in windows of ``ssim_window`` pixels that lie wholly inside the image, K_1

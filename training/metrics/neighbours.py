@@ -10,9 +10,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from training.metrics.fidelity import Array
 from training.metrics.two_sample import auroc
-from training.types import ReportSection
+from training.types import Doubles, Floats, ReportSection
 
 QUERIES = 500  # rows of distances at a time: 500 x 55,000 float32 are 110 MB
 PERCENTILE = 1.0
@@ -22,7 +21,7 @@ class Nearest(NamedTuple):
     """The training image nearest to each query."""
 
     indices: npt.NDArray[np.int64]  # (N,), into the training images
-    distances: npt.NDArray[np.float64]  # (N,), Euclidean
+    distances: Doubles  # (N,), Euclidean
 
 
 class Memorisation(ReportSection):
@@ -35,7 +34,7 @@ class Memorisation(ReportSection):
     nearer_than_held_out: float  # chance that a sample is nearer than a held-out image; 0.5 if alike
 
 
-def nearest(queries: Array, train: Array) -> Nearest:
+def nearest(queries: Floats, train: Floats) -> Nearest:
     """Return the nearest training image of every query, in pixel or feature space.
 
     The nearest is found in float32; its distance is then computed anew, so an exact copy has distance 0.

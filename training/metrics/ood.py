@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from training import data
 from training.metrics.two_sample import auroc
+from training.types import Doubles
 
 PATCHES = 4  # along each side of an image
 FONTS = (
@@ -67,7 +68,7 @@ def outlier_table(score: Score, images: data.Images, seed: int) -> dict[str, dic
     }
 
 
-def complexity(images: data.Images) -> npt.NDArray[np.float64]:
+def complexity(images: data.Images) -> Doubles:
     """Return the size of each image as a PNG file, (N,), in nats: 8 ln 2 a byte."""
     levels = np.rint(images * 255).astype(np.uint8)
     sizes = [len(tf.io.encode_png(np.atleast_3d(image), compression=9).numpy()) for image in levels]

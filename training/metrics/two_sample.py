@@ -7,6 +7,7 @@ from sklearn.metrics import roc_auc_score
 
 from training import data
 from training.determinism import make_deterministic
+from training.types import Array
 
 EPOCHS = 2
 BATCH_SIZE = 128
@@ -46,7 +47,7 @@ def two_sample_auroc(real: data.Images, generated: data.Images, seed: int = 0, e
     """
     make_deterministic(seed)
     rng = np.random.default_rng(seed)
-    halves: list[tuple[data.Images, npt.NDArray[np.float32]]] = []
+    halves: list[tuple[data.Images, Array]] = []
     shuffled = [images[rng.permutation(len(images))] for images in (real, generated)]
     for half in (0, 1):
         parts = [images[half::2] for images in shuffled]

@@ -15,7 +15,7 @@ from training.models import networks, objectives
 from training.models.likelihoods import registry
 from training.models.likelihoods.base import sum_over_image
 from training.models.vamp import VampPrior
-from training.types import Tensor
+from training.types import Array, Tensor
 
 STEPS_A_CALL = 256  # at most
 VALIDATED_AT_ONCE = 2**20  # values of images and draws, about; enough to keep the processor busy
@@ -175,7 +175,7 @@ class VariationalAutoencoder(keras.Model):  # type: ignore[misc]  # Keras publis
             self._step(batch, phase.name, phase.k)
             step += 1
 
-    def validate(self, images: npt.NDArray[np.float32], batch_size: int) -> dict[str, float]:
+    def validate(self, images: Array, batch_size: int) -> dict[str, float]:
         """Return the bound of images of the validation split, (N, *image_shape), and its parts.
 
         Networks that are not compiled take `batch_size` of them at a time. See ``compute_loss``.

@@ -18,6 +18,7 @@ from ai_edge_litert.interpreter import Interpreter
 
 from training.errors import RunError
 from training.trained import call_signature
+from training.types import Array
 
 ROWS = 32  # the number of rows that the service computes at a time
 FILES = {
@@ -32,7 +33,6 @@ MAX_LEVELS = 1  # by which two runtimes may differ: a rounding error may lie acr
 # operation moves per cents of the pixels.
 MAX_CHANGED_CHOICES = 1e-4
 
-Array = npt.NDArray[np.float32]
 Call = Any  # of a signature: arrays by name -> arrays by name
 
 

@@ -5,17 +5,14 @@ from pathlib import Path
 from statistics import NormalDist
 
 import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 
 from training.models.latent_axes import Axis, Decode
-from training.types import Array
+from training.types import Array, Pixels
 
 STRIP_STEPS = 7
 PLANE_STEPS = 20
 MAX_STRIPS = 64  # axes that the picture of all axes shows, the first ones
-
-Levels = npt.NDArray[np.uint8]  # (H, W) or (H, W, 3)
 
 
 def write(decode: Decode, axes: Sequence[Axis], folder: Path) -> None:
@@ -51,7 +48,7 @@ def plane(decode: Decode) -> Array:
     return _grid(decode, codes)
 
 
-def write_png(path: Path, levels: Levels) -> None:
+def write_png(path: Path, levels: Pixels) -> None:
     """Write a picture, (H, W) or (H, W, 3), as a PNG file."""
     path.write_bytes(tf.io.encode_png(np.atleast_3d(levels)).numpy())
 
@@ -61,6 +58,6 @@ def _grid(decode: Decode, rows: list[Array]) -> Array:
     return np.concatenate([np.concatenate(list(np.asarray(decode(codes))), axis=1) for codes in rows])
 
 
-def _levels(images: Array) -> Levels:
+def _levels(images: Array) -> Pixels:
     """Return images as the service draws them by default, dark on white: [0, 1] cut into 256 equal bins."""
     return np.asarray(255 - np.clip(np.floor(images * 256), 0, 255).astype(np.uint8))
