@@ -58,6 +58,7 @@ def serving(
             stderr=subprocess.STDOUT,
             text=True,
             cwd=folder,  # nothing may depend on where it is started
+            start_new_session=True,  # so that its worker processes can be ended with it
             env=os.environ | {"VITRINE_DEFAULT_MODEL": SHIPPED_MODEL} | environment,
         )
     server = Server(process, log)
@@ -65,6 +66,6 @@ def serving(
         server.wait_until_ready(workers)
         yield server
     finally:
-        if process.poll() is None:
-            process.kill()
-            process.wait()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
