@@ -103,15 +103,12 @@ def fit(
     click.echo(f"written to {out}; next: vitrine-train evaluate {out}")
 
 
-def _with_images(
-    model: "TrainedModel", run: Path, data_folder: Path | None
-) -> tuple["TrainedModel", "Dataset"]:
-    """Return a run's model, its prior fitted, and the images that it was trained on."""
+def _images(model: "TrainedModel", data_folder: Path | None) -> "Dataset":
+    """Return the images that a run's model was trained on."""
     from training import data
 
     config = model.experiment
-    dataset = data.load_again(config.data.name, data_folder, _image_fit(config), model.environment)
-    return model.with_fitted_prior(dataset, run), dataset
+    return data.load_again(config.data.name, data_folder, _image_fit(config), model.environment)
 
 
 def _open(run: Path, stream: TextIO) -> "TrainedModel":
@@ -156,9 +153,9 @@ def evaluate(
 
     model = _open(run, sys.stderr if as_json else sys.stdout)
     reference = TrainedModel.open(reference_folder) if reference_folder is not None else None
-    model, dataset = _with_images(model, run, data_folder)
+    dataset = _images(model, data_folder)
     report = run_evaluate(model, dataset, run, full=full, quality=quality, reference=reference)
-    card.write(model, report, run)
+    card.write(model.with_fitted_prior(dataset, run), report, run)
     if as_json:
         click.echo(json.dumps(report.as_dict(), indent=2))
         return
@@ -191,7 +188,8 @@ def recalibrate(run: Path, data_folder: Path | None, full: bool) -> None:
     report = load_report(run, model.weights_sha256)
     if report is None:
         raise RunError(f"{run}: not evaluated yet; run vitrine-train evaluate {run} first")
-    model, dataset = _with_images(model, run, data_folder)
+    dataset = _images(model, data_folder)
+    model = model.with_fitted_prior(dataset, run)
     found = run_recalibrate(model, dataset, full=full)
     report = report.model_copy(update={"recalibrated": found})
     write_report(run, report)
@@ -225,7 +223,9 @@ def export(run: Path, data_folder: Path | None, store: Path) -> None:
     from training.evaluation import evaluate as evaluation
     from training.publish.export import export as run_export
 
-    model, dataset = _with_images(_open(run, sys.stdout), run, data_folder)
+    model = _open(run, sys.stdout)
+    dataset = _images(model, data_folder)
+    model = model.with_fitted_prior(dataset, run)
     report = evaluation.load_report(run, model.weights_sha256)
     if report is None:
         click.echo("not evaluated yet: measuring on the test split first")

@@ -211,7 +211,8 @@ class Queue:
                 return False
             operation, requests = next(iter(self._waiting.items()))
             alone = not self.workers and self._rows <= BATCH_ROWS
-        return not requests.first().heavy and operation.seconds <= (seconds_alone if alone else seconds)
+            longest = seconds_alone if alone else seconds
+            return not requests.first().heavy and operation.seconds <= longest
 
     def take(self, slowest: float) -> Batch | None:
         """Return the next batch; None if nothing waits, or if it would take longer than `slowest` seconds."""

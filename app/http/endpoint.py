@@ -91,7 +91,7 @@ class _ParsedQuery:
         try:
             self._query = queries.read(endpoint.query, query_string, suffix)
         except VitrineError as refusal:
-            self._query = refusal
+            self._query = _to_keep(refusal)
 
     @property
     def query(self) -> queries.Query:
@@ -105,15 +105,21 @@ class _ParsedQuery:
             try:
                 found = self._prepare(self.query, model, settings)
             except InvalidParameter as refusal:
-                found = refusal
+                found = _to_keep(refusal)
             self._prepared[model] = found
         return _or_raise(found)
 
 
+def _to_keep(refusal: VitrineError) -> VitrineError:
+    """Return a refusal without what led to it: frames, which would keep their request and its body alive."""
+    refusal.__context__ = None
+    return refusal.with_traceback(None)
+
+
 def _or_raise(found: T | VitrineError) -> T:
-    """Return what was found, or raise it if it is a refusal."""
+    """Return what was found, or raise it if it is a refusal; the middleware clears its traceback again."""
     if isinstance(found, VitrineError):
-        raise found.with_traceback(None)  # or it would grow with every raise
+        raise found
     return found
 
 
@@ -138,6 +144,8 @@ class PictureApp:
         if remembered is None:
             raise MethodNotAllowed(self._remembered)
         query_string, suffix = scope["query_string"], scope["path_params"].get("format")
+        if suffix is not None:
+            queries.check_format(suffix)  # before it can be part of what is kept
         parsed = (remembered if len(query_string) <= MAX_QUERY else remembered.__wrapped__)(
             query_string, suffix
         )

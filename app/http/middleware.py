@@ -113,6 +113,7 @@ class Middleware:
         if problem.status >= 500 and problem.status != 503:
             log.error("request %s: %s", request_id, problem.detail, exc_info=problem)
         self._metrics.count_problem(problem.kind)
+        problem.__traceback__ = None  # a refusal may be kept, and its frames hold the whole request
         headers = [(b"cache-control", b"no-store"), (b"content-type", b"application/problem+json")]
         headers += [(name.lower().encode(), text.encode("latin-1")) for name, text in problem.headers.items()]
         return problem.status, headers, problem.as_json(echo(path), request_id)

@@ -107,14 +107,12 @@ def read(kind: type[SomeQuery], query_string: bytes, suffix: str | None = None) 
     Args:
         kind: what the endpoint takes.
         query_string: as it came.
-        suffix: the format that the path ends in; None: it ends in none.
+        suffix: the format that the path ends in, one that is offered; None: it ends in none.
 
     Raises:
         InvalidParameter: a parameter is malformed, unknown or given twice.
         UnsupportedFormat: no such picture format.
     """
-    if suffix is not None:
-        check_format(suffix)
     values: dict[str, str] = {}
     for name, value in parse_qsl(query_string.decode("latin-1"), keep_blank_values=True):
         if name in values:  # which of the two is meant, a cache cannot know

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import numpy.typing as npt
+from scipy.stats import rankdata
 from sklearn.metrics import roc_auc_score
 
 from training import data
@@ -30,7 +31,8 @@ def auroc(low: npt.ArrayLike, high: npt.ArrayLike) -> float:
             "low, high: expected one number or more each, none NaN. "
             f"Received: {len(negatives)} and {len(positives)} values"
         )
-    return float(roc_auc_score(np.repeat([0, 1], [len(negatives), len(positives)]), scores))
+    ranks = rankdata(scores)  # scores may be infinite, which scikit-learn refuses
+    return float(roc_auc_score(np.repeat([0, 1], [len(negatives), len(positives)]), ranks))
 
 
 def two_sample_auroc(real: data.Images, generated: data.Images, seed: int = 0, epochs: int = EPOCHS) -> float:

@@ -112,3 +112,26 @@ def test_an_operation_is_brief_by_its_measured_time_and_may_take_longer_alone(fu
     waiting(queue, future, 1, operation)
     assert not queue.is_brief(0.0006, 0.001)
     assert queue.take(slowest=0.0001) is None
+
+
+def test_a_worker_that_takes_the_last_request_meanwhile_does_not_confuse_who_looks(future):
+    queue = new_queue()
+    waiting(queue, future, 1)
+
+    class Racing:
+        """A lock after whose release another thread takes what waits, before anything else happens."""
+
+        def __init__(self, lock):
+            self.lock = lock
+
+        def __enter__(self):
+            self.lock.acquire()
+
+        def __exit__(self, *_):
+            self.lock.release()
+            queue._lock = self.lock
+            queue.take(slowest=1.0)
+
+    queue._lock = Racing(queue._lock)
+    assert queue.is_brief(1.0, 1.0)
+    assert queue.take(slowest=1.0) is None

@@ -1,6 +1,8 @@
 """The way of every picture: what is read and prepared once, and what may never be shared."""
 
 import dataclasses
+import gc
+import weakref
 
 import pytest
 from pydantic import Field
@@ -9,7 +11,7 @@ from app.errors import InvalidParameter
 from app.explore.grids import GridStyle
 from app.explore.samples import Samples, sampler
 from app.http import pictures, queries
-from app.http.endpoint import PictureEndpoint, PreparedPicture
+from app.http.endpoint import PictureEndpoint, PreparedPicture, _ParsedQuery
 from app.main import create_app
 from tests.conftest import Client
 from tests.fakes import open_fake, pixels_of
@@ -136,3 +138,46 @@ def test_a_new_row_is_a_new_address_with_its_errors_head_and_documentation(setti
     documented = client.get("/openapi.json").json()["paths"]["/row"]["get"]
     assert [parameter["name"] for parameter in documented["parameters"]] == [*RowQuery.model_fields]
     client.close()
+
+
+@pytest.mark.parametrize("query", ["n=0", "nn=1", "n=1&n=1", "n=x"])
+def test_a_refusal_that_is_kept_keeps_nothing_of_the_request_alive(client, query):
+    class Receive:
+        """What the server would give: it holds the connection and the body."""
+
+        async def __call__(self):
+            return {"type": "http.disconnect"}
+
+    async def send(message):
+        pass
+
+    held = []
+    for _ in range(3):
+        receive = Receive()
+        held.append(weakref.ref(receive))
+        scope = {"type": "http", "method": "GET", "path": "/samples", "raw_path": b"/samples", "headers": []}
+        client._runner.run(client.app({**scope, "query_string": query.encode()}, receive, send))
+        del receive, scope
+    gc.collect()
+    assert [reference() for reference in held] == [None] * 3
+
+
+def test_a_path_that_ends_in_no_format_is_not_kept(client):
+    for number in range(3):
+        assert client.get(f"/samples.{number}{'x' * 1000}").status_code == 406
+    kept = [route.app._remembered["GET"].cache_info().currsize for route in client.app.router.routes]
+    assert kept == [0] * len(kept)
+
+
+def test_what_was_prepared_for_one_model_is_not_taken_for_another():
+    prepared = []
+    endpoint = dataclasses.replace(
+        pictures.PICTURES[0], prepare=lambda query, model, settings: prepared.append(model) or (lambda: model)
+    )
+    parsed = _ParsedQuery(endpoint, b"n=2", None)
+    assert [parsed.prepared(model, None)() for model in ("older", "newer", "older")] == [
+        "older",
+        "newer",
+        "older",
+    ]
+    assert prepared == ["older", "newer"]

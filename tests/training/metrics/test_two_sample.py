@@ -26,6 +26,11 @@ def test_auroc_of_nothing_or_of_no_number_is_refused(low, high):
         auroc(low, high)
 
 
+def test_an_infinite_score_is_higher_than_any_other():
+    assert auroc([0.0, 1.0], [np.inf, 2.0]) == 1.0
+    assert auroc([np.inf], [np.inf, -np.inf]) == 0.25  # a tie counts half
+
+
 def stripes(number, seed, upright):
     rng = np.random.default_rng(seed)
     phase = rng.uniform(0, 6, (number, 1, 1))
