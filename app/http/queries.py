@@ -120,15 +120,15 @@ def read(kind: type[SomeQuery], query_string: bytes, suffix: str | None = None) 
             raise InvalidParameter.of(echo(name), "each parameter once", received, remedy, "given_twice")
         values[name] = value
     if suffix is not None:
-        given = values.setdefault("format", suffix)
-        if given != suffix:
-            remedy = "Leave one of them out."
-            raise InvalidParameter.of("format", f"{suffix}, as the path says", given, remedy, "contradictory")
+        values.setdefault("format", suffix)
     try:
         query = kind.model_validate(values)
     except ValidationError as error:
         raise _invalid_parameters(error, list(kind.model_fields)) from None
     check_format(query.format)
+    if suffix not in (None, query.format):
+        expected, remedy = f"{suffix}, as the path says", "Leave one of them out."
+        raise InvalidParameter.of("format", expected, query.format, remedy, "contradictory")
     return query
 
 

@@ -26,6 +26,10 @@ def test_defaults_and_ranges_of_values_stand_in_the_schema():
     assert samples["render"]["enum"] == ["mean", "draw"]
 
 
+def test_pictures_are_documented_first(paths):
+    assert list(paths)[:3] == ["/samples", "/interpolate", "/reconstruct"]
+
+
 def test_status_is_documented_and_pages_are_not(paths):
     assert {"/livez", "/readyz", "/version", "/metrics"} <= set(paths)
     assert not {"/", "/docs", "/problems"} & set(paths)

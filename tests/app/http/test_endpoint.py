@@ -13,6 +13,7 @@ from app.explore.samples import Samples, sampler
 from app.http import pictures, queries
 from app.http.endpoint import PictureEndpoint, PreparedPicture, _ParsedQuery
 from app.main import create_app
+from app.pictures.encode import FORMATS
 from tests.conftest import Client
 from tests.fakes import open_fake, pixels_of
 
@@ -181,3 +182,17 @@ def test_what_was_prepared_for_one_model_is_not_taken_for_another():
         "older",
     ]
     assert prepared == ["older", "newer"]
+
+
+def test_a_path_and_a_query_that_name_two_formats_are_refused(client, monkeypatch):
+    monkeypatch.setitem(FORMATS, "other", FORMATS["png"])
+    assert client.get("/samples.other?n=1&seed=1").status_code == 200
+    answer = client.get("/samples.png?n=1&format=other")
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0] | {"remedy": ""} == {
+        "parameter": "format",
+        "expected": "png, as the path says",
+        "received": "other",
+        "remedy": "",
+        "code": "contradictory",
+    }

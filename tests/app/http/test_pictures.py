@@ -308,7 +308,14 @@ def test_an_answer_of_too_many_pixels_is_refused(client):  # 21
 
 
 @pytest.mark.parametrize(
-    "url", ["/samples?format=bmp", "/samples.tiff", "/interpolate.gif", "/reconstruct.jpg"]
+    "url",
+    [
+        "/samples?format=bmp",
+        "/samples.png?format=bmp",
+        "/samples.tiff",
+        "/interpolate.gif",
+        "/reconstruct.jpg",
+    ],
 )
 def test_another_format_is_refused_with_those_offered(client, url):  # 23
     assert_problem(client.get(url), 406, "format", "png")
