@@ -2,6 +2,7 @@
 
 import gc
 import logging
+from collections.abc import Awaitable
 from typing import TypeVar
 
 from app import profiles, store
@@ -79,15 +80,15 @@ class Service:
         models.opener.shutdown(cancel_futures=True)
         engine.close()
 
-    async def find(self, reference: str | None) -> Model:
-        """Return the opened model of ``NAME`` or ``NAME@VERSION``, or the default model for None.
+    def find(self, reference: str | None) -> Awaitable[Model]:
+        """Find the opened model of ``NAME`` or ``NAME@VERSION``, or the default model for None.
 
         Raises:
             NotReady: the service has not started.
             ModelNotFound: there is no such model.
             ModelError: the version cannot be opened.
         """
-        return await self.models.find_opened(reference or self.settings.default_model)
+        return self.models.find_opened(reference or self.settings.default_model)
 
     def _expected(self) -> str:
         """Return what the profile, if there is one, lets expect of the default model."""
