@@ -113,8 +113,8 @@ class InvalidParameter(VitrineError):
     title = "A parameter cannot be used"
 
     def __init__(self, *faults: Fault) -> None:
-        names = ", ".join(fault.parameter for fault in faults)
-        super().__init__(f"{names}: {faults[0].summary} {faults[0].remedy}", *faults)
+        each = (f"{fault.parameter}: {fault.summary} {fault.remedy}" for fault in faults)
+        super().__init__(" ".join(each), *faults)
 
     @classmethod
     def of(cls, parameter: str, expected: str, received: object, remedy: str, code: str) -> Self:

@@ -60,6 +60,15 @@ def test_a_problem_has_the_members_of_rfc_9457_and_ours():
     }
 
 
+def test_a_detail_says_of_each_fault_what_is_wrong_with_it():
+    count = errors.Fault("n", "1..400", "0", "Use 1 to 400.", "out_of_range")
+    name = errors.Fault("m", "a known parameter", "m", "Leave it out.", "unknown_parameter")
+    assert errors.InvalidParameter(count, name).detail == (
+        "n: expected 1..400. Received: 0. Use 1 to 400. "
+        "m: expected a known parameter. Received: m. Leave it out."
+    )
+
+
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 @pytest.mark.parametrize(
     "path", ["/samples?n=1", "/samples.png?n=1", "/interpolate", "/reconstruct", "/version"]
