@@ -21,7 +21,7 @@ HOST = "127.0.0.1"
 START_SECONDS = 180.0
 STOP_SECONDS = 20.0
 IDLE_SHARE = 0.1  # of one core: what a server that has nothing to do may still use
-MODEL = "fashion-dense"  # which the peers decode with too
+MODEL = "fashion-dense"  # which draws if a benchmark names no other
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
@@ -266,6 +266,17 @@ PROGRAMS = {
     "ray-serve": peer("ray-serve", *RAY_SERVE),
     "ray-serve-single": peer("ray-serve", *RAY_SERVE, batching=False),
 }
+
+
+def drawing_with(program: Program, model: str) -> Program:
+    """Return how a server, ours or a peer, is started with another model of the store.
+
+    Args:
+        program: how it is started.
+        model: a name without its version: the newest draws.
+    """
+    environment = {**program.environment, "VITRINE_DEFAULT_MODEL": model, "PEER_MODEL": model}
+    return program._replace(environment=environment)
 
 
 def missing(name: str) -> bool:

@@ -3,6 +3,7 @@
     .venv/bin/python -m benchmarks.serving                   everything; an hour and more; needs wrk
     .venv/bin/python -m benchmarks.serving --rounds 1 --seconds 2 --servers vitrine naive --only throughput
     .venv/bin/python -m benchmarks.serving --servers vitrine --only models    every model beside its bare loop
+    .venv/bin/python -m benchmarks.serving --model fashion --out default.json    with Vitrine's default model
 
 `make benchmark-peers` installs the others. In every round each server is started afresh, alone:
 the time to its first picture is taken, its memory, then requests a second at each number of connections, and
@@ -56,6 +57,7 @@ def main() -> None:
     """Measure, write the raw figures, print tables, draw the plot."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--servers", nargs="*", default=SERVERS, choices=PROGRAMS)
+    parser.add_argument("--model", default=processes.MODEL, help="what all draw with; a name of the store")
     parser.add_argument("--connections", nargs="*", type=int, default=CONNECTIONS)
     parser.add_argument("--counts", nargs="*", type=int, default=COUNTS, help="images, of Vitrine alone")
     parser.add_argument("--rounds", type=int, default=5)
@@ -100,7 +102,7 @@ def beside(name: str, number: int, arguments: argparse.Namespace) -> list[Row]:
     """Start one server, load it at each number of connections, and return what was found."""
     row: Row = {"server": name, "round": number}
     rows = []
-    with processes.running(PROGRAMS[name]) as server:
+    with processes.running(processes.drawing_with(PROGRAMS[name], arguments.model)) as server:
         rows.append(
             row | {"kind": "startup", "seconds": server.first_picture_seconds, "pixels": pixels(server)}
         )
@@ -141,7 +143,7 @@ def require_same_pictures(rows: list[Row]) -> None:
 def alone(runtime: str, workers: int, number: int, arguments: argparse.Namespace) -> list[Row]:
     """Load Vitrine by one runtime, with so many workers, at each size of picture."""
     rows = []
-    with processes.running(vitrine(runtime, workers)) as server:
+    with processes.running(vitrine(runtime, workers, arguments.model)) as server:
         warm(server)
         for n in arguments.counts:
             found = wrk(server, ALONE_CONNECTIONS, arguments.seconds, n)
@@ -155,7 +157,7 @@ def livez(number: int, arguments: argparse.Namespace) -> list[Row]:
     """Ask Vitrine whether it is alive, idle and while it is saturated."""
     rows = []
     for runtime in RUNTIMES:
-        with processes.running(vitrine(runtime, 1)) as server:
+        with processes.running(vitrine(runtime, 1, arguments.model)) as server:
             warm(server)
             server.wait_until_idle()
             for connections, n in ((0, 0), (LIVEZ_CONNECTIONS, IMAGES), (ALONE_CONNECTIONS, max(COUNTS))):
@@ -186,7 +188,7 @@ def bare(arguments: argparse.Namespace) -> list[Row]:
         {"kind": "bare", "round": number} | found
         for runtime in RUNTIMES
         for number in range(arguments.rounds)
-        for found in loop(runtime, processes.MODEL, ["mean"], counts, arguments.seconds)
+        for found in loop(runtime, arguments.model, ["mean"], counts, arguments.seconds)
     ]
 
 
@@ -237,9 +239,10 @@ def looped(model: str, number: int, arguments: argparse.Namespace) -> list[Row]:
     return [{"kind": "models-bare", "round": number} | one for one in found]
 
 
-def vitrine(runtime: str, workers: int) -> Program:
-    """Return how Vitrine is started with a runtime and so many workers."""
-    return processes.vitrine(VITRINE_RUNTIME=runtime, VITRINE_WORKERS=str(workers))
+def vitrine(runtime: str, workers: int, model: str) -> Program:
+    """Return how Vitrine is started with a runtime, so many workers and a default model."""
+    program = processes.vitrine(VITRINE_RUNTIME=runtime, VITRINE_WORKERS=str(workers))
+    return processes.drawing_with(program, model)
 
 
 def warm(server: Server, render: str | None = None) -> None:
@@ -446,6 +449,7 @@ def plot(rows: list[Row], path: Path) -> None:
 def protocol(arguments: argparse.Namespace) -> Row:
     """Return how it was measured."""
     return {
+        "model": arguments.model,
         "rounds": arguments.rounds,
         "seconds": arguments.seconds,
         "warm_seconds": WARM_SECONDS,

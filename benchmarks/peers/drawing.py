@@ -5,6 +5,7 @@ checks; a seed makes their pictures comparable with each other, not with Vitrine
 """
 
 import io
+import json
 import os
 from pathlib import Path
 
@@ -13,7 +14,9 @@ import numpy.typing as npt
 import tensorflow as tf
 from PIL import Image
 
-VERSION = Path(__file__).resolve().parents[2] / "model_store" / "fashion-dense" / "4"
+MODEL = Path(__file__).resolve().parents[2] / "model_store" / os.environ.get("PEER_MODEL", "fashion-dense")
+VERSION = max(MODEL.iterdir(), key=lambda version: int(version.name))
+AXES: int = json.loads((VERSION / "manifest.json").read_text())["latent_dim"]
 BATCHING = os.environ.get("PEER_BATCHING", "1") == "1"  # whether several requests may be decoded together
 MAX_BATCH = 16  # requests
 
@@ -26,7 +29,7 @@ class Decoder:
         self._decode = self._loaded.signatures["decode"]
 
     def __call__(self, z: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Return the images, (N, 28, 28) in [0, 1], of codes, (N, 10)."""
+        """Return the images, (N, 28, 28) in [0, 1], of codes, (N, AXES)."""
         images: npt.NDArray[np.float32] = self._decode(z=tf.constant(z))["image"].numpy()
         return images
 
@@ -37,8 +40,8 @@ class Decoder:
 
 
 def draw(n: int, seed: int | None) -> npt.NDArray[np.float32]:
-    """Return `n` codes z ~ N(0, I), (n, 10)."""
-    return np.random.default_rng(seed).standard_normal((n, 10), np.float32)
+    """Return `n` codes z ~ N(0, I), (n, AXES), whatever the prior is: they cost the decoder the same."""
+    return np.random.default_rng(seed).standard_normal((n, AXES), np.float32)
 
 
 def png(images: npt.NDArray[np.float32]) -> bytes:
