@@ -12,7 +12,8 @@
   * UnsupportedFormat       406  a picture format that is not offered
   * Overloaded              503  more work than the machine takes on
   * DeadlinePassed          504  admitted, but not done in time
-  * NotReady                503  no model is warm
+  * NotReady                503  no model is warm, or none computes
+  * OutOfResources          503  the system gave no memory or no thread
   * ModelError              500  a model that does not do what its manifest says
   * StoreError              500  the model store cannot be served; ends the start
 
@@ -209,7 +210,7 @@ class DeadlinePassed(VitrineError):
 
 
 class NotReady(VitrineError):
-    """No model has been opened."""
+    """No model has been opened, or none computes."""
 
     status = 503
     kind = "not-ready"
@@ -217,6 +218,20 @@ class NotReady(VitrineError):
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason, headers={"Retry-After": "2"})
+
+
+class OutOfResources(VitrineError):
+    """The system had no memory, or no thread, for a request."""
+
+    status = 503
+    kind = "out-of-resources"
+    title = "The service lacks memory for this request"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The system gave no memory or no thread for it. Try again in 2 s, or ask for less at once.",
+            headers={"Retry-After": "2"},
+        )
 
 
 class ModelError(VitrineError):

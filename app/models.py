@@ -21,7 +21,7 @@ from app.pictures import grids
 from app.pictures.encode import decode_png
 from app.priors import open_prior
 from app.runtimes import Array, OpenRuntime, Runtime
-from app.store import Manifest, Store, Version
+from app.store import InvalidVersion, Manifest, Store, Version, check_files
 
 log = logging.getLogger("vitrine")
 
@@ -38,14 +38,16 @@ class Model:
         encoding: operation (32, H, W) images -> (32, D) z_mean.
         decoding: operation (32, D) z -> (32, H, W) levels of p(x given z)'s mean, uint8.
         drawing: operation (32, D) z and uniform noise -> (32, H, W) levels of a draw, uint8.
+        examples: (N, H, W) levels of the held-out images that the version ships, uint8.
 
     Raises:
-        ModelError: the prior's file is not what the manifest says.
+        ModelError: the prior's file, or an example, is not what the manifest says.
     """
 
     def __init__(self, version: Version, runtime: Runtime, threads: int = 1) -> None:
         self.version = version
         self.prior = open_prior(version)
+        self.examples = self._read_examples()
         self._runtime = runtime
         own_thread = threads == 1 and runtime.name != "tensorflow"
 
@@ -84,10 +86,16 @@ class Model:
             operation.function(*arrays)  # the first call is slow, and not to be timed
             if not operation.measure(*arrays):
                 raise self._error(f"what {operation.name} makes of a row depends on the others")
-        for path in manifest.examples:
-            shape = decode_png(str(self.version.folder / path)).shape
-            if shape != manifest.image.shape:
-                raise self._error(f"{path} is {shape}, not {manifest.image.shape}")
+
+    def _read_examples(self) -> grids.Pixels:
+        shape = self.manifest.image.shape
+        examples = np.empty((len(self.manifest.examples), *shape), np.uint8)
+        for example, path in zip(examples, self.manifest.examples, strict=True):
+            read = decode_png(self.version.folder / path)
+            if read.shape != shape:
+                raise self._error(f"{path} is {read.shape}, not {shape}")
+            example[:] = read
+        return examples
 
     def rest(self) -> None:
         """Give back memory that the next request can have again."""
@@ -199,8 +207,10 @@ class Models:
     def get(self, version: Version) -> Model:
         """Return the opened model of a version, opening and warming it if nobody has yet.
 
+        Its files are checked again behind that: they may have changed since the store was scanned.
+
         Raises:
-            ModelError: it cannot be opened, or does not do what its manifest says; it is not tried again.
+            ModelError: it cannot be opened, or is not what its manifest says; it is not tried again.
         """
         reference = version.reference
         with self._opening:
@@ -210,9 +220,9 @@ class Models:
                 try:
                     model = Model(version, self._open_runtime(version.folder, self._threads), self._threads)
                     model.warm_up()
+                    check_files(version.folder, version.manifest)
                 except Exception as error:  # a model is a program: it can fail in any way
-                    known = isinstance(error, ModelError)
-                    detail = str(error) if known else f"{reference}: {type(error).__name__}: {error}"
+                    detail = _reason(reference, error)
                     self._unusable[reference] = detail
                     raise ModelError(detail) from error
                 self.opened[reference] = model
@@ -241,3 +251,11 @@ class Models:
         """Every version that is not served, as ``name/version``, and why."""
         unusable = {reference.replace("@", "/"): why for reference, why in dict(self._unusable).items()}
         return self.store.rejected | unusable
+
+
+def _reason(reference: str, error: Exception) -> str:
+    """Return why a version cannot be opened."""
+    if isinstance(error, ModelError):
+        return error.detail
+    kind = "" if isinstance(error, InvalidVersion) else f"{type(error).__name__}: "
+    return f"{reference}: {kind}{error}"

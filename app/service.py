@@ -1,12 +1,16 @@
 """The running service: what every request shares."""
 
+import asyncio
 import gc
 import logging
 from collections.abc import Awaitable
 from typing import TypeVar
 
+import numpy as np
+
 from app import profiles, store
 from app.engine.engine import Engine
+from app.engine.work import Operation, Rows, Steps, Work
 from app.errors import NotReady
 from app.metrics import Metrics
 from app.models import Model, Models
@@ -15,6 +19,8 @@ from app.settings import Settings
 
 log = logging.getLogger("vitrine")
 T = TypeVar("T")
+
+CHECK_SECONDS = 1.5  # what one row may take: less than those who ask for readiness usually wait
 
 
 class Service:
@@ -35,6 +41,7 @@ class Service:
         self._open_runtime = open_runtime
         self._models: Models | None = None
         self._engine: Engine | None = None
+        self._check: asyncio.Future[None] | None = None
 
     @property
     def models(self) -> Models:
@@ -90,6 +97,26 @@ class Service:
         """
         return self.models.find_opened(reference or self.settings.default_model)
 
+    async def check(self) -> None:
+        """Have the default model compute a row, by the way of every picture: being ready is being able to.
+
+        The row is of an operation of its own, whose turn comes after one batch of each other. It is always
+        let in: a service that has much to do is ready. One check at a time is enough for all who ask.
+
+        Raises:
+            NotReady: the service has not started, or the row is not there within CHECK_SECONDS.
+            VitrineError: or whatever else the computation meets.
+        """
+        engine = self.engine
+        if self._check is None or self._check.done():
+            model = await self.find(None)
+            self._check = engine.submit(_one_row(model))
+            self._check.add_done_callback(lambda check: check.exception())  # though nobody may wait any more
+        done, _ = await asyncio.wait([self._check], timeout=CHECK_SECONDS)
+        if not done:
+            raise NotReady(f"No row was computed within {CHECK_SECONDS} s: a computation is stuck.")
+        self._check.result()
+
     def _expected(self) -> str:
         """Return what the profile, if there is one, lets expect of the default model."""
         settings = self.settings
@@ -105,3 +132,14 @@ def _running(part: T | None) -> T:
     if part is None:
         raise NotReady("The models are not loaded: the service is starting or stopping.")
     return part
+
+
+def _one_row(model: Model) -> Work[None]:
+    """Return the work of decoding one code."""
+    operation = Operation("check", model.decoding.function, own_thread=model.decoding.own_thread)
+    operation.seconds = model.decoding.seconds
+
+    def steps() -> Steps[None]:
+        yield Rows.of(operation, np.zeros((1, model.manifest.latent_dim), np.float32))
+
+    return Work(steps, count=0)

@@ -53,7 +53,10 @@ class Settings(BaseSettings):
         description="File of `vitrine bench --tune`; gives worker and inference threads that are not set.",
     )
     max_waiting_images: int = Field(
-        8192, ge=1, description="Images that may wait in one process; beyond it 503 with Retry-After."
+        8192,
+        ge=1,
+        description="Images that may wait in one process, one place in eight kept for requests of up to 32; "
+        "beyond it 503 with Retry-After.",
     )
     queue_seconds: float = Field(
         1.5,

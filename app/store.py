@@ -279,7 +279,7 @@ def check(folder: Path, name: str) -> Manifest:
         raise InvalidVersion(f"manifest.json: name: expected {name}; found {manifest.name}")
     if manifest.digest != digest(content):
         raise InvalidVersion("manifest.json: changed since it was published (digest differs)")
-    _check_files(folder, manifest)
+    check_files(folder, manifest)
     return manifest
 
 
@@ -308,7 +308,11 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
     return content
 
 
-def _check_files(folder: Path, manifest: Manifest) -> None:
+def check_files(folder: Path, manifest: Manifest) -> None:
+    """Raise InvalidVersion if a file of a version is missing, changed or added.
+
+    What is served was read between two such checks: of the scan, and after the version was opened.
+    """
     listed = {file.path: file for file in manifest.files}
     present: set[str] = set()
     for path in folder.rglob("*"):

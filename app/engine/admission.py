@@ -1,73 +1,86 @@
-"""Admission: how much may be under way, by what images took lately."""
+"""Admission: how much may be under way, by what operations took lately."""
 
 import math
 
+from app.engine.work import BATCH_ROWS, T, Work
 from app.errors import Overloaded
 from app.metrics import Metrics
 
 SMOOTHING = 0.1  # weight of the newest measurement
+KEPT_FOR_FEW = 8  # one place in so many is kept for requests of few rows
 
 
 class Admission:
-    """Counts the images under way and predicts when they will be done. Used on one event loop.
+    """Counts the work under way and predicts when it will be done. Used on one event loop.
+
+    A prediction is made of what is predicted, time: by each operation's own time for a batch, and never by a
+    mean over images, which cost more the fewer come at once. Requests of few rows, up to a batch, have a turn
+    of their own in the queue (``app.engine.batching``), and so they have in the prediction and in the places.
 
     Args:
         max_images: that may be under way, all requests together; one request is always let in.
-        max_seconds: that a request may have to wait until it is its turn, by the measured rate.
+        max_seconds: that a request may have to wait until it is its turn.
         threads: that compute at the same time.
         metrics: where it counts.
 
     Attributes:
         images: under way.
-        seconds_per_image: smoothed; 0: nothing has been computed yet.
     """
 
     def __init__(self, max_images: int, max_seconds: float, threads: int, metrics: Metrics) -> None:
         self.images = 0
-        self.seconds_per_image = 0.0
         self._max_images = max_images
         self._max_seconds = max_seconds
         self._threads = threads
         self._metrics = metrics
-        self._heavy_waiting = 0
-        self._heavy_seconds = 0.0  # smoothed time of one heavy step
+        self._few_seconds = 0.0  # of the requests under way that have few rows
+        self._many_seconds = 0.0  # and of the others
 
-    def admit(self, images: int) -> None:
-        """Count a request in.
+    def admit(self, work: Work[T], step_seconds: float = 0.0) -> float:
+        """Count a request in and return its predicted seconds, which ``release`` takes back.
+
+        Args:
+            work: what it asks for.
+            step_seconds: that its own steps will wait for their thread.
 
         Raises:
             Overloaded: it would make too many images wait, or wait for too long. Says in how many seconds
-                the queue will be empty.
+                that will be over.
         """
-        wait, full = self.predicted_seconds(), self.images + images > self._max_images
-        if self.images and (full or wait > self._max_seconds):
-            self._metrics.count_refusal("queue_full" if full else "predicted_wait")
-            raise Overloaded(self.images, max(1, math.ceil(wait)))
+        images, few = work.images, work.count <= BATCH_ROWS
+        if self.images and images:
+            most = self._max_images - (0 if few else self._max_images // KEPT_FOR_FEW)
+            wait, full = self.predicted_seconds(few) + step_seconds, self.images + images > most
+            if full or wait > self._max_seconds:
+                self._metrics.count_refusal("queue_full" if full else "predicted_wait")
+                until = self.predicted_seconds() if full else wait
+                raise Overloaded(self.images, max(1, math.ceil(until)))
+        seconds = work.predicted_seconds()
+        self._count(work, images, seconds)
+        return seconds
+
+    def release(self, work: Work[T], seconds: float) -> None:
+        """Count a request out; `seconds`: what ``admit`` returned."""
+        self._count(work, -work.images, -seconds)
+
+    def predicted_seconds(self, few: bool = False) -> float:
+        """Return the time until it is the turn of who comes now; with `few`, of a request of few rows.
+
+        Batches of few and of many take turns: a request of few waits for those before it, and for no more
+        batches of many than of these.
+        """
+        others = min(self._few_seconds, self._many_seconds) if few else self._many_seconds
+        return (self._few_seconds + others) / self._threads
+
+    def _count(self, work: Work[T], images: int, seconds: float) -> None:
         self.images += images
         self._metrics.queue_images.inc(images)
-
-    def release(self, images: int) -> None:
-        """Count a request out."""
-        self.images -= images
-        self._metrics.queue_images.dec(images)
-
-    def predicted_seconds(self) -> float:
-        """Return the time until everything under way will be done."""
-        seconds = self.images * self.seconds_per_image + self._heavy_waiting * self._heavy_seconds
-        return seconds / self._threads
-
-    def computed(self, seconds: float, images: int) -> None:
-        """Learn what a batch took."""
-        self.seconds_per_image = smoothed(self.seconds_per_image, seconds / images)
-
-    def heavy_begun(self) -> None:
-        """Count a heavy step in."""
-        self._heavy_waiting += 1
-
-    def heavy_ended(self, seconds: float) -> None:
-        """Count a heavy step out, and learn what it took."""
-        self._heavy_waiting -= 1
-        self._heavy_seconds = smoothed(self._heavy_seconds, seconds)
+        if work.count <= BATCH_ROWS:
+            self._few_seconds += seconds
+        else:
+            self._many_seconds += seconds
+        if not self.images:  # what is left is rounding
+            self._few_seconds = self._many_seconds = 0.0
 
 
 def smoothed(before: float, newest: float) -> float:

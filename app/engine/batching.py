@@ -22,11 +22,13 @@ T = TypeVar("T")
 class Request(Generic[T]):
     """An admitted request: its generator, and the rows that it waits for."""
 
-    def __init__(self, work: Work[T], deadline: float, future: "asyncio.Future[T]") -> None:
+    def __init__(
+        self, work: Work[T], deadline: float, future: "asyncio.Future[T]", seconds: float = 0.0
+    ) -> None:
+        self.work = work
         self.steps = work.steps()
-        self.images = work.images
         self.heavy = work.heavy
-        self.heavy_start = work.heavy_start
+        self.seconds = seconds  # that it was admitted for
         self.admitted = time.monotonic()
         self.deadline = deadline
         self.future = future
@@ -84,9 +86,9 @@ class Batch(NamedTuple):
         """Return for each part its rows, or the error that it met: one request's fault is not another's."""
         try:
             return self._results()
-        except Exception as error:  # a model is a program: it can fail in any way
+        except BaseException as error:  # a model is a program: it can fail in any way, and even try to exit
             if len(self.parts) == 1:
-                return [error]
+                return [an_exception(error)]
             return [Batch(self.operation, [part]).compute()[0] for part in self.parts]
 
     def _results(self) -> list[Array]:
@@ -104,6 +106,15 @@ class Batch(NamedTuple):
                 whole[index] = rows
         result = self.operation.function(*batch)
         return [result[index] for index in indices]
+
+
+def an_exception(error: BaseException) -> Exception:
+    """Return what can be handed to a request: what would end a thread or the process is no answer."""
+    if isinstance(error, Exception) and not isinstance(error, StopIteration):
+        return error
+    made = RuntimeError(f"{type(error).__name__}: {error}")
+    made.__cause__ = error
+    return made
 
 
 def _index(positions: Sequence[int]) -> slice | Sequence[int]:
@@ -226,6 +237,11 @@ class Queue:
             if batch is None:
                 self.workers -= 1
             return batch
+
+    def worker_failed(self) -> None:
+        """Count a worker out that has not found the queue empty."""
+        with self._lock:
+            self.workers -= 1
 
     def new_workers(self, most: int) -> int:
         """Return how many threads are to begin: one for each batch that waits, `most` in all."""

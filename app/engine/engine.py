@@ -2,7 +2,7 @@
 
 A request brings its work (``app.engine.work``): a generator that yields rows to be computed. The engine
 
-1. *admits* it or refuses it at once (``app.engine.admission``). What counts is images, not requests.
+1. *admits* it or refuses it at once (``app.engine.admission``), by how long what waits will take.
 2. *queues* its rows by operation (``app.engine.batching``). Operations take turns, and so do an operation's
    requests of few rows and of many. So a picture of four hundred images does not keep a picture of one
    waiting for longer than a batch.
@@ -11,34 +11,40 @@ A request brings its work (``app.engine.work``): a generator that yields rows to
    batch after batch until there is none. A free engine computes at once what the loop's present turn has
    brought; while it is busy, work collects.
 4. *hands back* the rows to their requests, as soon as a request has all of them. The generator goes on, on
-   the event loop if that is brief, else in a thread: grids and PNGs never keep a worker waiting.
+   the event loop if that is brief, else in a thread: grids and PNGs never keep a worker waiting. Files are
+   decoded in threads of their own, large ones apart from small ones: neither keeps a drawing waiting.
 
 A request that was cancelled or whose deadline has passed gives its place back at once. What of it has not
 begun is never computed.
 
-The event loop owns the requests; the queue is shared with the worker threads, under a lock.
+The event loop owns the requests; the queue is shared with the worker threads, under a lock. Nothing that
+fails in a thread, its start included, ends more than the requests that it was done for.
 """
 
 import asyncio
+import logging
 import math
 import time
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from app.engine.admission import Admission, smoothed
-from app.engine.batching import Batch, Queue, Request
+from app.engine.batching import Batch, Queue, Request, an_exception
+from app.engine.threads import StepThreads, Threads
 from app.engine.work import Array, Rows, Work
 from app.errors import DeadlinePassed, NotReady
 from app.metrics import Metrics
 
 T = TypeVar("T")
 
+log = logging.getLogger("vitrine")
+
 # What a change of thread and back takes under load, with Python's lock in between and caches that are cold.
 INLINE_SECONDS = 0.0006
 ALONE_SECONDS = 0.001  # the same for a batch that nobody else waits for: what it holds up is little
 TURN_SECONDS = 0.001  # the longest that batches keep the event loop from its other work
+LARGE_UPLOAD = 262_144  # bytes; decoding may take a hundred times as long as that of a small one
 
 
 # A batch, for each of its parts the rows or the error that it met, and the seconds that it took.
@@ -49,7 +55,7 @@ class Engine:
     """Computes the work of many requests at once. Made and used on one event loop.
 
     Args:
-        worker_threads: threads that compute batches, and as many again for heavy steps.
+        worker_threads: threads that compute batches, and as many again for each kind of heavy step.
         max_waiting_images: images that may be under way, all requests together; one request is always let in.
         deadline_seconds: how long a request may take.
         metrics: where it counts.
@@ -76,8 +82,10 @@ class Engine:
             max_waiting_images, min(queue_seconds, deadline_seconds), worker_threads, metrics
         )
         self._queue = Queue(on_start=lambda seconds: metrics.observe(metrics.queue_seconds, seconds))
-        self._workers = ThreadPoolExecutor(worker_threads, thread_name_prefix="worker")
-        self._heavy = ThreadPoolExecutor(worker_threads, thread_name_prefix="heavy")
+        self._workers = Threads(worker_threads, "worker")
+        self._drawing, self._decoding, self._decoding_large = (
+            StepThreads(worker_threads, name) for name in ("drawing", "decoding", "decoding-large")
+        )
         self._loop = asyncio.get_running_loop()
         self._closed = False
         self._pending: dict[Request[Any], None] = {}  # in the order of their deadlines
@@ -99,14 +107,24 @@ class Engine:
         """
         if self._closed:
             raise NotReady("The service is shutting down.")
-        self._admission.admit(work.images)
+        seconds = self._admission.admit(work, self._seconds_for_steps(work))
         future: asyncio.Future[T] = self._loop.create_future()
-        request = Request(work, time.monotonic() + self._deadline_seconds, future)
+        request = Request(work, time.monotonic() + self._deadline_seconds, future, seconds)
         self._pending[request] = None
         self._watch_deadlines()
         future.add_done_callback(lambda _: self._release(request))
         self._advance(request)
         return future
+
+    def _seconds_for_steps(self, work: Work[Any]) -> float:
+        """Return how long the request's own steps will wait for their threads."""
+        seconds = self._drawing.predicted_seconds() if work.heavy else 0.0
+        if work.upload_bytes:
+            seconds += self._decoders(work).predicted_seconds()
+        return seconds
+
+    def _decoders(self, work: Work[Any]) -> StepThreads:
+        return self._decoding_large if work.upload_bytes > LARGE_UPLOAD else self._decoding
 
     async def run(self, work: Work[T]) -> T:
         """Return what `work` returns, or raise what ``submit`` does, or DeadlinePassed."""
@@ -118,7 +136,8 @@ class Engine:
         for request in list(self._pending):
             self._fail(request, NotReady("The service is shutting down."))
         self._workers.shutdown(wait=True, cancel_futures=True)
-        self._heavy.shutdown(wait=True, cancel_futures=True)
+        for threads in (self._drawing, self._decoding, self._decoding_large):
+            threads.close()
         if self._watch is not None:
             self._watch.cancel()
 
@@ -128,7 +147,7 @@ class Engine:
         if request not in self._pending:
             return
         del self._pending[request]
-        self._admission.release(request.images)
+        self._admission.release(request.work, request.seconds)
         if request.future.cancelled():
             self._metrics.count_refusal("cancelled")
 
@@ -159,21 +178,28 @@ class Engine:
 
     def _advance(self, request: Request[Any], result: Array | None = None) -> None:
         """Go on with a request whose rows have been computed."""
-        if not (request.heavy_start if result is None else request.heavy):
+        if result is None:
+            threads = self._decoders(request.work) if request.work.upload_bytes else None
+        else:
+            threads = self._drawing if request.heavy else None
+        if threads is None:
             self._take_up(request, *_step(request, result))
-            return
+        else:
+            self._advance_in(threads, request, result)
 
+    def _advance_in(self, threads: StepThreads, request: Request[Any], result: Array | None) -> None:
         def step() -> None:
+            wanted = not request.future.done()
             started = time.perf_counter()
-            outcome = _step(request, result)
-            self._loop.call_soon_threadsafe(took, time.perf_counter() - started, *outcome)
+            outcome = _step(request, result) if wanted else (None, None, None)
+            seconds = time.perf_counter() - started if wanted else None
+            self._loop.call_soon_threadsafe(took, seconds, *outcome)
 
-        def took(seconds: float, rows: Rows | None, answer: Any, error: Exception | None) -> None:
-            self._admission.heavy_ended(seconds)
+        def took(seconds: float | None, rows: Rows | None, answer: Any, error: Exception | None) -> None:
+            threads.ended(seconds)
             self._take_up(request, rows, answer, error)
 
-        self._admission.heavy_begun()
-        self._heavy.submit(step)
+        threads.begin(step)
 
     def _take_up(
         self, request: Request[Any], rows: Rows | None, answer: Any, error: Exception | None
@@ -217,10 +243,20 @@ class Engine:
             self._hand_back(*each)
         if not self._dispatching:
             for _ in range(self._queue.new_workers(self._worker_threads)):
-                self._workers.submit(self._run_worker)
+                self._workers.do(self._run_worker)
 
     def _run_worker(self) -> None:
-        """Compute batch after batch until there is none."""
+        """Compute batch after batch until there is none; others go on with the queue if that fails."""
+        try:
+            self._compute_batches()
+        except BaseException:
+            if self._loop.is_closed():  # nobody waits any more
+                return
+            log.exception("a worker thread failed")
+            self._queue.worker_failed()
+            self._loop.call_soon_threadsafe(self._dispatch_soon)
+
+    def _compute_batches(self) -> None:
         while (batch := self._queue.take_for_worker()) is not None:
             # Not how long the thread waits for Python's lock. By the clock, an operation that a worker once
             # computed beside a busy event loop would never be brief again.
@@ -251,27 +287,28 @@ class Engine:
             self._hand_back(*self._computed.popleft())
 
     def _hand_back(self, batch: Batch, results: list[Any], seconds: float) -> None:
-        self._admission.computed(seconds, batch.rows)
+        batch.operation.elapsed_seconds = smoothed(batch.operation.elapsed_seconds, seconds)
         for part, result in zip(batch.parts, results, strict=True):
             request = part.request
             if request.future.done():
                 continue
+            if not isinstance(result, Exception):
+                try:
+                    request.receive(part.start, part.stop, result)
+                except MemoryError as error:
+                    result = error
             if isinstance(result, Exception):
                 request.future.set_exception(result)
-                continue
-            request.receive(part.start, part.stop, result)
-            if request.done == request.rows.count:
+            elif request.done == request.rows.count:
                 self._advance(request, request.result)
 
 
 def _step(request: Request[Any], result: Array | None) -> tuple[Rows | None, Any, Exception | None]:
     """Go on with a request's generator: the rows that it wants next, or its answer, or its error."""
-    if request.future.done():  # while it waited for a thread
-        return None, None, None
     try:
         rows = next(request.steps) if result is None else request.steps.send(result)
         return rows, None, None
     except StopIteration as end:
         return None, end.value, None
-    except Exception as error:  # the caller's to answer
-        return None, None, error
+    except BaseException as error:  # the caller's to answer
+        return None, None, an_exception(error)

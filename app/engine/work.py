@@ -7,6 +7,7 @@ the rows of several requests together.
 
 from __future__ import annotations  # those of inner functions would be evaluated anew in every request
 
+import collections
 import dataclasses
 import time
 from collections.abc import Callable, Generator
@@ -41,6 +42,7 @@ class Operation:
     Attributes:
         alike: for each position of a batch, the first one that gives the same bytes.
         seconds: smoothed time that one computation keeps its thread busy.
+        elapsed_seconds: smoothed time from its start to its end, by the clock.
     """
 
     def __init__(
@@ -55,7 +57,21 @@ class Operation:
         self.exact = exact or function
         self.own_thread = own_thread
         self.alike = tuple(range(BATCH_ROWS))  # until measured, a position is like itself only
-        self.seconds = 0.001
+        self.seconds = self.elapsed_seconds = 0.001
+
+    def predicted_seconds(self, count: int) -> float:
+        """Return what `count` rows of one request take if rows of others fill up their batches.
+
+        A batch costs the same however few of its rows are in use. So a row's price is its share of a batch:
+        of the positions that are alike to its own.
+        """
+        whole, rest = divmod(count, BATCH_ROWS)
+        if self.uniform:
+            return (whole + rest / BATCH_ROWS) * self.elapsed_seconds
+        places = collections.Counter(self.alike)
+        taken = collections.Counter(self.alike[:rest])
+        share = max((taken[position] / places[position] for position in taken), default=0.0)
+        return (whole + share) * self.elapsed_seconds
 
     @property
     def uniform(self) -> bool:
@@ -96,7 +112,7 @@ class Operation:
             for position in range(BATCH_ROWS):
                 at[position].append(result[position].tobytes())
         self.alike = tuple(at.index(results) for results in at)
-        self.seconds = sorted(seconds)[MEASURED_ROWS // 2]
+        self.seconds = self.elapsed_seconds = sorted(seconds)[MEASURED_ROWS // 2]
         among_others = self.exact(*arrays)
         if any(among_others[k].tobytes() != at[k][k] for k in range(MEASURED_ROWS)):
             return False
@@ -151,15 +167,27 @@ class Work(Generic[T]):
 
     Args:
         steps: starts the generator that yields Rows, is sent their results and returns the answer.
-        images: what it costs, in images computed.
-        heavy: whether its own steps, behind the rows, take so long that they need a thread.
-        heavy_start: the same of its first step, before it wants any rows.
+        count: rows that each of `operations` computes; 0: a check of the engine, which is always let in.
+        operations: what it will ask for; its price is theirs.
+        heavy: whether its own steps, behind the rows, take so long that they need a thread. It also keeps
+            its batches off the event loop.
+        upload_bytes: size of the files that its first step decodes, in a thread; 0: it decodes none.
     """
 
     steps: Callable[[], Steps[T]]
-    images: int
+    count: int
+    operations: tuple[Operation, ...] = ()
     heavy: bool = False
-    heavy_start: bool = False
+    upload_bytes: int = 0
+
+    @property
+    def images(self) -> int:
+        """Images that it has computed, by all operations together."""
+        return self.count * (len(self.operations) or 1)
+
+    def predicted_seconds(self) -> float:
+        """Return what its rows take by the clock; see ``Operation.predicted_seconds``."""
+        return sum(operation.predicted_seconds(self.count) for operation in self.operations)
 
     def __call__(self) -> T:
         """Do all of it here and now, alone."""

@@ -7,10 +7,9 @@ import numpy.typing as npt
 
 from app.engine.work import Rows, Steps, Work
 from app.errors import InvalidParameter
-from app.explore.grids import GridStyle, Picture, check_grid, draw_grid
+from app.explore.grids import GridStyle, Picture, check_grid, draw_grid, is_heavy
 from app.models import Model
 from app.pictures import uploads
-from app.pictures.encode import decode_png
 from app.pictures.uploads import Invert
 from app.settings import Settings
 
@@ -40,7 +39,13 @@ def reconstruct(
         originals = np.stack([found.pixels for found in read])
         return (yield from _reconstructions(model, originals, columns, style, notes))
 
-    return Work(steps, 2 * len(files), heavy=True, heavy_start=True)
+    return Work(
+        steps,
+        len(files),
+        (model.encoding, model.decoding),
+        is_heavy(2 * len(files), model, style),
+        upload_bytes=sum(len(data) for _, data in files),
+    )
 
 
 def reconstruct_examples(model: Model, limits: Settings, style: GridStyle) -> Work[Picture]:
@@ -49,18 +54,17 @@ def reconstruct_examples(model: Model, limits: Settings, style: GridStyle) -> Wo
     Raises:
         InvalidParameter: the answer would be too large, or the version ships none.
     """
-    version = model.version
-    examples = version.manifest.examples
-    if not examples:
+    examples = model.examples
+    if not len(examples):
         expected, remedy = "a model that ships examples", "Send an image of your own by POST."
-        raise InvalidParameter.of("model", expected, version.reference, remedy, "no_examples")
+        raise InvalidParameter.of("model", expected, model.version.reference, remedy, "no_examples")
     columns = check_grid(style, len(examples), model, limits, rows_each=2)
 
     def steps() -> Steps[Picture]:
-        images = [decode_png(str(version.folder / path)) for path in examples]
-        return (yield from _reconstructions(model, np.stack(images), columns, style, ()))
+        return (yield from _reconstructions(model, examples, columns, style, ()))
 
-    return Work(steps, 2 * len(examples), heavy=True, heavy_start=True)
+    heavy = is_heavy(2 * len(examples), model, style)
+    return Work(steps, len(examples), (model.encoding, model.decoding), heavy)
 
 
 def _reconstructions(

@@ -69,12 +69,13 @@ def sampler(
 
     drawn = samples.render == "draw"
     operation, make = (model.drawing, codes_and_noise) if drawn else (model.decoding, codes)
+    operations = (operation,)
 
     def steps(seed: int) -> Steps[Picture]:
         images = yield Rows(operation, n, functools.partial(make, seed))
         return draw_grid(images, columns, style)
 
-    return lambda seed: Work(functools.partial(steps, seed), n, heavy)
+    return lambda seed: Work(functools.partial(steps, seed), n, operations, heavy)
 
 
 def find_label(model: Model, label: str) -> int:

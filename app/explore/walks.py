@@ -99,7 +99,7 @@ def interpolate(
         images = yield Rows.of(model.decoding, codes)
         return grids.draw_grid(images, columns, style)
 
-    return Work(steps, walk.steps, grids.is_heavy(walk.steps, model, style))
+    return Work(steps, walk.steps, (model.decoding,), grids.is_heavy(walk.steps, model, style))
 
 
 def check_code(z: tuple[float, ...], latent_dim: int) -> npt.NDArray[np.float32]:

@@ -13,7 +13,7 @@ from typing import Any
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from app.errors import AddressNotFound, MethodNotAllowed, VitrineError, echo
+from app.errors import AddressNotFound, MethodNotAllowed, OutOfResources, VitrineError, echo
 from app.metrics import Metrics
 
 Scope = MutableMapping[str, Any]
@@ -25,6 +25,7 @@ RawHeaders = list[tuple[bytes, bytes]]  # names in lower case
 
 log = logging.getLogger("vitrine")
 
+NO_THREAD = "can't start new thread"  # what the interpreter says of a system that has no memory for one
 CLIENT_LEFT = 499  # for the metrics alone: nobody reads the answer
 
 # Ids tell requests apart and keep no secret: asking the system for each would take longer than parsing it.
@@ -121,6 +122,8 @@ class Middleware:
 
 def _as_problem(error: Exception, request_id: str) -> VitrineError:
     """Return one of our own errors for what routing refuses, or for what nobody foresaw."""
+    if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and str(error) == NO_THREAD):
+        return OutOfResources()
     if not isinstance(error, HTTPException):
         unforeseen = VitrineError(f"The log names the cause under request {request_id}.")
         unforeseen.__cause__ = error

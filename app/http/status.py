@@ -22,8 +22,9 @@ def router(service: Service) -> APIRouter:
 
     @router.get("/readyz", summary="Can it draw pictures?")
     async def readyz(response: Response) -> dict[str, Any]:
-        """Answer 200 when the default model is warm, else 503 with the reason; list versions not served."""
+        """Answer 200 if the default model computes, else 503 with the reason; list versions not served."""
         response.headers.update(NO_CACHE)
+        await service.check()
         models = service.models
         return {"status": "ready", "models": sorted(models.opened), "rejected": models.rejected}
 

@@ -3,6 +3,7 @@
 import functools
 import struct
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -52,7 +53,7 @@ def _chunk(name: bytes, content: bytes) -> tuple[bytes, ...]:
 _END = b"".join(_chunk(b"IEND", b""))
 
 
-def decode_png(path: str) -> Pixels:
+def decode_png(path: Path) -> Pixels:
     """Return the levels of a PNG of ours, as it is: (H, W) grey or (H, W, 3) colour."""
     with Image.open(path, formats=["PNG"]) as image:
         return np.asarray(image)

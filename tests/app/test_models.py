@@ -1,5 +1,6 @@
 import asyncio
 import json
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -83,6 +84,27 @@ def test_without_a_usable_default_model_the_service_does_not_start(tmp_path):
     write_version(tmp_path)
     with pytest.raises(StoreError, match="default model fake cannot be served"):
         Models(scan(tmp_path), failing_open("1"), threads=1).open_default("fake")
+
+
+@pytest.mark.parametrize("relative", ["encoder/weights", "examples/0.png"])
+def test_a_version_whose_files_changed_after_the_scan_is_not_served(tmp_path, relative):
+    write_version(tmp_path, number=1)
+    write_version(tmp_path, number=2)
+    models = Models(scan(tmp_path), open_fake, 1)
+    path = tmp_path / "fake" / "1" / relative
+    path.write_bytes(png_bytes(np.full((8, 8), 7, np.uint8)))
+    with pytest.raises(ModelError, match=f"fake@1: {relative}"):
+        models.get(models.find("fake@1"))
+
+
+def test_examples_are_those_that_were_checked_whatever_becomes_of_the_store(tmp_path):
+    folder = write_version(tmp_path)
+    models = Models(scan(tmp_path), open_fake, 1)
+    model = models.get(models.find("fake"))
+    shutil.rmtree(folder)
+    assert model.examples.shape == (2, 8, 8)
+    assert (model.examples[0] == 51).all()
+    assert (model.examples[1] == 204).all()
 
 
 def test_examples_that_are_not_the_models_images_are_found_out_while_warming_up(tmp_path):

@@ -3,6 +3,7 @@ import math
 import pytest
 
 from app.engine.admission import Admission, smoothed
+from app.engine.work import BATCH_ROWS, Operation, Work
 from app.errors import Overloaded
 from app.metrics import Metrics
 
@@ -11,36 +12,82 @@ def new_admission(max_images=100, max_seconds=math.inf, threads=1):
     return Admission(max_images, max_seconds, threads, Metrics())
 
 
+def work(count, seconds=0.0):
+    """Return work whose batches take `seconds`."""
+    operation = Operation("double", lambda rows: rows * 2)
+    operation.alike = (0,) * BATCH_ROWS
+    operation.elapsed_seconds = seconds
+    return Work(lambda: iter(()), count, (operation,))
+
+
 def test_one_request_is_let_in_however_large_and_the_next_once_it_has_gone():
-    admission = new_admission(max_images=10)
-    admission.admit(50)
+    admission, large = new_admission(max_images=10), work(50)
+    seconds = admission.admit(large)
     with pytest.raises(Overloaded, match="50 images are waiting"):
-        admission.admit(1)
-    admission.release(50)
-    admission.admit(1)
+        admission.admit(work(1))
+    admission.release(large, seconds)
+    admission.admit(work(1))
     assert admission.images == 1
 
 
-def test_the_wait_is_predicted_from_images_heavy_steps_and_threads():
-    admission = new_admission(threads=2)
-    admission.admit(40)
-    admission.computed(seconds=0.32, images=32)  # 10 ms an image
-    assert admission.predicted_seconds() == pytest.approx(40 * 0.01 / 2)
-    admission.heavy_begun()
-    admission.heavy_ended(0.5)
-    assert admission.predicted_seconds() == pytest.approx(0.2)  # none waits any more
+def test_the_wait_is_what_operations_take_for_what_is_under_way_by_all_threads():
+    admission = new_admission(max_images=1000, threads=2)
+    first, second = work(64, seconds=0.1), work(320, seconds=0.03)
+    admission.admit(first)
+    seconds = admission.admit(second)
+    assert admission.predicted_seconds() == pytest.approx((2 * 0.1 + 10 * 0.03) / 2)
+    admission.release(second, seconds)
+    assert admission.predicted_seconds() == pytest.approx(0.1)
+
+
+def test_a_request_of_few_rows_waits_for_its_own_turn_and_not_for_all_of_the_large_ones():
+    admission = new_admission(max_images=10**6, max_seconds=1.0)
+    for _ in range(2):
+        admission.admit(work(320, seconds=0.1))  # a second each
+    with pytest.raises(Overloaded):
+        admission.admit(work(33))
+    assert admission.predicted_seconds(few=True) == 0.0
+    admission.admit(work(32, seconds=0.4))
+    assert admission.predicted_seconds(few=True) == pytest.approx(
+        2 * 0.4
+    )  # as much of the large ones between
+    admission.admit(work(1))
+
+
+def test_one_place_in_eight_is_kept_for_requests_of_few_rows():
+    admission = new_admission(max_images=800)
+    admission.admit(work(400))
+    with pytest.raises(Overloaded):
+        admission.admit(work(301))
+    admission.admit(work(300))
     for _ in range(3):
-        admission.heavy_begun()
-    assert admission.predicted_seconds() == pytest.approx(0.2 + 3 * 0.5 / 2)
+        admission.admit(work(32))
+    with pytest.raises(Overloaded):
+        admission.admit(work(5))  # of them there are 800 places, and 796 are taken
 
 
-def test_what_would_wait_too_long_is_refused_with_the_seconds_until_the_queue_is_empty():
+def test_what_would_wait_too_long_is_refused_with_the_seconds_until_it_would_not():
     admission = new_admission(max_images=10**6, max_seconds=1.5)
-    admission.admit(1000)
-    admission.computed(seconds=0.0032, images=1)
+    admission.admit(work(320, seconds=0.32))
     with pytest.raises(Overloaded) as caught:
-        admission.admit(1)
+        admission.admit(work(33))
     assert caught.value.headers["Retry-After"] == "4"  # 3.2 s
+
+
+def test_waiting_for_a_thread_of_its_own_steps_counts_for_the_request_that_needs_one():
+    admission = new_admission(max_seconds=1.5)
+    admission.admit(work(1))
+    admission.admit(work(1), step_seconds=1.4)
+    with pytest.raises(Overloaded):
+        admission.admit(work(1), step_seconds=1.6)
+    admission.admit(work(1))
+
+
+def test_a_check_of_the_engine_is_always_let_in():
+    admission = new_admission(max_images=1, max_seconds=0.1)
+    admission.admit(work(320, seconds=1.0))
+    assert admission.admit(work(0)) == 0.0
+    assert admission.images == 320
 
 
 def test_an_average_moves_by_a_tenth_of_the_newest_difference():

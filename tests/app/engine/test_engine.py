@@ -41,7 +41,7 @@ class Held:
             rows = np.arange(first, first + count, dtype=np.float32)
             return (yield Rows.of(self.operation, rows)).tolist()
 
-        return Work(steps, count)
+        return Work(steps, count, (self.operation,))
 
     def computed(self):
         return {value for batch in self.batches for value in batch.tolist()} - {0.5}
@@ -157,9 +157,9 @@ def test_an_error_fails_the_request_that_caused_it_and_none_beside_it():
 def test_beyond_the_last_place_work_is_refused_at_once_with_a_time_and_what_is_admitted_finishes():
     async def scenario():
         held, metrics = Held(), Metrics()
-        engine = new_engine(images=100, metrics=metrics)
+        engine = new_engine(images=97, metrics=metrics)
         first = await occupied(held, engine)
-        waiting = [engine.submit(held.work(n, 33)) for n in (1, 2, 3)]
+        waiting = [engine.submit(held.work(n, 32)) for n in (1, 2, 3)]
         started = time.perf_counter()
         for _ in range(10):
             with pytest.raises(Overloaded) as caught:
@@ -167,7 +167,7 @@ def test_beyond_the_last_place_work_is_refused_at_once_with_a_time_and_what_is_a
             assert int(caught.value.headers["Retry-After"]) >= 1
         assert time.perf_counter() - started < 0.2  # twenty milliseconds each
         held.go_on.set()
-        assert await asyncio.gather(first, *waiting) == [doubled(1000), *(doubled(n, 33) for n in (1, 2, 3))]
+        assert await asyncio.gather(first, *waiting) == [doubled(1000), *(doubled(n, 32) for n in (1, 2, 3))]
         assert 'vitrine_refused_total{reason="queue_full"} 10.0' in metrics.exposition()[0].decode()
 
     asyncio.run(scenario())
@@ -176,20 +176,15 @@ def test_beyond_the_last_place_work_is_refused_at_once_with_a_time_and_what_is_a
 def test_retry_after_is_what_the_measured_rate_predicts():
     async def scenario():
         held = Held()
-        engine = new_engine(images=100, seconds=100)
-        await occupied(held, engine)
-        engine.submit(held.work(1, 99))
-        for seconds_per_image, expected in ((0.001, 1), (0.1, 10), (0.5, 50)):
-            engine._admission.seconds_per_image = seconds_per_image
+        engine = new_engine(images=2000, seconds=100)
+        for batch_seconds, expected in ((0.001, 1), (0.2, 10), (1.0, 50)):
+            held.operation.elapsed_seconds = batch_seconds
+            waiting = engine.submit(held.work(1, 50 * BATCH_ROWS))
             with pytest.raises(Overloaded) as caught:
-                engine.submit(held.work(1))
+                engine.submit(held.work(1, 401))
             assert caught.value.headers["Retry-After"] == str(expected)
-        engine._admission._max_images, engine._admission.seconds_per_image = 10**6, 2.0
-        with pytest.raises(
-            Overloaded
-        ) as caught:  # the queue is not full, but 200 seconds are longer than 100
-            engine.submit(held.work(1))
-        assert caught.value.headers["Retry-After"] == "200"
+            waiting.cancel()
+            await asyncio.sleep(0)
         held.go_on.set()
         engine.close()
 
@@ -201,11 +196,11 @@ def test_what_would_wait_for_longer_than_the_queue_may_be_is_refused_though_the_
         held = Held()
         engine = new_engine(images=10**6, seconds=100.0, queue_seconds=1.5)
         await occupied(held, engine)
-        engine._admission.seconds_per_image = 0.01
+        held.operation.elapsed_seconds = 0.32
         engine.submit(held.work(1, 149))  # whose turn is in 10 ms
-        engine.submit(held.work(1))  # in 1.5 s; and that of whoever comes after it, later
+        engine.submit(held.work(1, 33))  # in 1.5 s; and that of whoever comes after it, later
         with pytest.raises(Overloaded) as caught:
-            engine.submit(held.work(1))
+            engine.submit(held.work(1, 33))
         assert caught.value.headers["Retry-After"] == "2"
         held.go_on.set()
         engine.close()
@@ -223,7 +218,7 @@ def test_work_larger_than_the_queue_is_let_in_when_nothing_else_waits():
 def test_cancelled_work_gives_its_place_back_at_once_and_is_never_computed():
     async def scenario():
         held = Held()
-        engine = new_engine(images=100)
+        engine = new_engine(images=120)
         first = await occupied(held, engine)
         gone = engine.submit(held.work(2000, 99))
         gone.cancel()
@@ -257,6 +252,117 @@ def test_work_whose_deadline_passes_is_answered_though_the_worker_is_stuck_and_i
     asyncio.run(scenario())
 
 
+@pytest.mark.parametrize("count", [1, 21, 400])
+def test_an_idle_engine_lets_large_pictures_in_whatever_it_computed_before(count):
+    async def scenario():
+        held = Held(held=False)
+        held.operation.function = lambda rows: (time.sleep(0.004), rows * 2)[1]
+        # 400 images are 13 batches, 0.05 s; by what an image took in a batch of its own they were 1.6 s.
+        engine = new_engine(queue_seconds=0.5)
+        for _ in range(20):
+            await engine.run(held.work(1, count))
+        await asyncio.gather(engine.run(held.work(1, 400)), engine.run(held.work(1, 7)))
+
+    asyncio.run(scenario())
+
+
+def test_a_small_picture_is_let_in_beside_uploads_that_take_long_to_decode():
+    async def scenario():
+        held, decoded = Held(held=False), threading.Event()
+        engine = new_engine(queue_seconds=0.5)
+
+        def steps():
+            decoded.wait(10)
+            return (yield Rows.of(held.operation, np.ones(1, np.float32))).tolist()
+
+        def upload(size):
+            return engine.submit(Work(steps, 1, (held.operation,), upload_bytes=size))
+
+        engine._decoding_large._seconds = 1.0  # what the last ones took
+        large = [upload(10**7)]
+        with pytest.raises(Overloaded):
+            upload(10**7)
+        assert await engine.run(held.work(1)) == doubled(1)
+        small = upload(1000)  # has threads and a price of its own
+        decoded.set()
+        assert await asyncio.gather(small, *large) == [[2.0]] * 2
+
+    asyncio.run(scenario())
+
+
+class Exit(BaseException):
+    """What is no Exception, as SystemExit is not."""
+
+
+@pytest.mark.parametrize("inline_seconds", [0.0, 1.0], ids=["in a worker", "on the event loop"])
+@pytest.mark.parametrize("error", [Exit("left"), StopIteration("left"), MemoryError("left")], ids=repr)
+def test_whatever_leaves_a_computation_fails_its_request_and_the_next_is_answered(inline_seconds, error):
+    async def scenario():
+        held = Held(held=False)
+        engine = new_engine(inline_seconds=inline_seconds)
+        function = held.operation.function
+
+        def leave(rows):
+            raise error
+
+        held.operation.function = leave
+        with pytest.raises(Exception, match="left"):
+            await engine.run(held.work(1))
+        held.operation.function = function
+        assert await engine.run(held.work(7)) == doubled(7)
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("error", [Exit("left"), MemoryError("left")], ids=repr)
+def test_whatever_leaves_a_requests_own_step_fails_that_request_alone(error):
+    async def scenario():
+        held = Held(held=False)
+        engine = new_engine()
+
+        def steps():
+            raise error
+            yield
+
+        for upload_bytes in (0, 1, 10**7):
+            with pytest.raises(Exception, match="left"):
+                await engine.run(Work(steps, 1, upload_bytes=upload_bytes))
+        assert engine.waiting == 0
+        assert await engine.run(held.work(7)) == doubled(7)
+
+    asyncio.run(scenario())
+
+
+def test_a_worker_that_fails_leaves_the_queue_to_the_next():
+    async def scenario():
+        held, engine = Held(held=False), new_engine()
+        take, failures = engine._queue.take_for_worker, [MemoryError(), Exit()]
+
+        def take_or_fail():
+            if failures:
+                raise failures.pop()
+            return take()
+
+        engine._queue.take_for_worker = take_or_fail
+        assert await engine.run(held.work(7)) == doubled(7)
+
+    asyncio.run(scenario())
+
+
+def test_pictures_are_computed_though_no_thread_can_be_started(monkeypatch):
+    def fail(thread):
+        raise RuntimeError("can't start new thread")
+
+    async def scenario():
+        held, engine = Held(held=False), new_engine(worker_threads=2)
+        monkeypatch.setattr(threading.Thread, "start", fail)
+        assert await engine.run(held.work(1, 400)) == doubled(1, 400)
+        monkeypatch.undo()
+        assert await engine.run(held.work(7)) == doubled(7)
+
+    asyncio.run(scenario())
+
+
 def test_the_event_loop_answers_while_every_worker_and_every_heavy_thread_is_busy():
     async def scenario():
         held, engine = Held(), new_engine()
@@ -266,7 +372,7 @@ def test_the_event_loop_answers_while_every_worker_and_every_heavy_thread_is_bus
             held.go_on.wait(10)
             return (yield Rows.of(held.operation, np.ones(1, np.float32))).tolist()
 
-        heavy = engine.submit(Work(steps, 1, heavy=True, heavy_start=True))
+        heavy = engine.submit(Work(steps, 1, heavy=True, upload_bytes=1))
         started = time.perf_counter()
         for _ in range(10):
             await asyncio.sleep(0)

@@ -30,6 +30,29 @@ def test_positions_that_round_in_another_way_are_told_apart():
     assert operation.alike == (0,) * 30 + (30,) * 2
 
 
+def test_a_row_is_priced_by_its_share_of_a_batch_which_costs_the_same_however_few_it_holds():
+    operation = Operation("double", lambda rows: rows * 2)
+    operation.elapsed_seconds = 3.2
+    operation.alike = (0,) * BATCH_ROWS
+    assert [operation.predicted_seconds(count) for count in (1, 32, 400)] == pytest.approx([0.1, 3.2, 40.0])
+    operation.alike = (0,) * 30 + (30,) * 2  # 31 rows take one of two places
+    assert [operation.predicted_seconds(count) for count in (1, 31, 32)] == pytest.approx(
+        [3.2 / 30, 3.2, 3.2]
+    )
+    operation.alike = tuple(range(BATCH_ROWS))  # no two requests' first rows fit into one batch
+    assert [operation.predicted_seconds(count) for count in (1, 32, 33)] == pytest.approx([3.2, 3.2, 6.4])
+
+
+def test_work_costs_what_its_operations_take_for_its_rows():
+    operations = encode, decode = [Operation(name, lambda rows: rows) for name in ("encode", "decode")]
+    encode.elapsed_seconds, decode.elapsed_seconds = 1.0, 3.0
+    for operation in operations:
+        operation.alike = (0,) * BATCH_ROWS
+    work = Work(lambda: iter(()), BATCH_ROWS, tuple(operations))
+    assert work.images == 2 * BATCH_ROWS
+    assert work.predicted_seconds() == pytest.approx(4.0)
+
+
 def test_a_function_whose_rows_depend_on_each_other_is_found_out():
     assert not Operation("centre", lambda rows: rows - rows.mean(axis=0)).measure(ROWS)
 
@@ -55,7 +78,7 @@ def test_work_done_alone_gets_every_result_it_asks_for():
         twice = yield Rows.of(double, ROWS)
         return (yield Rows.of(double, twice))
 
-    assert np.array_equal(Work(steps, images=BATCH_ROWS)(), ROWS * 4)
+    assert np.array_equal(Work(steps, BATCH_ROWS)(), ROWS * 4)
 
 
 def test_a_function_that_looks_at_the_row_beside_is_found_out_though_equal_rows_hide_it():

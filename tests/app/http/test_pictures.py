@@ -1,6 +1,7 @@
 """The three pictures over HTTP, and every bad request that a person or a program would send."""
 
 import io
+import shutil
 import time
 
 import numpy as np
@@ -572,6 +573,27 @@ def test_a_model_that_gives_what_is_not_a_number_is_an_error_without_its_insides
     monkeypatch.setattr(model._runtime, "decode", lambda z: np.full((len(z), 8, 8), np.nan, np.float32))
     body = assert_problem(client.get("/samples"), 500)
     assert body["type"] == "/problems/model-error"
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("can't start new thread")], ids=repr)
+def test_what_the_system_has_no_memory_for_is_answered_503_and_the_next_picture_200(
+    client, monkeypatch, error
+):
+    def fail(*arguments):
+        raise error
+
+    monkeypatch.setattr("app.explore.samples.draw_grid", fail)
+    response = client.get("/samples")
+    assert assert_problem(response, 503)["type"] == "/problems/out-of-resources"
+    assert response.headers["retry-after"] == "2"
+    monkeypatch.undo()
+    assert_still_answers(client)
+
+
+def test_shipped_images_are_reconstructed_though_the_store_was_taken_away(client):
+    before = client.get("/reconstruct").content
+    shutil.rmtree(client.app.service.settings.model_store)
+    assert client.get("/reconstruct").content == before
 
 
 def test_an_unforeseen_error_is_answered_without_its_insides(client, monkeypatch):

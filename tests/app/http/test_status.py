@@ -1,4 +1,7 @@
+import threading
+
 import httpx
+import numpy as np
 
 from app.main import create_app
 from app.runtimes import opener
@@ -15,6 +18,39 @@ def test_a_living_process_says_so(client):
 
 def test_a_warm_service_is_ready(client):
     assert client.get("/readyz").json() == {"status": "ready", "models": ["fake@1"], "rejected": {}}
+
+
+def test_a_service_whose_model_fails_is_not_ready_and_says_why(client, monkeypatch):
+    model = client.app.service.models.opened["fake@1"]
+    monkeypatch.setattr(model._runtime, "decode", lambda z: np.full((len(z), 8, 8), np.nan, np.float32))
+    response = client.get("/readyz")
+    assert response.status_code == 500
+    assert response.json()["detail"] == "fake@1: the model's output is not finite"
+    monkeypatch.undo()
+    assert client.get("/readyz").status_code == 200
+
+
+def test_a_service_whose_only_worker_is_stuck_is_alive_but_not_ready_until_it_goes_on(client, monkeypatch):
+    model, go_on = client.app.service.models.opened["fake@1"], threading.Event()
+    decode = model._runtime.decode
+    monkeypatch.setattr(model._runtime, "decode", lambda z: (go_on.wait(10), decode(z))[1])
+    monkeypatch.setattr("app.service.CHECK_SECONDS", 0.05)
+    monkeypatch.setattr(client.app.service.engine, "_inline_seconds", 0.0)  # else it holds the event loop
+    monkeypatch.setattr(client.app.service.engine, "_alone_seconds", 0.0)
+    for _ in range(2):  # the second finds the first one's check
+        ready = client.get("/readyz")
+        assert ready.status_code == 503
+        assert "a computation is stuck" in ready.json()["detail"]
+    assert client.get("/livez").status_code == 200
+    go_on.set()
+    monkeypatch.setattr("app.service.CHECK_SECONDS", 10.0)
+    assert client.get("/readyz").status_code == 200
+
+
+def test_a_service_that_has_much_to_do_is_ready(client, monkeypatch):
+    monkeypatch.setattr(client.app.service.engine._admission, "images", 10**6)
+    assert client.get("/samples").status_code == 503
+    assert client.get("/readyz").status_code == 200
 
 
 def test_a_service_that_has_not_started_is_alive_but_not_ready(settings):

@@ -198,6 +198,6 @@ def test_defect_26_published_examples_and_uploads_of_them_keep_every_level(tmp_p
     # A tenth of a level below each: what a cast would make the level before.
     images = (np.arange(256, dtype=np.float32).reshape(1, 16, 16) - np.float32(0.1)).clip(0) / np.float32(255)
     export.write_examples(images, tmp_path / "examples")
-    found = decode_png(str(tmp_path / "examples" / "0.png"))
+    found = decode_png(tmp_path / "examples" / "0.png")
     assert np.array_equal(found, np.arange(256).reshape(16, 16))
     assert np.array_equal(grids.to_pixels(found.astype(np.float32) / np.float32(255)), found)
