@@ -189,6 +189,7 @@ class Overloaded(VitrineError):
     title = "The service has more work than it can take"
 
     def __init__(self, waiting: int, retry_after_seconds: int) -> None:
+        self.retry_after_seconds = retry_after_seconds
         super().__init__(
             f"{waiting} images are waiting already. Try again in {retry_after_seconds} s.",
             headers={"Retry-After": str(retry_after_seconds)},

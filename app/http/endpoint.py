@@ -15,10 +15,11 @@ from starlette.requests import ClientDisconnect, Request
 
 from app.engine.engine import Engine
 from app.engine.work import Work
-from app.errors import InvalidParameter, MethodNotAllowed, VitrineError
+from app.errors import InvalidParameter, MethodNotAllowed, Overloaded, VitrineError
 from app.explore.grids import Picture
 from app.http import queries
 from app.http.middleware import RawHeaders, Receive, Scope, Send, send_answer
+from app.http.refusals import Refusals
 from app.http.uploads import read_files
 from app.models import Model
 from app.service import Service
@@ -133,6 +134,7 @@ class PictureApp:
 
     def __init__(self, endpoints: Iterable[PictureEndpoint], service: Service) -> None:
         self._service = service
+        self._refusals = Refusals()
         self._remembered = {
             endpoint.method: functools.lru_cache(maxsize=1024)(functools.partial(_ParsedQuery, endpoint))
             for endpoint in endpoints
@@ -157,7 +159,11 @@ class PictureApp:
             prepared = parsed.prepared(model, service.settings)(files)
         else:
             prepared = parsed.prepared(model, service.settings)()
-        picture = await run(engine, prepared.work, receive)
+        try:
+            picture = await run(engine, prepared.work, receive)
+        except Overloaded as refusal:
+            await self._refusals.hold_back(scope.get("client"), refusal)
+            raise
         await send_answer(send, 200, prepared.headers_of(picture), picture.content)
 
 
