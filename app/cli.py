@@ -87,7 +87,7 @@ def serve(**options: Any) -> None:
 
     import uvicorn
 
-    from app.http.protocol import JoinedProtocol
+    from app.http.protocol import VitrineProtocol
 
     with contextlib.ExitStack() as stack:
         if settings.workers > 1:  # where they count together; read by prometheus_client
@@ -98,11 +98,13 @@ def serve(**options: Any) -> None:
             host=settings.host,
             port=settings.port,
             workers=settings.workers,
-            http=JoinedProtocol,
+            http=VitrineProtocol,
             access_log=settings.access_log,
             log_config=_log_config(),
             server_header=False,
             proxy_headers=False,
+            ws="none",
+            timeout_keep_alive=settings.keep_alive_seconds,
             timeout_graceful_shutdown=settings.graceful_seconds,
             timeout_worker_healthcheck=60,  # a worker that imports TensorFlow is silent for longer than 5 s
         )

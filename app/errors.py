@@ -67,21 +67,23 @@ class VitrineError(Exception):
         self.faults = faults
         self.headers = headers or {}
 
-    def as_json(self, instance: str, request_id: str) -> bytes:
+    def as_json(self, instance: str, request_id: str, root_path: str = "") -> bytes:
         """Return the body of an RFC 9457 problem.
 
         Args:
             instance: the path that was asked for, escaped and cut.
             request_id: that the log knows this request by: letters, digits, ``.``, ``_`` and ``-``.
+            root_path: path under which clients find the service.
         """
         about, faults = self._constant_json
-        own = f'"instance":{_as_json(instance)},"request_id":"{request_id}"'
-        return f'{about[:-1]},{own},"errors":{faults}}}'.encode()
+        kind = f'"type":"{root_path}/problems/{self.kind}"'
+        own = f'"instance":{_as_json(root_path + instance)},"request_id":"{request_id}"'
+        return f'{{{kind},{about[1:-1]},{own},"errors":{faults}}}'.encode()
 
     @functools.cached_property
     def _constant_json(self) -> tuple[str, str]:
         """What is the same in every answer, before and behind what is a request's own."""
-        about = {"type": f"/problems/{self.kind}", "title": self.title, "status": self.status}
+        about = {"title": self.title, "status": self.status}
         faults = [dataclasses.asdict(fault) for fault in self.faults]
         return _as_json(about | {"detail": self.detail}), _as_json(faults)
 
@@ -102,7 +104,7 @@ class MethodNotAllowed(VitrineError):
     title = "This address does not take this method"
 
     def __init__(self, methods: Collection[str]) -> None:
-        allowed = ", ".join(sorted({*methods, "HEAD"} if "GET" in methods else methods))
+        allowed = ", ".join(sorted({*methods, "OPTIONS"} | ({"HEAD"} if "GET" in methods else set())))
         super().__init__(f"Use one of: {allowed}.", headers={"Allow": allowed})
 
 

@@ -30,7 +30,7 @@ class Vitrine(Starlette):
 
     def build_middleware_stack(self) -> ASGIApp:
         """Return the one layer around the router: errors of every kind become answers there."""
-        return Middleware(self.router.app, self.service.metrics)
+        return Middleware(self.router.app, self.service.metrics, self.service.settings.root_path)
 
 
 def create_app(settings: Settings | None = None, open_runtime: OpenRuntime | None = None) -> Vitrine:

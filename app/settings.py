@@ -78,6 +78,16 @@ class Settings(BaseSettings):
     access_log: bool = Field(
         False, description="Write a line for every request; it takes some 7 % of the time of a small picture."
     )
+    keep_alive_seconds: int = Field(
+        75,
+        ge=1,
+        description="Seconds that an idle connection is kept; longer than a proxy keeps it, mostly 60.",
+    )
+    root_path: str = Field(
+        "",
+        pattern=r"^(/[A-Za-z0-9._~-]+)*$",
+        description="Path under which a proxy offers the service, like /vitrine; it may strip or keep it.",
+    )
     graceful_seconds: int = Field(
         20, ge=0, description="Seconds that requests under way get to finish when the server stops."
     )

@@ -68,9 +68,9 @@ def serve(port: int, way: str) -> None:
     """Serve pictures routed in one way."""
     import uvicorn
 
-    from app.http.protocol import JoinedProtocol
+    from app.http.protocol import VitrineProtocol
 
-    uvicorn.run(application(way), port=port, http=JoinedProtocol, access_log=False, log_level="warning")
+    uvicorn.run(application(way), port=port, http=VitrineProtocol, access_log=False, log_level="warning")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Real server processes for tests: started, waited for, stopped."""
+"""Real servers for tests: started, waited for, stopped."""
 
 import contextlib
 import os
@@ -6,10 +6,15 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import uvicorn
+
+from app.http.protocol import VitrineProtocol
+from app.main import Vitrine
 from tests.conftest import SHIPPED_MODEL
 
 VITRINE = Path(sys.executable).with_name("vitrine")
@@ -69,3 +74,20 @@ def serving(
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+
+
+@contextlib.contextmanager
+def serving_in_a_thread(app: Vitrine) -> Iterator[int]:
+    """Serve an application on a free port of this machine, and return the port."""
+    config = uvicorn.Config(app, port=0, http=VitrineProtocol, ws="none", log_level="error")
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        while not server.started:
+            time.sleep(0.01)
+        port: int = server.servers[0].sockets[0].getsockname()[1]
+        yield port
+    finally:
+        server.should_exit = True
+        thread.join()

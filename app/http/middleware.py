@@ -60,11 +60,13 @@ class Middleware:
     Args:
         app: what answers.
         metrics: where requests and problems are counted.
+        root_path: path under which a proxy offers the service; whether it strips it or not.
     """
 
-    def __init__(self, app: App, metrics: Metrics) -> None:
+    def __init__(self, app: App, metrics: Metrics, root_path: str = "") -> None:
         self._app = app
         self._metrics = metrics
+        self._root_path = root_path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -78,6 +80,8 @@ class Middleware:
         scope.setdefault("state", {})["request_id"] = request_id
         if head:  # in a copy: the server must go on knowing that no body is to follow
             scope = {**scope, "method": "GET"}
+        if self._root_path and f"{scope['path']}/".startswith(f"{self._root_path}/"):  # the proxy kept it
+            scope = {**scope, "path": scope["path"][len(self._root_path) :] or "/"}
         status = 0  # until the answer has begun
 
         async def send_on(message: Message) -> None:
@@ -97,7 +101,7 @@ class Middleware:
         except Exception as error:
             if status:  # too late for another answer: let the server cut the connection
                 raise
-            await send_answer(send_on, *self._answer_to(error, scope["path"], request_id))
+            await send_answer(send_on, *self._answer_to(error, scope, request_id))
         finally:
             self._metrics.observe_request(
                 method if method in _METHODS else "_OTHER",
@@ -106,18 +110,24 @@ class Middleware:
                 time.perf_counter() - started,
             )
 
-    def _answer_to(self, error: Exception, path: str, request_id: str) -> tuple[int, RawHeaders, bytes]:
+    def _answer_to(self, error: Exception, scope: Scope, request_id: str) -> tuple[int, RawHeaders, bytes]:
         """Return status, headers and body of the answer to an exception."""
         if isinstance(error, ClientDisconnect):
             return CLIENT_LEFT, [], b""
         problem = error if isinstance(error, VitrineError) else _as_problem(error, request_id)
+        if scope["method"] == "OPTIONS":  # which every address answers by what it takes
+            if scope["path"] == "*":  # the service as a whole
+                problem = MethodNotAllowed({"GET", "POST"})
+            if isinstance(problem, MethodNotAllowed):
+                return 204, [(b"allow", problem.headers["Allow"].encode())], b""
         if problem.status >= 500 and problem.status != 503:
             log.error("request %s: %s", request_id, problem.detail, exc_info=problem)
         self._metrics.count_problem(problem.kind)
         problem.__traceback__ = None  # a refusal may be kept, and its frames hold the whole request
         headers = [(b"cache-control", b"no-store"), (b"content-type", b"application/problem+json")]
         headers += [(name.lower().encode(), text.encode("latin-1")) for name, text in problem.headers.items()]
-        return problem.status, headers, problem.as_json(echo(path), request_id)
+        body = problem.as_json(echo(scope["path"]), request_id, self._root_path)
+        return problem.status, headers, body
 
 
 def _as_problem(error: Exception, request_id: str) -> VitrineError:

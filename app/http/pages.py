@@ -1,4 +1,7 @@
-"""For people: the page, the API documentation, the catalogue of problems. All of it works offline."""
+"""For people: the page, the API documentation, the catalogue of problems. All of it works offline.
+
+Links are relative, so that pages work under whatever path a proxy offers them.
+"""
 
 import importlib.util
 from pathlib import Path
@@ -46,7 +49,8 @@ def router(service: Service) -> APIRouter:
     async def problems(request: Request, kind: str | None = None) -> HTMLResponse:
         """Say what each `type` of a problem means."""
         kinds = sorted(_kinds(errors.VitrineError), key=lambda error: (error.status, error.kind))
-        return TEMPLATES.TemplateResponse(request, "problems.html", {"problems": kinds, "chosen": kind})
+        context = {"problems": kinds, "chosen": kind, "up": "./" if kind is None else "../"}
+        return TEMPLATES.TemplateResponse(request, "problems.html", context)
 
     return router
 

@@ -46,7 +46,7 @@ def prepare_samples(query: SamplesQuery, model: Model, settings: Settings) -> Ma
     work_of = sampler(model, settings, query.style(query.columns), samples)
     drawn = query.seed is None
     headers = answer_headers(model, caching=b"no-store" if drawn else cache_control(query))
-    without_seed = address("/samples", model, dict(query) | {"seed": None})
+    without_seed = address(settings.root_path + "/samples", model, dict(query) | {"seed": None})
 
     def ask() -> PreparedPicture:
         seed = b"%d" % (_seeds.getrandbits(63) if query.seed is None else query.seed)
@@ -90,7 +90,8 @@ def prepare_walk(query: InterpolateQuery, model: Model, settings: Settings) -> M
     if query.code is not None:
         # Written afresh: a + that the client wrote would come back as a space.
         values["z"] = ",".join(map(repr, query.code))
-    headers = answer_headers(model, cache_control(query), address("/interpolate", model, values))
+    location = address(settings.root_path + "/interpolate", model, values)
+    headers = answer_headers(model, cache_control(query), location)
     if query.seed is not None:
         headers.append((b"x-seed", b"%d" % query.seed))
     return lambda: PreparedPicture(work, headers)
@@ -105,7 +106,9 @@ class ReconstructQuery(Query):
 def prepare_examples(query: ReconstructQuery, model: Model, settings: Settings) -> MakePicture:
     """Check ``GET /reconstruct``; see ``app.explore.reconstruction``."""
     work = reconstruction.reconstruct_examples(model, settings, query.style(query.columns))
-    headers = answer_headers(model, cache_control(query), address("/reconstruct", model, dict(query)))
+    headers = answer_headers(
+        model, cache_control(query), address(settings.root_path + "/reconstruct", model, dict(query))
+    )
     return lambda: PreparedPicture(work, headers)
 
 

@@ -1,32 +1,65 @@
-"""HTTP over a connection: uvicorn's protocol, with an answer's head and body in one write.
+"""HTTP over a connection: uvicorn's protocol, where a real client or a slow way there needs more of it.
 
-uvicorn writes the two one after the other, and each write is a call of the system. Here what one turn of the
-event loop writes to a connection leaves together, at its end.
+- uvicorn writes an answer's head and body one after the other, and each write is a call of the system. Here
+  what one turn of the event loop writes to a connection leaves together, at its end.
+- An offer to speak another protocol (``Upgrade``) is a hop's own matter and changes nothing of a request. The
+  parser takes what follows such a head for the other protocol: the head is read again without the offer.
+- A connection that is closed while its client still sends is closed for writing first (``Leftovers``): else
+  the system resets it, and with what was not read the answer is lost.
+- A client may close its side behind a request (a half-closed connection), and is answered. One that is gone
+  looks the same, until something is written to it.
 """
 
 import asyncio
+import contextlib
+import socket
+from collections.abc import Callable
 from typing import Any
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+LINGER_SECONDS = 30.0  # that a client may go on sending what nobody reads
+LINGER_IDLE_SECONDS = 5.0  # the same without a byte
+HALF_CLOSED_SECONDS = 1.0  # that a picture may take before a half-closed client is asked for a sign of life
+LOOK_SECONDS = 0.25  # between two looks whether it is still there
+
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"  # which a client of HTTP/1.1 passes over, asked for or not
+_TCP_CLOSE = 7  # the state of a connection that the other end has reset, in Linux' tcp_info
 
 
 class JoinedWrites:
     """A transport that collects what is written to it until the turn of the event loop ends.
 
     Everything but ``write`` and ``close`` is that of the `transport` it writes to.
+
+    Args:
+        transport: what is written to.
+        loop: the event loop.
+        lost: called in the place of closing, if the client may still be sending and `unread` says so.
+        unread: whether a request is under way that has not been read to its end.
     """
 
-    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self,
+        transport: asyncio.Transport,
+        loop: asyncio.AbstractEventLoop,
+        lost: Callable[[], None] = lambda: None,
+        unread: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._transport = transport
         self._loop = loop
+        self._lost = lost
+        self._unread = unread
         self._waiting: list[bytes] = []
+        self._lingers = False
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
 
     def is_closing(self) -> bool:
         """Say whether the connection is closing or closed."""
-        return self._transport.is_closing()
+        return self._lingers or self._transport.is_closing()
 
     def write(self, data: bytes) -> None:
         """Write, in this turn of the loop or at its end."""
@@ -35,9 +68,16 @@ class JoinedWrites:
         self._waiting.append(data)
 
     def close(self) -> None:
-        """Close the connection when all that was written has left."""
+        """Close the connection when all that was written has left, and has been read."""
+        if self._lingers:
+            return
         self._flush()
-        self._transport.close()
+        if self._transport.is_closing() or not self._unread():
+            self._transport.close()
+            return
+        self._lingers = True
+        self._transport.set_protocol(Leftovers(self._transport, self._loop))
+        self._loop.call_soon(self._lost)
 
     def _flush(self) -> None:
         if self._waiting:
@@ -46,9 +86,113 @@ class JoinedWrites:
                 self._transport.write(b"".join(waiting))
 
 
-class JoinedProtocol(HttpToolsProtocol):
-    """uvicorn's protocol over joined writes; httptools, as h11 lets a request with two lengths through."""
+class Leftovers(asyncio.Protocol):
+    """Reads, and drops, what a client still sends that has been answered; then closes the connection."""
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._end = loop.time() + LINGER_SECONDS
+        self._timer = loop.call_later(LINGER_IDLE_SECONDS, transport.abort)
+        with contextlib.suppress(RuntimeError):  # it is not paused
+            transport.resume_reading()
+        transport.write_eof()
+
+    def data_received(self, data: bytes) -> None:  # noqa: ARG002
+        """Drop it."""
+        self._timer.cancel()
+        left = min(LINGER_IDLE_SECONDS, self._end - self._loop.time())
+        self._timer = self._loop.call_later(max(0.0, left), self._transport.abort)
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
+        """End; the transport closes itself behind the client's own end."""
+        self._timer.cancel()
+
+
+class VitrineProtocol(HttpToolsProtocol):
+    """uvicorn's protocol with what stands above; httptools, as h11 lets two lengths of a body through."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin."""
-        super().connection_made(JoinedWrites(transport, self.loop))  # type: ignore[arg-type]
+        self._offered = False  # the head that is being read offers another protocol
+        self._broken = False  # what was received is not HTTP
+        joined = JoinedWrites(transport, self.loop, lambda: self.connection_lost(None), self._is_unread)
+        super().connection_made(joined)  # type: ignore[arg-type]
+
+    def _is_unread(self) -> bool:
+        return self._broken or (self.cycle is not None and self.cycle.more_body)
+
+    def data_received(self, data: bytes) -> None:
+        """Read requests; see ``HttpToolsProtocol``."""
+        self._unset_keepalive_if_required()
+        while data and self.parser is not None:
+            try:
+                self.parser.feed_data(data)
+                return
+            except httptools.HttpParserUpgrade as offer:
+                if not self._offered:  # CONNECT: what follows is not HTTP
+                    self._broken, self.parser = True, None  # type: ignore[assignment]
+                    return
+                data = self._without_offer() + data[offer.args[0] :]
+            except httptools.HttpParserError:
+                self._broken = True
+                self.send_400_response("Invalid HTTP request received.")
+                return
+
+    def _without_offer(self) -> bytes:
+        """Return the head that was read, without the offer; a new parser is to read it."""
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        self._offered = False
+        version = self.scope["http_version"].encode()
+        lines = [b"%s %s HTTP/%s" % (self.scope["method"].encode(), self.url, version)]
+        lines += [b"%s: %s" % header for header in self.headers if header[0] != b"upgrade"]
+        return b"\r\n".join([*lines, b"\r\n"])
+
+    def on_headers_complete(self) -> None:
+        """Begin to answer, unless the head is to be read again."""
+        if not self.parser.should_upgrade():
+            super().on_headers_complete()
+            if self.expect_100_continue:  # if it is refused, the body may come all the same, or never
+                self.cycle.keep_alive = False
+            return
+        method = self.scope["method"] = self.parser.get_method().decode("ascii")
+        self.scope["http_version"] = self.parser.get_http_version()
+        self._offered = method != "CONNECT"
+        if not self._offered:
+            super().on_headers_complete()
+            self.cycle.keep_alive = False
+
+    def on_message_complete(self) -> None:
+        """End a request's body."""
+        if not self._offered:
+            super().on_message_complete()
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Answer what was asked before the client closed its side; keep the connection open for that."""
+        cycle = self.cycle
+        if cycle is None or cycle.response_complete or cycle.more_body:
+            return False
+        cycle.keep_alive = False  # it is the newest: nothing comes behind it
+        self.loop.call_later(HALF_CLOSED_SECONDS, self._look_for_client, cycle.scope["http_version"] == "1.1")
+        return True
+
+    def _look_for_client(self, speak: bool) -> None:
+        """Close a half-closed connection whose client is gone: what is written to it, it resets."""
+        if self.cycle.response_complete or self.transport.is_closing():
+            return
+        if speak and not self.cycle.response_started and not self.pipeline:
+            self.transport.write(_CONTINUE)
+        elif _was_reset(self.transport):
+            self.transport.abort()
+            return
+        self.loop.call_later(LOOK_SECONDS, self._look_for_client, False)
+
+
+def _was_reset(transport: asyncio.Transport) -> bool:
+    """Say whether the other end has reset a connection from which nothing is read; False if nobody knows."""
+    connection = transport.get_extra_info("socket")
+    with contextlib.suppress(AttributeError, OSError):  # not on Linux, or not TCP
+        state: bytes = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)
+        return state[0] == _TCP_CLOSE
+    return False

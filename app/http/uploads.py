@@ -45,9 +45,14 @@ async def read_files(request: Request, settings: Settings) -> list[tuple[str, by
     Raises:
         UploadError: or one of its kinds: malformed, too large, of no known kind, no file in it.
     """
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    encoding = request.headers.get("content-encoding", "identity")
-    if encoding.lower() != "identity":
+    types = request.headers.getlist("content-type") or [""]
+    if len(types) > 1:
+        received, remedy = f"{len(types)} of them", "Send the header once."
+        raise UnsupportedUpload.of("Content-Type", "one header", received, remedy, "content_type_twice")
+    kind = types[0].partition(";")[0].strip().lower()
+    # Lines of one name are one list, and all of it holds.
+    encoding = ", ".join(request.headers.getlist("content-encoding")) or "identity"
+    if {each.strip().lower() for each in encoding.split(",")} != {"identity"}:
         expected = "a body that is not compressed"
         remedy = "Send the image as it is; images are compressed already."
         raise UnsupportedUpload.of("Content-Encoding", expected, encoding, remedy, "compressed_body")

@@ -135,7 +135,7 @@ def test_a_new_row_is_a_new_address_with_its_errors_head_and_documentation(setti
     assert client.request("HEAD", "/row").content == b""
     assert client.get("/row?m=4").json()["errors"][0]["parameter"] == "m"
     assert client.get("/row?n=10").json()["errors"][0]["expected"] == "at most 9"
-    assert client.post("/row").headers["allow"] == "GET, HEAD"
+    assert client.post("/row").headers["allow"] == "GET, HEAD, OPTIONS"
     documented = client.get("/openapi.json").json()["paths"]["/row"]["get"]
     assert [parameter["name"] for parameter in documented["parameters"]] == [*RowQuery.model_fields]
     client.close()

@@ -340,14 +340,38 @@ def test_head_has_the_headers_of_get_and_no_body(client, url):  # 29
     }
 
 
-@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"])
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
 def test_other_methods_are_refused_with_those_allowed(client, method):  # 30, 31
     response = client.request(method, "/samples")
     assert_problem(response, 405)
-    assert response.headers["allow"] == "GET, HEAD"
+    assert response.headers["allow"] == "GET, HEAD, OPTIONS"
     if method != "POST":
-        assert client.request(method, "/reconstruct").headers["allow"] == "GET, HEAD, POST"
-    assert client.request(method, "/static/style.css").headers["allow"] == "GET, HEAD"
+        assert client.request(method, "/reconstruct").headers["allow"] == "GET, HEAD, OPTIONS, POST"
+    assert client.request(method, "/static/style.css").headers["allow"] == "GET, HEAD, OPTIONS"
+
+
+@pytest.mark.parametrize(
+    ("path", "methods"),
+    [
+        ("/", "GET, HEAD, OPTIONS"),
+        ("/samples", "GET, HEAD, OPTIONS"),
+        ("/samples.png", "GET, HEAD, OPTIONS"),
+        ("/reconstruct", "GET, HEAD, OPTIONS, POST"),
+        ("/livez", "GET, HEAD, OPTIONS"),
+        ("/docs", "GET, HEAD, OPTIONS"),
+        ("/openapi.json", "GET, HEAD, OPTIONS"),
+        ("/static/style.css", "GET, HEAD, OPTIONS"),
+    ],
+)
+def test_options_is_answered_by_what_an_address_takes(client, path, methods):  # a load balancer's usual check
+    response = client.request("OPTIONS", path)
+    assert (response.status_code, response.content) == (204, b"")
+    assert response.headers["allow"] == methods
+    assert not [name for name in response.headers if name.startswith("access-control")]
+
+
+def test_options_of_an_address_that_is_not_there_is_not_found(client):
+    assert_problem(client.request("OPTIONS", "/sample"), 404)
 
 
 def test_an_upload_to_an_address_of_another_format_is_refused_like_a_download(client):
@@ -393,9 +417,20 @@ def test_a_body_of_another_kind_is_refused_with_the_way_to_send_it(client, heade
     assert_still_answers(client)
 
 
-def test_a_compressed_body_is_refused(client):  # 42
-    headers = {"Content-Type": "image/png", "Content-Encoding": "gzip"}
+@pytest.mark.parametrize("encodings", [["gzip"], ["identity", "gzip"], ["identity, br"], ["", "gzip"]])
+def test_a_compressed_body_is_refused_however_its_headers_say_it(client, encodings):  # 42
+    headers = [("Content-Type", "image/png"), *(("Content-Encoding", each) for each in encodings)]
     assert_problem(client.post("/reconstruct", content=SQUARE, headers=headers), 415, "Content-Encoding")
+
+
+def test_a_body_that_is_said_to_be_as_it_is_is_read(client):
+    headers = [("Content-Type", "image/png"), *[("Content-Encoding", "Identity")] * 2]
+    assert client.post("/reconstruct", content=SQUARE, headers=headers).status_code == 200
+
+
+def test_a_body_of_two_types_is_refused(client):
+    headers = [("Content-Type", "image/png"), ("Content-Type", "multipart/form-data; boundary=x")]
+    assert_problem(client.post("/reconstruct", content=SQUARE, headers=headers), 415, "Content-Type")
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,18 @@
 import asyncio
+import contextlib
+import http.client
+import socket
+import threading
+import time
 
+import pytest
+
+from app.http import protocol
 from app.http.protocol import JoinedWrites
+from app.main import create_app
+from app.settings import Settings
+from tests.fakes import open_fake, pixels_of, png_bytes, write_version
+from tests.serving import serving_in_a_thread
 
 
 class Transport:
@@ -57,3 +69,225 @@ def test_everything_else_is_the_transports():
         assert joined.get_extra_info("peername") == "extra peername"
 
     assert in_a_loop(use) == []
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory):
+    """A service of the fake model on a socket; requests of more than 100,000 bytes are too large for it."""
+    store = tmp_path_factory.mktemp("store")
+    write_version(store)
+    settings = Settings(model_store=store, default_model="fake", max_upload_bytes=100_000)
+    app = create_app(settings, open_fake)
+    with serving_in_a_thread(app) as app.port:
+        yield app
+
+
+def talk(service, *pieces, half_close=False):
+    """Send bytes, then read everything until the server closes the connection or falls silent."""
+    received = b""
+    with socket.create_connection(("127.0.0.1", service.port), timeout=5) as connection:
+        for piece in pieces:
+            connection.sendall(piece)
+        if half_close:
+            connection.shutdown(socket.SHUT_WR)
+        with contextlib.suppress(TimeoutError):
+            while piece := connection.recv(65536):
+                received += piece
+                if not half_close and b"Connection: close" not in b"".join(pieces):
+                    connection.settimeout(0.3)
+    return received
+
+
+def answers(received):
+    """Return status, headers and body of every answer."""
+    found = []
+    while received:
+        head, _, received = received.partition(b"\r\n\r\n")
+        status, *lines = head.decode().split("\r\n")
+        headers = dict(line.lower().split(": ", 1) for line in lines)
+        length = int(headers.get("content-length", 0))
+        found.append((int(status.split()[1]), headers, received[:length]))
+        received = received[length:]
+    return found
+
+
+def request(method, target, body=b"", **headers):
+    """Return a request's bytes; the names of `headers` have _ for -."""
+    lines = [f"{method} {target} HTTP/1.1", "Host: vitrine"]
+    lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+    return "\r\n".join([*lines, "\r\n"]).encode() + body
+
+
+UPGRADE = {
+    "Connection": "Upgrade, HTTP2-Settings",
+    "Upgrade": "h2c",
+    "HTTP2_Settings": "AAMAAABkAARAAAAAAAIAAAAA",
+}
+OFFERS = [
+    UPGRADE,
+    {"Connection": "upgrade", "Upgrade": "websocket", "Sec_WebSocket_Key": "x"},
+    {"Upgrade": "TLS/1.0"},
+]
+
+
+def upload(level=102, **headers):
+    import numpy as np
+
+    file = png_bytes(np.full((8, 8), level, np.uint8))
+    return request(
+        "POST", "/reconstruct?ink=light", file, Content_Type="image/png", Content_Length=len(file), **headers
+    )
+
+
+def chunked(level=102, **headers):
+    head, _, file = upload(level, **headers).partition(b"\r\n\r\n")
+    head = head.replace(b"Content-Length", b"X-Length") + b"\r\nTransfer-Encoding: chunked\r\n\r\n"
+    return head + b"%x\r\n%b\r\n%x\r\n%b\r\n0\r\n\r\n" % (9, file[:9], len(file) - 9, file[9:])
+
+
+@pytest.mark.parametrize("offer", OFFERS, ids=lambda offer: offer["Upgrade"])
+@pytest.mark.parametrize("form", [upload, chunked], ids=["length", "chunked"])
+def test_an_upload_with_an_offer_of_another_protocol_is_read_like_any_other(service, offer, form):
+    for pieces in ([form(**offer)], [form(**offer)[:150], form(**offer)[150:]]):
+        [(status, headers, body)] = answers(talk(service, *pieces))
+        assert status == 200
+        assert "upgrade" not in headers
+        assert (pixels_of(body)[:8] == 102).all()
+
+
+@pytest.mark.parametrize("offer", OFFERS, ids=lambda offer: offer["Upgrade"])
+@pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "DELETE"])
+def test_an_offer_changes_nothing_of_a_request_without_a_body_nor_of_the_one_behind_it(
+    service, offer, method
+):
+    target = "/samples?n=2&seed=1"
+    plain = talk(service, request(method, target, X_Request_Id="1"))
+    offered = talk(service, request(method, target, X_Request_Id="1", **offer) + upload(X_Request_Id="2"))
+    assert offered.startswith(plain.partition(b"date:")[0])
+    assert offered.count(b"HTTP/1.1 ") == 2
+    assert b"x-request-id: 2" in offered
+
+
+def test_what_hides_behind_an_offer_is_a_body_and_never_a_request(service):
+    hidden = request("GET", "/version")
+    sent = request(
+        "POST", "/reconstruct", hidden, Content_Type="image/png", Content_Length=len(hidden), **UPGRADE
+    )
+    [(status, _, body)] = answers(talk(service, sent))
+    assert status == 415
+    assert b"not_an_image" in body
+
+
+def test_connect_is_refused_and_what_follows_is_not_read(service):
+    received = talk(service, request("CONNECT", "/samples") + request("GET", "/version"))
+    assert received.startswith(b"HTTP/1.1 405 ")
+    assert b"allow: GET, HEAD, OPTIONS" in received
+    assert received.count(b"HTTP/1.1 ") == 1
+
+
+@pytest.mark.parametrize("form", ["length", "chunked"])
+@pytest.mark.parametrize("size", [200_000, 20_000_000])
+def test_a_client_that_reads_when_it_has_written_gets_to_know_that_its_body_is_too_large(service, form, size):
+    connection = http.client.HTTPConnection("127.0.0.1", service.port, timeout=20)
+    body = bytes(size)
+    connection.request(
+        "POST",
+        "/reconstruct",
+        body if form == "length" else iter([body[:65536]] * (size // 65536)),
+        {"Content-Type": "image/png"},
+        encode_chunked=form == "chunked",
+    )
+    response = connection.getresponse()
+    assert response.status == 413
+    assert b"VITRINE_MAX_UPLOAD_BYTES" in response.read()
+    connection.close()
+
+
+@pytest.mark.parametrize("target", ["/nothing", "/samples", "/reconstruct?columns=0", "/reconstruct.bmp"])
+def test_a_refusal_reaches_a_client_that_closes_behind_its_request(service, target):
+    body = bytes(3_000_000)
+    sent = request(
+        "POST", target, body, Content_Type="text/plain", Content_Length=len(body), Connection="close"
+    )
+    [(status, headers, _)] = answers(talk(service, sent))
+    assert status in (404, 405, 406, 415, 422)
+    assert headers["content-type"] == "application/problem+json"
+
+
+def test_what_is_not_http_is_answered_though_more_of_it_follows(service):
+    received = talk(service, b"\x16\x03\x01" + bytes(200_000), half_close=True)
+    assert received.startswith(b"HTTP/1.1 400 ")
+
+
+def test_a_refusal_before_the_body_asks_for_no_body(service):
+    for length, status in ((10**9, 413), (1000, 415)):
+        sent = request(
+            "POST", "/reconstruct", Content_Length=length, Content_Type="text/plain", Expect="100-continue"
+        )
+        if status == 413:
+            sent = sent.replace(b"text/plain", b"image/png")
+        received = talk(service, sent)
+        assert received.startswith(b"HTTP/1.1 %d " % status)
+        assert b"connection: close" in received  # else the next request would be taken for the body
+
+
+def test_a_client_that_never_stops_sending_is_cut_off(service, monkeypatch):
+    monkeypatch.setattr(protocol, "LINGER_IDLE_SECONDS", 0.1)
+    with socket.create_connection(("127.0.0.1", service.port), timeout=10) as connection:
+        connection.sendall(request("POST", "/reconstruct", Content_Length=10**9, Content_Type="image/png"))
+        while connection.recv(65536):  # the answer, and the server's end of sending
+            pass
+        deadline = time.monotonic() + 5
+        with contextlib.suppress(OSError):
+            while time.monotonic() < deadline:
+                time.sleep(0.2)  # longer than the server waits for a byte
+                connection.sendall(b"x")
+        assert time.monotonic() < deadline
+
+
+@pytest.mark.parametrize("sent", [request("GET", "/samples?n=3"), upload(), chunked(), upload() + upload()])
+def test_a_client_that_closes_its_side_behind_its_requests_gets_every_answer(service, sent):
+    found = answers(talk(service, sent, half_close=True))
+    assert [status for status, _, _ in found] == [200] * sent.count(b"HTTP/1.1")
+    assert all(body.startswith(b"\x89PNG") for _, _, body in found)
+
+
+def test_a_client_that_closes_its_side_within_a_request_is_gone(service):
+    assert talk(service, upload()[:-5], half_close=True) == b""
+
+
+@pytest.fixture
+def slow(service, monkeypatch):
+    """Have pictures wait for an event, and the server look for clients at once."""
+    monkeypatch.setattr(protocol, "HALF_CLOSED_SECONDS", 0.05)
+    monkeypatch.setattr(protocol, "LOOK_SECONDS", 0.05)
+    engine, go_on = service.service.engine, threading.Event()
+    dispatch = engine._dispatch_soon
+    monkeypatch.setattr(engine, "_dispatch_soon", lambda: dispatch() if go_on.is_set() else None)
+    yield lambda: (go_on.set(), engine._loop.call_soon_threadsafe(dispatch))
+    go_on.set()
+    engine._loop.call_soon_threadsafe(dispatch)
+
+
+def test_a_half_closed_client_is_answered_though_its_picture_takes_long(service, slow):
+    threading.Timer(0.3, slow).start()
+    received = talk(service, request("GET", "/samples?n=3"), half_close=True)
+    assert received.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 ")
+    assert received.count(b"HTTP/1.1 100") == 1
+
+
+def test_a_client_that_is_gone_gives_its_place_back_while_its_picture_waits(service, slow):
+    engine = service.service.engine
+    with socket.create_connection(("127.0.0.1", service.port)) as connection:
+        connection.sendall(request("GET", "/samples?n=3"))
+        deadline = time.monotonic() + 5
+        while engine.waiting != 3 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert engine.waiting == 3
+    while engine.waiting and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert engine.waiting == 0
+
+
+def test_a_connection_is_kept_for_as_long_as_the_setting_says():
+    assert Settings().keep_alive_seconds == 75
