@@ -58,7 +58,7 @@ def api(service: Service) -> FastAPI:
         for endpoint in PICTURES:
             paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = describe(endpoint)
         schema = make()
-        schema["servers"] = [{"url": "."}]  # wherever the schema itself was found
+        schema["servers"] = [{"url": ".", "description": "where this page is"}]
         return schema | {"paths": paths | schema["paths"]}  # pictures are what people come for
 
     app.openapi = openapi  # type: ignore[method-assign]  # as FastAPI's own documentation does it

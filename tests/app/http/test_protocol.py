@@ -168,6 +168,12 @@ def test_an_offer_changes_nothing_of_a_request_without_a_body_nor_of_the_one_beh
     assert b"x-request-id: 2" in offered
 
 
+def test_options_of_the_service_as_a_whole_names_every_method(service):
+    [(status, headers, body)] = answers(talk(service, request("OPTIONS", "*")))
+    assert (status, body) == (204, b"")
+    assert headers["allow"] == "get, head, options, post"  # in lower case, as every header here
+
+
 def test_what_hides_behind_an_offer_is_a_body_and_never_a_request(service):
     hidden = request("GET", "/version")
     sent = request(
