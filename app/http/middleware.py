@@ -46,8 +46,9 @@ SECURITY_HEADERS = [
 
 
 async def send_answer(send: Send, status: int, headers: RawHeaders, body: bytes) -> None:
-    """Send a whole answer; its length is added to the headers."""
-    headers = [*headers, (b"content-length", b"%d" % len(body))]
+    """Send a whole answer; its length is added to the headers, but for 204, which must not have one."""
+    if status != 204:
+        headers = [*headers, (b"content-length", b"%d" % len(body))]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 
