@@ -26,6 +26,7 @@ from typing import NamedTuple
 
 import numpy as np
 import uvloop
+from PIL import Image
 
 from benchmarks import load, processes, questions
 from benchmarks.client import Answer, Connection
@@ -51,18 +52,27 @@ class Case(NamedTuple):
         name: for the table.
         connections: that ask at once.
         n: images in a picture; 0 is refused.
+        model: that draws.
+        upload: name of a file of ``files_to_upload`` that is reconstructed; n then means nothing.
     """
 
     name: str
     connections: int
     n: int
+    model: str = MODEL
+    upload: str | None = None
 
 
+DEFAULT_MODEL = "fashion"
 CASES = (
     Case("a picture of 21 images", 1, 21),
     Case("a picture of 21 images", 16, 21),
     Case("a picture of 21 images", 64, 21),
     Case("a refusal, n = 0", 16, 0),
+    Case("the same of the default model", 1, 21, DEFAULT_MODEL),
+    Case("the same of the default model", 16, 21, DEFAULT_MODEL),
+    Case("a grey PNG of 28 x 28 pixels", 16, 1, upload="small.png"),
+    Case("a JPEG photograph of 640 x 480", 4, 1, upload="photograph.jpeg"),
 )
 
 
@@ -269,12 +279,12 @@ def speed(other: Path, rounds: int, seconds: int) -> str:
     """
     bursts: dict[Case, list[tuple[Burst, Burst]]] = {case: [] for case in CASES}
     for number in range(rounds):
-        with both(other) as servers:
+        with both(other) as servers, files_to_upload() as files:
             for server in servers:
                 load.wrk(server, 16, WARM_SECONDS)
             for place, case in enumerate(CASES):
                 order = turned((0, 1), number + place)
-                found = {which: burst(servers[which], case, seconds) for which in order}
+                found = {which: burst(servers[which], case, seconds, files) for which in order}
                 bursts[case].append((found[0], found[1]))
         log(f"round {number + 1} of {rounds}")
     protocol = (
@@ -285,14 +295,33 @@ def speed(other: Path, rounds: int, seconds: int) -> str:
     return f"{json.dumps(machine())}\n{protocol}\n\n{markdown(table(bursts))}"
 
 
-def burst(server: Server, case: Case, seconds: int) -> Burst:
+@contextlib.contextmanager
+def files_to_upload() -> Iterator[Path]:
+    """Give a folder with the files that are uploaded: smooth shapes with some noise, as photographs have."""
+    generator = np.random.default_rng(0)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        small = generator.integers(0, 256, (28, 28), np.uint8)
+        Image.fromarray(small).save(folder / "small.png")
+        smooth = Image.fromarray(generator.integers(0, 256, (12, 16, 3), np.uint8)).resize((640, 480))
+        noise = generator.normal(0, 4, (480, 640, 3))
+        levels = np.clip(np.asarray(smooth) + noise, 0, 255).astype(np.uint8)
+        Image.fromarray(levels).save(folder / "photograph.jpeg", quality=90)
+        yield folder
+
+
+def burst(server: Server, case: Case, seconds: int, files: Path) -> Burst:
     """Load one service.
 
     Raises:
         RuntimeError: it answered otherwise than it should have.
     """
     before = server.processor_seconds()
-    found = load.wrk(server, case.connections, seconds, case.n)
+    if case.upload is not None:
+        found = load.wrk_upload(server, case.connections, seconds, files / case.upload, case.model)
+    else:
+        server.program = server.program._replace(model=case.model)
+        found = load.wrk(server, case.connections, seconds, case.n)
     used = server.processor_seconds() - before
     rate = found.rate if case.n else found.refused / seconds
     if found.broken or (found.refused > 0) != (case.n == 0):

@@ -53,6 +53,15 @@ def wrk(server: Server, connections: int, seconds: float, n: int = 21, render: s
     return parsed(done.stdout)
 
 
+def wrk_upload(server: Server, connections: int, seconds: float, file: Path, model: str) -> Load:
+    """Load a server with uploads of one file, and return what wrk says."""
+    url = f"http://{HOST}:{server.port}/reconstruct?model={model}"
+    words = ["wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", "-s", str(REPORT), url]
+    words += ["--", "POST", f"@{file}", f"image/{file.suffix[1:]}"]
+    done = subprocess.run(words, capture_output=True, text=True, check=True, timeout=seconds + 60)
+    return parsed(done.stdout)
+
+
 def parsed(text: str) -> Load:
     """Return the figures in wrk's output."""
     found = json.loads(text[text.rindex("{") :])

@@ -1,9 +1,13 @@
--- Lets wrk ask by POST (arguments: method, body) and print its figures as JSON, exactly.
+-- Lets wrk ask by POST (arguments: method, body or @file, media type) and print its figures as JSON, exactly.
 function init(arguments)
+   local body = arguments[2]
    wrk.method = arguments[1] or "GET"
-   if arguments[2] then
-      wrk.body = arguments[2]
-      wrk.headers["Content-Type"] = "application/json"
+   if body then
+      if body:sub(1, 1) == "@" then
+         body = assert(io.open(body:sub(2), "rb")):read("*a")
+      end
+      wrk.body = body
+      wrk.headers["Content-Type"] = arguments[3] or "application/json"
    end
 end
 
