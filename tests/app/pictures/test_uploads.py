@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from app.errors import UnsupportedUpload, UploadError
-from app.pictures.uploads import read_uploads, sniff
+from app.pictures.files import sniff
+from app.pictures.uploads import read_uploads
 from app.settings import Settings
 from tests.fakes import png_bytes
 
