@@ -133,14 +133,15 @@ def parse_form(body: bytes, content_type: str, max_files: int) -> list[Part]:
         raise _malformed("no closing boundary at the end")
     if after.strip(b" \t\r\n"):
         raise _malformed("text after the closing boundary")
-    beginning = re.compile(rb"(?:\A|\n)(?=--" + re.escape(boundary) + b")")
-    start = beginning.search(body, 0, MAX_PREAMBLE_BYTES + len(boundary))
-    if start is None:
+    start = body.find(b"--" + boundary)
+    if start > MAX_PREAMBLE_BYTES:
         raise _malformed(f"no boundary within the first {MAX_PREAMBLE_BYTES} bytes")
+    if start and body[start - 1] != ord("\n"):
+        raise _malformed("a first boundary that does not begin a line")
     collector = _Collector(max_files)
     try:
         parser = MultipartParser(boundary, collector.callbacks, max_header_size=MAX_HEADER_BYTES)
-        parser.write(body[start.end() :])
+        parser.write(body[start:])
         parser.finalize()
     except FormParserError as error:
         raise _malformed(str(error)) from error
