@@ -7,13 +7,15 @@ inflated. Only EXIF stays, for its orientation.
 import contextlib
 import re
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from isal.isal_zlib import crc32
 
 # A file's chunks, segments or blocks up to the end of its first picture. Cameras and editors write hundreds.
 MAX_PIECES = 100_000
-# Tables in front of a JPEG's first scan. The standard has room for 16 tables, 3 KB together.
+# Runs of a run-length coded BMP, which Pillow decodes in Python, at 2 to 6 microseconds each.
+MAX_RUNS = 250_000
+# Tables in front of a JPEG's first scan. The standard knows 16 of them, 3 KB together.
 MAX_TABLE_BYTES = 65_536
 
 
@@ -33,7 +35,7 @@ def without_metadata(kind: str, data: bytes) -> tuple[bytes, bool]:
         TooManyPiecesError: it has more pieces than a decoder should be given.
         ValueError: it is broken.
     """
-    return _STRIP[kind](data) if kind in _STRIP else (data, False)
+    return _STRIP[kind](data)
 
 
 _CHUNK, _CHECKSUM = struct.Struct(">I4s"), struct.Struct(">I")
@@ -74,13 +76,32 @@ _MARKER = re.compile(rb"\xff[^\x00\xff]")
 _START_OF_SCAN = 0xDA
 _WITHOUT_LENGTH = {0x01, *range(0xD0, 0xDA)}
 _APPLICATIONS = {*range(0xE0, 0xF0), 0xFE}  # and comments
+_TABLE = 0xC4
+_UNUSUAL_FRAMES = {
+    **dict.fromkeys((*range(0xC5, 0xC8), *range(0xCD, 0xD0)), "hierarchical coding"),
+    0xCB: "lossless arithmetic coding",
+    0xF7: "JPEG-LS",
+}
 # What decoders read of these. The first of each kind is enough, and may have 64 KB.
 _READ = re.compile(rb"\xff(?:\xe0..JFIF\0|\xe1..Exif\0|\xe2..MPF\0|\xee..Adobe)", re.DOTALL)
 
 
 def _jpeg(data: bytes) -> tuple[bytes, bool]:
     """Keep tables, headers and scans, and of application segments those that say how to read the pixels."""
-    tables, read, position = [data[:2]], dict[int, bytes](), 2
+    tables, read = [data[:2]], dict[int, bytes]()
+    for code, start, end in _segments(data):
+        if code not in _APPLICATIONS:
+            tables.append(data[start:end])
+        elif _READ.match(data, start):
+            read.setdefault(code, data[start:end])
+    if sum(map(len, tables[:-1])) > MAX_TABLE_BYTES:
+        raise TooManyPiecesError(f"over {MAX_TABLE_BYTES} bytes of tables")
+    return b"".join((tables[0], *read.values(), *tables[1:])), False
+
+
+def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
+    """Yield each segment's kind, start and end; the last one is all that stands from the first scan on."""
+    position = 2
     for _ in range(MAX_PIECES):
         marker = _MARKER.search(data, position)
         if marker is None:
@@ -88,10 +109,8 @@ def _jpeg(data: bytes) -> tuple[bytes, bool]:
         start, position = marker.span()
         code = data[start + 1]
         if code == _START_OF_SCAN:
-            if sum(map(len, tables)) > MAX_TABLE_BYTES:
-                raise TooManyPiecesError(f"over {MAX_TABLE_BYTES} bytes of tables")
-            tables[1:1] = read.values()
-            return b"".join((*tables, memoryview(data)[start:])), False
+            yield code, start, len(data)
+            return
         if code in _WITHOUT_LENGTH:
             continue
         length = int.from_bytes(data[position : position + 2], "big")
@@ -100,11 +119,22 @@ def _jpeg(data: bytes) -> tuple[bytes, bool]:
             raise CutOffError
         if length < 2:
             raise ValueError("a segment without a length")
-        if code not in _APPLICATIONS:
-            tables.append(data[start:position])
-        elif _READ.match(data, start):
-            read.setdefault(code, data[start:position])
+        yield code, start, position
     raise TooManyPiecesError(f"over {MAX_PIECES} segments")
+
+
+def variety(kind: str, data: bytes) -> str | None:
+    """Return what is unusual about a file's coding, or None; no common decoder knows any of these."""
+    if kind == "PNG" and data[12:16] == b"CgBI":
+        return "a PNG for iPhones (CgBI)"
+    if kind == "JPEG":
+        with contextlib.suppress(CutOffError, TooManyPiecesError, ValueError):
+            for code, start, _ in _segments(data):
+                if code in _UNUSUAL_FRAMES:
+                    return _UNUSUAL_FRAMES[code]
+                if 0xC0 <= code <= 0xCB and code != _TABLE and data[start + 5 : start + 7] == b"\0\0":
+                    return "a height that follows the scan (DNL)"
+    return None
 
 
 _EXTENSION, _IMAGE, _TRAILER = b"!,;"
@@ -164,9 +194,27 @@ def _webp(data: bytes) -> tuple[bytes, bool]:
     return data, False
 
 
+def _bmp(data: bytes) -> tuple[bytes, bool]:
+    """Count the runs of a run-length coded file; there is no metadata."""
+    compression = int.from_bytes(data[30:34], "little")
+    if int.from_bytes(data[14:18], "little") < 40 or compression not in (1, 2):
+        return data, False
+    position = int.from_bytes(data[10:14], "little")
+    for _ in range(MAX_RUNS):
+        run = data[position : position + 2]
+        if len(run) < 2 or run == b"\0\1":  # the end
+            return data, False
+        position += 2
+        if run[0] == 0 and run[1] >= 2:  # a step of two bytes, or as many pixels, to an even number of bytes
+            size = 2 if run[1] == 2 else -(-run[1] // compression)
+            position += size + size % 2
+    raise TooManyPiecesError(f"over {MAX_RUNS} runs")
+
+
 _STRIP: dict[str, Callable[[bytes], tuple[bytes, bool]]] = {
     "PNG": _png,
     "JPEG": _jpeg,
     "GIF": _gif,
     "WEBP": _webp,
+    "BMP": _bmp,
 }

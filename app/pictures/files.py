@@ -27,9 +27,6 @@ MAX_JPEG_SCANS = 100
 _SCAN_HEADER = re.compile(rb"\xff\xda\x00(?:\x08\x01|\x0a\x02|\x0c\x03|\x0e\x04)")
 # How Pillow says that a file may be right, but is of a kind that it does not decode.
 _UNSUPPORTED = re.compile("unsupported|cannot handle", re.IGNORECASE)
-# Frame headers of 8-bit JPEGs whose coding no common decoder knows.
-_FRAME_HEADER = re.compile(rb"\xff([\xc5-\xc7\xcb\xcd-\xcf])\x00.\x08", re.DOTALL)
-_ARITHMETIC_LOSSLESS = b"\xcb"
 
 # Pillow's own guard warns at 89 megapixels and lets 81 through; the limit here is checked before decoding.
 Image.MAX_IMAGE_PIXELS = None
@@ -107,7 +104,7 @@ def decoding(data: bytes, kind: str, parameter: str) -> Iterator[None]:
     except (MemoryError, UploadError):
         raise
     except containers.TooManyPiecesError as error:
-        expected, remedy = f"a {kind} of fewer parts before its end", "Open it and save it again."
+        expected, remedy = f"a {kind} of fewer parts", "Save the picture again, as a PNG."
         raise UploadError.of(parameter, expected, error, remedy, "too_many_pieces") from error
     except Exception as error:
         size, complete = f"{len(data)} bytes", f"a complete {kind} image"
@@ -131,10 +128,7 @@ def _unsupported(data: bytes, kind: str, error: Exception) -> str | None:
             error = reason
     if _UNSUPPORTED.search(str(error)):
         return str(error)
-    header = _FRAME_HEADER.search(data[: data.find(b"\xff\xda")]) if kind == "JPEG" else None
-    if header is None:
-        return None
-    return "lossless arithmetic coding" if header[1] == _ARITHMETIC_LOSSLESS else "hierarchical coding"
+    return containers.variety(kind, data)
 
 
 def _is_truncated(data: bytes, kind: str) -> bool:

@@ -78,15 +78,16 @@ def read_uploads(
 def _read(file: PictureFile, shape: tuple[int, ...], invert: Invert) -> Upload:
     notes = []
     image = file.image
-    frame = image.tile[0].extents if file.kind == "GIF" else None
+    extents = image.tile[0].extents if file.kind == "GIF" else None
     with decoding(file.data, file.kind, file.name):
         image.load()
     if file.animated or _is_animated(image):
         notes.append("only the first frame is used, the other frames are ignored")
     if file.kind == "PNG":
         _scale_transparent_level(image, file.data)
-    levels = _on_white(_levels(image, "RGB" if len(shape) == 3 else "L"), frame)
-    fitted, paper = _fit(levels, shape, _orientation(image))
+    levels = _on_white(_levels(image, "RGB" if len(shape) == 3 else "L"), extents)
+    turn = _TURNS.get(_orientation(image))
+    fitted, paper = _fit(levels if turn is None else levels.transpose(turn), shape)
     light = paper > 127
     if invert == "yes" or (invert == "auto" and light):
         fitted = 255 - fitted
@@ -134,8 +135,8 @@ def _orientation(image: Image.Image) -> int:
     return 1
 
 
-# EXIF orientation -> what makes the picture upright; from 5 on, height and width change places. Pillow's own
-# function rewrites the whole EXIF block and gives up on any odd tag in it.
+# EXIF orientation -> what makes the picture upright. Pillow's own function rewrites the whole EXIF block and
+# gives up on any odd tag in it.
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -182,26 +183,17 @@ def _on_white(image: Image.Image, frame: tuple[int, int, int, int] | None) -> Im
     return ground
 
 
-def _fit(image: Image.Image, shape: tuple[int, ...], orientation: int) -> tuple[Pixels, int]:
-    """Return `image` scaled, turned, centred and padded to `shape`, and the luma of its border's median.
+def _fit(image: Image.Image, shape: tuple[int, ...]) -> tuple[Pixels, int]:
+    """Return `image` scaled, centred and padded to `shape`, and the luma of its border's median.
 
     It is scaled from all of its pixels: a JPEG decoded at a fraction of its size gives another picture, by up
-    to 9 grey levels. It is turned afterwards, when it is small.
+    to 9 grey levels.
     """
     height, width = shape[:2]
-    sideways = orientation in _TURNS and orientation >= 5
-    across, down = image.size[::-1] if sideways else image.size
-    scale = min(width / across, height / down)
-    size = (max(1, round(across * scale)), max(1, round(down * scale)))
-    stored = size[::-1] if sideways else size
-    if (
-        sideways
-    ):  # Pillow scales rows first, and rounds; what is a row of the upright picture is a column here
-        image = image.resize((image.width, stored[1]), Image.Resampling.LANCZOS)
-    if stored != image.size:
-        image = image.resize(stored, Image.Resampling.LANCZOS)
-    if orientation in _TURNS:
-        image = image.transpose(_TURNS[orientation])
+    scale = min(width / image.width, height / image.height)
+    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    if size != image.size:
+        image = image.resize(size, Image.Resampling.LANCZOS)
     levels = np.asarray(image)
     edges = [levels[0], levels[-1], levels[1:-1, 0], levels[1:-1, -1]]
     paper = np.median(np.concatenate(edges), axis=0).astype(np.uint8)  # a level for each channel

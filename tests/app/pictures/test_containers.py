@@ -114,7 +114,7 @@ def test_more_pieces_than_a_decoder_should_be_given_are_an_error(monkeypatch):
             without_metadata(kind, data)
 
 
-def test_more_tables_than_a_jpeg_has_room_for_are_an_error():
+def test_more_tables_than_a_jpeg_needs_are_an_error():
     tables = b"\xff\xdb" + (2 + 65 * 1000).to_bytes(2, "big") + (b"\0" + b"\1" * 64) * 1000
     without_metadata("JPEG", JPEG[:2] + tables + JPEG[2:])
     with pytest.raises(TooManyPiecesError, match="tables"):

@@ -2,6 +2,7 @@ import base64
 import io
 import struct
 import time
+import zlib
 
 import numpy as np
 import pytest
@@ -46,11 +47,27 @@ def test_text_that_begins_with_the_letters_of_a_bmp_is_none():
     assert sniff(b"BMW is a maker of cars, and of motorcycles") is None
 
 
-def jpeg_frame(kind=0xC0, bits=8, components=1):
+def iphone_png():
+    """A PNG as Apple's tools write it: a chunk before the header, and data without zlib's frame."""
+    raw = zlib.compressobj(wbits=-15)
+    data = raw.compress(b"".join(b"\0" + row.tobytes() for row in LEVELS)) + raw.flush()
+    png = encoded(GREY)
+    return (
+        png[:8]
+        + png_chunk(b"CgBI", b"\x50\0\x20\2")
+        + png[8:33]
+        + png_chunk(b"IDAT", data)
+        + png_chunk(b"IEND")
+    )
+
+
+def jpeg_frame(kind=0xC0, bits=8, components=1, height=None):
     """A JPEG whose frame header says another coding process, depth or number of components."""
     data = bytearray(encoded(GREY, "JPEG"))
     at = data.index(b"\xff\xc0")
     data[at + 1], data[at + 4] = kind, bits
+    if height is not None:
+        data[at + 5 : at + 7] = struct.pack(">H", height)
     if components != 1:
         data[at + 2 : at + 4] = struct.pack(">H", 8 + 3 * components)
         data[at + 9] = components
@@ -77,6 +94,9 @@ def bmp(bits=24, compression=0, header=40):
         (jpeg_frame(kind=0xC7), "hierarchical"),
         (jpeg_frame(kind=0xCB), "lossless arithmetic"),
         (jpeg_frame(kind=0xCD), "hierarchical"),
+        (jpeg_frame(kind=0xF7), "JPEG-LS"),
+        (jpeg_frame(height=0), "DNL"),
+        (iphone_png(), "CgBI"),
         (bmp(compression=4), "BMP compression (4)"),
         (bmp(compression=5), "BMP compression (5)"),
         (bmp(bits=2), "BMP pixel depth (2)"),
@@ -171,3 +191,26 @@ def test_a_png_of_single_bytes_of_data_is_read():
     pieces = b"".join(png_chunk(b"IDAT", data[place : place + 1]) for place in range(len(data)))
     file = open_file(png[: at - 4] + pieces + png_chunk(b"IEND"), "file")
     assert np.array_equal(np.asarray(file.image), LEVELS)
+
+
+def run_length_bmp(width, height, runs):
+    """A run-length coded BMP of 256 colours, which are greys."""
+    palette = b"".join(bytes([level, level, level, 0]) for level in range(256))
+    size = 54 + len(palette)
+    head = struct.pack("<IiiHHIIIIII", 40, width, height, 1, 8, 1, len(runs), 0, 0, 256, 0)
+    return b"BM" + struct.pack("<IHHI", size + len(runs), 0, 0, size) + head + palette + runs
+
+
+def test_a_run_length_coded_bmp_is_read():
+    rows = [b"".join(bytes([1, level]) for level in row) + b"\0\0" for row in LEVELS[::-1].tolist()]
+    file = open_file(run_length_bmp(32, 20, b"".join(rows) + b"\0\1"), "file")
+    assert np.array_equal(np.asarray(file.image.convert("L")), LEVELS)
+    whole = [b"\0\x20" + row.tobytes() + b"\0\0" for row in LEVELS[::-1]]  # each row as it is
+    file = open_file(run_length_bmp(32, 20, b"".join(whole) + b"\0\1"), "file")
+    assert np.array_equal(np.asarray(file.image.convert("L")), LEVELS)
+
+
+@pytest.mark.parametrize("run", [b"\1\7", b"\0\0", b"\0\2\0\0"], ids=["runs", "ends of lines", "steps"])
+def test_a_bmp_of_millions_of_runs_is_refused_before_it_is_decoded(run):
+    data = run_length_bmp(4000, 1200, run * (9_000_000 // len(run)))  # Pillow takes 6 to 15 s
+    assert refusal(data).code == "too_many_pieces"
