@@ -6,17 +6,7 @@ import zlib
 from unittest import mock
 
 import numpy as np
-from PIL import Image, ImageFile
-
-TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
+from PIL import Image, ImageFile, ImageOps
 
 
 def encoded(image, kind="PNG", **options):
@@ -125,7 +115,7 @@ def jpeg_and_png(seed, longest=3000):
         waves = (127 * np.sin(along[None] + down[:, None]) + 128).astype(np.uint8)
         levels = waves if mode == "L" else np.stack([waves] * len(mode), axis=-1)
     exif = Image.Exif()
-    orientation = exif[0x0112] = int(random.integers(1, 9))
+    exif[0x0112] = int(random.integers(1, 9))
     options = {"quality": int(random.integers(40, 96)), "progressive": bool(random.integers(2)), "exif": exif}
     if mode == "RGB":
         options["subsampling"] = int(random.integers(3))
@@ -138,7 +128,7 @@ def jpeg_and_png(seed, longest=3000):
         jpeg = encoded(image, "JPEG", **options)
     whole = Image.open(io.BytesIO(jpeg))
     whole.load()
-    upright = whole if orientation == 1 else whole.transpose(TURNS[orientation])
+    upright = ImageOps.exif_transpose(whole)
     colours = upright.convert("RGB") if mode == "CMYK" else upright
     clean = Image.fromarray(np.asarray(colours))  # without EXIF
     return jpeg, encoded(clean, compress_level=1)

@@ -83,20 +83,25 @@ _UNUSUAL_FRAMES = {
     0xF7: "JPEG-LS",
 }
 # What decoders read of these. The first of each kind is enough, and may have 64 KB.
-_READ = re.compile(rb"\xff(?:\xe0..JFIF\0|\xe1..Exif\0|\xe2..MPF\0|\xee..Adobe)", re.DOTALL)
+_READ = re.compile(rb"\xff(?:\xe0..JFIF\0|\xe1..Exif\0|\xee..Adobe)", re.DOTALL)
+_MORE_PICTURES = re.compile(rb"\xff\xe2..MPF\0", re.DOTALL)  # behind this one
+_GAIN_MAP = b' hdrgm:Version="'  # says that they are no pictures, but make this one brighter (Ultra HDR)
 
 
 def _jpeg(data: bytes) -> tuple[bytes, bool]:
     """Keep tables, headers and scans, and of application segments those that say how to read the pixels."""
-    tables, read = [data[:2]], dict[int, bytes]()
+    tables, read, more, gain_map = [data[:2]], dict[int, bytes](), False, False
     for code, start, end in _segments(data):
         if code not in _APPLICATIONS:
             tables.append(data[start:end])
         elif _READ.match(data, start):
             read.setdefault(code, data[start:end])
+        else:
+            more |= _MORE_PICTURES.match(data, start) is not None
+            gain_map |= data.find(_GAIN_MAP, start, end) >= 0
     if sum(map(len, tables[:-1])) > MAX_TABLE_BYTES:
         raise TooManyPiecesError(f"over {MAX_TABLE_BYTES} bytes of tables")
-    return b"".join((tables[0], *read.values(), *tables[1:])), False
+    return b"".join((tables[0], *read.values(), *tables[1:])), more and not gain_map
 
 
 def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:

@@ -119,22 +119,25 @@ def _opened(path: Path) -> Iterator[tuple[ImageFile.ImageFile, bool]]:
 
 def _reason(path: Path, error: Exception) -> str:
     """Return why a picture cannot be used, in a few words."""
+    reason = " ".join(str(error).split()) or type(error).__name__
     if isinstance(error, UnidentifiedImageError):
-        plugin = _plugin(path)
-        if plugin is None:
-            return f"not a {', '.join(FORMATS[:-1])} or {FORMATS[-1]} picture"
-        try:  # the plugin itself says why
-            plugin(path)
-        except Exception as own:
-            error = own
-    reason = (" ".join(str(error).split()) or type(error).__name__)[:80]
+        with path.open("rb") as file:
+            beginning = file.read(16)
+            plugin = _plugin(beginning)
+            if plugin is None:
+                return f"not a {', '.join(FORMATS[:-1])} or {FORMATS[-1]} picture"
+            reason = "its header cannot be read"
+            try:  # the plugin says why, which Pillow keeps to itself
+                file.seek(0)
+                plugin(file, "")
+            except Exception as own:
+                reason = " ".join(str(own).split()) or reason
     unsupported = _UNSUPPORTED.search(reason)
-    return f"of a kind that is not decoded ({reason})" if unsupported else f"broken or cut off ({reason})"
+    return f"{'of a kind that is not decoded' if unsupported else 'broken or cut off'} ({reason[:80]})"
 
 
-def _plugin(path: Path) -> Callable[..., ImageFile.ImageFile] | None:
-    """Return what opens files that begin like this one."""
-    beginning = path.read_bytes()[:16]
+def _plugin(beginning: bytes) -> Callable[..., ImageFile.ImageFile] | None:
+    """Return what opens files that begin so."""
     found = (Image.OPEN[name] for name in FORMATS if name in Image.OPEN)
     return next((plugin for plugin, accepts in found if accepts and accepts(beginning)), None)
 

@@ -36,6 +36,12 @@ def test_of_several_exif_segments_of_a_jpeg_the_first_stays():
     assert second not in kept
 
 
+def test_a_jpeg_with_more_pictures_behind_it_is_told_of_but_not_one_with_a_gain_map():
+    several = with_segment(JPEG, 0xE2, b"MPF\0II*\0")
+    assert without_metadata("JPEG", several) == (JPEG, True)
+    assert without_metadata("JPEG", with_segment(several, 0xE1, b'<x hdrgm:Version="1.0">')) == (JPEG, False)
+
+
 def test_filling_and_what_is_no_segment_are_left_out_of_a_jpeg():
     assert without_metadata("JPEG", JPEG[:2] + b"\xff" * 1000 + JPEG[2:])[0] == JPEG
     assert (

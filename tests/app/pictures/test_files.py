@@ -1,7 +1,6 @@
 import base64
 import io
 import struct
-import time
 import zlib
 
 import numpy as np
@@ -166,16 +165,14 @@ def test_other_bytes_are_no_picture_made_into_text(data):
         pytest.param((b"\xff\xdb\xfe\xad" + (b"\0" + b"\1" * 64) * 1003) * 140, False, id="tables"),
     ],
 )
-def test_headers_of_padding_cost_no_time(padding, taken):
+def test_padding_of_headers_never_reaches_the_decoder(monkeypatch, padding, taken):
     jpeg = encoded(GREY, "JPEG")
     padded = jpeg[:20] + padding + jpeg[20:]
-    started = time.perf_counter()
     if taken:
         assert open_file(padded, "file").data == jpeg
-    else:
-        assert refusal(padded).code == "too_many_pieces"
-    # Pillow alone takes 3 to 7 s; here it is 0.15 s at the most, and a loaded machine is granted ten times that.
-    assert time.perf_counter() - started < 1.5
+        return
+    monkeypatch.setattr(Image, "open", None)  # Pillow takes 3 to 7 s for it
+    assert refusal(padded).code == "too_many_pieces"
 
 
 def test_a_jpeg_of_three_thousand_comments_is_read():
@@ -211,6 +208,7 @@ def test_a_run_length_coded_bmp_is_read():
 
 
 @pytest.mark.parametrize("run", [b"\1\7", b"\0\0", b"\0\2\0\0"], ids=["runs", "ends of lines", "steps"])
-def test_a_bmp_of_millions_of_runs_is_refused_before_it_is_decoded(run):
-    data = run_length_bmp(4000, 1200, run * (9_000_000 // len(run)))  # Pillow takes 6 to 15 s
+def test_a_bmp_of_millions_of_runs_is_refused_before_it_is_decoded(monkeypatch, run):
+    data = run_length_bmp(4000, 1200, run * (9_000_000 // len(run)))
+    monkeypatch.setattr(Image, "open", None)  # Pillow takes 6 to 15 s for it
     assert refusal(data).code == "too_many_pieces"

@@ -350,6 +350,7 @@ def metadata_of(kind, size):
             ):
                 jpeg = with_segment(jpeg, marker, head + part)
             jpeg = with_segment(with_segment(jpeg, 0xE1, b"Exif\0\0" + part), 0xFE, part)
+            jpeg = with_segment(jpeg, 0xE2, b"MPF\0II*\0\x08\0\0\0" + part)
         return jpeg
     if kind == "WEBP":
         options = {"exif": b"Exif\0\0" + text, "xmp": text, "icc_profile": text}
