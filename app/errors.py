@@ -8,6 +8,7 @@
       * MalformedUpload     400  the request body is not what its headers say
       * UploadTooLarge      413
       * UnsupportedUpload   415
+        * UnsupportedPicture  415  an image format, in a variety that is not decoded
   * ModelNotFound           404
   * UnsupportedFormat       406  a picture format that is not offered
   * Overloaded              503  more work than the machine takes on
@@ -154,6 +155,13 @@ class UnsupportedUpload(UploadError):
     status = 415
     kind = "unsupported-upload"
     title = "This kind of upload is not understood"
+
+
+class UnsupportedPicture(UnsupportedUpload):
+    """A file of a known format, in a variety that the decoder does not support. Names what it is."""
+
+    kind = "unsupported-picture"
+    title = "The image's format is known, but not this variety of it (such as 12-bit JPEG)"
 
 
 class ModelNotFound(VitrineError):

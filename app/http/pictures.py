@@ -19,6 +19,7 @@ from app.service import Service
 from app.settings import Settings
 
 _seeds = random.Random()  # noqa: S311  a seed is no secret
+DRAWN_SEED_BITS = 53  # so that a reader whose numbers are doubles, like JavaScript, reads it as it is
 
 
 class SamplesQuery(Query):
@@ -27,7 +28,9 @@ class SamplesQuery(Query):
     columns: Whole = Field(7, description="Images in a row; a shorter grid has as many as there are images.")
     n: Whole = Field(21, description="Number of images.", examples=[21])
     seed: Whole | None = Field(
-        None, description="0 to 2^63-1. Makes the picture permanent; drawn and named in X-Seed if not given."
+        None,
+        description="0 to 2^63-1. Makes the picture permanent. If not given, one below 2^53 is drawn, "
+        "and named in X-Seed.",
     )
     temperature: Number = Field(1.0, description="0 to 4: scale of the codes; 1 samples the prior.")
     label: Label | None = Field(
@@ -49,7 +52,7 @@ def prepare_samples(query: SamplesQuery, model: Model, settings: Settings) -> Ma
     without_seed = address(settings.root_path + "/samples", model, dict(query) | {"seed": None})
 
     def ask() -> PreparedPicture:
-        seed = b"%d" % (_seeds.getrandbits(63) if query.seed is None else query.seed)
+        seed = b"%d" % (_seeds.getrandbits(DRAWN_SEED_BITS) if query.seed is None else query.seed)
         location = b"%b&seed=%b" % (without_seed, seed)
         own = [(b"content-location", location), (b"x-seed", seed)]
         return PreparedPicture(work_of(int(seed)), [*headers, *own])

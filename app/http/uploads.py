@@ -1,13 +1,15 @@
 """A request body -> the files in it: multipart fields called ``file``, or one raw ``image/*`` body.
 
 A form is parsed in memory, by a thin layer over python-multipart's parser. It writes no temporary files,
-counts fields and files, and refuses a body that stops early or goes on after its end.
+counts fields and files, and refuses a body that stops early or goes on after its end. Text before the first
+boundary is passed over (RFC 2046), and so is an input for a file that was left empty.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import logging
+import re
 from typing import TYPE_CHECKING
 
 from python_multipart.exceptions import FormParserError
@@ -15,6 +17,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import Request
 
 from app.errors import MalformedUpload, UnsupportedUpload, UploadError, UploadTooLarge
+from app.pictures.files import encoding_of, sniff, still_encoded
 from app.settings import Settings, variable
 
 if TYPE_CHECKING:
@@ -22,10 +25,15 @@ if TYPE_CHECKING:
 
 logging.getLogger("python_multipart").setLevel(logging.ERROR)  # it warns once for every bad body
 
-MAX_FIELDS = 16  # parts that are no files
+MAX_PREAMBLE_BYTES = 4096
+MAX_FIELDS = 16  # parts that are no files, or inputs that were left empty
 MAX_FIELD_BYTES = 1024
 MAX_OPTIONS = 50  # the header's parser takes time that grows faster than their number
 MAX_HEADER_BYTES = 16_384  # a line of a part's header: longer than any file name, which nobody reads
+_QUOTED = re.compile(rb'"(?:\\.|[^"\\])*"', re.DOTALL)
+# A file's name in the form of RFC 5987. RFC 7578 forbids it, so the parser passes it over; some write it.
+_EXTENDED_NAME = re.compile(rb";[ \t]*filename\*\d*\*?[ \t]*=", re.IGNORECASE)
+_AS_IT_IS = {b"", b"7bit", b"8bit", b"binary", b"identity"}  # Content-Transfer-Encoding
 
 
 @dataclasses.dataclass
@@ -35,6 +43,7 @@ class Part:
     name: str = ""
     is_file: bool = False
     content: bytes = b""
+    left_empty: bool = False  # an input for a file, without one
 
 
 async def read_files(request: Request, settings: Settings) -> list[tuple[str, bytes]]:
@@ -69,10 +78,12 @@ async def read_files(request: Request, settings: Settings) -> list[tuple[str, by
 
 def _files_of(parts: list[Part]) -> list[tuple[str, bytes]]:
     """Return the fields called ``file``, each with the name that errors give it."""
-    found = [part for part in parts if part.name == "file"]
+    found = [part for part in parts if part.name == "file" and not part.left_empty]
     if not found:
         names = ", ".join(dict.fromkeys(part.name for part in parts)) or "no fields"
         expected, remedy = "at least one image in the field file", "Name the field file."
+        if any(part.name == "file" for part in parts):
+            names, remedy = "the field file without a file", "Choose a file, then send the form."
         raise UploadError.of("file", expected, names, remedy, "no_file")
     files = []
     for index, part in enumerate(found):
@@ -127,10 +138,15 @@ def parse_form(body: bytes, content_type: str, max_files: int) -> list[Part]:
         raise _malformed("no closing boundary at the end")
     if after.strip(b" \t\r\n"):
         raise _malformed("text after the closing boundary")
+    start = body.find(b"--" + boundary)
+    if start > MAX_PREAMBLE_BYTES:
+        raise _malformed(f"no boundary within the first {MAX_PREAMBLE_BYTES} bytes")
+    if start and body[start - 1] != ord("\n"):
+        raise _malformed("a first boundary that does not begin a line")
     collector = _Collector(max_files)
     try:
         parser = MultipartParser(boundary, collector.callbacks, max_header_size=MAX_HEADER_BYTES)
-        parser.write(body)
+        parser.write(body[start:])
         parser.finalize()
     except FormParserError as error:
         raise _malformed(str(error)) from error
@@ -177,14 +193,10 @@ class _Collector:
         kind, options = parse_options_header(disposition)
         if kind != b"form-data" or b"name" not in options:
             raise _malformed("a part without a name")
-        self.parts.append(Part(options[b"name"].decode("utf-8", "replace"), b"filename" in options))
-        files = sum(part.is_file for part in self.parts)
-        if files > self._max_files:
-            expected = f"at most {self._max_files} images ({variable('max_upload_images')})"
-            received, remedy = f"more than {self._max_files}", "Send fewer images at once."
-            raise UploadError.of("file", expected, received, remedy, "too_many_files")
-        if len(self.parts) - files > MAX_FIELDS:
-            raise _malformed(f"more than {MAX_FIELDS} fields")
+        name, filename = options[b"name"].decode("utf-8", "replace"), options.get(b"filename")
+        if filename is None and _EXTENDED_NAME.search(_QUOTED.sub(b"", disposition)):
+            filename = b"a name"
+        self.parts.append(Part(name, filename is not None, left_empty=filename == b""))
 
     def part_data(self, data: bytes, start: int, end: int) -> None:
         self._pieces.append(data[start:end])
@@ -192,8 +204,26 @@ class _Collector:
     def part_end(self) -> None:
         part = self.parts[-1]
         part.content = b"".join(self._pieces)
+        part.left_empty &= not part.content
+        if part.name == "file":
+            self._check_encoding(part)
         if not part.is_file and len(part.content) > MAX_FIELD_BYTES:
             raise _malformed(f"a field of more than {MAX_FIELD_BYTES} bytes")
+        files = sum(part.is_file and not part.left_empty for part in self.parts)
+        if files > self._max_files:
+            expected = f"at most {self._max_files} images ({variable('max_upload_images')})"
+            received, remedy = f"more than {self._max_files}", "Send fewer images at once."
+            raise UploadError.of("file", expected, received, remedy, "too_many_files")
+        if len(self.parts) - files > MAX_FIELDS:
+            raise _malformed(f"more than {MAX_FIELDS} fields")
+
+    def _check_encoding(self, part: Part) -> None:
+        """Refuse a picture that was sent as text, by what its header says or by what it is."""
+        declared = self._header.get(b"content-transfer-encoding", b"").strip().lower()
+        if declared not in _AS_IT_IS and part.content and sniff(part.content) is None:
+            raise still_encoded("file", declared.decode("latin-1"))
+        if not part.is_file and (encoding := encoding_of(part.content)):
+            raise still_encoded("file", encoding)
 
 
 def _malformed(reason: str) -> MalformedUpload:

@@ -14,41 +14,22 @@ A grey 8-bit picture of exactly the model's size passes through untouched.
 
 import contextlib
 import dataclasses
-import io
-import re
-import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 from PIL import ExifTags, Image
 
-from app.errors import UnsupportedUpload, UploadError
+from app.errors import UploadError
+from app.pictures.files import PictureFile, decoding, open_file
 
 Invert = Literal["auto", "yes", "no"]
 Pixels = npt.NDArray[np.uint8]
 
-# Nothing else is ever opened: Pillow knows sixty formats, and some start other programs.
-_SIGNATURES = {
-    "PNG": re.compile(rb"\x89PNG\r\n\x1a\n"),
-    "JPEG": re.compile(rb"\xff\xd8\xff"),
-    "WEBP": re.compile(rb"RIFF....WEBP", re.DOTALL),
-    "GIF": re.compile(rb"GIF8[79]a"),
-    "BMP": re.compile(rb"BM.{4}\x00\x00", re.DOTALL),
-}
 MAX_ASPECT = 50
-# A progressive JPEG is decoded once a scan. Encoders write about ten; thousands are an attack.
-MAX_JPEG_SCANS = 100
-# Marker, length and number of components, which agree: telling a scan from chance bytes behind the picture.
-_SCAN_HEADER = re.compile(rb"\xff\xda\x00(?:\x08\x01|\x0a\x02|\x0c\x03|\x0e\x04)")
-# JPEGs are decoded at a fraction of their size, but at least this many times the model's, before the fit.
-DRAFT_MARGIN = 4
-
-# Pillow's own guard warns at 89 megapixels and lets 81 through; the limit here is checked before decoding.
-Image.MAX_IMAGE_PIXELS = None
-# A camera's odd EXIF block or a picture's odd palette is nothing that the operator's log should fill with.
-warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
+# Of an EXIF block: the orientation stands near its beginning.
+MAX_EXIF_BYTES = 65_536
 
 
 class UploadLimits(Protocol):
@@ -82,94 +63,38 @@ def read_uploads(
         limits: checked from the headers, so nothing is decoded of an upload that is too large.
 
     Raises:
-        UnsupportedUpload: not a PNG, JPEG, WebP, GIF or BMP.
+        UnsupportedUpload: not a PNG, JPEG, WebP, GIF or BMP, or not a variety of these that is decoded.
         UploadError: empty, broken, truncated or beyond a limit.
     """
     opened, pixels = [], 0
     for name, data in files:
-        kind, image = _open(data, name)
-        _check_size(image, pixels, limits, name)
-        pixels += image.width * image.height
-        opened.append((name, data, kind, image))
-    return [_read(name, data, kind, image, shape, invert) for name, data, kind, image in opened]
+        file = open_file(data, name)
+        _check_size(file.image, pixels, limits, name)
+        pixels += file.image.width * file.image.height
+        opened.append(file)
+    return [_read(file, shape, invert) for file in opened]
 
 
-def _read(
-    name: str, data: bytes, kind: str, image: Image.Image, shape: tuple[int, ...], invert: Invert
-) -> Upload:
+def _read(file: PictureFile, shape: tuple[int, ...], invert: Invert) -> Upload:
     notes = []
-    if kind == "JPEG":
-        image.draft(image.mode, (shape[1] * DRAFT_MARGIN, shape[0] * DRAFT_MARGIN))
-    with _decoding(data, kind, name):
+    image = file.image
+    extents = image.tile[0].extents if file.kind == "GIF" else None
+    with decoding(file.data, file.kind, file.name):
         image.load()
-    with contextlib.suppress(Exception):  # a broken second frame is no reason to refuse the first
-        if getattr(image, "is_animated", False):
-            notes.append("only the first frame is used, the other frames are ignored")
-    if kind == "PNG":
-        _scale_transparent_level(image, data)
-    levels = _levels(_upright(image), "RGB" if len(shape) == 3 else "L")
-    fitted, paper = _fit(levels, shape)
+    if file.animated or _is_animated(image):
+        notes.append("only the first frame is used, the other frames are ignored")
+    if file.kind == "PNG":
+        _scale_transparent_level(image, file.data)
+    levels = _on_white(_levels(image, "RGB" if len(shape) == 3 else "L"), extents)
+    turn = _TURNS.get(_orientation(image))
+    fitted, paper = _fit(levels if turn is None else levels.transpose(turn), shape)
     light = paper > 127
     if invert == "yes" or (invert == "auto" and light):
         fitted = 255 - fitted
         notes.append("inverted")
     elif invert == "no" and light:
         notes.append("the border is light, the model expects dark: inverted? use invert=auto")
-    return Upload(name, fitted, tuple(notes))
-
-
-def sniff(data: bytes) -> str | None:
-    """Return the format that a file's first bytes announce, or None."""
-    return next((name for name, signature in _SIGNATURES.items() if signature.match(data)), None)
-
-
-def _open(data: bytes, parameter: str) -> tuple[str, Image.Image]:
-    """Return the format and the picture, of which nothing but the header has been read."""
-    if not data:
-        raise UploadError.of(parameter, "an image", "an empty file", "Send the file's content.", "empty_file")
-    kind = sniff(data)
-    if kind is None:
-        expected, remedy = "a PNG, JPEG, WebP, GIF or BMP image", "Convert the file to one of these formats."
-        received = f"{len(data)} bytes that begin with {data[:8]!r}"
-        raise UnsupportedUpload.of(parameter, expected, received, remedy, "not_an_image")
-    scans = sum(1 for _ in _SCAN_HEADER.finditer(data)) if kind == "JPEG" else 0
-    if scans > MAX_JPEG_SCANS:
-        expected, received = f"a JPEG of at most {MAX_JPEG_SCANS} scans", f"{scans} scans"
-        remedy = "Save the picture as a baseline JPEG or a PNG."
-        raise UploadError.of(parameter, expected, received, remedy, "too_many_scans")
-    with _decoding(data, kind, parameter):
-        return kind, Image.open(io.BytesIO(data), formats=[kind])
-
-
-@contextlib.contextmanager
-def _decoding(data: bytes, kind: str, parameter: str) -> Iterator[None]:
-    """Turn whatever a decoder raises into one error; Pillow's plugins raise a dozen kinds of exception."""
-    try:
-        yield
-    except MemoryError:
-        raise
-    except Exception as error:
-        truncated = _is_truncated(data, kind)
-        raise UploadError.of(
-            parameter,
-            f"a complete {kind} image",
-            f"{len(data)} bytes that end too early" if truncated else f"{len(data)} bytes, broken inside",
-            "The file is cut off: send it again in full." if truncated else "Open it and save it again.",
-            "image_truncated" if truncated else "image_corrupt",
-        ) from error
-
-
-def _is_truncated(data: bytes, kind: str) -> bool:
-    """Say whether a file stops before the end that its format marks."""
-    if kind == "PNG":
-        return b"IEND" not in data[-4096:]
-    if kind == "JPEG":
-        return b"\xff\xd9" not in data[-4096:]
-    if kind == "WEBP":
-        return len(data) < int.from_bytes(data[4:8], "little") + 8
-    if kind == "GIF":
-        return not data.rstrip(b"\x00").endswith(b";")
-    return kind == "BMP" and len(data) < int.from_bytes(data[2:6], "little")
+    return Upload(file.name, fitted, tuple(notes))
 
 
 def _check_size(image: Image.Image, before: int, limits: UploadLimits, parameter: str) -> None:
@@ -193,12 +118,21 @@ def _check_size(image: Image.Image, before: int, limits: UploadLimits, parameter
             raise UploadError.of(parameter, expected, received, remedy, code)
 
 
-def _upright(image: Image.Image) -> Image.Image:
-    orientation = 1
+def _is_animated(image: Image.Image) -> bool:
+    with contextlib.suppress(Exception):  # a broken second frame is no reason to refuse the first
+        return bool(getattr(image, "is_animated", False))
+    return False
+
+
+def _orientation(image: Image.Image) -> int:
+    """Return EXIF's word on how to turn the picture; another place, like XMP, does not count."""
+    if not (exif := image.info.get("exif")):
+        return 1
+    image.info["exif"] = exif[:MAX_EXIF_BYTES]
+    image.info.pop("xmp", None)
     with contextlib.suppress(Exception):  # a camera's broken EXIF block says nothing about the pixels
-        orientation = int(image.getexif().get(ExifTags.Base.Orientation, 1))
-    turn = _TURNS.get(orientation)
-    return image if turn is None else image.transpose(turn)
+        return int(image.getexif().get(ExifTags.Base.Orientation, 1))
+    return 1
 
 
 # EXIF orientation -> what makes the picture upright. Pillow's own function rewrites the whole EXIF block and
@@ -240,8 +174,21 @@ def _levels(image: Image.Image, mode: Literal["L", "RGB"]) -> Image.Image:
     )
 
 
+def _on_white(image: Image.Image, frame: tuple[int, int, int, int] | None) -> Image.Image:
+    """Return the picture, white where its first frame is not; Pillow puts a colour of the palette there."""
+    if frame is None or frame == (0, 0, *image.size):
+        return image
+    ground = Image.new(image.mode, image.size, "white")
+    ground.paste(image.crop(frame), frame)
+    return ground
+
+
 def _fit(image: Image.Image, shape: tuple[int, ...]) -> tuple[Pixels, int]:
-    """Return `image` scaled, centred and padded to `shape`, and the luma of its border's median."""
+    """Return `image` scaled, centred and padded to `shape`, and the luma of its border's median.
+
+    It is scaled from all of its pixels: a JPEG decoded at a fraction of its size gives another picture, by up
+    to 9 grey levels.
+    """
     height, width = shape[:2]
     scale = min(width / image.width, height / image.height)
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))

@@ -7,16 +7,21 @@ The fit, one rule for every picture:
 3. For grey images, colours become grey by ITU-R 601 luma.
 4. The largest part of the wanted ratio of width to height is cut out of the centre and scaled (Lanczos).
 
-A picture that has the wanted size already passes through untouched.
+A picture that has the wanted size already passes through untouched. Metadata is never inflated, and no size
+of it is a reason to leave a picture out.
 """
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator
+import io
+import re
+import struct
+import zlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from training.types import Pixels
 
@@ -24,8 +29,9 @@ from training.types import Pixels
 FORMATS = ("PNG", "JPEG", "WEBP", "AVIF", "GIF", "BMP", "TIFF", "PPM")
 MAX_PIXELS = 100_000_000  # of one picture; known from the header, so nothing larger is ever decoded
 GREY_MODES = ("1", "L", "LA", "I", "I;16", "I;16B", "I;16L")
-# JPEGs are decoded at a fraction of their size, but at least this many times the wanted one, before the fit.
-DRAFT_MARGIN = 4
+_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+# How Pillow says that a file may be right, but is of a kind that it does not decode.
+_UNSUPPORTED = re.compile("unsupported|cannot handle", re.IGNORECASE)
 
 _MODES = {1: "L", 3: "RGB"}  # by channels
 # EXIF orientation -> what makes the picture upright; from 5 on, height and width change places.
@@ -56,12 +62,12 @@ class Header:
 
 def read_header(path: Path) -> Header:
     """Return what a picture is, without decoding it, or raise ``PictureError``: no picture, or too large."""
-    with _opened(path) as image:
+    with _opened(path) as (image, animated):
         width, height = image.size
         if _orientation(image) >= 5:
             width, height = height, width
         # A phone's JPEG may carry a second, smaller version of itself: no animation.
-        animated = image.format != "MPO" and bool(getattr(image, "is_animated", False))
+        animated |= image.format != "MPO" and bool(getattr(image, "is_animated", False))
         return Header(height, width, image.mode in GREY_MODES, animated)
 
 
@@ -71,14 +77,18 @@ def read_pixels(path: Path, height: int, width: int, channels: int) -> Pixels:
     Raises:
         PictureError: not a picture, too large, broken or cut off.
     """
-    with _opened(path) as image:
-        side = DRAFT_MARGIN * max(height, width)
-        image.draft(None, (side, side))
+    with _opened(path) as (image, _):
+        frame = image.tile[0].extents if image.format == "GIF" else None
         image.load()
+        levels = _levels(image, _MODES[channels])
+        if frame not in (None, (0, 0, *image.size)):  # Pillow puts a colour of the palette around the frame
+            ground = Image.new(levels.mode, levels.size, "white")
+            ground.paste(levels.crop(frame), frame)
+            levels = ground
         turn = _TURNS.get(_orientation(image))
-        upright = image if turn is None else image.transpose(turn)
-        levels = _levels(upright, _MODES[channels])
-        return np.asarray(ImageOps.fit(levels, (width, height), Image.Resampling.LANCZOS))
+        upright = levels if turn is None else levels.transpose(turn)
+        # From all of its pixels: a JPEG decoded at a fraction of its size gives other levels, by up to 9.
+        return np.asarray(ImageOps.fit(upright, (width, height), Image.Resampling.LANCZOS))
 
 
 def fit_levels(levels: Pixels, height: int, width: int, channels: int) -> Pixels:
@@ -88,25 +98,91 @@ def fit_levels(levels: Pixels, height: int, width: int, channels: int) -> Pixels
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
-    """Open a picture; whatever a decoder raises becomes one error: Pillow's plugins raise a dozen kinds."""
+def _opened(path: Path) -> Iterator[tuple[ImageFile.ImageFile, bool]]:
+    """Open a picture and say whether frames were left out.
+
+    Whatever a decoder raises becomes one error: Pillow's plugins raise a dozen kinds.
+    """
     try:
-        with Image.open(path, formats=FORMATS) as image:
+        source, animated = _source(path)
+        with Image.open(source, formats=FORMATS) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise PictureError(f"{image.height} x {image.width} are too many pixels")
-            yield image
+            yield image, animated
     except (PictureError, MemoryError):
         raise
-    except UnidentifiedImageError as error:
-        raise PictureError(f"not a {', '.join(FORMATS[:-1])} or {FORMATS[-1]} picture") from error
     except Image.DecompressionBombError as error:
         raise PictureError("too many pixels") from error
     except Exception as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise PictureError(f"broken or cut off ({reason[:80]})") from error
+        raise PictureError(_reason(path, error)) from error
+
+
+def _reason(path: Path, error: Exception) -> str:
+    """Return why a picture cannot be used, in a few words."""
+    reason = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, UnidentifiedImageError):
+        with path.open("rb") as file:
+            beginning = file.read(16)
+            plugin = _plugin(beginning)
+            if plugin is None:
+                return f"not a {', '.join(FORMATS[:-1])} or {FORMATS[-1]} picture"
+            reason = "its header cannot be read"
+            try:  # the plugin says why, which Pillow keeps to itself
+                file.seek(0)
+                plugin(file, "")
+            except Exception as own:
+                reason = " ".join(str(own).split()) or reason
+    unsupported = _UNSUPPORTED.search(reason)
+    return f"{'of a kind that is not decoded' if unsupported else 'broken or cut off'} ({reason[:80]})"
+
+
+def _plugin(beginning: bytes) -> Callable[..., ImageFile.ImageFile] | None:
+    """Return what opens files that begin so."""
+    found = (Image.OPEN[name] for name in FORMATS if name in Image.OPEN)
+    return next((plugin for plugin, accepts in found if accepts and accepts(beginning)), None)
+
+
+def _source(path: Path) -> tuple[Path | io.BytesIO, bool]:
+    """Return what Pillow is given of a file, a PNG without metadata, and whether frames were left out."""
+    with path.open("rb") as file:
+        beginning = file.read(21)
+        if beginning.startswith(_PNG_SIGNATURE):
+            data, animated = _without_metadata(beginning + file.read())
+            return io.BytesIO(data), animated
+        if beginning[:4] == b"RIFF" and beginning[8:16] == b"WEBPVP8X" and beginning[20] & 0x02:
+            # An animation's first frame may leave a part of the picture out: that is transparent, not black.
+            return io.BytesIO(beginning[:20] + bytes([beginning[20] | 0x10]) + file.read()), False
+    return path, False
+
+
+def _without_metadata(png: bytes) -> tuple[bytes, bool]:
+    """Return a PNG's critical chunks, its transparency and EXIF, and whether it is an animation.
+
+    Checksums of critical chunks must be right, and the last one, IEND, complete. Any other chunk with a wrong
+    checksum is passed over, as browsers do. APNG's frames go, which leaves its default image.
+    """
+    kept, start, animated = [_PNG_SIGNATURE], len(_PNG_SIGNATURE), False
+    while start + 12 <= len(png):
+        length, name = struct.unpack_from(">I4s", png, start)
+        chunk = png[start : start + length + 12]
+        if len(chunk) < length + 12:
+            break
+        critical = not name[0] & 0x20
+        right = zlib.crc32(chunk[4:-4]) == int.from_bytes(chunk[-4:], "big")
+        if critical and not right:
+            raise ValueError(f"wrong checksum of {name!r}")
+        if critical or (right and name in (b"tRNS", b"eXIf")):
+            kept.append(chunk)
+        animated |= name == b"acTL" and chunk[8:12] > b"\0\0\0\1"
+        if name == b"IEND":
+            return b"".join(kept), animated
+        start += len(chunk)
+    raise ValueError("its end is missing")
 
 
 def _orientation(image: Image.Image) -> int:
+    """Return EXIF's word on how to turn the picture; another place, like XMP, does not count."""
+    image.info.pop("xmp", None)
     with contextlib.suppress(Exception):  # a broken EXIF block says nothing about the pixels
         return int(image.getexif().get(ExifTags.Base.Orientation, 1))
     return 1

@@ -42,8 +42,10 @@ def test_a_walk_left_to_the_model_takes_its_axis_its_range_and_its_steps(model):
 
 
 def test_a_walk_between_equal_ends_is_a_constant_strip(model):
-    pixels = pixels_of(walked(model, low=0.7, high=0.7).content)
-    assert np.array_equal(pixels[:, :8], pixels[:, 8:16])
+    pixels = pixels_of(walked(model, axis=1, low=0.7, high=0.7, steps=5).content)
+    assert pixels.shape == (8, 5 * 8)
+    assert (pixels[:4] == level(0)).all()
+    assert (pixels[4:] == level(0.7)).all()
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """The three pictures over HTTP, and every bad request that a person or a program would send."""
 
+import base64
 import io
 import shutil
 import time
@@ -10,6 +11,7 @@ from PIL import Image
 
 from app.pictures.encode import FORMATS, Format
 from tests.fakes import pixels_of, png_bytes
+from tests.picture_files import encoded
 
 SQUARE = png_bytes(np.full((8, 8), 204, np.uint8))
 
@@ -141,6 +143,14 @@ def test_an_interpolation_from_a_code_has_a_permanent_address(client, z):
     again = client.get(response.headers["content-location"])
     assert again.content == response.content
     assert again.headers["content-location"] == response.headers["content-location"]
+
+
+def test_drawn_seeds_are_whole_in_programs_whose_numbers_are_doubles(client):
+    drawn = [int(client.get("/samples?n=1").headers["x-seed"]) for _ in range(60)]
+    assert all(seed == int(float(seed)) for seed in drawn)
+    # 53 bits: all of 60 draws below 2^52, or all below 2^53 by luck, would come once in 2^60.
+    assert 2**52 <= max(drawn) < 2**53
+    assert client.get(f"/samples?n=1&seed={2**63 - 1}").headers["x-seed"] == str(2**63 - 1)
 
 
 @pytest.mark.parametrize("kind", ["form", "raw"])
@@ -285,8 +295,10 @@ def test_a_temperature_of_nothing_gives_the_centre_of_the_prior(client, value):
 
 
 def test_a_walk_between_equal_ends_is_a_constant_strip(client):  # 17
-    pixels = pixels_of(client.get("/interpolate?low=1&high=1").content)
-    assert np.array_equal(pixels[:, :8], pixels[:, 8:16])
+    pixels = pixels_of(client.get("/interpolate?axis=1&low=1&high=1&steps=5&ink=light").content)
+    assert pixels.shape == (8, 5 * 8)
+    assert (pixels[:4] == 128).all()  # the upper half, axis 0, is held at zero
+    assert (pixels[4:] == 153).all()  # a tenth above the middle
 
 
 def test_a_thousand_unknown_parameters_are_answered_briefly(client):
@@ -478,6 +490,58 @@ def test_a_form_without_the_field_names_the_fields_it_has(client):  # 47
     assert_problem(client.post("/reconstruct", **form()), 422, "file", "no fields")
 
 
+EMPTY = ('name="file"; filename=""', b"")
+
+
+@pytest.mark.parametrize("parts", [(EMPTY, "good"), ("good", EMPTY), (EMPTY, "good", EMPTY)])
+def test_an_input_that_was_left_empty_is_passed_over(client, parts):
+    good = ('name="file"; filename="a.png"', SQUARE)
+    sent = form(*[good if part == "good" else part for part in parts])
+    pixels = pixels_of(client.post("/reconstruct?ink=light&invert=no", **sent).content)
+    assert np.array_equal(pixels, np.full((16, 8), 204))
+
+
+def test_a_form_without_a_chosen_file_says_to_choose_one(client):
+    assert_problem(client.post("/reconstruct", **form(EMPTY)), 422, "file", "no_file", "Choose a file")
+
+
+def test_a_file_without_content_is_not_an_input_that_was_left_empty(client):
+    sent = form(('name="file"; filename="a.png"', b""), ('name="file"; filename="b.png"', SQUARE))
+    assert_problem(client.post("/reconstruct", **sent), 422, "file[0]", "empty_file")
+
+
+def test_a_form_with_a_preamble_and_an_extended_name_is_read(client):
+    sent = form(("name=\"file\"; filename*=UTF-8''shirt.png", SQUARE))
+    sent["content"] = b"This is a multi-part message in MIME format.\r\n" + sent["content"]
+    pixels = pixels_of(client.post("/reconstruct?ink=light&invert=no", **sent).content)
+    assert np.array_equal(pixels, np.full((16, 8), 204))
+
+
+def test_a_picture_in_base64_is_to_be_decoded_first(client):
+    text = base64.b64encode(SQUARE)
+    url = b"data:image/png;base64," + text
+    raw = {"headers": {"Content-Type": "image/png"}}
+    for sent, parameter in (
+        (form(('name="file"; filename="a.png"', text)), "file"),
+        (form(('name="file"; filename="a.png"', url)), "file"),
+        (form(('name="file"', url)), "file"),
+        (form(('name="file"; filename="a"\r\nContent-Transfer-Encoding: base64', text)), "file"),
+        ({"content": text} | raw, "body"),
+        ({"content": url} | raw, "body"),
+    ):
+        response = client.post("/reconstruct", **sent)
+        assert_problem(response, 415, parameter, "encoded_image", "Decode it first")
+
+
+def test_a_variety_of_a_format_that_is_not_decoded_is_named_and_explained(client):
+    bmp = bytearray(encoded(Image.new("RGB", (8, 8)), "BMP"))
+    bmp[30] = 5  # a PNG inside
+    response = client.post("/reconstruct", files={"file": ("a.bmp", bytes(bmp))})
+    problem = assert_problem(response, 415, "file", "unsupported_picture", "BMP compression (5)")
+    assert problem["type"] == "/problems/unsupported-picture"
+    assert "unsupported-picture" in client.get(problem["type"]).text
+
+
 def test_more_files_than_allowed_are_refused_with_the_limit(client):
     files = [("file", (f"{number}.png", SQUARE)) for number in range(33)]
     assert_problem(client.post("/reconstruct", files=files), 422, "file", "VITRINE_MAX_UPLOAD_IMAGES")
@@ -493,8 +557,10 @@ def test_text_in_the_field_is_refused(client):  # 47
     "filename", ["../../etc/passwd", "a%00b", "\u202egnp.exe", "x" * 10_000, "shirt.jpg", "a\tb"]
 )
 def test_a_files_name_does_not_matter(client, filename):  # 50, 53
-    response = client.post("/reconstruct", files={"file": (filename, SQUARE, "text/plain")})
-    assert response.status_code == 200
+    response = client.post(
+        "/reconstruct?ink=light&invert=no", files={"file": (filename, SQUARE, "text/plain")}
+    )
+    assert np.array_equal(pixels_of(response.content), np.full((16, 8), 204))
     assert filename not in str(response.headers)
 
 
@@ -517,8 +583,9 @@ def test_a_file_that_cannot_be_used_is_refused_by_its_place(client, data, status
 
 
 def test_a_picture_with_a_program_behind_it_comes_back_as_our_own_picture(client):  # 54
-    response = client.post("/reconstruct", files={"file": ("a.gif", SQUARE + b"PK\x03\x04<script>")})
-    assert response.status_code == 200
+    files = {"file": ("a.gif", SQUARE + b"PK\x03\x04<script>")}
+    response = client.post("/reconstruct?ink=light&invert=no", files=files)
+    assert np.array_equal(pixels_of(response.content), np.full((16, 8), 204))
     assert b"script" not in response.content
     assert response.headers["x-content-type-options"] == "nosniff"
 

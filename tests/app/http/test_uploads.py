@@ -1,10 +1,11 @@
+import base64
 import contextlib
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.errors import MalformedUpload, UploadError
+from app.errors import MalformedUpload, UnsupportedUpload, UploadError
 from app.http.uploads import Part, parse_form
 
 TYPE = "multipart/form-data; boundary=frontier"
@@ -18,6 +19,7 @@ def body(*parts):
 
 
 FILE = b'Content-Disposition: form-data; name="file"; filename="a.png"'
+EMPTY = b'Content-Disposition: form-data; name="file"; filename=""'
 FIELD = b'Content-Disposition: form-data; name="note"'
 
 
@@ -53,6 +55,9 @@ def test_every_prefix_of_a_form_is_refused():
         (body((b'Content-Disposition: attachment; name="file"', b"x")), "without a name"),
         (body(*[(FIELD, b"x")] * 17), "more than 16 fields"),
         (body((FIELD, b"x" * 1025)), "more than 1024 bytes"),
+        (b"x" * 4097 + b"\r\n" + body((FILE, b"x")), "no boundary within the first 4096 bytes"),
+        (b"no end of line" + body((FILE, b"x")), "a first boundary that does not begin a line"),
+        (body(*[(EMPTY, b"")] * 17), "more than 16 fields"),
     ],
 )
 def test_what_breaks_the_rules_is_refused_with_the_rule(content, reason):
@@ -73,3 +78,74 @@ def test_an_empty_form_has_no_parts():
 def test_a_content_type_without_a_boundary_is_refused():
     with pytest.raises(MalformedUpload, match="no boundary"):
         parse_form(body(), "multipart/form-data", max_files=1)
+
+
+@pytest.mark.parametrize(
+    "preamble",
+    [
+        b"This is a multi-part message in MIME format.\r\n",
+        b"\r\n",
+        b"\n",
+        b"lines\nthat end\nin their own way\n",
+        b"a line -- with hyphens\r\n--front\r\n",
+        b"x" * 4000 + b"\r\n",
+    ],
+)
+def test_text_before_the_first_boundary_is_passed_over(preamble):
+    found = parse_form(preamble + body((FILE, b"one"), (FILE, b"two")), TYPE, max_files=2)
+    assert found == [Part("file", True, b"one"), Part("file", True, b"two")]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        b"filename*=UTF-8''shirt.png",
+        b"filename*=UTF-8''%e2%82%ac%20rates.png; size=3",
+        b"FILENAME* = utf-8'en'a.png",
+        b"filename*0=long; filename*1=name.png",
+    ],
+)
+def test_a_name_in_the_extended_form_alone_makes_a_part_a_file(options):
+    head = b'Content-Disposition: form-data; name="file"; ' + options
+    assert parse_form(body((head, b"content")), TYPE, max_files=1) == [Part("file", True, b"content")]
+
+
+def test_a_field_whose_name_holds_the_words_of_a_file_is_none():
+    head = b'Content-Disposition: form-data; name="a; filename*=b"'
+    assert not parse_form(body((head, b"text")), TYPE, max_files=1)[0].is_file
+
+
+def test_an_input_that_was_left_empty_is_no_file():
+    parts = parse_form(body((EMPTY, b""), (FILE, b"x"), (EMPTY, b"y")), TYPE, max_files=2)
+    assert [part.left_empty for part in parts] == [True, False, False]
+
+
+def test_inputs_that_were_left_empty_do_not_count_as_files():
+    assert len(parse_form(body(*[(EMPTY, b"")] * 16, (FILE, b"x")), TYPE, max_files=1)) == 17
+
+
+@pytest.mark.parametrize(
+    ("head", "content", "received"),
+    [
+        (FILE + b"\r\nContent-Transfer-Encoding: base64", base64.b64encode(b"GIF89a" * 40), "base64"),
+        (FILE + b"\r\ncontent-transfer-encoding:  BASE64", b"R0lGODlh", "base64"),
+        (FILE + b"\r\nContent-Transfer-Encoding: quoted-printable", b"=89PNG=0D=0A", "quoted-printable"),
+        (
+            b'Content-Disposition: form-data; name="file"',
+            b"data:image/png;base64,iVBORw0KGgo" * 99,
+            "a data: URL",
+        ),
+        (b'Content-Disposition: form-data; name="file"', base64.b64encode(b"GIF89a" * 999), "base64 text"),
+    ],
+)
+def test_a_picture_that_was_made_into_text_is_to_be_decoded_first(head, content, received):
+    with pytest.raises(UnsupportedUpload, match="Decode it first") as caught:
+        parse_form(body((head, content)), TYPE, max_files=1)
+    fault = caught.value.faults[0]
+    assert (fault.parameter, fault.code, fault.received) == ("file", "encoded_image", received)
+
+
+@pytest.mark.parametrize("encoding", [b"binary", b"8bit", b"7bit", b"base64"])
+def test_what_a_part_says_of_its_encoding_does_not_matter_if_it_is_a_picture(encoding):
+    head = FILE + b"\r\nContent-Transfer-Encoding: " + encoding
+    assert parse_form(body((head, b"GIF89a")), TYPE, max_files=1) == [Part("file", True, b"GIF89a")]

@@ -5,6 +5,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.picture_files import (
+    encoded,
+    gif_in_part,
+    jpeg_and_png,
+    lossless_jpeg,
+    webp_in_part,
+    with_chunk,
+    with_wrong_checksum,
+)
 from training.data import pictures
 from training.data.pictures import PictureError
 
@@ -144,3 +153,89 @@ def test_arrays_are_fitted_as_files_are(save):
     levels = noise(20, 30, 3)
     from_file = pictures.read_pixels(save(Image.fromarray(levels)), 8, 8, 1)
     np.testing.assert_array_equal(pictures.fit_levels(levels, 8, 8, 1), from_file)
+
+
+@pytest.fixture
+def read(tmp_path):
+    def read(data, height=8, width=8, channels=1):
+        (tmp_path / "picture").write_bytes(data)
+        return pictures.read_pixels(tmp_path / "picture", height, width, channels)
+
+    return read
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_a_jpeg_gives_the_levels_of_the_same_picture_as_png(read, seed):
+    jpeg, png = jpeg_and_png(seed, longest=500)
+    for height, width, channels in ((28, 28, 1), (48, 64, 3)):
+        difference = read(jpeg, height, width, channels).astype(int) - read(png, height, width, channels)
+        assert np.abs(difference).max() <= 2  # the same decoder and the same fit; 2 is the promise
+
+
+def test_a_lossless_jpeg_is_read_to_the_level(read):
+    for levels in (noise(8, 8), noise(8, 8, 3)):
+        shape = (8, 8, 1 if levels.ndim == 2 else 3)
+        np.testing.assert_array_equal(read(lossless_jpeg(levels), *shape), levels)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        (b"zTXt", b"workflow\0\0" + zlib.compress(noise(2_500_000).tobytes())),
+        (b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + zlib.compress(noise(2_500_000).tobytes())),
+        (b"iCCP", b"profile\0\0" + zlib.compress(noise(1_500_000).tobytes())),
+        (b"zTXt", b"Comment\0\0" + zlib.compress(b"a" * 50_000_000)),
+        (b"tEXt", b"text\0" + b"a" * 70_000_000),
+    ],
+    ids=["text", "XMP", "profile", "bomb", "plain"],
+)
+def test_metadata_of_a_png_is_never_inflated_nor_a_reason_to_leave_it_out(read, monkeypatch, name, content):
+    levels = noise(8, 8)
+    monkeypatch.setattr(zlib, "decompressobj", None)  # what Pillow inflates metadata with
+    np.testing.assert_array_equal(read(with_chunk(encoded(Image.fromarray(levels)), name, content)), levels)
+
+
+@pytest.mark.parametrize("chunk", [b"IHDR", b"IDAT", b"IEND"])
+def test_a_png_with_a_wrong_checksum_is_refused(read, chunk):
+    with pytest.raises(PictureError, match="wrong checksum"):
+        read(with_wrong_checksum(encoded(Image.fromarray(noise(8, 8))), chunk))
+
+
+@pytest.mark.parametrize("missing", [1, 4, 8, 12, 13])
+def test_a_png_that_is_cut_inside_its_last_bytes_is_refused(read, missing):
+    with pytest.raises(PictureError, match="broken or cut off"):
+        read(encoded(Image.fromarray(noise(8, 8)))[:-missing])
+
+
+@pytest.mark.parametrize("transparent", [None, 0])
+def test_what_a_first_frame_leaves_out_is_white(read, transparent):
+    frame = Image.new("P", (4, 2), 1)
+    frame.putpalette([0, 0, 0, 90, 90, 90])
+    expected = np.full((8, 8), 255, np.uint8)
+    expected[4:6, 2:6] = 90
+    np.testing.assert_array_equal(read(gif_in_part((8, 8), frame, (2, 4), transparent=transparent)), expected)
+    webp = webp_in_part((8, 8), Image.new("RGB", (4, 2), (90, 90, 90)), (2, 4))
+    np.testing.assert_array_equal(read(webp), expected)
+
+
+def test_an_animated_png_is_told_of_and_gives_its_default_image(save):
+    first, second = Image.fromarray(noise(8, 8)), Image.fromarray(noise(8, 8, seed=1))
+    path = save(first, save_all=True, append_images=[second])
+    assert pictures.read_header(path).animated
+    np.testing.assert_array_equal(pictures.read_pixels(path, 8, 8, 1), np.asarray(first))
+
+
+def test_what_the_decoder_does_not_support_is_named(read):
+    deep = bytearray(encoded(Image.fromarray(noise(8, 8)), "JPEG"))
+    deep[deep.index(b"\xff\xc0") + 4] = 12
+    bmp = bytearray(encoded(Image.fromarray(noise(8, 8, 3)), "BMP"))
+    bmp[30] = 5
+    for data, what in ((deep, "12-bit"), (bmp, r"BMP compression \(5\)")):
+        with pytest.raises(PictureError, match=f"of a kind that is not decoded .*{what}"):
+            read(bytes(data))
+
+
+def test_a_bmps_reserved_words_may_hold_anything(read):
+    levels = noise(8, 8)
+    bmp = encoded(Image.fromarray(levels), "BMP")
+    np.testing.assert_array_equal(read(bmp[:6] + b"\xff" * 4 + bmp[10:]), levels)
