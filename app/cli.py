@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -18,6 +17,7 @@ EXIT_FAILURE = 1
 EXIT_USAGE = 2
 EXIT_NO_MODEL = 3
 EXIT_UNREACHABLE = 4
+EXIT_ADDRESS = 5
 
 
 @contextlib.contextmanager
@@ -60,13 +60,13 @@ def cli() -> None:
 @click.option("--host", help="Address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on.")
 @click.option("--workers", type=click.IntRange(1, 64), help="Server processes.")
-@click.option("--model-store", type=click.Path(path_type=Path), help="Folder with the models to serve.")
+@click.option("--model-store", type=click.Path(), help="Folder with the models to serve.")
 @_errors_exit()
 def serve(**options: Any) -> None:
     """Serve the models of the store over HTTP."""
     from app import store
     from app.errors import ModelNotFound
-    from app.settings import load_settings, variable
+    from app.settings import load_settings, passed_over, variable
 
     given = {name: value for name, value in options.items() if value is not None}
     settings = load_settings(**given)
@@ -82,18 +82,19 @@ def serve(**options: Any) -> None:
         _exit(EXIT_NO_MODEL, f"{default.reference}: {_runtime_of(default.folder, settings.runtime)[1]}")
     # For the worker processes.
     os.environ.update({variable(name): str(value) for name, value in given.items()})
+    if line := passed_over():
+        click.echo(line, err=True)
     if settings.host not in ("127.0.0.1", "localhost", "::1"):
         click.echo(f"listening on {settings.host}: anyone who can reach this machine can use it", err=True)
 
     import uvicorn
 
+    from app import server
     from app.http.protocol import JoinedProtocol
 
-    with contextlib.ExitStack() as stack:
-        if settings.workers > 1:  # where they count together; read by prometheus_client
-            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="vitrine-metrics-"))
-            os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
-        uvicorn.run(
+    try:
+        sockets = server.listen(settings.host, settings.port)
+        config = uvicorn.Config(
             "app.main:app",
             host=settings.host,
             port=settings.port,
@@ -106,13 +107,17 @@ def serve(**options: Any) -> None:
             timeout_graceful_shutdown=settings.graceful_seconds,
             timeout_worker_healthcheck=60,  # a worker that imports TensorFlow is silent for longer than 5 s
         )
+        code = server.run(config, sockets)
+    except server.ListenError as error:
+        _exit(EXIT_ADDRESS, str(error))
+    sys.exit(code)
 
 
 @cli.command()
-@click.option("--model-store", type=click.Path(path_type=Path), help="Folder to look in.")
+@click.option("--model-store", type=click.Path(), help="Folder to look in.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @_errors_exit()
-def models(model_store: Path | None, as_json: bool) -> None:
+def models(model_store: str | None, as_json: bool) -> None:
     """List the store's models, every file checked against its checksum."""
     from app import store
     from app.settings import load_settings

@@ -15,11 +15,14 @@ from app.errors import StoreError
 
 PREFIX = "VITRINE_"
 RENAMED = {"VITRINE_LANES": "VITRINE_WORKER_THREADS"}
+COUNTERS = "_VITRINE_COUNTERS"  # set by the parent of several worker processes, for them
 PROJECT = Path(__file__).resolve().parent.parent
 
 # What Kubernetes, and Docker's links, write into every container for a Service that is called vitrine, or
 # vitrine-something: its address, once as a host and a port, once for each port as a URL and its parts.
-_OF_A_SERVICE = re.compile(rf"{PREFIX}(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_\w+)?)")
+_OF_A_SERVICE = re.compile(
+    rf"{PREFIX}(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_\w+)?)"
+)
 _URL = re.compile(r"(tcp|udp|sctp)://\S+:\d+", re.IGNORECASE)
 
 
@@ -162,7 +165,7 @@ def load_settings(**overrides: Any) -> Settings:
 
 
 def passed_over() -> str | None:
-    """Return a line about the variables that look like ours and are Kubernetes' own, None if there are none."""
+    """Return a line about variables that look like ours and are Kubernetes' own; None if there are none."""
     found = [
         name
         for name, value in sorted(os.environ.items())
@@ -175,6 +178,11 @@ def passed_over() -> str | None:
         f"passed over, as they tell of a Kubernetes Service and are no settings: {', '.join(found)}. "
         "enableServiceLinks: false keeps them out."
     )
+
+
+def counters() -> Path | None:
+    """Return the folder in which worker processes count together, None if they could not be given one."""
+    return Path(found) if (found := os.environ.get(COUNTERS)) else None
 
 
 def variable(name: str) -> str:
