@@ -251,13 +251,11 @@ def scan(folder: Path) -> Store:
             continue
         found = []
         try:
-            paths = sorted(model.iterdir(), key=lambda path: (len(path.name), path.name))
+            paths = [path for path in model.iterdir() if VERSION.fullmatch(path.name)]
         except OSError as error:
             rejected[model.name] = f"cannot be read ({error.strerror or error})"
             continue
-        for path in paths:
-            if not VERSION.fullmatch(path.name):
-                continue
+        for path in sorted(paths, key=lambda path: int(path.name)):
             try:
                 found.append(Version(model.name, int(path.name), path, check(path, model.name)))
             except (InvalidVersion, OSError) as error:
@@ -279,8 +277,7 @@ def _models(folder: Path) -> list[Path]:
             raise StoreError(f"{folder}: no such folder. {_REMEDY}")
         return sorted(path for path in folder.iterdir() if path.is_dir() and NAME.fullmatch(path.name))
     except OSError as error:  # a volume, say, that belongs to another user
-        reason = error.strerror or error
-        raise StoreError(f"{folder}: cannot be read ({reason}). Let the user that serves read it.") from None
+        raise StoreError(f"{folder}: cannot be read ({error.strerror}). Let who serves read it.") from None
 
 
 _REMEDY = "Make one with vitrine-train (fit, then export), or name another store by VITRINE_MODEL_STORE."
