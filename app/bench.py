@@ -5,6 +5,9 @@ The engine is driven directly, without HTTP, so that what is measured is the mod
 
 import asyncio
 import itertools
+import multiprocessing
+import os
+import resource
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -123,7 +126,7 @@ def tune(
     say(f"{measurements} measurements of {seconds:g} s, {rounds} of each kind, of which the median counts")
     others = {threads for _, threads in swept} - {in_force}
     models = {in_force: model} | {n: _open(settings, reference, n, open_runtime) for n in others}
-    rates = sweep(models, settings, swept, seconds, rounds)
+    rates = sweep(models, settings, swept, seconds, rounds, say=say)
     chosen = choose(rates)
     for line in rate_table(rates, chosen):
         say(line)
@@ -152,6 +155,31 @@ def _subject(model: Model, say: Say, settings: str = "") -> dict[str, Any]:
         "cores": cores,
         "processor": processor,
     }
+
+
+def memory_of(settings: Settings, reference: str, open_runtime: OpenRuntime | None = None) -> int | None:
+    """Return the bytes that opening a model adds to a process, at the peak; None if it cannot be opened.
+
+    A process of its own opens it, so that what was opened before does not count.
+    """
+    context = multiprocessing.get_context("fork")
+    receiving, sending = context.Pipe(duplex=False)
+
+    def child() -> None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # what runtimes say when they are loaded
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        _open(settings, reference, settings.inference_threads, open_runtime)
+        sending.send(1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before))
+
+    process = context.Process(target=child)
+    process.start()
+    sending.close()
+    try:
+        found: int | None = receiving.recv()
+    except EOFError:
+        found = None
+    process.join()
+    return found
 
 
 class Loop(NamedTuple):
@@ -252,6 +280,7 @@ def sweep(
     seconds: float,
     rounds: int = ROUNDS,
     measure: Callable[[Model, Settings, int, Load, float], float] = measure_engine,
+    say: Say = lambda _: None,
 ) -> list[Rate]:
     """Return the medians over the rounds of every combination under every load.
 
@@ -265,7 +294,9 @@ def sweep(
         seconds: of one measurement; there are combinations x loads x rounds of them.
         rounds: how often each is repeated.
         measure: what measures.
+        say: takes a line after every round.
     """
+    started = time.perf_counter()
     found: dict[tuple[int, int], dict[str, list[float]]] = {
         combination: {str(load): [] for load in LOADS} for combination in swept
     }
@@ -274,6 +305,8 @@ def sweep(
             for load in LOADS:
                 rate = measure(models[threads], settings, worker_threads, load, seconds)
                 found[worker_threads, threads][str(load)].append(rate)
+        left = (time.perf_counter() - started) / (turn + 1) * (rounds - turn - 1)
+        say(f"round {turn + 1} of {rounds} measured, {left:.0f} s left")
     return [
         Rate(
             worker_threads=worker_threads,

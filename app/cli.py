@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -18,6 +17,10 @@ EXIT_FAILURE = 1
 EXIT_USAGE = 2
 EXIT_NO_MODEL = 3
 EXIT_UNREACHABLE = 4
+EXIT_ADDRESS = 5
+
+HEALTH_SECONDS = 2
+MAX_HEALTH_BYTES = 1_048_576
 
 
 @contextlib.contextmanager
@@ -60,13 +63,13 @@ def cli() -> None:
 @click.option("--host", help="Address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on.")
 @click.option("--workers", type=click.IntRange(1, 64), help="Server processes.")
-@click.option("--model-store", type=click.Path(path_type=Path), help="Folder with the models to serve.")
+@click.option("--model-store", type=click.Path(), help="Folder with the models to serve.")
 @_errors_exit()
 def serve(**options: Any) -> None:
     """Serve the models of the store over HTTP."""
     from app import store
     from app.errors import ModelNotFound
-    from app.settings import load_settings, variable
+    from app.settings import load_settings, passed_over, variable
 
     given = {name: value for name, value in options.items() if value is not None}
     settings = load_settings(**given)
@@ -82,18 +85,19 @@ def serve(**options: Any) -> None:
         _exit(EXIT_NO_MODEL, f"{default.reference}: {_runtime_of(default.folder, settings.runtime)[1]}")
     # For the worker processes.
     os.environ.update({variable(name): str(value) for name, value in given.items()})
+    if line := passed_over():
+        click.echo(line, err=True)
     if settings.host not in ("127.0.0.1", "localhost", "::1"):
         click.echo(f"listening on {settings.host}: anyone who can reach this machine can use it", err=True)
 
     import uvicorn
 
+    from app import server
     from app.http.protocol import VitrineProtocol
 
-    with contextlib.ExitStack() as stack:
-        if settings.workers > 1:  # where they count together; read by prometheus_client
-            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="vitrine-metrics-"))
-            os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
-        uvicorn.run(
+    try:
+        sockets = server.listen(settings.host, settings.port)
+        config = uvicorn.Config(
             "app.main:app",
             host=settings.host,
             port=settings.port,
@@ -108,58 +112,89 @@ def serve(**options: Any) -> None:
             timeout_graceful_shutdown=settings.graceful_seconds,
             timeout_worker_healthcheck=60,  # a worker that imports TensorFlow is silent for longer than 5 s
         )
+        code = server.run(config, sockets)
+    except server.ListenError as error:
+        _exit(EXIT_ADDRESS, str(error))
+    sys.exit(code)
 
 
 @cli.command()
-@click.option("--model-store", type=click.Path(path_type=Path), help="Folder to look in.")
+@click.option("--model-store", type=click.Path(), help="Folder to look in.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--memory", is_flag=True, help="Open each, and say how much memory that takes.")
 @_errors_exit()
-def models(model_store: Path | None, as_json: bool) -> None:
+def models(model_store: str | None, as_json: bool, memory: bool) -> None:
     """List the store's models, every file checked against its checksum."""
     from app import store
     from app.settings import load_settings
 
     settings = load_settings(**({} if model_store is None else {"model_store": model_store}))
     found = store.scan(settings.model_store)
+    listed = []
+    for version in found.all:
+        runtime, reason = _runtime_of(version.folder, settings.runtime)
+        entry = {
+            "model": version.reference,
+            "image_shape": version.manifest.image.shape,
+            "latent_dim": version.manifest.latent_dim,
+            "digest": version.manifest.digest,
+            "runtime": runtime,
+            "reason": reason or None,  # why nothing can run it
+        }
+        if memory:
+            from app import bench
+
+            entry["memory_bytes"] = None if runtime is None else bench.memory_of(settings, version.reference)
+        listed.append(entry)
     if as_json:
-        listed = [
-            {
-                "model": version.reference,
-                "digest": version.manifest.digest,
-                "runtime": _runtime_of(version.folder, settings.runtime)[0],
-            }
-            for version in found.all
-        ]
         click.echo(json.dumps({"models": listed, "rejected": found.rejected}, indent=2))
         return
-    for version in found.all:
-        shape = " x ".join(map(str, version.manifest.image.shape))
-        by = _runtime_of(version.folder, settings.runtime)
-        click.echo(
-            f"{version.reference}  {shape}, {version.manifest.latent_dim} axes, "
-            f"digest {version.manifest.digest[:12]}, {' '.join(filter(None, by))}"
-        )
+    for entry in listed:
+        click.echo(_as_line(entry))
     for rejected, reason in found.rejected.items():
         click.echo(f"{rejected}  not served: {reason}", err=True)
+
+
+def _as_line(entry: dict[str, Any]) -> str:
+    """Return what is said of a version to people."""
+    taken = entry.get("memory_bytes")
+    parts = [
+        f"{entry['model']}  {' x '.join(map(str, entry['image_shape']))}",
+        f"{entry['latent_dim']} axes",
+        f"digest {entry['digest'][:12]}",
+        *([f"memory {taken / 1e6:.0f} MB"] if taken is not None else []),
+        entry["runtime"] or entry["reason"],
+    ]
+    return ", ".join(parts)
 
 
 @cli.command()
 @_errors_exit()
 def health() -> None:
-    """Exit 0 if the server on this machine is ready, 1 if it is not, 4 if nothing answers."""
+    """Exit 0 if the server on this machine is ready, 1 if it is not, 4 if none answers."""
     import http.client
+    import socket
+    import threading
 
     from app.settings import load_settings
 
     settings = load_settings()
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104
-    connection = http.client.HTTPConnection(host, settings.port, timeout=2)
+    connection = http.client.HTTPConnection(host, settings.port, timeout=HEALTH_SECONDS)
     try:
+        connection.connect()
+        # Whoever sends a byte now and then would hold each single read for ever.
+        end = threading.Timer(HEALTH_SECONDS, connection.sock.shutdown, (socket.SHUT_RDWR,))
+        end.daemon = True
+        end.start()
         connection.request("GET", "/readyz")
         response = connection.getresponse()
-        body = response.read().decode()
-    except OSError as error:
+        body = response.read(MAX_HEALTH_BYTES).decode()
+        json.loads(body)
+    except (OSError, UnicodeError) as error:
         _exit(EXIT_UNREACHABLE, f"{host}:{settings.port}: {error}")
+    except (http.client.HTTPException, ValueError):  # SSH, TLS, or another service
+        _exit(EXIT_UNREACHABLE, f"{host}:{settings.port}: what answers there is no Vitrine; see VITRINE_PORT")
     click.echo(body)
     sys.exit(0 if response.status == 200 else EXIT_FAILURE)
 
@@ -246,6 +281,27 @@ def _log_config() -> dict[str, Any]:
     return LOGGING_CONFIG | {"loggers": loggers, "formatters": formatters}
 
 
+@contextlib.contextmanager
+def _output_arrives() -> Iterator[None]:
+    """End with one line and exit code 1 if standard output does not take all: a full disk, a closed pipe."""
+    given = sys.__stdout__
+    if given is None or given is not sys.stdout:  # closed, or taken over by a test
+        yield
+        return
+    # With a buffer, whatever the platform says: what could not be written fails once more when it is flushed.
+    sys.stdout = stream = os.fdopen(1, "w", encoding=given.encoding, errors=given.errors, closefd=False)
+    try:
+        yield
+    finally:
+        try:
+            stream.flush()
+        except OSError as error:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or it fails a third time, as Python ends
+            click.echo(f"vitrine: standard output: {error.strerror}", err=True)
+            sys.exit(EXIT_FAILURE)
+
+
 def main() -> None:
     """Run the command line."""
-    cli()
+    with _output_arrives():
+        cli()

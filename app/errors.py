@@ -15,7 +15,9 @@
   * DeadlinePassed          504  admitted, but not done in time
   * NotReady                503  no model is warm, or none computes
   * OutOfResources          503  the system gave no memory or no thread
+  * MetricsUnavailable      503  counters that would not tell the truth
   * ModelError              500  a model that does not do what its manifest says
+    * ModelUnavailable      404  a version that is in the store and cannot run here
   * StoreError              500  the model store cannot be served; ends the start
 
 Each error carries its HTTP status as a plain integer; nothing here knows HTTP otherwise.
@@ -245,11 +247,33 @@ class OutOfResources(VitrineError):
         )
 
 
+class MetricsUnavailable(VitrineError):
+    """Worker processes cannot add up what they count; pictures are served all the same."""
+
+    status = 503
+    kind = "metrics-unavailable"
+    title = "The counters cannot be read"
+
+
 class ModelError(VitrineError):
     """A model gave something that its manifest rules out."""
 
     kind = "model-error"
     title = "The model does not do what its manifest says"
+
+
+class ModelUnavailable(ModelError):
+    """A version is in the store, and this installation cannot serve it; the detail says why."""
+
+    status = 404
+    kind = "model-unavailable"
+    title = "This model cannot be served here"
+
+    @classmethod
+    def of(cls, reference: str, reason: str, others: Collection[str] = ()) -> Self:
+        """Return the error of a version, with those that a request may ask for in its place."""
+        instead = f" Ask for one of {', '.join(others)}." if others else ""
+        return cls(f"{reference} is in the store, and cannot be served here: {reason}.{instead}")
 
 
 class StoreError(VitrineError):

@@ -1,14 +1,25 @@
 """Counters for Prometheus, for one process or several."""
 
+import logging
+import os
 from collections import deque
+from pathlib import Path
 
 import prometheus_client
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, multiprocess, values
+
+from app.errors import MetricsUnavailable
+
+log = logging.getLogger("vitrine")
 
 # The buckets of OpenTelemetry's http.server.request.duration.
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
 QUEUE_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 BATCH_IMAGES = (1, 2, 4, 8, 16, 24, 31, 32)
+
+# Files of worker processes that count together, by kind, with the bytes that each has from the start: those
+# of some hundred routes by status. What is on the disk already cannot fail to be written.
+FILES = {"histogram": 524_288, "counter": 65_536, "gauge_livesum": 65_536}
 
 MAX_KEPT = 512  # values; what they take to be counted holds up a request by a millisecond
 
@@ -19,14 +30,24 @@ class Metrics:
     Values of histograms go through ``observe``. Each takes several locks and cold caches, a twentieth of the
     time of a small picture; many at once take a tenth of that. Where several processes count together, no
     process knows when it will be asked, so every value is counted at once.
+
+    Counting never keeps a request from its answer, and what cannot be counted together is not told at all.
+    Whether processes count together is said here alone, whatever the environment says to the library.
+
+    Args:
+        together: several processes count together.
+        folder: where they do; None if there is no such folder.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, together: bool = False, folder: Path | None = None) -> None:
+        self._together = together
+        self._folder = folder if together and folder is not None and _prepare(folder) else None
+        self._shared = self._folder is not None
+        # The library's own word for it; in memory alone it needs no folder.
+        values.ValueClass = _together() if self._shared else values.MutexValue
         self._kept: deque[tuple[Histogram, float]] = deque()
         self._requests: dict[tuple[str, str, int], Histogram] = {}
         self._counters: dict[tuple[Counter, str], Counter] = {}
-        # The library decides when it is imported, by the folder that the environment names.
-        self._shared = values.ValueClass is not values.MutexValue
         self._registry = CollectorRegistry()
         self.request_seconds = Histogram(
             "http_server_request_duration_seconds",
@@ -62,6 +83,8 @@ class Metrics:
         self._problems = Counter(
             "vitrine_problems_total", "Requests answered with a problem.", ("kind",), registry=self._registry
         )
+        if self._shared:  # the library opens a file for its first value: now, as it may be gone later
+            self._problems.labels("not-found")
 
     def observe(self, histogram: Histogram, value: float) -> None:
         """Count a value, at the latest when the counters are read. Safe to call from several threads."""
@@ -104,10 +127,51 @@ class Metrics:
             histogram.observe(value)
 
     def exposition(self) -> tuple[bytes, str]:
-        """Return the text that Prometheus reads, and its media type."""
+        """Return the text that Prometheus reads, and its media type.
+
+        Raises:
+            MetricsUnavailable: several processes count, and they cannot be added up.
+        """
         self._count_kept()
         registry = self._registry
-        if self._shared:
+        if self._together:
             registry = CollectorRegistry()
-            multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+            try:
+                if self._folder is None or not all(path.exists() for path in _files(self._folder)):
+                    raise FileNotFoundError
+                multiprocess.MultiProcessCollector(registry, str(self._folder))  # type: ignore[no-untyped-call]
+                return prometheus_client.generate_latest(registry), prometheus_client.CONTENT_TYPE_LATEST
+            except (OSError, ValueError):
+                raise MetricsUnavailable(
+                    "Expected the files in which the worker processes count. Received: none: their temporary "
+                    "folder is gone, or could not be made. Set TMPDIR to a folder that stays, and restart."
+                ) from None
         return prometheus_client.generate_latest(registry), prometheus_client.CONTENT_TYPE_LATEST
+
+
+def _together() -> type[values.MutexValue]:
+    made: type[values.MutexValue] = values.MultiProcessValue()  # type: ignore[no-untyped-call]
+    return made
+
+
+def _files(folder: Path) -> list[Path]:
+    """Return this process' own files."""
+    return [folder / f"{kind}_{os.getpid()}.db" for kind in FILES]
+
+
+def _prepare(folder: Path) -> bool:
+    """Make this process' own files, empty, and return whether that could be done.
+
+    They appear whole, as other processes read them; and at their full size: a page that a full disk has no
+    place for would end the process when it is first written to.
+    """
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)  # where the library looks for them
+    try:
+        for path, size in zip(_files(folder), FILES.values(), strict=True):
+            unfinished = path.with_suffix(".new")
+            unfinished.write_bytes(bytes(size))
+            unfinished.rename(path)
+    except OSError as error:
+        log.warning("%s: %s: /metrics answers 503", folder, error.strerror)
+        return False
+    return True

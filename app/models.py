@@ -16,11 +16,11 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from app.engine.work import BATCH_ROWS, Operation
-from app.errors import ModelError, ModelNotFound, StoreError
+from app.errors import ModelError, ModelNotFound, ModelUnavailable, StoreError
 from app.pictures import grids
 from app.pictures.encode import decode_png
 from app.priors import open_prior
-from app.runtimes import Array, OpenRuntime, Runtime
+from app.runtimes import Array, OpenRuntime, Runtime, RuntimeUnavailable
 from app.store import InvalidVersion, Manifest, Store, Version, check_files
 
 log = logging.getLogger("vitrine")
@@ -148,7 +148,7 @@ class Models:
         self.store = store
         self._open_runtime = open_runtime
         self._threads = threads
-        self._unusable: dict[str, str] = {}
+        self._unusable: dict[str, ModelError] = {}
         self._opening = threading.Lock()
         self.opened: dict[str, Model] = {}
         self.opener = ThreadPoolExecutor(1, thread_name_prefix="opener")
@@ -162,12 +162,19 @@ class Models:
         Raises:
             StoreError: it has no usable version.
         """
-        if "@" not in default:
-            self._open_newest(default)
-        try:
-            self.get(self.find(default))
-        except (ModelError, ModelNotFound) as error:
-            raise StoreError(f"the default model {default} cannot be served: {error.detail}") from error
+        refusals: list[str] = []
+        while True:
+            try:
+                self.get(self.find(default))
+                break
+            except (ModelError, ModelNotFound) as error:
+                if error.detail in refusals or isinstance(error, ModelNotFound) or "@" in default:
+                    raise StoreError(
+                        f"the default model {default} cannot be served: {error.detail}"
+                    ) from error
+                refusals.append(error.detail)  # a bare name now means the version before
+        for refusal in refusals:
+            log.warning("not served: %s", refusal)
 
     def open_in_background(self) -> None:
         """Open the newest usable version of every name, so that the first request for it need not wait.
@@ -194,15 +201,21 @@ class Models:
                 self.get(version)
                 return
             except ModelError as error:
-                log.warning("not served: %s", error.detail, exc_info=error)
+                log.warning("not served: %s", error.detail)
 
     def find(self, reference: str) -> Version:
         """Return the version that ``name`` (its newest usable one) or ``name@version`` means.
 
         Raises:
             ModelNotFound: there is none; names those there are.
+            ModelError: there is, and none of its versions can be served; says why of the newest.
         """
-        return self.store.find(reference, passed_over=self._unusable)
+        try:
+            return self.store.find(reference, passed_over=self._unusable)
+        except ModelNotFound:
+            for version in reversed(self.store.versions.get(reference, ())):
+                raise self._refusal(version.reference) from None
+            raise
 
     def get(self, version: Version) -> Model:
         """Return the opened model of a version, opening and warming it if nobody has yet.
@@ -215,16 +228,15 @@ class Models:
         reference = version.reference
         with self._opening:
             if reference in self._unusable:
-                raise ModelError(self._unusable[reference])
+                raise self._refusal(reference)
             if reference not in self.opened:
                 try:
                     model = Model(version, self._open_runtime(version.folder, self._threads), self._threads)
                     model.warm_up()
                     check_files(version.folder, version.manifest)
                 except Exception as error:  # a model is a program: it can fail in any way
-                    detail = _reason(reference, error)
-                    self._unusable[reference] = detail
-                    raise ModelError(detail) from error
+                    self._unusable[reference] = _as_refusal(reference, error)
+                    raise self._refusal(reference) from error
                 self.opened[reference] = model
             return self.opened[reference]
 
@@ -246,16 +258,25 @@ class Models:
                     raise
                 # A bare name now means the version before.
 
+    def _refusal(self, reference: str) -> ModelError:
+        """Return a new error of a version that could not be opened."""
+        kept = self._unusable[reference]
+        return type(kept)(kept.detail)
+
     @property
     def rejected(self) -> dict[str, str]:
         """Every version that is not served, as ``name/version``, and why."""
-        unusable = {reference.replace("@", "/"): why for reference, why in dict(self._unusable).items()}
-        return self.store.rejected | unusable
+        unusable = dict(self._unusable)
+        return self.store.rejected | {ref.replace("@", "/"): why.detail for ref, why in unusable.items()}
 
 
-def _reason(reference: str, error: Exception) -> str:
-    """Return why a version cannot be opened."""
+def _as_refusal(reference: str, error: Exception) -> ModelError:
+    """Return what is to be said of a version that could not be opened, in one line."""
     if isinstance(error, ModelError):
-        return error.detail
-    kind = "" if isinstance(error, InvalidVersion) else f"{type(error).__name__}: "
-    return f"{reference}: {kind}{error}"
+        return ModelError(error.detail)
+    if isinstance(error, RuntimeUnavailable):
+        return ModelUnavailable.of(reference, str(error))
+    if isinstance(error, InvalidVersion):
+        return ModelError(f"{reference}: {error}")
+    log.debug("%s", reference, exc_info=error)
+    return ModelError(f"{reference}: {type(error).__name__}: {' '.join(str(error).split())}")

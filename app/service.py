@@ -15,7 +15,7 @@ from app.errors import NotReady
 from app.metrics import Metrics
 from app.models import Model, Models
 from app.runtimes import OpenRuntime
-from app.settings import Settings
+from app.settings import Settings, counters
 
 log = logging.getLogger("vitrine")
 T = TypeVar("T")
@@ -37,7 +37,7 @@ class Service:
 
     def __init__(self, settings: Settings, open_runtime: OpenRuntime) -> None:
         self.settings = settings
-        self.metrics = Metrics()
+        self.metrics = Metrics(together=settings.workers > 1, folder=counters())
         self._open_runtime = open_runtime
         self._models: Models | None = None
         self._engine: Engine | None = None

@@ -1,23 +1,37 @@
 """The one place that reads the environment. Every limit has its unit and a help text."""
 
 import os
+import re
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app import profiles
 from app.cores import available_cores
+from app.errors import StoreError
 
 PREFIX = "VITRINE_"
 RENAMED = {"VITRINE_LANES": "VITRINE_WORKER_THREADS"}
+COUNTERS = "_VITRINE_COUNTERS"  # set by the parent of several worker processes, for them
 PROJECT = Path(__file__).resolve().parent.parent
+
+# What Kubernetes, and Docker's links, write into every container for a Service that is called vitrine, or
+# vitrine-something: its address, once as a host and a port, once for each port as a URL and its parts.
+_OF_A_SERVICE = re.compile(
+    rf"{PREFIX}(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_\w+)?)"
+)
+_URL = re.compile(r"(tcp|udp|sctp)://\S+:\d+", re.IGNORECASE)
 
 
 class Settings(BaseSettings):
-    """Everything that an operator can set, each by the environment variable ``VITRINE_`` + its name."""
+    """Everything that an operator can set, each by the environment variable ``VITRINE_`` + its name.
+
+    The environment is not ours alone. Whatever is blank is as if it were not set: compose writes unset
+    variables so. A port that is a URL is Kubernetes' word about a Service, and no setting.
+    """
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True)
 
@@ -92,6 +106,14 @@ class Settings(BaseSettings):
         20, ge=0, description="Seconds that requests under way get to finish when the server stops."
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _what_was_meant(cls, found: dict[str, Any]) -> dict[str, Any]:
+        meant = {name: value for name, value in found.items() if str(value).strip() or value is None}
+        if _URL.fullmatch(str(meant.get("port", "")).strip()):
+            del meant["port"]
+        return meant
+
     def limits(self) -> dict[str, int]:
         """Return every limit by name, as shown at ``/version``."""
         return {name: value for name, value in self.model_dump().items() if name.startswith("max_")}
@@ -101,9 +123,17 @@ class Settings(BaseSettings):
 
         A default model that nobody has set gives way to the only model of a store that lacks it. Who serves
         the first model of their own need not set its name.
+
+        Raises:
+            StoreError: nobody has set a default model, and the store leaves a choice.
         """
-        if "default_model" in self.model_fields_set or self.default_model in names or len(names) != 1:
+        if "default_model" in self.model_fields_set or self.default_model in names or not names:
             return self
+        if len(names) != 1:
+            raise StoreError(
+                f"{self.model_store}: several models, and which of them answers when a request names none is "
+                f"not set. Set {variable('default_model')} to one of {', '.join(sorted(names))}."
+            )
         return self.model_copy(update={"default_model": next(iter(names))})
 
     def too_many_threads(self) -> str | None:
@@ -127,7 +157,7 @@ def load_settings(**overrides: Any) -> Settings:
     Raises:
         SettingsError: names each variable, what was found and what was expected.
     """
-    for old in RENAMED.keys() & os.environ.keys():
+    for old in (name for name in RENAMED if os.environ.get(name, "").strip()):
         raise SettingsError(f"{old}: is called {RENAMED[old]} now; set that one")
     try:
         settings = Settings(**overrides)
@@ -145,6 +175,27 @@ def load_settings(**overrides: Any) -> Settings:
         raise SettingsError(f"{variable('profile')}={str(settings.profile)!r}: {error}") from None
     unset = {"worker_threads", "inference_threads"} - settings.model_fields_set
     return settings.model_copy(update=profile.model_dump(include=unset))
+
+
+def passed_over() -> str | None:
+    """Return a line about variables that look like ours and are Kubernetes' own; None if there are none."""
+    found = [
+        name
+        for name, value in sorted(os.environ.items())
+        if _OF_A_SERVICE.fullmatch(name)
+        or (name.startswith(PREFIX) and name.endswith("PORT") and _URL.fullmatch(value.strip()))
+    ]
+    if not found:
+        return None
+    return (
+        f"passed over, as they tell of a Kubernetes Service and are no settings: {', '.join(found)}. "
+        "enableServiceLinks: false keeps them out."
+    )
+
+
+def counters() -> Path | None:
+    """Return the folder in which worker processes count together, None if they could not be given one."""
+    return Path(found) if (found := os.environ.get(COUNTERS)) else None
 
 
 def variable(name: str) -> str:

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from app.errors import ModelNotFound, StoreError
+from app.errors import ModelNotFound, ModelUnavailable, StoreError
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 VERSION = re.compile(r"[1-9][0-9]{0,8}")
@@ -223,12 +223,18 @@ class Store:
 
         Raises:
             ModelNotFound: there is none; names those there are.
+            ModelUnavailable: there is, and the scan refused it; says why.
         """
         name, _, number = reference.partition("@")
         for version in reversed(self.versions.get(name, ())):
             if reference == version.reference or (not number and version.reference not in passed_over):
                 return version
-        raise ModelNotFound(reference, [version.reference for version in self.all])
+        known = [version.reference for version in self.all if version.reference not in passed_over]
+        for path, reason in reversed(self.rejected.items()):
+            rejected = path.replace("/", "@")
+            if reference in (rejected, path.partition("/")[0]) and reference not in self.versions:
+                raise ModelUnavailable.of(rejected, reason, known)
+        raise ModelNotFound(reference, known)
 
 
 def scan(folder: Path) -> Store:
@@ -237,21 +243,22 @@ def scan(folder: Path) -> Store:
     Raises:
         StoreError: there is no such folder, or no version in it can be served.
     """
-    if not folder.is_dir():
-        raise StoreError(f"{folder}: no such folder. {_REMEDY}")
     versions: dict[str, tuple[Version, ...]] = {}
     rejected: dict[str, str] = {}
-    for model in sorted(path for path in folder.iterdir() if path.is_dir() and NAME.fullmatch(path.name)):
+    for model in _models(folder):
         if model.is_symlink():
             rejected[model.name] = "a symbolic link; a model must lie in the store itself"
             continue
         found = []
-        for path in sorted(model.iterdir(), key=lambda path: (len(path.name), path.name)):
-            if not VERSION.fullmatch(path.name):
-                continue
+        try:
+            paths = [path for path in model.iterdir() if VERSION.fullmatch(path.name)]
+        except OSError as error:
+            rejected[model.name] = f"cannot be read ({error.strerror or error})"
+            continue
+        for path in sorted(paths, key=lambda path: int(path.name)):
             try:
                 found.append(Version(model.name, int(path.name), path, check(path, model.name)))
-            except InvalidVersion as error:
+            except (InvalidVersion, OSError) as error:
                 # File names may hold bytes that are no text, which no JSON answer could carry.
                 reason = str(error).encode("ascii", "backslashreplace").decode()
                 rejected[f"{model.name}/{path.name}"] = reason
@@ -261,6 +268,16 @@ def scan(folder: Path) -> Store:
         reasons = "".join(f" {version}: {reason}." for version, reason in rejected.items())
         raise StoreError(f"{folder}: no model that can be served.{reasons} {_REMEDY}")
     return Store(versions, rejected)
+
+
+def _models(folder: Path) -> list[Path]:
+    """Return the folders of the models in a store, by name."""
+    try:
+        if not folder.is_dir():
+            raise StoreError(f"{folder}: no such folder. {_REMEDY}")
+        return sorted(path for path in folder.iterdir() if path.is_dir() and NAME.fullmatch(path.name))
+    except OSError as error:  # a volume, say, that belongs to another user
+        raise StoreError(f"{folder}: cannot be read ({error.strerror}). Let who serves read it.") from None
 
 
 _REMEDY = "Make one with vitrine-train (fit, then export), or name another store by VITRINE_MODEL_STORE."

@@ -1,10 +1,12 @@
 """The ``vitrine-train`` command. TensorFlow is imported only when a command needs it."""
 
+import contextlib
 import json
 import logging
 import os
 import shlex
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -51,7 +53,7 @@ def cli() -> None:
     vitrine-train export runs/fashion-dense
     """  # noqa: D301  \b is click's mark for "keep these lines"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # read by TensorFlow when it is imported
-    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    os.environ["KERAS_BACKEND"] = "tensorflow"  # whatever else the machine does with Keras
 
 
 @cli.command()
@@ -115,6 +117,7 @@ def _open(run: Path, stream: TextIO) -> "TrainedModel":
     """Return the model of a run; what is done with it is logged to a stream from now on."""
     from training.trained import TrainedModel
 
+    logging.raiseExceptions = False  # a line that cannot be written is no reason for a traceback
     logging.basicConfig(format="%(message)s", stream=stream)
     logging.getLogger("training").setLevel(logging.INFO)
     return TrainedModel.from_run(run)
@@ -286,10 +289,31 @@ def _image_fit(config: Config) -> "Fit":
     return Fit((size[0], size[1]) if size else None, config.data.channels, len(config.network.channels))
 
 
+@contextlib.contextmanager
+def _output_arrives() -> Iterator[None]:
+    """End with one line and exit code 1 if standard output does not take all: a full disk, a closed pipe."""
+    given = sys.__stdout__
+    if given is None or given is not sys.stdout:  # closed, or taken over by a test
+        yield
+        return
+    # With a buffer, whatever the platform says: what could not be written fails once more when it is flushed.
+    sys.stdout = stream = os.fdopen(1, "w", encoding=given.encoding, errors=given.errors, closefd=False)
+    try:
+        yield
+    finally:
+        try:
+            stream.flush()
+        except OSError as error:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or it fails a third time, as Python ends
+            click.echo(f"vitrine-train: standard output: {error.strerror}", err=True)
+            sys.exit(EXIT_FAILURE)
+
+
 def main() -> None:
     """Run the command line; a foreseen failure is one line on standard error, never a traceback."""
     try:
-        cli()
+        with _output_arrives():
+            cli()
     except TrainingError as error:
         click.echo(f"vitrine-train: {error}", err=True)
         sys.exit(EXIT_USAGE if isinstance(error, ConfigError | DataError) else EXIT_FAILURE)

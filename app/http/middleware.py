@@ -3,9 +3,11 @@
 Plain ASGI: one wrapper around ``send``, no task of its own.
 """
 
+import functools
 import logging
 import random
 import re
+import sys
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
@@ -72,7 +74,7 @@ class Middleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
+            await self._app(scope, receive, functools.partial(_send_reason, send))
             return
         started = time.perf_counter()
         method = scope["method"]
@@ -129,6 +131,17 @@ class Middleware:
         headers += [(name.lower().encode(), text.encode("latin-1")) for name, text in problem.headers.items()]
         body = problem.as_json(echo(scope["path"]), request_id, self._root_path)
         return problem.status, headers, body
+
+
+async def _send_reason(send: Send, message: Message) -> None:
+    """Send a message of the service's start or end; of a failure that is foreseen, one line and no frames.
+
+    Starlette sends it while it handles the exception.
+    """
+    error = sys.exc_info()[1]
+    if "message" in message and isinstance(error, VitrineError):
+        message = {**message, "message": error.detail}
+    await send(message)
 
 
 def _as_problem(error: Exception, request_id: str) -> VitrineError:

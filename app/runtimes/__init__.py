@@ -20,6 +20,12 @@ _INSTALLED_BY = {
     "litert": "make serve",
     "tensorflow": "make train, or pip install -e '.[tensorflow]' in the project's folder",
 }
+_WITHOUT_PROJECT = {  # as in the container, which has neither make nor pip
+    "litert": "install vitrine again, with all that it depends on",
+    "tensorflow": "publish it again by vitrine-train export, which writes files for LiteRT, "
+    "or serve it where vitrine[tensorflow] is installed",
+}
+_MAKEFILE = Path(__file__).parents[2] / "Makefile"
 
 
 class Runtime(Protocol):
@@ -52,7 +58,10 @@ class OpenRuntime(Protocol):
 
 
 class RuntimeUnavailable(Exception):
-    """The runtime that a version needs is not installed, or it has no file for it; with the remedy."""
+    """The runtime that a version needs is not installed, or it has no file for it.
+
+    With a remedy that can be carried out where it is read: a container has no make.
+    """
 
 
 def choose(choice: Choice, folder: Path) -> Literal["litert", "tensorflow"]:
@@ -71,7 +80,8 @@ def choose(choice: Choice, folder: Path) -> Literal["litert", "tensorflow"]:
     if choice == "auto":
         choice = "litert" if converted else "tensorflow"
     if importlib.util.find_spec(_MODULES[choice]) is None:
-        raise RuntimeUnavailable(f"needs {choice}, which is not installed: {_INSTALLED_BY[choice]}")
+        remedy = (_INSTALLED_BY if _MAKEFILE.is_file() else _WITHOUT_PROJECT)[choice]
+        raise RuntimeUnavailable(f"needs {choice}, which is not installed: {remedy}")
     return choice
 
 

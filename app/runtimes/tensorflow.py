@@ -6,7 +6,9 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # read when TensorFlow is imported; hides start-up chatter
 # oneDNN picks its kernels by the processor, and with them the last bit of a sum. The plain kernels keep a
 # seeded picture closer to itself from one machine to the next.
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+os.environ.update(
+    {"TF_ENABLE_ONEDNN_OPTS": "0"}
+)  # whatever the platform says: it decides the picture's bytes
 
 import tensorflow as tf
 

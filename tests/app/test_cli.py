@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,23 @@ from tests.fakes import open_fake, write_version
 @pytest.fixture
 def run():
     return lambda *arguments: CliRunner().invoke(cli, arguments)
+
+
+@pytest.fixture
+def not_served(monkeypatch):
+    """What ``vitrine serve`` would have served, and where; its port is bound and let go again."""
+    configs = []
+
+    def note(config, sockets):
+        configs.append(config)
+        for each in sockets:
+            each.close()
+        return 0
+
+    monkeypatch.setattr("app.server.run", note)
+    monkeypatch.setenv("VITRINE_PORT", "0")
+    monkeypatch.setattr(os, "environ", os.environ.copy())  # the command sets variables for its workers
+    return configs
 
 
 def test_help_leads_with_examples(run):
@@ -65,21 +83,32 @@ def test_without_a_model_the_command_exits_3_and_says_how_to_make_one(run, tmp_p
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_serving_a_default_model_that_is_not_there_exits_3_and_names_those_that_are(run, fake_store):
+def test_serving_a_default_model_that_is_not_there_exits_3_and_names_those_that_are(
+    run, fake_store, monkeypatch
+):
     write_version(fake_store, "other")
+    monkeypatch.setenv("VITRINE_DEFAULT_MODEL", "mine")
     done = run("serve", "--model-store", str(fake_store))
     assert done.exit_code == 3
-    assert "expected one of fake@1, other@1. Received: fashion." in done.stderr
+    assert "expected one of fake@1, other@1. Received: mine." in done.stderr
     assert done.stderr.endswith("Set VITRINE_DEFAULT_MODEL.\n")
 
 
-def test_serving_a_store_of_one_model_asks_nobody_for_its_name(run, fake_store, monkeypatch):
-    served = []
+def test_serving_several_models_of_which_none_is_the_default_says_what_to_set(run, fake_store, monkeypatch):
+    write_version(fake_store, "other")
+    for command in ("serve", "bench"):
+        done = run(command, *(("--model-store", str(fake_store)) if command == "serve" else ()))
+        assert done.exit_code == 3
+        assert "Received: fashion" not in done.stderr  # which nobody has said
+        assert done.stderr.endswith("Set VITRINE_DEFAULT_MODEL to one of fake, other.\n")
+        assert len(done.stderr.splitlines()) == 1
+        break
+
+
+def test_serving_a_store_of_one_model_asks_nobody_for_its_name(run, fake_store, not_served, monkeypatch):
     monkeypatch.setenv("VITRINE_RUNTIME", "tensorflow")
-    monkeypatch.setenv("VITRINE_MODEL_STORE", "")  # which the command sets for its workers; put back after
-    monkeypatch.setattr("uvicorn.run", lambda *_, **arguments: served.append(arguments))
     assert run("serve", "--model-store", str(fake_store)).exit_code == 0
-    assert len(served) == 1
+    assert len(not_served) == 1
 
 
 def test_a_bad_setting_exits_2_before_anything_is_loaded(run, monkeypatch):

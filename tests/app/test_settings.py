@@ -2,7 +2,8 @@ import pytest
 
 from app import profiles
 from app import settings as reading
-from app.settings import Settings, SettingsError, load_settings, variable
+from app.errors import StoreError
+from app.settings import Settings, SettingsError, load_settings, passed_over, variable
 from app.store import scan
 from tests.fakes import write_version
 
@@ -123,7 +124,6 @@ def test_the_defaults_of_this_machine_are_not_warned_of():
     [
         ({}, ["mine"], "mine"),
         ({}, ["mine", "fashion"], "fashion"),
-        ({}, ["mine", "yours"], "fashion"),
         ({}, [], "fashion"),
         ({"default_model": "fashion"}, ["mine"], "fashion"),
         ({"default_model": "yours@2"}, ["mine"], "yours@2"),
@@ -131,6 +131,15 @@ def test_the_defaults_of_this_machine_are_not_warned_of():
 )
 def test_the_only_model_of_a_store_is_the_default_if_nobody_set_one(asked_for, names, expected):
     assert load_settings(**asked_for).for_store(names).default_model == expected
+
+
+def test_of_several_models_none_is_the_default_by_chance_and_the_refusal_names_them():
+    with pytest.raises(StoreError) as refusal:
+        load_settings(model_store="/models").for_store(["yours", "mine"])
+    assert refusal.value.detail == (
+        "/models: several models, and which of them answers when a request names none is not set. "
+        "Set VITRINE_DEFAULT_MODEL to one of mine, yours."
+    )
 
 
 def test_a_default_model_that_is_broken_gives_way_to_none(tmp_path):
@@ -145,3 +154,68 @@ def test_a_variable_that_was_renamed_is_refused_with_its_new_name(monkeypatch):
     monkeypatch.setenv("VITRINE_LANES", "2")
     with pytest.raises(SettingsError, match="VITRINE_LANES: is called VITRINE_WORKER_THREADS now"):
         load_settings()
+
+
+@pytest.mark.parametrize("blank", ["", "  ", "\t"])
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_a_blank_variable_is_as_if_it_were_not_set(monkeypatch, name, blank):
+    monkeypatch.setenv(variable(name), blank)
+    settings = load_settings()
+    assert settings == Settings.model_construct()  # every default
+    assert name not in settings.model_fields_set
+
+
+@pytest.mark.parametrize("blank", ["", " "])
+def test_a_blank_host_is_loopback_whoever_says_it(monkeypatch, blank):
+    monkeypatch.setenv("VITRINE_HOST", blank)
+    assert load_settings().host == "127.0.0.1"
+    monkeypatch.setenv("VITRINE_HOST", "0.0.0.0")  # noqa: S104
+    assert load_settings(host=blank).host == "127.0.0.1"
+
+
+def test_a_blank_variable_that_was_renamed_is_no_error(monkeypatch):
+    monkeypatch.setenv("VITRINE_LANES", "")
+    assert load_settings() == Settings.model_construct()
+
+
+OF_A_SERVICE = {  # what Kubernetes writes for a Service called NAME with one named port
+    "{}_SERVICE_HOST": "10.96.12.7",
+    "{}_SERVICE_PORT": "8000",
+    "{}_SERVICE_PORT_HTTP": "8000",
+    "{}_PORT": "tcp://10.96.12.7:8000",
+    "{}_PORT_8000_TCP": "tcp://10.96.12.7:8000",
+    "{}_PORT_8000_TCP_PROTO": "tcp",
+    "{}_PORT_8000_TCP_PORT": "8000",
+    "{}_PORT_8000_TCP_ADDR": "10.96.12.7",
+}
+
+
+@pytest.mark.parametrize("service", ["VITRINE", "VITRINE_MODEL", "VITRINE_MAX_IMAGES", "VITRINE_WORKERS"])
+def test_what_kubernetes_writes_for_a_service_of_our_name_is_passed_over_in_one_line(monkeypatch, service):
+    for name, value in OF_A_SERVICE.items():
+        monkeypatch.setenv(name.format(service), value)
+    assert load_settings() == Settings.model_construct()
+    line = passed_over()
+    assert len(line.splitlines()) == 1
+    assert all(name.format(service) in line for name in OF_A_SERVICE)
+
+
+@pytest.mark.parametrize("port", ["tcp://[fd00::7]:8000", "udp://10.0.0.1:53", "sctp://10.0.0.1:9"])
+def test_a_services_port_of_any_protocol_and_family_is_passed_over(monkeypatch, port):
+    monkeypatch.setenv("VITRINE_PORT", port)
+    assert load_settings().port == 8000
+    assert "VITRINE_PORT" in passed_over()
+
+
+@pytest.mark.parametrize("port", ["80a", "tcp://", "http://10.0.0.1:80", "tcp://10.0.0.1", "8000:80"])
+def test_a_port_that_is_a_mistake_stays_an_error(monkeypatch, port):
+    monkeypatch.setenv("VITRINE_PORT", port)
+    with pytest.raises(SettingsError, match=r"^VITRINE_PORT='"):
+        load_settings()
+    assert passed_over() is None
+
+
+def test_our_own_variables_are_not_passed_over(monkeypatch):
+    for name in Settings.model_fields:
+        monkeypatch.setenv(variable(name), "8000")
+    assert passed_over() is None
