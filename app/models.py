@@ -7,6 +7,7 @@ and passed over, so that the one before it serves.
 
 import asyncio
 import contextlib
+import functools
 import logging
 import math
 import threading
@@ -19,7 +20,7 @@ from app.engine.work import BATCH_ROWS, Operation
 from app.errors import ModelError, ModelNotFound, StoreError
 from app.pictures import grids
 from app.pictures.encode import decode_png
-from app.priors import open_prior
+from app.priors import GaussianMixture, open_prior
 from app.runtimes import Array, OpenRuntime, Runtime
 from app.store import Manifest, Store, Version
 
@@ -60,6 +61,14 @@ class Model:
     def manifest(self) -> Manifest:
         """The version's manifest."""
         return self.version.manifest
+
+    @functools.cached_property
+    def drawable(self) -> frozenset[int]:
+        """Numbers of the classes that the prior has a component of."""
+        prior = self.prior
+        return (
+            frozenset(prior.component_class.tolist()) if isinstance(prior, GaussianMixture) else frozenset()
+        )
 
     @property
     def runtime(self) -> str:
@@ -213,6 +222,7 @@ class Models:
                 except Exception as error:  # a model is a program: it can fail in any way
                     known = isinstance(error, ModelError)
                     detail = str(error) if known else f"{reference}: {type(error).__name__}: {error}"
+                    detail = detail.encode("utf-8", "backslashreplace").decode()  # it may name a path
                     self._unusable[reference] = detail
                     raise ModelError(detail) from error
                 self.opened[reference] = model
