@@ -3,6 +3,7 @@
 A run folder holds all that is known of it. As training goes, after every epoch:
 
     config.json       the resolved experiment
+    data.json         what was found of the images, and all that was left out
     history.json      every epoch's numbers
     last.npz          the checkpoint to resume from
     best.npz          the weights that validation found best
@@ -83,6 +84,7 @@ def fit(
         out.mkdir(parents=True, exist_ok=True)
         (out / runs.ENVIRONMENT).unlink(missing_ok=True)  # an extended run is unfinished again
         write_json(out / runs.CONFIG, config.as_dict())
+        write_json(out / runs.DATA, dataset.describe())
         _train(vae, record, sys.stdout.isatty() if progress is None else progress, tensorboard)
         kept = record.state.epoch
         if config.optimizer.keep == "best":
