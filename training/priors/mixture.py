@@ -18,6 +18,7 @@ from training.priors.base import ARRAYS, Arrays, Draws, Prior, read_arrays, writ
 from training.types import Codes, Doubles, Tensor
 
 MAX_ITERATIONS = 100
+LEAST_VARIANCE = 1e-6  # of an axis in which a few codes are equal
 LEAST_GAIN = 1e-3  # nats a code: below it another iteration is not worth its time
 BATCH = 20_000  # codes whose responsibilities are held in memory at once
 
@@ -187,7 +188,7 @@ def fit(z: Codes, components: int, rng: np.random.Generator) -> GaussianMixture:
     components = max(1, min(components, count // (2 * latent_dim + 2)))
     spread = np.atleast_2d(np.cov(z, rowvar=False, bias=True))
     if count < 2 * latent_dim + 2:  # how axes vary together cannot be known, and would not be invertible
-        spread = np.diag(np.diag(spread))
+        spread = np.diag(np.maximum(np.diag(spread), LEAST_VARIANCE))
     centres = _spread_out(z, components, rng)
     nearest = np.concatenate([_nearest(batch, centres) for batch in data.batches(z, BATCH)])
     responsibility = np.eye(components, dtype=np.float32)
