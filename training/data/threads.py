@@ -5,7 +5,7 @@ use. (The service counts by ``app.cores``, of which training imports nothing.)
 """
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -18,7 +18,7 @@ Result = TypeVar("Result")
 
 
 def spread(
-    work: Callable[[Item], Result], items: Iterable[Item], size_of: Callable[[Item], int] = lambda _: 0
+    work: Callable[[Item], Result], items: Collection[Item], size_of: Callable[[Item], int] = lambda _: 0
 ) -> Iterator[Result]:
     """Yield what `work` makes of each item, in their order.
 
@@ -43,5 +43,7 @@ def spread(
                 held -= size
                 changed.notify_all()
 
-    with ThreadPoolExecutor(joblib.cpu_count()) as pool:
+    # A thread that would only wait still keeps the memory of what it decoded before.
+    mean = sum(map(size_of, items)) / max(1, len(items))
+    with ThreadPoolExecutor(max(1, min(joblib.cpu_count(), int(MAX_BYTES / max(1, mean))))) as pool:
         yield from pool.map(bounded, items)

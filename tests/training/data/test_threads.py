@@ -39,7 +39,7 @@ def test_no_more_bytes_are_in_flight_than_allowed_whatever_the_number_of_cores(o
     list(threads.spread(work, [30] * 60, lambda size: size))
     assert 30 <= most[0] <= 90
     most[0] = 0
-    list(threads.spread(work, [300, 10, 300, 10], lambda size: size))  # one too large goes alone
+    list(threads.spread(work, [1] * 50 + [300] + [1] * 150, lambda size: size))  # one too large goes alone
     assert most[0] == 300
 
 
