@@ -65,10 +65,9 @@ class Model:
     @functools.cached_property
     def drawable(self) -> frozenset[int]:
         """Numbers of the classes that the prior has a component of."""
-        prior = self.prior
-        return (
-            frozenset(prior.component_class.tolist()) if isinstance(prior, GaussianMixture) else frozenset()
-        )
+        if isinstance(self.prior, GaussianMixture):
+            return frozenset(self.prior.component_class.tolist())
+        return frozenset()
 
     @property
     def runtime(self) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 
 from training.data import entries, idx, levels, pictures, shapes
 from training.data.levels import Array
-from training.data.names import shown
+from training.data.names import cut, shown
 from training.data.shapes import Fit
 from training.data.splits import SPLIT_WORDS, UNSPLIT, Gathered, split_of, words
 from training.errors import DataError
@@ -57,14 +57,13 @@ def gather_idx(path: Path, fit: Fit) -> Gathered:
         DataError: a file is truncated or no idx file, or the arrays do not belong together.
     """
     files = sorted(path.iterdir()) if path.is_dir() else [path]
+    unpacked = {file for file in files if file.suffix == ".gz" and file.with_suffix("") in files}
     left_out = dict.fromkeys(files, "no idx file of images named like MNIST's, nor the labels of one")
+    left_out |= dict.fromkeys(unpacked, "read without .gz")
     parts: list[Part] = []
     for file in files:
         found = IDX_IMAGES.fullmatch(file.name)
-        if found is None:
-            continue
-        if file.suffix == ".gz" and file.with_suffix("") in files:
-            left_out[file] = "read without .gz"
+        if found is None or file in unpacked:
             continue
         del left_out[file]
         beside = idx.find(file.parent, f"{found['prefix']}labels{found['dot']}idx1-ubyte")
@@ -118,7 +117,7 @@ def _chosen(names: list[str]) -> list[tuple[str, str, str]]:
     Raises:
         DataError: it cannot be said which arrays are meant.
     """
-    received = f"Received: {', '.join(map(shown, names)) or 'none'}"
+    received = f"Received: {cut(', '.join(map(shown, names))) or 'none'}"
     found: dict[tuple[str, str], str] = {}
     for name in names:
         kinds = [_KINDS[word] for word in words(name) if word in _KINDS]
@@ -149,7 +148,7 @@ def _array(read: Callable[[str], Any], name: str) -> Array:
     except ValueError as error:
         if "allow_pickle" not in str(error):
             raise
-        labels = "labels" in map(_KINDS.get, words(name))
+        labels = any(_KINDS.get(word) == "labels" for word in words(name))
         remedy = f"{name}.astype(str)" if labels else f'np.stack(list({name})).astype("uint8")'
         reason = f"{name}: {str(error).partition('.')[0]}"
         raise DataError(f"no readable array ({reason}); in NumPy: {name} = {remedy}") from error

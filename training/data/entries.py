@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from training.data.names import shown
+from training.data.names import cut, shown
 
 TOLD = 20  # how many are named to people; the run folder names all
 HIDDEN = "hidden"
@@ -98,7 +98,7 @@ def told(left_out: dict[str, str]) -> list[str]:
     if not left_out:
         return []
     notes = [f"left out: {len(left_out)} {'entry' if len(left_out) == 1 else 'entries'}"]
-    notes += [f"  {name}: {why}" for name, why in list(left_out.items())[:TOLD]]
+    notes += [f"  {cut(name)}: {why}" for name, why in list(left_out.items())[:TOLD]]
     if len(left_out) > TOLD:
         why, count = Counter(left_out.values()).most_common(1)[0]
         more = f"  and {len(left_out) - TOLD} more, which data.json of the run names"

@@ -11,7 +11,7 @@ import unicodedata
 from pathlib import Path
 
 MAX_CHARACTERS = 100  # as many as a service takes of a label
-SHOWN_CHARACTERS = 200  # of a path in a line for people
+SHOWN_CHARACTERS = 200  # of a path in a line
 JOINERS = "\u200c\u200d"  # unseen, but parts of words in some scripts, and of emoji
 
 
@@ -42,7 +42,11 @@ def class_name(name: str | bytes) -> str:
 
 def shown(path: Path | str) -> str:
     """Return a path for people: one line, and nothing in it that a terminal obeys."""
-    text = "".join(each if each.isprintable() else _escaped(each) for each in text_of(os.fspath(path)))
+    return "".join(each if each.isprintable() else _escaped(each) for each in text_of(os.fspath(path)))
+
+
+def cut(text: str) -> str:
+    """Return the beginning and the end of a long text, for a line that is read at a glance."""
     half = SHOWN_CHARACTERS // 2
     return text if len(text) <= SHOWN_CHARACTERS else f"{text[:half]}...{text[-half:]}"
 

@@ -193,6 +193,7 @@ def test_what_else_lies_beside_idx_files_is_named(tmp_path):
     (tmp_path / "more").mkdir()
     left_out = arrays.gather_idx(tmp_path, Fit()).left_out
     assert left_out["train-images-idx3-ubyte.gz"] == "read without .gz"
+    assert left_out["train-labels-idx1-ubyte.gz"] == "read without .gz"
     assert (
         left_out["README"]
         == left_out["more/"]

@@ -1,6 +1,6 @@
 import pytest
 
-from training.data.names import MAX_CHARACTERS, class_name, shown, text_of
+from training.data.names import MAX_CHARACTERS, class_name, cut, shown, text_of
 
 
 @pytest.mark.parametrize(
@@ -54,4 +54,5 @@ def test_a_long_name_is_cut_to_what_a_label_may_have_and_stays_another_than_its_
 def test_a_path_is_shown_in_one_line_that_no_terminal_obeys():
     assert shown("a\nb/\x1b[2J\u202ec/caf\udce9") == r"a\nb/\x1b[2J\u202ec/caf\xe9"
     assert shown("\u00c9t\u00e9/a b.png") == "\u00c9t\u00e9/a b.png"
-    assert len(shown("x" * 5000)) < 250
+    assert len(shown("x" * 5000)) == 5000
+    assert cut("a" * 5000 + "/b.png") == "a" * 100 + "..." + "a" * 94 + "/b.png"
