@@ -7,6 +7,7 @@ and passed over, so that the one before it serves.
 
 import asyncio
 import contextlib
+import functools
 import logging
 import math
 import threading
@@ -19,7 +20,7 @@ from app.engine.work import BATCH_ROWS, Operation
 from app.errors import ModelError, ModelNotFound, ModelUnavailable, StoreError
 from app.pictures import grids
 from app.pictures.encode import decode_png
-from app.priors import open_prior
+from app.priors import GaussianMixture, open_prior
 from app.runtimes import Array, OpenRuntime, Runtime, RuntimeUnavailable
 from app.store import InvalidVersion, Manifest, Store, Version, check_files
 
@@ -62,6 +63,13 @@ class Model:
     def manifest(self) -> Manifest:
         """The version's manifest."""
         return self.version.manifest
+
+    @functools.cached_property
+    def drawable(self) -> frozenset[int]:
+        """Numbers of the classes that the prior has a component of."""
+        if isinstance(self.prior, GaussianMixture):
+            return frozenset(self.prior.component_class.tolist())
+        return frozenset()
 
     @property
     def runtime(self) -> str:
@@ -279,4 +287,5 @@ def _as_refusal(reference: str, error: Exception) -> ModelError:
     if isinstance(error, InvalidVersion):
         return ModelError(f"{reference}: {error}")
     log.debug("%s", reference, exc_info=error)
-    return ModelError(f"{reference}: {type(error).__name__}: {' '.join(str(error).split())}")
+    detail = f"{reference}: {type(error).__name__}: {' '.join(str(error).split())}"
+    return ModelError(detail.encode("utf-8", "backslashreplace").decode())  # it may name a path

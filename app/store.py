@@ -13,7 +13,7 @@ from collections.abc import Container
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from app.errors import ModelNotFound, ModelUnavailable, StoreError
 
@@ -56,6 +56,14 @@ class Likelihood(_Part):
     noise_shape: tuple[Size, ...]
 
 
+def _as_text(name: Any) -> Any:
+    """Return a name with escapes for what is no text: it may come from the bytes of a file's name."""
+    return name.encode("utf-8", "backslashreplace").decode() if isinstance(name, str) else name
+
+
+Text = Annotated[str, BeforeValidator(_as_text)]
+
+
 class Prior(_Part):
     """The distribution that codes are drawn from.
 
@@ -65,7 +73,7 @@ class Prior(_Part):
 
     name: Literal["standard_normal", "gaussian_mixture"]
     path: str | None = None
-    classes: tuple[str, ...] = ()
+    classes: tuple[Text, ...] = ()
 
     @model_validator(mode="after")
     def _has_its_file(self) -> "Prior":
@@ -73,6 +81,8 @@ class Prior(_Part):
             raise ValueError("path: expected for every prior but standard_normal")
         if self.classes and self.path is None:
             raise ValueError("classes: expected of a mixture alone")
+        if len(set(self.classes)) < len(self.classes):
+            raise ValueError("classes: expected names that differ")
         return self
 
 
@@ -292,6 +302,10 @@ def check(folder: Path, name: str) -> Manifest:
         fault = error.errors()[0]
         where = ".".join(map(str, fault["loc"]))
         raise InvalidVersion(f"manifest.json: {where + ': ' if where else ''}{fault['msg']}") from None
+    try:
+        json.dumps(manifest.model_dump(), ensure_ascii=False, allow_nan=False).encode()
+    except (ValueError, RecursionError):  # no answer could carry it either
+        raise InvalidVersion("manifest.json: holds a number that is not finite, or what is no text") from None
     if manifest.name != name:
         raise InvalidVersion(f"manifest.json: name: expected {name}; found {manifest.name}")
     if manifest.digest != digest(content):

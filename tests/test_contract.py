@@ -13,6 +13,8 @@ import tensorflow as tf  # noqa: E402
 
 from app import latent, store  # noqa: E402
 from app.engine.work import Operation  # noqa: E402
+from app.explore import samples  # noqa: E402
+from app.http import queries  # noqa: E402
 from app.main import create_app  # noqa: E402
 from app.priors import open_prior  # noqa: E402
 from app.runtimes.tensorflow import TensorFlowRuntime  # noqa: E402
@@ -20,6 +22,7 @@ from app.settings import Settings  # noqa: E402
 from tests.conftest import SHIPPED_MODEL, Client  # noqa: E402
 from tests.conftest import SHIPPED_VERSION as SHIPPED  # noqa: E402
 from tests.fakes import pixels_of, png_bytes  # noqa: E402
+from training.data.names import MAX_CHARACTERS, class_name  # noqa: E402
 from training.publish.card import published_axes  # noqa: E402
 from training.publish.export import export  # noqa: E402
 from training.trained import TrainedModel  # noqa: E402
@@ -32,6 +35,30 @@ def published(tiny_run, tiny_model, tiny_dataset, tmp_path_factory):
     folder = tmp_path_factory.mktemp("published")
     report = evaluate(tiny_model, tiny_dataset, tiny_run)
     return export(tiny_model, report, tiny_dataset.validation, folder)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        b"caf\xe9",
+        "E\u0301te\u0301",
+        " a\u00a0 b\n",
+        "\u202ertl",
+        "\u0645\u06cc\u200c\u062e",
+        "x" * 300,
+        "Stra\u00dfe",
+        "a\x07",
+        "",
+    ],
+    ids=ascii,
+)
+def test_a_class_as_training_names_it_is_found_by_the_service_as_it_was_called(name):
+    written = class_name(name)
+    assert samples.spelled(written) == written
+    if isinstance(name, str) and 0 < len(written) <= len(name) <= 100 and "\x07" not in name:
+        assert samples.spelled(name) == written
+        assert samples.folded(name.upper()) == samples.folded(written)
+    assert queries.MAX_LABEL_CHARACTERS == MAX_CHARACTERS >= len(written) > 0
 
 
 def test_what_training_publishes_the_service_accepts(published):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from app.errors import VitrineError
 from app.http import documents
@@ -16,15 +17,16 @@ from app.main import app
 from app.settings import PROJECT as PROJECT_FOLDER
 from app.settings import Settings, variable
 from tests.conftest import PROJECT, SHIPPED_STORE, skip
-from tests.fakes import pixels_of
+from tests.fakes import pixels_of, png_bytes
 from tests.serving import serving
 
 README = (PROJECT / "README.md").read_text()
+YOUR_PICTURES = (PROJECT / "docs" / "your-pictures.md").read_text()
 MAKEFILE = (PROJECT / "Makefile").read_text()
 
 
-def blocks(language):
-    return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+def blocks(language, text=README):
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
 
 
 def table(header):
@@ -198,6 +200,41 @@ def test_every_example_of_readme_does_what_it_says(tmp_path):
         assert blocks("python")
         for block in blocks("python"):
             subprocess.run([sys.executable, "-c", here(block)], cwd=tmp_path, check=True)
+
+
+def put_photos(folder):
+    """Write the pictures and the rest that docs/your-pictures.md tells of."""
+    rng = np.random.default_rng(0)
+    for index in range(40):
+        path = folder / ("dogs" if index % 2 else "cats") / f"{index}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(png_bytes(rng.integers(0, 256, (20, 20, 3), dtype=np.uint8)))
+    (folder / "dogs" / "cut.png").write_bytes(path.read_bytes()[:600])
+    (folder / "README").write_text("from somewhere")
+    (folder / ".DS_Store").touch()
+
+
+@pytest.mark.tensorflow
+def test_every_command_for_your_pictures_does_what_the_page_says(tmp_path, monkeypatch):
+    from training.cli import cli
+
+    monkeypatch.chdir(tmp_path)
+    put_photos(tmp_path / "photos")
+    (tmp_path / "small.toml").write_text(blocks("toml", YOUR_PICTURES)[0])
+    subprocess.run([sys.executable, "-c", blocks("python", YOUR_PICTURES)[0]], cwd=tmp_path, check=True)
+    told = {}
+    for command in "".join(blocks("sh", YOUR_PICTURES)).splitlines():
+        program, *words = shlex.split(command)
+        done = CliRunner().invoke(cli, words, catch_exceptions=False)
+        assert (program, done.exit_code) == ("vitrine-train", 0), done.output
+        told[words[words.index("--out") + 1]] = done.output
+    printed = re.search(r"^    found:.*?\n\n", YOUR_PICTURES, re.MULTILINE | re.DOTALL)[0]
+    for line in printed.rstrip().splitlines():
+        assert line.removeprefix("    ") in told["runs/photos"].splitlines()
+    written = {run: json.loads((tmp_path / run / "data.json").read_text()) for run in told}
+    assert set(written["runs/photos"]) == {"notes", "classes", "left_out"}
+    assert set(written["runs/photos"]["left_out"]) == {"README", "dogs/cut.png", ".DS_Store"}
+    assert set(written["runs/planes"]["classes"]) == {"0", "1"}
 
 
 @pytest.mark.tensorflow

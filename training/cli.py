@@ -1,6 +1,7 @@
 """The ``vitrine-train`` command. TensorFlow is imported only when a command needs it."""
 
 import contextlib
+import io
 import json
 import logging
 import os
@@ -52,6 +53,8 @@ def cli() -> None:
     vitrine-train evaluate runs/fashion-dense
     vitrine-train export runs/fashion-dense
     """  # noqa: D301  \b is click's mark for "keep these lines"
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a name or a path may be what no terminal can show
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # read by TensorFlow when it is imported
     os.environ["KERAS_BACKEND"] = "tensorflow"  # whatever else the machine does with Keras
 
@@ -83,7 +86,7 @@ def fit(
     from training.fitting.fit import fit as run_fit
 
     dataset = data.load(experiment.data.name, data_folder, _image_fit(experiment))
-    for note in dataset.notes:
+    for note in dataset.notes:  # the whole of it will be in data.json
         click.echo(note)
     out = out or Path("runs") / (experiment.name if seed is None else f"{experiment.name}-seed{seed}")
     click.echo(
@@ -318,7 +321,7 @@ def main() -> None:
         click.echo(f"vitrine-train: {error}", err=True)
         sys.exit(EXIT_USAGE if isinstance(error, ConfigError | DataError) else EXIT_FAILURE)
     except ModuleNotFoundError as error:
-        if error.name not in ("keras", "matplotlib", "scipy", "sklearn", "tensorflow"):
+        if error.name not in ("joblib", "keras", "matplotlib", "scipy", "sklearn", "tensorflow"):
             raise
         remedy = "run make setup, or pip install -e '.[train]' in the project's folder"
         click.echo(f"vitrine-train: training needs {error.name}: {remedy}", err=True)

@@ -18,6 +18,7 @@ CONFIG = "config.json"
 WEIGHTS = "weights.weights.h5"
 ENVIRONMENT = "environment.json"
 HISTORY = "history.json"
+DATA = "data.json"
 LIBRARIES = ("tensorflow", "keras", "numpy")
 
 

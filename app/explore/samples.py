@@ -9,6 +9,8 @@ from __future__ import annotations  # those of inner functions would be evaluate
 
 import dataclasses
 import functools
+import unicodedata
+from collections import Counter
 from collections.abc import Callable
 from typing import Literal
 
@@ -22,6 +24,8 @@ from app.settings import Settings
 Render = Literal["mean", "draw"]
 
 MAX_TEMPERATURE = 4.0
+LISTED_CLASSES = 20  # of a thousand, in a refusal
+JOINERS = "\u200c\u200d"  # unseen, but parts of words in some scripts, and of emoji
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,20 +85,49 @@ def sampler(
 def find_label(model: Model, label: str) -> int:
     """Return the number of a class of the model's prior, or refuse one that it does not have.
 
-    A `label` is a class' name, in either case, or its number.
+    A `label` is a class' name, as it is written or in another case that no other class has, or its number.
     """
     names = model.manifest.prior.classes
-    known = [name.casefold() for name in names]
-    if label.casefold() in known:
-        return known.index(label.casefold())
-    if label.isdecimal() and int(label) < len(names):
-        return int(label)
+    numbers = _numbers_of(names)
+    number = next(
+        (numbers[typed] for typed in (label, spelled(label), folded(label)) if typed in numbers), None
+    )
+    if number is None and label.isdecimal() and int(label) < len(names):
+        number = int(label)
+    if number in model.drawable:
+        return number
     if not names:
         remedy = "Leave label out, or name another model."
         reference = model.version.reference
         raise InvalidParameter.of("label", "a model with classes", reference, remedy, "no_classes")
-    expected = f"one of {', '.join(names)}, or 0..{len(names) - 1}"
-    raise InvalidParameter.of("label", expected, label, "Name one class.", "unknown_class")
+    drawable = [name for number, name in enumerate(names) if number in model.drawable]
+    more = ", ..." if len(drawable) > LISTED_CLASSES else ""
+    expected = f"one of {', '.join(drawable[:LISTED_CLASSES])}{more}, or 0..{len(names) - 1}"
+    remedy = "Name one class." if number is None else "Name another class: this one was never trained on."
+    raise InvalidParameter.of("label", expected, label, remedy, "unknown_class")
+
+
+@functools.lru_cache(maxsize=64)
+def _numbers_of(names: tuple[str, ...]) -> dict[str, int]:
+    """Return the number of the class that each way to write it means, where that is one class."""
+    numbered = list(enumerate(names))
+    cases = Counter(map(folded, names))
+    in_any_case = {folded(name): number for number, name in numbered if cases[folded(name)] == 1}
+    as_read = {spelled(name): number for number, name in reversed(numbered)}
+    return in_any_case | as_read | {name: number for number, name in numbered}  # to the letter comes first
+
+
+def spelled(name: str) -> str:
+    """Return a name as ``model_store/README.md`` writes it, from whatever keyboard: NFC, nothing unseen."""
+    if name.isascii():
+        return " ".join(name.split())
+    seen = "".join(each for each in name if each in JOINERS or unicodedata.category(each) != "Cf")
+    return " ".join(unicodedata.normalize("NFC", seen).split())
+
+
+def folded(name: str) -> str:
+    """Return what a name has in common with the same in another case."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFD", spelled(name)).casefold())
 
 
 def check_seed(seed: int) -> None:

@@ -9,10 +9,10 @@ from pydantic import Field
 from starlette.routing import Route
 
 from app.explore import reconstruction, walks
-from app.explore.samples import Render, Samples, check_seed, sampler
+from app.explore.samples import Render, Samples, check_seed, find_label, sampler
 from app.http.endpoint import MakePicture, PictureApp, PictureEndpoint, PreparedPicture
 from app.http.middleware import RawHeaders
-from app.http.queries import Code, Label, Number, Query, Whole
+from app.http.queries import MAX_LABEL_CHARACTERS, Code, Label, Number, Query, Whole
 from app.models import Model
 from app.pictures.uploads import Invert
 from app.service import Service
@@ -49,7 +49,10 @@ def prepare_samples(query: SamplesQuery, model: Model, settings: Settings) -> Ma
     work_of = sampler(model, settings, query.style(query.columns), samples)
     drawn = query.seed is None
     headers = answer_headers(model, caching=b"no-store" if drawn else cache_control(query))
-    without_seed = address(settings.root_path + "/samples", model, dict(query) | {"seed": None})
+    label = None if query.label is None else label_of(model, query.label)
+    without_seed = address(
+        settings.root_path + "/samples", model, dict(query) | {"seed": None, "label": label}
+    )
 
     def ask() -> PreparedPicture:
         seed = b"%d" % (_seeds.getrandbits(DRAWN_SEED_BITS) if query.seed is None else query.seed)
@@ -186,6 +189,16 @@ def address(path: str, model: Model, values: Mapping[str, Any]) -> bytes:
         if value is not None and name != "model" and (name, value) != ("format", "png"):
             parts.append(f"{name}={quote(value, safe=',:@') if isinstance(value, str) else value}")
     return f"{path}?{'&'.join(parts)}".encode("latin-1")
+
+
+def label_of(model: Model, label: str) -> str:
+    """Return the one label that permanent addresses have for a class: its name as the manifest writes it.
+
+    A name means the same in every version that has it. A class whose name is no label has its number.
+    """
+    number = find_label(model, label)
+    name = model.manifest.prior.classes[number]
+    return name if 0 < len(name) <= MAX_LABEL_CHARACTERS else str(number)
 
 
 def cache_control(query: Query) -> bytes:

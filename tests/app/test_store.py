@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from app import store
 from app.errors import ModelNotFound, StoreError
-from tests.fakes import list_files, seal, write_version
+from tests.fakes import MIXTURE, list_files, seal, write_version
 
 LITERT = {
     "encoder": "encoder/assets.extra/encoder.tflite",
@@ -202,3 +202,27 @@ def test_a_walk_without_ends_uses_the_axis_own_range(version):
 def test_a_walk_with_ends_uses_them(version):
     rewrite(version, walk={"axis": 0, "low": -0.8, "high": 0.8, "steps": 7})
     assert store.check(version, "fake").walk_range(1) == (-0.8, 0.8)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"likelihood": {"name": "gaussian", "parameters": {"variance": float("nan")}, "noise_shape": [8, 8]}},
+        {"likelihood": {"name": "gaussian", "parameters": {"a": float("inf")}, "noise_shape": [8, 8]}},
+        {"likelihood": {"name": "caf\udce9", "parameters": {}, "noise_shape": [8, 8]}},
+        {"likelihood": {"name": "gaussian", "parameters": {"\udce9": 1}, "noise_shape": [8, 8]}},
+    ],
+)
+def test_a_manifest_that_no_answer_could_carry_is_refused(version, changes):
+    rewrite(version, **changes)
+    assert "not finite, or what is no text" in reason(version)
+
+
+def test_names_of_classes_differ(tmp_path):
+    prior = {"name": "gaussian_mixture", "path": "prior.npz", "classes": ["a", "b", "a"]}
+    assert "names that differ" in reason(write_version(tmp_path, mixture=MIXTURE, prior=prior))
+
+
+def test_a_class_that_is_called_by_a_number_is_no_name(tmp_path):
+    prior = {"name": "gaussian_mixture", "path": "prior.npz", "classes": ["a", 1]}
+    assert "classes" in reason(write_version(tmp_path, mixture=MIXTURE, prior=prior))

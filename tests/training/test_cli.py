@@ -209,6 +209,25 @@ def test_own_images_are_trained_on_described_and_found_again(
 
 
 @pytest.mark.tensorflow
+def test_a_name_that_standard_output_cannot_show_is_escaped(tiny_config, tiny_dataset, tmp_path, monkeypatch):
+    from training.fitting import fit
+
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "caf\udce9"
+    folder.mkdir()
+    labels = np.array(["\u732b", "\u72ac"] * 64)
+    np.savez(folder / "squares.npz", images=tiny_dataset.train, labels=labels)
+    write_config(tiny_config.replaced({"data": {"name": "images"}}))
+    result = {"loss": 1.0, "val_loss": 1.0, "epoch": 1, "kl": 1.0, "weights_sha256": "0"}
+    monkeypatch.setattr(fit, "fit", lambda *arguments, **options: result)
+    arguments = ["fit", "tiny.toml", "--data", str(folder / "squares.npz")]
+    done = CliRunner(charset="latin-1").invoke(cli, arguments, catch_exceptions=False)
+    assert done.exit_code == 0
+    assert r"classes: \u72ac 64, \u732b 64" in done.stdout
+    assert r"caf\udce9" in done.stdout
+
+
+@pytest.mark.tensorflow
 def test_classifier_trains_one_beside_the_shipped_one_and_says_how_good_it_is(
     tiny_dataset, tmp_path, monkeypatch
 ):

@@ -2,10 +2,12 @@
 
 import dataclasses
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from training.data.splits import SPLITS
 from training.types import Images
 
 
@@ -31,12 +33,25 @@ class Dataset:
     source: str  # where the files were read
     labels: Labels | None = None  # where the images have classes
     num_files: int = 0  # files read
-    notes: tuple[str, ...] = ()  # what was found, chosen and left out: one line each, for people
+    notes: tuple[str, ...] = ()  # what was found, chosen and left out, in a few lines for people
+    left_out: dict[str, str] = dataclasses.field(default_factory=dict)  # all that is not used -> why
 
     @property
     def image_shape(self) -> tuple[int, ...]:
         """Shape of one image, (H, W) or (H, W, 3)."""
         return self.train.shape[1:]
+
+    def describe(self) -> dict[str, Any]:
+        """Return the whole of what was found and left out, ready for JSON."""
+        names, labels = (self.labels.names, self.labels) if self.labels else ((), None)
+        return {
+            "notes": list(self.notes),
+            "classes": {
+                name: {split: int((getattr(labels, split) == number).sum()) for split in SPLITS}
+                for number, name in enumerate(names)
+            },
+            "left_out": self.left_out,
+        }
 
 
 def batches(images: Images, batch_size: int) -> Iterator[Images]:

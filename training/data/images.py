@@ -12,8 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from training.data import arrays, folders, splits
+from training.data import arrays, entries, folders, splits
 from training.data.dataset import Dataset, Labels
+from training.data.names import class_name
 from training.data.shapes import Fit
 from training.data.splits import SPLITS, Gathered
 from training.errors import DataError
@@ -25,7 +26,7 @@ def load_images(path: Path | None = None, fit: Fit | None = None) -> Dataset:
     """Return the images of a folder of pictures, a folder or file in idx format, or an .npz or .npy file.
 
     ``sha256`` covers each split's levels and the labels, ``notes`` tell what was found. A single bad picture
-    is no error but a note. `fit` says what the images are made to be; None: their own size and colours.
+    is no error but ``left_out``. `fit` says what the images are made to be; None: their own size and colours.
 
     Raises:
         DataError: there is no such place, or it holds too few images. One line: where, what, remedy.
@@ -33,15 +34,17 @@ def load_images(path: Path | None = None, fit: Fit | None = None) -> Dataset:
     remedy = "name a folder of pictures, an .npz or idx files by --data"
     if path is None:
         raise DataError(f"your own images: {remedy}")
-    if not path.exists():
-        raise DataError(f"{path}: does not exist; {remedy}")
     try:
+        if not path.exists():
+            raise DataError(f"{path}: does not exist; {remedy}")
         gathered = _gather(path, fit or Fit())
-        assigned = splits.assign(gathered.pixels, gathered.splits)
+        digests = splits.digests_of(gathered.pixels)
+        assigned = splits.assign(digests, gathered.splits)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror or error}); {remedy}") from error
     except DataError as error:
         raise error if str(error).startswith(str(path)) else DataError(f"{path}: {error}") from error
     # In the order of their SHA-256 the first images of a split are of every class, and names do not matter.
-    digests = splits.digests_of(gathered.pixels)
     order = sorted(range(len(digests)), key=digests.__getitem__)
     chosen = {split: [row for row in order if assigned[row] == split] for split in SPLITS}
     parts = {split: gathered.pixels[rows] for split, rows in chosen.items()}
@@ -54,9 +57,10 @@ def load_images(path: Path | None = None, fit: Fit | None = None) -> Dataset:
         content = [labels.names, *(getattr(labels, split).tolist() for split in SPLITS)]
         sha256["labels"] = hashlib.sha256(json.dumps(content).encode()).hexdigest()
     train, validation, test = (pixels.astype(np.float32) / np.float32(255) for pixels in parts.values())
-    name, source = path.resolve().name, str(path.resolve())
-    notes = (*gathered.notes, *_notes(gathered, labels, assigned))
-    return Dataset(name, train, validation, test, sha256, source, labels, gathered.num_files, notes)
+    name, source = class_name(path.resolve().name), str(path.resolve())
+    left_out = _unseen(labels) | gathered.left_out | _twice(gathered, assigned)
+    notes = (*gathered.notes, *_notes(gathered, labels, assigned), *entries.told(left_out))
+    return Dataset(name, train, validation, test, sha256, source, labels, gathered.num_files, notes, left_out)
 
 
 def _gather(path: Path, fit: Fit) -> Gathered:
@@ -64,28 +68,57 @@ def _gather(path: Path, fit: Fit) -> Gathered:
         return arrays.gather_idx(path, fit)
     if path.is_dir():
         return folders.gather(path, fit)
-    if path.suffix in (".npz", ".npy"):
+    if path.suffix.lower() in (".npz", ".npy"):
         return arrays.gather_npz(path, fit)
-    raise DataError("expected a folder of pictures, an .npz, or idx files named like MNIST's")
+    raise DataError(
+        "expected a folder of pictures, an .npz, or idx files named like MNIST's; unpack an archive, save "
+        'other arrays by np.savez("images.npz", images=images, labels=labels)'
+    )
 
 
 def _labels(gathered: Gathered, chosen: dict[str, list[int]]) -> Labels | None:
     if gathered.classes is None:
         return None
-    by_number = {name: int(name) if name.isdecimal() else math.inf for name in gathered.classes}
-    names = sorted(by_number, key=lambda name: (by_number[name], name))
+    texts = [class_name(name) for name in gathered.classes]
+    # By number where they are numbers; 1, 01 and 001 by their characters.
+    names = sorted(set(texts), key=lambda name: (int(name) if name.isdecimal() else math.inf, name))
     number = {name: index for index, name in enumerate(names)}
-    numbers = np.array([number[name] for name in gathered.classes], np.int64)
+    numbers = np.array([number[name] for name in texts], np.int64)
     return Labels(tuple(names), *(numbers[rows] for rows in chosen.values()))
+
+
+def _unseen(labels: Labels | None) -> dict[str, str]:
+    """Return the classes of which no image is for training, and why: nothing could be drawn of them."""
+    if labels is None:
+        return {}
+    seen = set(labels.train.tolist())
+    held_out = Counter([*labels.validation.tolist(), *labels.test.tolist()])
+    return {
+        f"class {name}": f"none of its {held_out[number]} images is for training; bring more of them"
+        for number, name in enumerate(labels.names)
+        if number not in seen
+    }
+
+
+def _twice(gathered: Gathered, assigned: tuple[str, ...]) -> dict[str, str]:
+    """Return the files that are in no split, and why; arrays have no names."""
+    known = zip(gathered.files, assigned, strict=False)
+    return {file: "a later split has the same picture" for file, split in known if split == splits.UNSPLIT}
 
 
 def _notes(gathered: Gathered, labels: Labels | None, assigned: tuple[str, ...]) -> Iterator[str]:
     """Yield what was found of classes and splits."""
-    counts = Counter(gathered.classes)
+    counts = Counter(map(class_name, gathered.classes or ()))
     names = labels.names if labels else ()
     named = ", ".join(f"{name} {counts[name]}" for name in names[:NAMED_CLASSES]) or "none"
     more = f", and {len(names) - NAMED_CLASSES} more" if len(names) > NAMED_CLASSES else ""
     yield f"classes: {named}{more}"
+    written = Counter(map(class_name, set(gathered.classes or ())))
+    for name in sorted(name for name, count in written.items() if count > 1):
+        yield f"one class, as their names read alike: {written[name]} times {name}"
+    cases = Counter(name.casefold() for name in names)
+    if alike := [name for name in names if cases[name.casefold()] > 1]:
+        yield f"classes that differ in upper and lower case alone: {', '.join(alike[:NAMED_CLASSES])}"
     counts = Counter(assigned)
     how = {split: "as given" if split in gathered.splits else "by SHA-256" for split in SPLITS}
     yield "splits: " + ", ".join(f"{split} {counts[split]} ({how[split]})" for split in SPLITS)

@@ -8,6 +8,7 @@ two splits stays in the last of train, validation, test, and leaves the others.
 
 import dataclasses
 import hashlib
+import re
 from collections.abc import Sequence
 
 from training.errors import DataError
@@ -15,6 +16,9 @@ from training.types import Pixels
 
 SPLITS = ("train", "validation", "test")
 UNSPLIT = ""
+# What people call them, as a whole word: `latest` is no test. MNIST's test images are its t10k.
+_NAMES = {"train": "train training", "validation": "validation valid val", "test": "test testing t10k"}
+SPLIT_WORDS = {name: split for split, names in _NAMES.items() for name in names.split()}
 MIN_IMAGES = 20  # different ones; with fewer, neither validation nor test would say anything
 MIN_SPLIT = {"train": (10, "train"), "validation": (2, "validate"), "test": (2, "test")}  # and their verbs
 
@@ -27,20 +31,32 @@ class Gathered:
     splits: tuple[str, ...]  # of each image, as the source says: one of SPLITS, or "" if it says nothing
     classes: tuple[str, ...] | None  # name of each image's class
     num_files: int
-    notes: tuple[str, ...]  # what was found, chosen and left out
+    notes: tuple[str, ...]  # what was found and chosen
+    left_out: dict[str, str] = dataclasses.field(default_factory=dict)  # what is not used -> why
+    files: tuple[str, ...] = ()  # of each image, for people; of arrays none
 
 
-def assign(pixels: Pixels, given: Sequence[str]) -> tuple[str, ...]:
+def words(name: str) -> list[str]:
+    """Return the words of a name in lower case: `latest-train_x` has three."""
+    return re.findall(r"[a-z0-9]+", name.lower())
+
+
+def split_of(name: str) -> str:
+    """Return the split that a word of a name says, "" if none does or two contradict each other."""
+    said = {SPLIT_WORDS[word] for word in words(name) if word in SPLIT_WORDS}
+    return said.pop() if len(said) == 1 else UNSPLIT
+
+
+def assign(digests: Sequence[bytes], given: Sequence[str]) -> tuple[str, ...]:
     """Return the split of each image, "" for one that is left out because a later split has it.
 
     Args:
-        pixels: (N, ...).
+        digests: what ``digests_of`` says of each.
         given: the split of each by its source, "" if that names none.
 
     Raises:
         DataError: too few different images, in all or in a split.
     """
-    digests = digests_of(pixels)
     rank = {split: number for number, split in enumerate((UNSPLIT, *SPLITS))}
     last: dict[bytes, str] = {}
     for digest, split in zip(digests, given, strict=True):

@@ -3,6 +3,7 @@
 A run folder holds all that is known of it. As training goes, after every epoch:
 
     config.json       the resolved experiment
+    data.json         what was found of the images, and all that was left out
     history.json      every epoch's numbers
     last.npz          the checkpoint to resume from
     best.npz          the weights that validation found best
@@ -82,7 +83,7 @@ def fit(
     with runs.writing(out):
         out.mkdir(parents=True, exist_ok=True)
         (out / runs.ENVIRONMENT).unlink(missing_ok=True)  # an extended run is unfinished again
-        write_json(out / runs.CONFIG, config.as_dict())
+        _write_down(config, dataset, out)
         _train(vae, record, sys.stdout.isatty() if progress is None else progress, tensorboard)
         kept = record.state.epoch
         if config.optimizer.keep == "best":
@@ -106,6 +107,12 @@ def compiled(config: Config, dataset: data.Dataset) -> VariationalAutoencoder:
     steps = steps_per_epoch(len(dataset.train), config.optimizer.batch_size)
     vae.kl_warmup_steps = config.objective.kl_warmup_epochs * steps
     return vae
+
+
+def _write_down(config: Config, dataset: data.Dataset, out: Path) -> None:
+    """Write what is known before the first step; an OSError if that fails."""
+    write_json(out / runs.CONFIG, config.as_dict())
+    write_json(out / runs.DATA, dataset.describe())
 
 
 def _check_folder(out: Path, resume: bool) -> bool:

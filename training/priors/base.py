@@ -40,6 +40,7 @@ class Prior:
 
     name: ClassVar[str]  # in the manifest, and in ``registry.KINDS``
     label: ClassVar[str]  # in a table of the card
+    classes: tuple[str, ...] = ()  # names of those that can be drawn alone
 
     @property
     def components(self) -> int:
@@ -91,6 +92,14 @@ class Prior:
     def draw(self, count: int, rng: np.random.Generator) -> Codes:
         """Return `count` codes, (count, D) float32."""
         raise NotImplementedError
+
+    def draw_classes(self, rng: np.random.Generator) -> Codes | None:  # noqa: ARG002
+        """Return a code of each of its classes, (classes, D) float32; None: it knows none.
+
+        Raises:
+            ValueError: nothing can be drawn of a class; names it.
+        """
+        return None
 
     def reordered(self, order: Sequence[int], signs: Sequence[int]) -> Self:
         """Return the same density over codes whose axis i is the old axis ``order[i]`` times ``signs[i]``."""

@@ -18,6 +18,7 @@ from training.priors.base import ARRAYS, Arrays, Draws, Prior, read_arrays, writ
 from training.types import Codes, Doubles, Tensor
 
 MAX_ITERATIONS = 100
+LEAST_VARIANCE = 1e-6  # of an axis in which a few codes are equal
 LEAST_GAIN = 1e-3  # nats a code: below it another iteration is not worth its time
 BATCH = 20_000  # codes whose responsibilities are held in memory at once
 
@@ -120,8 +121,20 @@ class GaussianMixture(Prior):
 
     def draw(self, count: int, rng: np.random.Generator) -> Codes:
         """Return codes; see ``Prior``."""
-        chosen = rng.choice(len(self.weights), size=count, p=self.weights)
-        noise = rng.standard_normal((count, self.means.shape[1]))
+        return self._draw_from(rng.choice(len(self.weights), size=count, p=self.weights), rng)
+
+    def draw_classes(self, rng: np.random.Generator) -> Codes | None:
+        """Return a code of each class, of its component of the highest weight; see ``Prior``."""
+        chosen = []
+        for number, name in enumerate(self.classes):
+            own = np.flatnonzero(self.component_class == number)
+            if not len(own):
+                raise ValueError(f"class {name} has no component: no image of it was trained on")
+            chosen.append(own[np.argmax(self.weights[own])])
+        return self._draw_from(np.array(chosen), rng) if chosen else None
+
+    def _draw_from(self, chosen: npt.NDArray[np.int64], rng: np.random.Generator) -> Codes:
+        noise = rng.standard_normal((len(chosen), self.means.shape[1]))
         shifted = np.einsum("nij,nj->ni", self.cholesky[chosen], noise)
         codes: Codes = (self.means[chosen] + shifted).astype(np.float32)
         return codes
@@ -143,8 +156,8 @@ def fit_per_class(
     Args:
         z: (N, D).
         labels: (N,), the class of each code.
-        names: the classes' names.
-        components: K of the whole; each class that has codes gets an equal share, at least one.
+        names: the classes' names; one without codes is no class of the mixture: nothing could be drawn of it.
+        components: K of the whole; each class gets an equal share, at least one.
         rng: where the fits begin.
     """
     present = np.unique(labels)
@@ -155,8 +168,8 @@ def fit_per_class(
         weights=np.concatenate([share * part.weights for share, part in zip(shares, parts, strict=True)]),
         means=np.concatenate([part.means for part in parts]),
         cholesky=np.concatenate([part.cholesky for part in parts]),
-        classes=names,
-        component_class=np.repeat(present, [part.components for part in parts]),
+        classes=tuple(names[label] for label in present),
+        component_class=np.repeat(np.arange(len(present)), [part.components for part in parts]),
     )
 
 
@@ -174,6 +187,8 @@ def fit(z: Codes, components: int, rng: np.random.Generator) -> GaussianMixture:
     count, latent_dim = z.shape
     components = max(1, min(components, count // (2 * latent_dim + 2)))
     spread = np.atleast_2d(np.cov(z, rowvar=False, bias=True))
+    if count < 2 * latent_dim + 2:  # how axes vary together cannot be known, and would not be invertible
+        spread = np.diag(np.maximum(np.diag(spread), LEAST_VARIANCE))
     centres = _spread_out(z, components, rng)
     nearest = np.concatenate([_nearest(batch, centres) for batch in data.batches(z, BATCH)])
     responsibility = np.eye(components, dtype=np.float32)

@@ -52,7 +52,7 @@ def write(model: TrainedModel, report: Report, run: Path) -> None:
     """Write ``card.md``, which ``export`` publishes, into a run folder; a RunError if that fails."""
     published = report.over(published_axes(model, report).describe(report.axes))
     with writing(run):
-        (run / CARD).write_text(render(model, published))
+        (run / CARD).write_text(render(model, published), encoding="utf-8")
 
 
 def published_axes(model: TrainedModel, report: Report) -> Axes:

@@ -44,13 +44,19 @@ def export(model: TrainedModel, report: Report, held_out: Images, store: Path) -
         store: the model store; created if it is missing.
 
     A RunError, and nothing left behind, if the store cannot be written, the bounds were measured with another
-    prior, or the two runtimes draw different pictures.
+    prior, a class of the prior cannot be drawn, or the two runtimes draw different pictures.
     """
     prior = model.known_prior
     if report.bounds.prior != prior.name:
         measured = f"measured with the prior {report.bounds.prior}, not {prior.name}"
         raise RunError(f"{model.name}: its bounds were {measured}; run vitrine-train evaluate again")
     axes = published_axes(model, report)
+    published = prior.reordered(axes.order, axes.signs)
+    try:  # every class that a service may be asked for is drawn once
+        codes = published.draw_classes(np.random.default_rng(0))
+    except ValueError as error:
+        remedy = "remove prior.json of the run and run vitrine-train evaluate again"
+        raise RunError(f"{model.name}: {error}; {remedy}") from error
     report = report.over(axes.describe(report.axes))
     noise_shape = model.likelihood.noise_shape(model.image_shape)
     model_folder = store / model.name
@@ -58,14 +64,14 @@ def export(model: TrainedModel, report: Report, held_out: Images, store: Path) -
     with _staging(model_folder) as staging:
         write_encoder(model, staging / "encoder", axes)
         write_decoder(model, staging / "decoder", axes)
-        litert.check_agreement(staging, model.latent_dim, noise_shape, held_out[:MATCHED_IMAGES])
+        litert.check_agreement(staging, model.latent_dim, noise_shape, held_out[:MATCHED_IMAGES], codes)
         write_examples(held_out[:NUM_EXAMPLES], staging / "examples")
         traversals.write(lambda z: model.decode(np.asarray(axes.trained(z))), report.axes, staging)
-        prior.reordered(axes.order, axes.signs).save(staging)
+        published.save(staging)
         if previous is not None:
             matched = match_axes(previous, staging, held_out[:MATCHED_IMAGES])
             report = report.model_copy(update={"axes_match": matched})
-        (staging / CARD).write_text(render(model, report))
+        (staging / CARD).write_text(render(model, report), encoding="utf-8")
         write_manifest(model, report, staging)
         for path in (*staging.rglob("*"), staging):
             path.chmod(0o755 if path.is_dir() else 0o644)  # for every reader, whatever the umask is

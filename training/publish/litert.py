@@ -52,14 +52,18 @@ def convert(saved_model: Path, part: str) -> bytes:
     return flatbuffer
 
 
-def check_agreement(version: Path, latent_dim: int, noise_shape: tuple[int, ...], images: Array) -> None:
+def check_agreement(
+    version: Path, latent_dim: int, noise_shape: tuple[int, ...], images: Array, codes: Array | None = None
+) -> None:
     """Compare the pictures that the two runtimes draw of a version: of random codes, and of `images` rebuilt.
 
-    A RunError if they differ by more than a level; for draws, in more than one pixel of ten thousand.
+    `codes`, (N, D), are drawn beside the random ones. A RunError if they differ by more than a level; for
+    draws, in more than one pixel of ten thousand.
     """
     rng = np.random.default_rng(0)
     z = rng.standard_normal((CHECKED_CODES, latent_dim), np.float32)
-    noise = rng.uniform(1e-6, 1 - 1e-6, (CHECKED_CODES, *noise_shape)).astype(np.float32)
+    z = z if codes is None else np.concatenate([z, codes])
+    noise = rng.uniform(1e-6, 1 - 1e-6, (len(z), *noise_shape)).astype(np.float32)
 
     def pictures(calls: dict[str, Call]) -> dict[str, Array]:
         return {

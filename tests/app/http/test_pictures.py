@@ -1,6 +1,7 @@
 """The three pictures over HTTP, and every bad request that a person or a program would send."""
 
 import base64
+import contextlib
 import io
 import shutil
 import time
@@ -9,8 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from app.main import create_app
 from app.pictures.encode import FORMATS, Format
-from tests.fakes import pixels_of, png_bytes
+from app.settings import Settings
+from tests.conftest import Client
+from tests.fakes import MIXTURE, open_fake, pixels_of, png_bytes, write_version
 from tests.picture_files import encoded
 
 SQUARE = png_bytes(np.full((8, 8), 204, np.uint8))
@@ -60,9 +64,55 @@ def test_a_seeded_address_gives_the_same_bytes_every_time(client):
 def test_a_class_is_drawn_by_its_name_which_its_permanent_address_keeps(client_of_classes):
     response = client_of_classes.get("/samples?n=5&seed=1&label=high&ink=light")
     assert (pixels_of(response.content) > 150).all()
-    assert "label=high" in response.headers["content-location"]
+    assert "label=High" in response.headers["content-location"]
     again = client_of_classes.get(response.headers["content-location"])
     assert again.content == response.content
+
+
+@pytest.mark.parametrize("label", ["High", "hIGH", "1", "01"])
+def test_a_picture_of_a_class_has_one_permanent_address_however_it_was_asked_for(client_of_classes, label):
+    response = client_of_classes.get(f"/samples?model=fake@1&n=5&seed=1&label={label}")
+    location = (
+        "/samples?model=fake@1&columns=7&ink=dark&label=High&n=5&render=mean&temperature=1.0&zoom=1&seed=1"
+    )
+    assert response.headers["content-location"] == location
+
+
+def client_of(store, names, component_class):
+    mixture = MIXTURE | {"component_class": np.array(component_class)}
+    prior = {"name": "gaussian_mixture", "path": "prior.npz", "classes": names}
+    write_version(store, mixture=mixture, prior=prior)
+    return Client(create_app(Settings(model_store=store, default_model="fake", worker_threads=2), open_fake))
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["\u00c9t\u00e9 & co", "E\u0301te\u0301", "3", "a,b+c%d", "\u0634\u062a\u0627", "caf\udce9"],
+    ids=ascii,
+)
+def test_whatever_a_class_is_called_its_permanent_address_leads_back_to_it(tmp_path, name):
+    with contextlib.closing(client_of(tmp_path, ("0", name), (0, 1))) as client:
+        response = client.get("/samples?n=5&seed=1&label=1&ink=light")
+        assert (pixels_of(response.content) > 150).all()
+        again = client.get(response.headers["content-location"])
+        assert again.content == response.content
+        assert again.headers["content-location"] == response.headers["content-location"]
+        listed = client.get("/version").json()["models"][0]["prior"]["classes"]
+        assert listed == ["0", name.encode("utf-8", "backslashreplace").decode()]
+
+
+def test_a_class_whose_name_is_too_long_for_a_label_is_asked_for_by_its_number(tmp_path):
+    with contextlib.closing(client_of(tmp_path, ("a", "b" * 101), (0, 1))) as client:
+        response = client.get("/samples?n=5&seed=1&label=1")
+        assert "label=1&" in response.headers["content-location"]
+        assert client.get(response.headers["content-location"]).content == response.content
+
+
+@pytest.mark.parametrize("label", ["rare", "1"])
+def test_a_class_of_which_nothing_can_be_drawn_is_refused(tmp_path, label):
+    with contextlib.closing(client_of(tmp_path, ("common", "rare"), (0, 0))) as client:
+        assert_problem(client.get(f"/samples?label={label}"), 422, "label", "unknown_class", "one of common")
+        assert client.get("/samples?label=common&seed=1&n=1").status_code == 200
 
 
 def test_an_unknown_class_is_refused_with_those_there_are(client_of_classes):

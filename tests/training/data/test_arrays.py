@@ -1,4 +1,5 @@
 import gzip
+import zipfile
 
 import numpy as np
 import pytest
@@ -100,7 +101,11 @@ def test_colours_without_colour_become_grey_unless_asked_for(npz):
         ({"images": levels(5, 4, 4), "x_test": levels(5, 4, 4)}, "not both"),
         ({"x_train": levels(5, 4, 4), "x_test": levels(5, 4, 6)}, "one height, width"),
         ({"images": levels(5, 4, 4), "labels": np.arange(4)}, "labels: expected 5 whole numbers or words"),
-        ({"images": levels(5, 4, 4), "labels": np.eye(5)}, "labels: expected 5"),
+        ({"images": levels(5, 4, 4), "labels": np.eye(5) / 2}, "labels: expected 5"),
+        ({"x": levels(5, 4, 4), "images": levels(5, 4, 4)}, "each once. Received: x, images"),
+        ({"arr_0": levels(5, 4, 4), "arr_1": np.arange(5)}, r"np\.savez\(.*images=arr_0"),
+        ({"images": np.full((5, 4, 4), None)}, r'images = np\.stack\(list\(images\)\)\.astype\("uint8"\)'),
+        ({"images": levels(5, 4, 4), "labels": np.full(5, None)}, r"labels = labels\.astype\(str\)"),
     ],
 )
 def test_arrays_that_are_no_images_are_refused_with_what_was_expected(npz, content, message):
@@ -172,3 +177,72 @@ def test_a_truncated_idx_file_is_named(tmp_path):
     (tmp_path / "t10k-images-idx3-ubyte").write_bytes(idx_bytes(levels(3, 4, 6))[:-5])
     with pytest.raises(DataError, match=r"t10k-images-idx3-ubyte: the idx header announces 3 x 4 x 6"):
         arrays.gather_idx(tmp_path, Fit())
+
+
+@pytest.mark.parametrize("name", ["latest-train", "contest", "train-test"])
+def test_a_split_is_a_whole_word_of_an_idx_files_name(tmp_path, name):
+    (tmp_path / f"{name}-images-idx3-ubyte").write_bytes(idx_bytes(levels(5, 4, 6)))
+    split = "train" if name == "latest-train" else ""
+    assert arrays.gather_idx(tmp_path, Fit()).splits == (split,) * 5
+
+
+def test_what_else_lies_beside_idx_files_is_named(tmp_path):
+    mnist(tmp_path, compress=True)
+    mnist(tmp_path, compress=False)
+    (tmp_path / "README").write_text("no picture")
+    (tmp_path / "more").mkdir()
+    left_out = arrays.gather_idx(tmp_path, Fit()).left_out
+    assert left_out["train-images-idx3-ubyte.gz"] == "read without .gz"
+    assert left_out["train-labels-idx1-ubyte.gz"] == "read without .gz"
+    assert (
+        left_out["README"]
+        == left_out["more/"]
+        == "no idx file of images named like MNIST's, nor the labels of one"
+    )
+    assert set(left_out) == {
+        "README", "more/", *(f"{name}-idx{kind}-ubyte.gz" for name, kind in
+        (("train-images", 3), ("train-labels", 1), ("t10k-images", 3), ("t10k-labels", 1))),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("x_train", "y_train", "x_val", "y_val", "x_test", "y_test"),
+        ("X_train", "Y_train", "X_validation", "Y_validation", "X_test", "Y_test"),
+        ("train_images", "train_labels", "val_images", "val_labels", "test_images", "test_labels"),
+    ],
+)
+def test_arrays_of_splits_go_by_the_names_that_people_give_them(npz, names):
+    arrays_of = [levels(3, 4, 6), np.arange(3), levels(2, 4, 6), np.arange(2), levels(1, 4, 6), np.arange(1)]
+    gathered = arrays.gather_npz(npz(**dict(zip(names, arrays_of, strict=True))), Fit())
+    assert gathered.splits == ("train",) * 3 + ("validation",) * 2 + ("test",)
+    assert gathered.classes == ("0", "1", "2", "0", "1", "0")
+
+
+def test_an_array_that_is_not_used_is_named_and_never_read(npz):
+    path = npz(images=levels(5, 4, 6), labels=np.arange(5), files=np.full(5, None), weights=np.ones(5))
+    gathered = arrays.gather_npz(path, Fit())
+    assert gathered.left_out == dict.fromkeys(("files", "weights"), "an array that is not used")
+    assert len(gathered.classes) == 5
+
+
+def test_labels_of_one_split_alone_are_no_classes_and_that_is_said(npz):
+    gathered = arrays.gather_npz(
+        npz(x_train=levels(5, 4, 6), y_train=np.arange(5), x_test=levels(2, 4, 6)), Fit()
+    )
+    assert gathered.classes is None
+    assert "no classes are used: x_test without labels" in gathered.notes
+
+
+def test_a_member_that_is_no_array_is_refused(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+        archive.writestr("images.npy", b"no array")
+    with pytest.raises(DataError, match="images: not in NumPy's format"):
+        arrays.gather_npz(tmp_path / "a.npz", Fit())
+
+
+def test_the_ending_of_a_file_may_be_in_upper_case(tmp_path):
+    np.save(tmp_path / "a.npy", levels(5, 4, 6))
+    path = (tmp_path / "a.npy").rename(tmp_path / "A.NPY")
+    assert len(arrays.gather_npz(path, Fit()).pixels) == 5

@@ -61,7 +61,7 @@ def test_folders_named_like_splits_are_the_splits(put):
     gathered = folders.gather(put.folder, Fit())
     assert gathered.splits == ("train", "train", "test", "validation")
     assert gathered.classes == ("cats", "dogs", "dogs", "cats")
-    assert "  e.png: not in one of the folders of the splits" in gathered.notes
+    assert gathered.left_out == {"e.png": "not in one of the folders of the splits"}
 
 
 def test_a_class_called_test_is_no_split_where_nothing_is_called_train(put):
@@ -98,22 +98,13 @@ def test_files_that_cannot_be_used_are_listed_with_the_reason_and_the_rest_is_us
     cut = put("cut.png", size=(64, 64))
     cut.write_bytes(cut.read_bytes()[:500])
     (put.folder / "notes.txt").write_text("no picture")
-    (put.folder / ".hidden").write_text("not even looked at")
+    (put.folder / ".hidden").write_text("not even opened")
     gathered = folders.gather(put.folder, Fit(size=(8, 8)))
     assert len(gathered.pixels) == gathered.num_files == 1
-    assert "left out: 2 files" in gathered.notes
-    assert any(note.startswith("  notes.txt: not a PNG") for note in gathered.notes)
-    assert any(note.startswith("  cut.png: broken or cut off") for note in gathered.notes)
-    assert not any("hidden" in note for note in gathered.notes)
-
-
-def test_a_long_list_of_bad_files_is_cut_short_with_the_commonest_reason(put):
-    put("good.png")
-    for index in range(25):
-        (put.folder / f"{index}.txt").write_text("no picture")
-    notes = folders.gather(put.folder, Fit()).notes
-    assert sum(".txt" in note for note in notes) == folders.TOLD
-    assert any("and 5 more; the commonest reason, 25 times: not a PNG" in note for note in notes)
+    assert list(gathered.left_out) == ["cut.png", "notes.txt", ".hidden"]
+    assert gathered.left_out["notes.txt"].startswith("not a PNG")
+    assert gathered.left_out["cut.png"].startswith("broken or cut off")
+    assert gathered.left_out[".hidden"] == "hidden"
 
 
 def test_of_an_animation_the_first_frame_is_used_and_that_is_said(put):
@@ -122,7 +113,7 @@ def test_of_an_animation_the_first_frame_is_used_and_that_is_said(put):
     frames[0].save(put.folder / "b.gif", save_all=True, append_images=frames[1:])
     gathered = folders.gather(put.folder, Fit())
     assert (gathered.pixels[1] == 10).all()
-    assert "only the first frame of b.gif is used" in gathered.notes
+    assert gathered.left_out == {"b.gif": "only its first frame is used"}
 
 
 @pytest.mark.parametrize("content", [None, b"no picture"])
@@ -140,3 +131,98 @@ def test_more_than_memory_holds_is_refused_before_anything_is_decoded(put, monke
     monkeypatch.setattr(folders.pictures, "read_pixels", None)
     with pytest.raises(DataError, match=r"need .* GiB as float32"):
         folders.gather(put.folder, Fit())
+
+
+@pytest.mark.parametrize(
+    "beside", ["__MACOSX/._a.png", "README", "LICENSE", "README.md", ".DS_Store", "docs/a.txt", "empty/"]
+)
+def test_folders_around_everything_are_looked_through_whatever_lies_beside_them(put, beside):
+    put("unpacked/cats/a.png")
+    put("unpacked/dogs/b.png")
+    path = put.folder / beside
+    (path if beside.endswith("/") else path.parent).mkdir(parents=True, exist_ok=True)
+    if not beside.endswith("/"):
+        path.write_text("no picture")
+    gathered = folders.gather(put.folder, Fit())
+    assert gathered.classes == ("cats", "dogs")
+    assert any(name.startswith(beside.partition("/")[0]) for name in gathered.left_out)
+
+
+def test_classes_are_used_beside_a_readme_and_the_readme_is_named(put):
+    put("cats/a.png")
+    put("dogs/b.png")
+    (put.folder / "README").write_text("from somewhere")
+    gathered = folders.gather(put.folder, Fit())
+    assert gathered.classes == ("cats", "dogs")
+    assert gathered.left_out["README"].startswith("not a PNG")
+
+
+def test_a_class_folder_may_be_a_link(put, tmp_path):
+    put("cats/a.png", level=1)
+    put("../kennel/deep/b.png", level=2)
+    (put.folder / "dogs").symlink_to(tmp_path / "kennel")
+    gathered = folders.gather(put.folder, Fit())
+    assert gathered.classes == ("cats", "dogs")
+    assert gathered.pixels[:, 0, 0].tolist() == [1, 2]
+    assert gathered.left_out == {}
+
+
+def test_a_class_of_which_no_picture_can_be_used_is_named(put):
+    put("cats/a.png")
+    put("dogs/b.png")
+    (put("birds/c.png")).write_bytes(b"no picture")
+    gathered = folders.gather(put.folder, Fit())
+    assert gathered.classes == ("cats", "dogs")
+    assert gathered.left_out["birds/"] == "holds no picture that can be used"
+    assert "birds/c.png" in gathered.left_out
+
+
+def test_a_class_called_train_is_no_split_beside_other_classes(put):
+    for name in ("train", "Training", "cars", "ships"):
+        put(f"{name}/a.png")
+    gathered = folders.gather(put.folder, Fit())
+    assert gathered.splits == ("",) * 4
+    assert gathered.classes == ("Training", "cars", "ships", "train")
+
+
+def test_every_entry_is_used_or_named(put):
+    for name in (
+        "cats/a.png",
+        "cats/old/b.png",
+        "dogs/c.png",
+        "dogs/.d.png",
+        "__MACOSX/x",
+        "dogs/readme.txt",
+    ):
+        put(name) if name.endswith(".png") else put(name + ".png").rename(put.folder / name)
+    (put.folder / "dogs" / "readme.txt").write_text("no picture")
+    (put.folder / "birds").mkdir()
+    gathered = folders.gather(put.folder, Fit())
+    assert gathered.files == ("cats/a.png", "cats/old/b.png", "dogs/c.png")
+    assert set(gathered.left_out) == {"dogs/.d.png", "__MACOSX/", "dogs/readme.txt", "birds/"}
+
+
+@pytest.mark.parametrize("orders", [1, -1])
+def test_the_order_in_which_a_file_system_lists_makes_no_difference(put, monkeypatch, orders):
+    for level, name in enumerate(("1/a.png", "01/b.png", "001/c.png")):
+        put(name, level=level)
+    listed = folders.Path.iterdir
+    monkeypatch.setattr(folders.Path, "iterdir", lambda path: sorted(listed(path))[::orders])
+    gathered = folders.gather(put.folder, Fit())
+    assert gathered.classes == ("001", "01", "1")
+    assert gathered.pixels[:, 0, 0].tolist() == [2, 1, 0]
+
+
+def test_pictures_are_decoded_within_bounds_of_threads_and_bytes(put, monkeypatch):
+    for index in range(8):
+        put(f"{index}.png", size=(40, 50))
+    asked = []
+
+    def spread(work, items, size_of=None):
+        items = list(items)
+        asked.append([size_of(item) for item in items])
+        return map(work, items)
+
+    monkeypatch.setattr(folders.threads, "spread", spread)
+    folders.gather(put.folder, Fit(size=(8, 8)))
+    assert asked == [[0] * 8, [16 * 40 * 50] * 8]  # headers are read without decoding

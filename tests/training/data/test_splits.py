@@ -4,12 +4,17 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from training.data.splits import assign
+from training.data import splits
+from training.data.splits import split_of
 from training.errors import DataError
 
 
 def images(count, seed=0):
     return np.random.default_rng(seed).integers(0, 256, (count, 4, 4), dtype=np.uint8)
+
+
+def assign(pixels, given):
+    return splits.assign(splits.digests_of(pixels), given)
 
 
 def digests(pixels, assigned, split):
@@ -84,3 +89,24 @@ def test_an_image_given_in_two_splits_stays_in_the_last_one():
 def test_too_few_different_images_are_refused(pixels, given, message):
     with pytest.raises(DataError, match=message):
         assign(pixels, given)
+
+
+@pytest.mark.parametrize(
+    ("name", "split"),
+    [
+        ("train-", "train"),
+        ("t10k-", "test"),
+        ("emnist-letters-test-", "test"),
+        ("my_val_", "validation"),
+        ("X_Valid", "validation"),
+        ("latest-train-", "train"),  # which ends in "test"
+        ("latest-", ""),
+        ("contest-", ""),
+        ("trainer-", ""),
+        ("interval-", ""),
+        ("train-test-", ""),
+        ("", ""),
+    ],
+)
+def test_a_split_is_a_whole_word_of_a_name(name, split):
+    assert split_of(name) == split

@@ -22,6 +22,11 @@ def test_a_run_folder_holds_what_is_known_of_the_run(tiny_run, tiny_config):
     assert recorded["splits"] == {"train": 128, "validation": 32, "test": 40}
 
 
+def test_a_run_folder_says_all_that_was_found_and_left_out_of_its_images(tiny_run, tiny_dataset):
+    written = json.loads((tiny_run / "data.json").read_text())
+    assert written == tiny_dataset.describe() == {"notes": [], "classes": {}, "left_out": {}}
+
+
 def test_the_training_curves_are_a_picture(tiny_run):
     from PIL import Image
 

@@ -84,13 +84,45 @@ def test_a_fit_to_few_codes_stays_a_proper_density():
     assert np.linalg.eigvalsh(fitted.cholesky @ fitted.cholesky.transpose(0, 2, 1)).min() > 0.01
 
 
+@pytest.mark.parametrize("count", [1, 5, 30])
+def test_a_class_of_few_codes_in_many_axes_stays_a_proper_density_about_them(count):
+    rng = np.random.default_rng(7)
+    labels = np.repeat([0, 1], [500, count])
+    z = rng.normal(size=(500 + count, 32)) * 0.1 + np.where(labels == 0, -3, 3)[:, None]
+    joined = mixtures.fit_per_class(z.astype(np.float32), labels, ("common", "rare"), 2, rng)
+    assert np.isfinite(joined.log_prob(tf.constant(z.astype(np.float32)))).all()
+    drawn = joined.draw_classes(rng)
+    assert drawn.shape == (2, 32)
+    assert (drawn[0] < -2).all()
+    assert (drawn[1] > 2).all()
+
+
+def test_a_code_of_every_class_is_drawn_from_a_component_of_its_own():
+    wide = dataclasses.replace(
+        mixture(),
+        means=np.array([[-50.0, 0], [50, 0]]),
+        classes=("right", "left"),
+        component_class=np.array([1, 0]),
+    )
+    drawn = wide.draw_classes(np.random.default_rng(0))
+    assert drawn[0, 0] > 25
+    assert drawn[1, 0] < -25
+    assert mixture().draw_classes(np.random.default_rng(0)) is None
+
+
+def test_a_class_that_cannot_be_drawn_is_named():
+    lacking = dataclasses.replace(mixture(), classes=("a", "rare", "c"), component_class=np.array([0, 2]))
+    with pytest.raises(ValueError, match="class rare has no component"):
+        lacking.draw_classes(np.random.default_rng(0))
+
+
 def test_a_class_has_components_of_its_own_which_weigh_as_much_as_its_share():
     rng = np.random.default_rng(4)
     labels = np.repeat([0, 2], [3_000, 1_000])
     z = rng.normal(size=(4_000, 2)).astype(np.float32) * 0.1 + np.where(labels == 0, -3, 3)[:, None]
     joined = mixtures.fit_per_class(z.astype(np.float32), labels, ("a", "b", "c"), 4, rng)
-    assert joined.classes == ("a", "b", "c")
-    assert joined.component_class.tolist() == [0, 0, 2, 2]
+    assert joined.classes == ("a", "c")  # nothing could be drawn of b, which has no codes
+    assert joined.component_class.tolist() == [0, 0, 1, 1]
     assert joined.weights[:2].sum() == pytest.approx(0.75)
     assert (joined.means[:2] < -2.5).all()
     assert (joined.means[2:] > 2.5).all()

@@ -14,6 +14,7 @@ import tensorflow as tf  # noqa: E402
 
 from training.errors import RunError  # noqa: E402
 from training.evaluation.evaluate import evaluate  # noqa: E402
+from training.priors import GaussianMixture, PriorReport  # noqa: E402
 from training.publish import export  # noqa: E402
 from training.trained import TrainedModel  # noqa: E402
 
@@ -194,8 +195,6 @@ def test_published_axes_point_to_where_the_image_becomes_brighter(canonical):
 
 
 def test_a_fitted_prior_is_published_over_the_published_axes(canonical, tiny_dataset):
-    from training.priors import GaussianMixture
-
     manifest = json.loads((canonical / "manifest.json").read_text())
     assert manifest["prior"] == {"name": "gaussian_mixture", "path": "prior.npz", "classes": []}
     assert manifest["metrics"]["prior"]["components"] == 3
@@ -232,3 +231,34 @@ def test_the_card_carries_the_measured_numbers_and_the_command_that_repeats_them
     assert f"{metrics['bounds']['log_p_x'][2]['nats']:.2f}" in card
     assert "vitrine-train fit training/configs/tiny.toml" in card
     assert "variance 1/2" in card
+
+
+def with_classes(model, names, component_class):
+    mixture = GaussianMixture(
+        weights=np.array([0.5, 0.5]),
+        means=np.array([[-1.0, 0.0], [1.0, 0.0]]),
+        cholesky=np.stack([0.1 * np.eye(2)] * 2),
+        classes=names,
+        component_class=np.array(component_class),
+    )
+    return model.with_prior(mixture, PriorReport(name="gaussian_mixture", components=2, classes=names))
+
+
+def test_every_published_class_is_drawn_once(tiny_run, tiny_model, tiny_dataset, tmp_path, monkeypatch):
+    drawn = {}
+
+    def check_agreement(version, latent_dim, noise_shape, images, codes):
+        drawn["codes"] = codes
+
+    monkeypatch.setattr(export.litert, "check_agreement", check_agreement)
+    model = with_classes(tiny_model, ("left", "right"), (0, 1))
+    export.export(model, evaluate(model, tiny_dataset, tiny_run), tiny_dataset.validation, tmp_path)
+    np.testing.assert_array_equal(np.sign(drawn["codes"][:, 0]), [-1, 1])  # ten standard deviations from zero
+
+
+def test_a_class_of_which_nothing_can_be_drawn_is_not_published(tiny_run, tiny_model, tiny_dataset, tmp_path):
+    model = with_classes(tiny_model, ("left", "rare", "right"), (0, 2))
+    report = evaluate(model, tiny_dataset, tiny_run)
+    with pytest.raises(RunError, match=r"class rare has no component.*remove prior\.json of the run"):
+        export.export(model, report, tiny_dataset.validation, tmp_path)
+    assert not (tmp_path / "tiny").exists()

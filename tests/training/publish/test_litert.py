@@ -82,6 +82,13 @@ def test_draws_of_another_width_are_found_out(images, gaussian, tmp_path):
         litert.check_agreement(one, 2, SHAPE, images)
 
 
+def test_codes_are_drawn_that_are_asked_for(images, gaussian):
+    far = np.full((1, 2), np.nan, np.float32)  # as of a class whose component is broken
+    litert.check_agreement(gaussian(0.05), 2, SHAPE, images, np.zeros((1, 2), np.float32))
+    with pytest.raises(RunError, match="not finite"):
+        litert.check_agreement(gaussian(0.05), 2, SHAPE, images, far)
+
+
 def test_an_operation_that_litert_lacks_is_refused(tmp_path):
     import tensorflow as tf
 
