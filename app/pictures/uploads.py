@@ -7,7 +7,8 @@ The fit, one rule for every file:
 3. Colours become grey by ITU-R 601 luma, for a model of grey images.
 4. The picture is scaled (Lanczos), never stretched, until its longer side fills the model's image. It is
    centred, and padded with the median of its own border.
-5. ``invert=yes`` turns dark on light into light on dark; ``auto`` does so if the border's median is light.
+5. ``invert=yes`` inverts; ``auto`` does so if the border's median is not on the model's side of the scale.
+   Of a model of colours or of mixed grounds nothing is inverted, and nothing noted, unless asked by ``yes``.
 
 A grey 8-bit picture of exactly the model's size passes through untouched.
 """
@@ -27,6 +28,7 @@ from PIL import ExifTags, Image
 from app.errors import UnsupportedUpload, UploadError
 
 Invert = Literal["auto", "yes", "no"]
+Polarity = Literal["dark", "light"] | None  # the ground that a model's images have; None: none in common
 Pixels = npt.NDArray[np.uint8]
 
 # Nothing else is ever opened: Pillow knows sixty formats, and some start other programs.
@@ -71,7 +73,11 @@ class Upload:
 
 
 def read_uploads(
-    files: Sequence[tuple[str, bytes]], shape: tuple[int, ...], invert: Invert, limits: UploadLimits
+    files: Sequence[tuple[str, bytes]],
+    shape: tuple[int, ...],
+    invert: Invert,
+    limits: UploadLimits,
+    polarity: Polarity = "dark",
 ) -> list[Upload]:
     """Return files decoded and fitted to a model's image.
 
@@ -80,6 +86,7 @@ def read_uploads(
         shape: (H, W) for grey or (H, W, 3) for colour.
         invert: see the top of the module.
         limits: checked from the headers, so nothing is decoded of an upload that is too large.
+        polarity: decides ``auto`` and the hint at it.
 
     Raises:
         UnsupportedUpload: not a PNG, JPEG, WebP, GIF or BMP.
@@ -91,11 +98,27 @@ def read_uploads(
         _check_size(image, pixels, limits, name)
         pixels += image.width * image.height
         opened.append((name, data, kind, image))
-    return [_read(name, data, kind, image, shape, invert) for name, data, kind, image in opened]
+    return [_read(name, data, kind, image, shape, invert, polarity) for name, data, kind, image in opened]
+
+
+def _compare(paper: int, invert: Invert, polarity: Polarity) -> tuple[bool, tuple[str, ...]]:
+    """Say whether a picture with this luma at its border is inverted, and what its sender should know."""
+    border = "light" if paper > 127 else "dark"
+    differs = polarity is not None and border != polarity
+    if invert == "yes" or (invert == "auto" and differs):
+        return True, ("inverted",)
+    hint = f"the border is {border}, the model expects {polarity}: inverted? use invert=auto"
+    return False, (hint,) if differs else ()
 
 
 def _read(
-    name: str, data: bytes, kind: str, image: Image.Image, shape: tuple[int, ...], invert: Invert
+    name: str,
+    data: bytes,
+    kind: str,
+    image: Image.Image,
+    shape: tuple[int, ...],
+    invert: Invert,
+    polarity: Polarity,
 ) -> Upload:
     notes = []
     if kind == "JPEG":
@@ -109,13 +132,8 @@ def _read(
         _scale_transparent_level(image, data)
     levels = _levels(_upright(image), "RGB" if len(shape) == 3 else "L")
     fitted, paper = _fit(levels, shape)
-    light = paper > 127
-    if invert == "yes" or (invert == "auto" and light):
-        fitted = 255 - fitted
-        notes.append("inverted")
-    elif invert == "no" and light:
-        notes.append("the border is light, the model expects dark: inverted? use invert=auto")
-    return Upload(name, fitted, tuple(notes))
+    inverts, hints = _compare(paper, invert, polarity)
+    return Upload(name, 255 - fitted if inverts else fitted, (*notes, *hints))
 
 
 def sniff(data: bytes) -> str | None:

@@ -1,11 +1,13 @@
 """Images split once and for all, and their classes."""
 
 import dataclasses
+import functools
 from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
 
+from training.data.ground import Ground, measure
 from training.types import Images
 
 
@@ -37,6 +39,11 @@ class Dataset:
     def image_shape(self) -> tuple[int, ...]:
         """Shape of one image, (H, W) or (H, W, 3)."""
         return self.train.shape[1:]
+
+    @functools.cached_property
+    def ground(self) -> Ground:
+        """The ground of the training images."""
+        return measure(self.train)
 
 
 def batches(images: Images, batch_size: int) -> Iterator[Images]:
