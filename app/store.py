@@ -29,13 +29,18 @@ class _Part(BaseModel):
 Size = Annotated[int, Field(ge=1, le=4096)]
 Code = Annotated[float, Field(ge=-8, le=8)]  # beyond it a decoder has never been trained
 Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+Tone = Literal["dark", "light"]
 
 
 class Image(_Part):
-    """What one image is: (H, W) grey or (H, W, 3) colour, float32 within `value_range`."""
+    """What one image is: (H, W) grey or (H, W, 3) colour, float32 within `value_range`.
+
+    `ground` is what most training images have at their border. A version of before that key is taken as dark.
+    """
 
     shape: tuple[Size, Size] | tuple[Size, Size, Literal[3]]
     value_range: tuple[Literal[0], Literal[1]] = (0, 1)
+    ground: Tone | Literal["mixed"] = "dark"
 
     @property
     def height(self) -> int:
@@ -46,6 +51,16 @@ class Image(_Part):
     def width(self) -> int:
         """Columns."""
         return self.shape[1]
+
+    @property
+    def polarity(self) -> Tone | None:
+        """The ground of grey images; None where nothing is inverted unless asked: colour, mixed grounds."""
+        return None if len(self.shape) == 3 or self.ground == "mixed" else self.ground
+
+    @property
+    def ink(self) -> Tone:
+        """How a grid is drawn unless a request says otherwise: dark ink on white if the ground is dark."""
+        return "dark" if self.polarity == "dark" else "light"
 
 
 class Likelihood(_Part):

@@ -88,6 +88,7 @@ def fit(
     dataset = data.load(experiment.data.name, data_folder, _image_fit(experiment))
     for note in dataset.notes:  # the whole of it will be in data.json
         click.echo(note)
+    click.echo(f"ground: {dataset.ground}")
     out = out or Path("runs") / (experiment.name if seed is None else f"{experiment.name}-seed{seed}")
     click.echo(
         f"{experiment.name}: {len(dataset.train)} training and {len(dataset.validation)} validation images "
@@ -113,7 +114,9 @@ def _images(model: "TrainedModel", data_folder: Path | None) -> "Dataset":
     from training import data
 
     config = model.experiment
-    return data.load_again(config.data.name, data_folder, _image_fit(config), model.environment)
+    dataset = data.load_again(config.data.name, data_folder, _image_fit(config), model.environment)
+    model.environment.setdefault("ground", dataset.ground)  # earlier runs did not measure it
+    return dataset
 
 
 def _open(run: Path, stream: TextIO) -> "TrainedModel":

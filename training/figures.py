@@ -105,12 +105,15 @@ def sample_sheet(samples: Array, images: Array, reconstructions: Array, path: Pa
     temporary.replace(path)
 
 
-def nearest_training_images(pairs: Mapping[str, tuple[Images, Images]], path: Path) -> None:
+def nearest_training_images(
+    pairs: Mapping[str, tuple[Images, Images]], path: Path, *, inverted: bool = True
+) -> None:
     """Draw samples over their nearest training images, one strip for each set of samples, to a PNG.
 
     Args:
         pairs: by name, samples (N, H, W) or (N, H, W, 3) and as many training images, in [0, 1].
         path: where the PNG goes.
+        inverted: greys are drawn dark on white, not as the data are.
     """
     strips = {
         name: np.hstack([np.vstack(pair) for pair in zip(*both, strict=True)]) for name, both in pairs.items()
@@ -119,7 +122,7 @@ def nearest_training_images(pairs: Mapping[str, tuple[Images, Images]], path: Pa
     figure = Figure(figsize=(11, sum(inches.values()) + 0.4 * len(strips)), layout="constrained")
     panels = figure.subplots(len(strips), 1, squeeze=False)[:, 0]
     for axes, (name, strip) in zip(panels, strips.items(), strict=True):
-        axes.imshow(strip, cmap="gray_r", vmin=0, vmax=1, interpolation="nearest")
+        axes.imshow(strip, cmap="gray_r" if inverted else "gray", vmin=0, vmax=1, interpolation="nearest")
         axes.set_title(f"{name}: samples, and below each its nearest training image", fontsize=9)
         axes.set_axis_off()
     _save(figure, path)

@@ -28,6 +28,7 @@ def environment(config: Config, dataset: data.Dataset, digest: str) -> dict[str,
         "data": {"name": dataset.name, "sha256": dataset.sha256, "files": dataset.num_files},
         "source": str(Path(dataset.source).absolute()),  # not in data, which is published with the model
         "image_shape": list(dataset.image_shape),
+        "ground": dataset.ground,
         "splits": {split: len(getattr(dataset, split)) for split in ("train", "validation", "test")},
         "seed": config.seed,
         "libraries": {"python": platform.python_version()} | {n: library_version(n) for n in LIBRARIES},

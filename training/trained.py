@@ -13,6 +13,7 @@ import tensorflow as tf
 from training import data, priors, runs
 from training.configs import flat
 from training.configs.schema import Config, from_dict
+from training.data.ground import Ground
 from training.determinism import make_deterministic
 from training.errors import ConfigError, RunError
 from training.models.likelihoods.base import Likelihood
@@ -108,7 +109,8 @@ class TrainedModel:
                 decoder=lambda z, training=False: z,  # noqa: ARG005  the likelihood takes codes themselves
                 likelihood=cast(Likelihood, _PublishedLikelihood(likelihood, decoder)),
                 environment=training
-                | {"image_shape": manifest["image"]["shape"], "seed": training["config"]["seed"]},
+                | {"image_shape": manifest["image"]["shape"], "seed": training["config"]["seed"]}
+                | {"ground": manifest["image"].get("ground")},
                 config=_config_of(training["config"]),
                 prior=priors.load(manifest["prior"]["name"], folder, manifest["latent_dim"]),
                 prior_report=PriorReport.model_validate(prior_report),
@@ -127,6 +129,11 @@ class TrainedModel:
     def weights_sha256(self) -> str:
         """The digest of the weights; see ``vae.weights_sha256``."""
         return str(self.environment["weights_sha256"])
+
+    @property
+    def ground(self) -> Ground | None:
+        """The ground of the training images; None if nobody measured it."""
+        return self.environment.get("ground")
 
     @property
     def seed(self) -> int:

@@ -38,13 +38,14 @@ class GridStyle:
     zoom: int = 1  # integer scale of the pixels
     ink: Ink = "dark"  # 0 is drawn white, or if light, black
     format: str = "png"  # a key of ``FORMATS``
+    blank: int = 0  # level of cells that hold no image
 
 
 def draw_grid(
     images: npt.NDArray[np.uint8], columns: int, style: GridStyle, notes: tuple[str, ...] = ()
 ) -> Picture:
     """Return the picture of `images`, (N, H, W) or (N, H, W, 3) levels, in rows of `columns`."""
-    pixels = grids.grid(images, columns, style.zoom, style.ink)
+    pixels = grids.grid(images, columns, style.zoom, style.ink, style.blank)
     media_type, encode = FORMATS[style.format]
     return Picture(encode(pixels), media_type, columns, math.ceil(len(images) / columns), notes)
 

@@ -24,17 +24,17 @@ def reconstruct(
         limits: what an upload may be.
         style: how the grid is drawn; more images than columns give further pairs of rows.
         files: what errors call each file, and its bytes.
-        invert: whether files are turned from dark on light to light on dark.
+        invert: whether files are inverted; see ``app.pictures.uploads``.
 
     Raises:
         InvalidParameter: the answer would be too large. The work itself raises UploadError if a file cannot
             be used: even a header can take time to read.
     """
     columns = check_grid(style, len(files), model, limits, rows_each=2)
-    shape = model.manifest.image.shape
+    image = model.manifest.image
 
     def steps() -> Steps[Picture]:
-        read = uploads.read_uploads(files, shape, invert, limits)
+        read = uploads.read_uploads(files, image.shape, invert, limits, image.polarity)
         notes = tuple(f"{found.name}: {note}" for found in read for note in found.notes)
         originals = np.stack([found.pixels for found in read])
         return (yield from _reconstructions(model, originals, columns, style, notes))
@@ -75,7 +75,7 @@ def _reconstructions(
     rows = []
     for start in range(0, len(originals), columns):
         for images in (originals, decoded):
-            row = np.zeros((columns, *originals.shape[1:]), np.uint8)
+            row = np.full((columns, *originals.shape[1:]), style.blank, np.uint8)
             part = images[start : start + columns]
             row[: len(part)] = part
             rows.append(row)

@@ -46,13 +46,12 @@ def prepare_samples(query: SamplesQuery, model: Model, settings: Settings) -> Ma
     if query.seed is not None:
         check_seed(query.seed)
     samples = Samples(query.n, query.temperature, query.render, query.label)
-    work_of = sampler(model, settings, query.style(query.columns), samples)
+    work_of = sampler(model, settings, query.style(model, query.columns), samples)
     drawn = query.seed is None
     headers = answer_headers(model, caching=b"no-store" if drawn else cache_control(query))
     label = None if query.label is None else label_of(model, query.label)
-    without_seed = address(
-        settings.root_path + "/samples", model, dict(query) | {"seed": None, "label": label}
-    )
+    values = dict(query) | {"seed": None, "label": label}
+    without_seed = address(settings.root_path + "/samples", model, values)
 
     def ask() -> PreparedPicture:
         seed = b"%d" % (_seeds.getrandbits(DRAWN_SEED_BITS) if query.seed is None else query.seed)
@@ -91,7 +90,7 @@ def prepare_walk(query: InterpolateQuery, model: Model, settings: Settings) -> M
     walk = walks.resolve_walk(
         model, settings, axis=query.axis, low=query.low, high=query.high, steps=query.steps
     )
-    work = walks.interpolate(model, settings, query.style(), walk, seed=query.seed, z=query.code)
+    work = walks.interpolate(model, settings, query.style(model), walk, seed=query.seed, z=query.code)
     values = dict(query) | vars(walk)
     if query.code is not None:
         # Written afresh: a + that the client wrote would come back as a space.
@@ -111,10 +110,9 @@ class ReconstructQuery(Query):
 
 def prepare_examples(query: ReconstructQuery, model: Model, settings: Settings) -> MakePicture:
     """Check ``GET /reconstruct``; see ``app.explore.reconstruction``."""
-    work = reconstruction.reconstruct_examples(model, settings, query.style(query.columns))
-    headers = answer_headers(
-        model, cache_control(query), address(settings.root_path + "/reconstruct", model, dict(query))
-    )
+    work = reconstruction.reconstruct_examples(model, settings, query.style(model, query.columns))
+    location = address(settings.root_path + "/reconstruct", model, dict(query))
+    headers = answer_headers(model, cache_control(query), location)
     return lambda: PreparedPicture(work, headers)
 
 
@@ -122,7 +120,9 @@ class UploadQuery(ReconstructQuery):
     """What ``POST /reconstruct`` takes beside the images."""
 
     invert: Invert = Field(
-        "no", description="yes: dark on light becomes light on dark; auto: if the border is light; no: as is."
+        "no",
+        description="yes: dark on light becomes light on dark, or back; auto: if the border is not of the "
+        "model's own ground, dark or light, and never for a model of colour; no: as is.",
     )
 
 
@@ -130,7 +130,7 @@ def prepare_uploads(query: UploadQuery, model: Model, settings: Settings) -> Mak
     """Return what checks ``POST /reconstruct`` with its files; see ``app.explore.reconstruction``."""
 
     def ask(files: list[tuple[str, bytes]]) -> PreparedPicture:
-        style = query.style(query.columns)
+        style = query.style(model, query.columns)
         work = reconstruction.reconstruct(model, settings, style, files, query.invert)
         return PreparedPicture(work, answer_headers(model, caching=b"no-store"))
 
@@ -182,10 +182,12 @@ def routes(service: Service) -> list[Route]:
 def address(path: str, model: Model, values: Mapping[str, Any]) -> bytes:
     """Return a picture's permanent address: the version and every parameter, defaults included.
 
-    Of the `values`, parameters by name, those that are None are left out, ``model``, and the usual format.
+    Of the `values`, parameters by name, those that are None are left out, ``model``, and the usual format;
+    an ink that is None is the model's own.
     """
     parts = [f"model={model.version.reference}"]
-    for name, value in sorted(values.items()):
+    ink = values.get("ink") or model.manifest.image.ink
+    for name, value in sorted({**values, "ink": ink}.items()):
         if value is not None and name != "model" and (name, value) != ("format", "png"):
             parts.append(f"{name}={quote(value, safe=',:@') if isinstance(value, str) else value}")
     return f"{path}?{'&'.join(parts)}".encode("latin-1")

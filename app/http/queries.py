@@ -14,6 +14,7 @@ from pydantic_core import PydanticCustomError
 
 from app.errors import Fault, InvalidParameter, UnsupportedFormat, echo
 from app.explore.grids import GridStyle
+from app.models import Model
 from app.pictures.encode import FORMATS
 from app.pictures.grids import Ink
 
@@ -85,12 +86,18 @@ class Query(BaseModel):
         None, description="Model: NAME for its newest version, NAME@VERSION for one for good."
     )
     zoom: Whole = Field(1, description="Integer scale of the pixels.", examples=[3])
-    ink: Ink = Field("dark", description="dark: 0 is drawn white, like ink on paper; light: as the data is.")
+    ink: Ink | None = Field(
+        None,
+        description="dark: 0 is drawn white, like ink on paper; light: as the data is. If not given, dark "
+        "for a model of grey images on a dark ground, else light.",
+    )
     format: str = Field("png", description=f"Picture format: {', '.join(FORMATS)}.")
 
-    def style(self, columns: int | None = None) -> GridStyle:
-        """Return how the grid is drawn; no columns: everything in one row."""
-        return GridStyle(columns, self.zoom, self.ink, self.format)
+    def style(self, model: Model, columns: int | None = None) -> GridStyle:
+        """Return how a grid of `model`'s images is drawn; no columns: everything in one row."""
+        image = model.manifest.image
+        blank = 0 if image.ground == "dark" else 255
+        return GridStyle(columns, self.zoom, self.ink or image.ink, self.format, blank)
 
     @property
     def is_pinned(self) -> bool:

@@ -27,7 +27,7 @@ def to_pixels(images: npt.NDArray[np.floating[Any]], *, overwrite: bool = False)
     return levels
 
 
-def grid(images: Pixels, columns: int, zoom: int = 1, ink: Ink = "dark") -> Pixels:
+def grid(images: Pixels, columns: int, zoom: int = 1, ink: Ink = "dark", blank: int = 0) -> Pixels:
     """Return images side by side, row by row, without gaps.
 
     Args:
@@ -35,7 +35,8 @@ def grid(images: Pixels, columns: int, zoom: int = 1, ink: Ink = "dark") -> Pixe
         columns: cells in a row; with fewer images than that, the row is as long as there are images.
         zoom: every pixel becomes a square of zoom x zoom.
         ink: ``dark`` draws 0 as white and 255 as black, like ink on paper; ``light`` draws the levels as
-            they are. Cells left over in the last row hold level 0: paper, or black.
+            they are.
+        blank: level of the cells left over in the last row, drawn like any other level.
 
     Returns:
         (rows * H * zoom, columns * W * zoom) uint8, with a last axis of 3 for colour.
@@ -46,7 +47,7 @@ def grid(images: Pixels, columns: int, zoom: int = 1, ink: Ink = "dark") -> Pixe
     pixels = np.empty((rows, height, columns, width, *colours), np.uint8)
     cells = pixels.swapaxes(1, 2)  # (rows, columns, H, W), and what is written there lies in place
     if rows * columns > count:
-        left_over = np.zeros((rows * columns - count, *images.shape[1:]), np.uint8)
+        left_over = np.full((rows * columns - count, *images.shape[1:]), blank, np.uint8)
         images = np.concatenate([images, left_over])
     images = images.reshape(cells.shape)
     if ink == "dark":

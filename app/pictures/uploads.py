@@ -7,7 +7,8 @@ The fit, one rule for every file:
 3. Colours become grey by ITU-R 601 luma, for a model of grey images.
 4. The picture is scaled (Lanczos), never stretched, until its longer side fills the model's image. It is
    centred, and padded with the median of its own border.
-5. ``invert=yes`` turns dark on light into light on dark; ``auto`` does so if the border's median is light.
+5. ``invert=yes`` inverts; ``auto`` does so if the border's median is not on the model's side of the scale.
+   Of a model of colours or of mixed grounds nothing is inverted, and nothing noted, unless asked by ``yes``.
 
 A grey 8-bit picture of exactly the model's size passes through untouched.
 """
@@ -25,6 +26,7 @@ from app.errors import UploadError
 from app.pictures.files import PictureFile, decoding, open_file
 
 Invert = Literal["auto", "yes", "no"]
+Polarity = Literal["dark", "light"] | None  # the ground that a model's images have; None: none in common
 Pixels = npt.NDArray[np.uint8]
 
 MAX_ASPECT = 50
@@ -52,7 +54,11 @@ class Upload:
 
 
 def read_uploads(
-    files: Sequence[tuple[str, bytes]], shape: tuple[int, ...], invert: Invert, limits: UploadLimits
+    files: Sequence[tuple[str, bytes]],
+    shape: tuple[int, ...],
+    invert: Invert,
+    limits: UploadLimits,
+    polarity: Polarity = "dark",
 ) -> list[Upload]:
     """Return files decoded and fitted to a model's image.
 
@@ -61,6 +67,7 @@ def read_uploads(
         shape: (H, W) for grey or (H, W, 3) for colour.
         invert: see the top of the module.
         limits: checked from the headers, so nothing is decoded of an upload that is too large.
+        polarity: decides ``auto`` and the hint at it.
 
     Raises:
         UnsupportedUpload: not a PNG, JPEG, WebP, GIF or BMP, or not a variety of these that is decoded.
@@ -72,10 +79,20 @@ def read_uploads(
         _check_size(file.image, pixels, limits, name)
         pixels += file.image.width * file.image.height
         opened.append(file)
-    return [_read(file, shape, invert) for file in opened]
+    return [_read(file, shape, invert, polarity) for file in opened]
 
 
-def _read(file: PictureFile, shape: tuple[int, ...], invert: Invert) -> Upload:
+def _compare(paper: int, invert: Invert, polarity: Polarity) -> tuple[bool, tuple[str, ...]]:
+    """Say whether a picture with this luma at its border is inverted, and what its sender should know."""
+    border = "light" if paper > 127 else "dark"
+    differs = polarity is not None and border != polarity
+    if invert == "yes" or (invert == "auto" and differs):
+        return True, ("inverted",)
+    hint = f"the border is {border}, the model expects {polarity}: inverted? use invert=auto"
+    return False, (hint,) if differs else ()
+
+
+def _read(file: PictureFile, shape: tuple[int, ...], invert: Invert, polarity: Polarity) -> Upload:
     notes = []
     image = file.image
     extents = image.tile[0].extents if file.kind == "GIF" else None
@@ -88,13 +105,8 @@ def _read(file: PictureFile, shape: tuple[int, ...], invert: Invert) -> Upload:
     levels = _on_white(_levels(image, "RGB" if len(shape) == 3 else "L"), extents)
     turn = _TURNS.get(_orientation(image))
     fitted, paper = _fit(levels if turn is None else levels.transpose(turn), shape)
-    light = paper > 127
-    if invert == "yes" or (invert == "auto" and light):
-        fitted = 255 - fitted
-        notes.append("inverted")
-    elif invert == "no" and light:
-        notes.append("the border is light, the model expects dark: inverted? use invert=auto")
-    return Upload(file.name, fitted, tuple(notes))
+    inverts, hints = _compare(paper, invert, polarity)
+    return Upload(file.name, 255 - fitted if inverts else fitted, (*notes, *hints))
 
 
 def _check_size(image: Image.Image, before: int, limits: UploadLimits, parameter: str) -> None:

@@ -1,12 +1,14 @@
 """Images split once and for all, and their classes."""
 
 import dataclasses
+import functools
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from training.data.ground import Ground, measure
 from training.data.splits import SPLITS
 from training.types import Images
 
@@ -40,6 +42,11 @@ class Dataset:
     def image_shape(self) -> tuple[int, ...]:
         """Shape of one image, (H, W) or (H, W, 3)."""
         return self.train.shape[1:]
+
+    @functools.cached_property
+    def ground(self) -> Ground:
+        """The ground of the training images."""
+        return measure(self.train)
 
     def describe(self) -> dict[str, Any]:
         """Return the whole of what was found and left out, ready for JSON."""

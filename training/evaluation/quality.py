@@ -13,6 +13,7 @@ from typing import Any, get_args
 import numpy as np
 
 from training import data
+from training.data.ground import is_drawn_inverted
 from training.evaluation import schema
 from training.metrics import bounds, classifier, fidelity, neighbours, ood, pca
 from training.metrics.classifier import Classifier, Outputs
@@ -130,7 +131,8 @@ def sample_quality(
     more: dict[str, Any] = {} if judge else {"without_classifier": WITHOUT_CLASSIFIER}
     if reference is not None:
         more["reference"] = _measure_reference(real, reference, samples["mean"])
-    figures.nearest_training_images(pairs, figure)
+    inverted = is_drawn_inverted(dataset.ground, dataset.image_shape)
+    figures.nearest_training_images(pairs, figure, inverted=inverted)
     return schema.Quality(
         prior=model.known_prior.name,
         num_images=real.num_images,

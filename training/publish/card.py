@@ -7,6 +7,7 @@ from typing import Any
 
 import jinja2
 
+from training.data.ground import is_drawn_inverted
 from training.evaluation.schema import Report
 from training.metrics import bounds
 from training.models import latent_axes
@@ -39,6 +40,7 @@ def render(model: TrainedModel, report: Report) -> str:
         environment=model.environment,
         report=report,
         pixels=math.prod(model.image_shape),
+        inverted=is_drawn_inverted(model.ground, model.image_shape),
         prior=model.known_prior,
         prior_kinds=KINDS,
         own_data=re.sub(r"[^\w.-]", "_", model.environment["data"]["name"]),  # it may hold Markdown

@@ -18,6 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 from training.data import Images
+from training.data.ground import is_drawn_inverted
 from training.errors import RunError
 from training.evaluation.schema import AxesMatch, Report
 from training.models import latent_axes
@@ -66,7 +67,10 @@ def export(model: TrainedModel, report: Report, held_out: Images, store: Path) -
         write_decoder(model, staging / "decoder", axes)
         litert.check_agreement(staging, model.latent_dim, noise_shape, held_out[:MATCHED_IMAGES], codes)
         write_examples(held_out[:NUM_EXAMPLES], staging / "examples")
-        traversals.write(lambda z: model.decode(np.asarray(axes.trained(z))), report.axes, staging)
+        inverted = is_drawn_inverted(model.ground, model.image_shape)
+        traversals.write(
+            lambda z: model.decode(np.asarray(axes.trained(z))), report.axes, staging, inverted=inverted
+        )
         published.save(staging)
         if previous is not None:
             matched = match_axes(previous, staging, held_out[:MATCHED_IMAGES])
@@ -179,11 +183,14 @@ def write_examples(examples: Images, folder: Path) -> None:
 def write_manifest(model: TrainedModel, report: Report, folder: Path) -> None:
     """Write ``manifest.json``: what the folder holds, with a checksum for every file and one for all."""
     config, likelihood, measured = model.experiment, model.likelihood, report.as_dict()
+    image: dict[str, Any] = {"shape": list(model.image_shape), "value_range": [0.0, 1.0]}
+    if model.ground is not None:
+        image["ground"] = model.ground
     recorded = ("data", "splits", "libraries", "machine", "weights_sha256")
     manifest = {
         "format_version": FORMAT_VERSION,
         "name": model.name,
-        "image": {"shape": list(model.image_shape), "value_range": [0.0, 1.0]},
+        "image": image,
         "latent_dim": model.latent_dim,
         "likelihood": {
             "name": likelihood.name,

@@ -15,11 +15,14 @@ PLANE_STEPS = 20
 MAX_STRIPS = 64  # axes that the picture of all axes shows, the first ones
 
 
-def write(decode: Decode, axes: Sequence[Axis], folder: Path) -> None:
-    """Write pictures of the published axes: ``axes.png``, and of two axes their plane, ``manifold.png``."""
-    write_png(folder / "axes.png", _levels(strips(decode, axes)))
+def write(decode: Decode, axes: Sequence[Axis], folder: Path, *, inverted: bool) -> None:
+    """Write pictures of the published axes: ``axes.png``, and of two axes their plane, ``manifold.png``.
+
+    They are drawn as the service draws by default: `inverted`, that is dark on white, or as the data are.
+    """
+    write_png(folder / "axes.png", _levels(strips(decode, axes), inverted))
     if len(axes) == 2:
-        write_png(folder / "manifold.png", _levels(plane(decode)))
+        write_png(folder / "manifold.png", _levels(plane(decode), inverted))
 
 
 def strips(decode: Decode, axes: Sequence[Axis]) -> Array:
@@ -58,6 +61,7 @@ def _grid(decode: Decode, rows: list[Array]) -> Array:
     return np.concatenate([np.concatenate(list(np.asarray(decode(codes))), axis=1) for codes in rows])
 
 
-def _levels(images: Array) -> Pixels:
-    """Return images as the service draws them by default, dark on white: [0, 1] cut into 256 equal bins."""
-    return np.asarray(255 - np.clip(np.floor(images * 256), 0, 255).astype(np.uint8))
+def _levels(images: Array, inverted: bool) -> Pixels:
+    """Return images as levels: [0, 1] cut into 256 equal bins, as the service does."""
+    levels = np.clip(np.floor(images * 256), 0, 255).astype(np.uint8)
+    return np.asarray(255 - levels if inverted else levels)
