@@ -90,29 +90,11 @@ def serve(**options: Any) -> None:
     if settings.host not in ("127.0.0.1", "localhost", "::1"):
         click.echo(f"listening on {settings.host}: anyone who can reach this machine can use it", err=True)
 
-    import uvicorn
-
     from app import server
-    from app.http.protocol import VitrineProtocol
 
     try:
         sockets = server.listen(settings.host, settings.port)
-        config = uvicorn.Config(
-            "app.main:app",
-            host=settings.host,
-            port=settings.port,
-            workers=settings.workers,
-            http=VitrineProtocol,
-            access_log=settings.access_log,
-            log_config=_log_config(),
-            server_header=False,
-            proxy_headers=False,
-            ws="none",
-            timeout_keep_alive=settings.keep_alive_seconds,
-            timeout_graceful_shutdown=settings.graceful_seconds,
-            timeout_worker_healthcheck=60,  # a worker that imports TensorFlow is silent for longer than 5 s
-        )
-        code = server.run(config, sockets)
+        code = server.run(server.configuration(settings, _log_config()), sockets)
     except server.ListenError as error:
         _exit(EXIT_ADDRESS, str(error))
     sys.exit(code)

@@ -18,11 +18,12 @@ import numpy as np
 
 from app.engine.work import BATCH_ROWS, Operation
 from app.errors import ModelError, ModelNotFound, ModelUnavailable, StoreError
+from app.manifest import Manifest
 from app.pictures import grids
 from app.pictures.encode import decode_png
 from app.priors import GaussianMixture, open_prior
 from app.runtimes import Array, OpenRuntime, Runtime, RuntimeUnavailable
-from app.store import InvalidVersion, Manifest, Store, Version, check_files
+from app.store import InvalidVersion, Store, Version, check_files
 
 log = logging.getLogger("vitrine")
 

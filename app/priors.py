@@ -14,7 +14,8 @@ import numpy.typing as npt
 from app import latent
 from app.errors import ModelError
 from app.latent import Latents
-from app.store import Manifest, Version
+from app.manifest import Manifest
+from app.store import Version
 
 
 @dataclasses.dataclass(frozen=True)

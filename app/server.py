@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from prometheus_client import multiprocess
 from uvicorn import Config, Server
@@ -16,7 +17,8 @@ from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 from uvicorn.supervisors.multiprocess import Process
 
-from app.settings import COUNTERS
+from app.http.protocol import VitrineProtocol
+from app.settings import COUNTERS, Settings
 
 log = logging.getLogger("uvicorn.error")
 
@@ -88,6 +90,25 @@ def _bind(family: int, kind: int, protocol: int, address: tuple[object, ...]) ->
 def address_of(host: str, port: int) -> str:
     """Return host and port as an address has them."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def configuration(settings: Settings, log_config: dict[str, Any]) -> Config:
+    """Return how uvicorn serves by our settings."""
+    return Config(
+        "app.main:app",
+        host=settings.host,
+        port=settings.port,
+        workers=settings.workers,
+        http=VitrineProtocol,
+        ws="none",
+        access_log=settings.access_log,
+        log_config=log_config,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=settings.keep_alive_seconds,
+        timeout_graceful_shutdown=settings.graceful_seconds,
+        timeout_worker_healthcheck=60,  # a worker that imports TensorFlow is silent for longer than 5 s
+    )
 
 
 def run(config: Config, sockets: list[socket.socket]) -> int:
