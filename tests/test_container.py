@@ -18,6 +18,7 @@ pytestmark = [pytest.mark.container, pytest.mark.timeout(900)]
 
 TOOLS = ("buildah", "podman", "runc")
 IMAGE = "localhost/vitrine-test"
+LIMITS = ("--ulimit", "nofile=4096:4096", "--ulimit", "nproc=4096:4096")
 BASE = (PROJECT / "Dockerfile").read_text().split()[1]
 
 ASK = """
@@ -71,7 +72,7 @@ def container():
     name = f"vitrine-{uuid.uuid4().hex[:8]}"
     podman(
         *("run", "--detach", "--name", name, "--network", "none", "--read-only", "--tmpfs", "/tmp"),  # noqa: S108
-        *("--cap-drop", "ALL", "--ulimit", "nofile=4096:4096", "--ulimit", "nproc=4096:4096", IMAGE),
+        *("--cap-drop", "ALL", *LIMITS, IMAGE),
     )
     yield name
     podman("rm", "--force", name, check=False)
@@ -140,7 +141,7 @@ def test_as_any_user_and_with_a_services_variables_it_starts_and_answers_where_n
     variables = OF_A_SERVICE | {"VITRINE_WORKERS": str(workers)}
     podman(
         *("run", "--detach", "--name", name, "--network", "none", "--user", "1000680000:0", "--read-only"),
-        *("--read-only-tmpfs=false", "--cap-drop", "ALL", "--ulimit", "nofile=4096:4096"),
+        *("--read-only-tmpfs=false", "--cap-drop", "ALL", *LIMITS),
         *(part for variable in variables.items() for part in ("--env", "=".join(variable))),
         IMAGE,
     )
@@ -165,7 +166,7 @@ def test_a_store_of_ones_own_is_served_from_a_volume_and_its_only_model_is_the_d
     tmp_path.parent.chmod(0o755)
     name = f"vitrine-{uuid.uuid4().hex[:8]}"
     podman(
-        *("run", "--detach", "--name", name, "--network", "none", "--read-only"),
+        *("run", "--detach", "--name", name, "--network", "none", "--read-only", *LIMITS),
         *("--volume", f"{tmp_path}:/srv/model_store:ro", IMAGE),
     )
     try:
@@ -182,7 +183,7 @@ def test_a_model_that_needs_tensorflow_is_refused_with_a_remedy_that_a_container
     for path in [tmp_path, *tmp_path.rglob("*")]:
         path.chmod(0o755 if path.is_dir() else 0o644)
     done = run(
-        *("podman", "--runtime", "runc", "run", "--rm", "--network", "none", "--read-only"),
+        *("podman", "--runtime", "runc", "run", "--rm", "--network", "none", "--read-only", *LIMITS),
         *("--volume", f"{tmp_path}:/srv/model_store:ro", IMAGE),
         check=False,
     )

@@ -208,7 +208,6 @@ OF_A_PLATFORM = {
     "OPENBLAS_NUM_THREADS": "many",
     "TF_ENABLE_ONEDNN_OPTS": "1",
     "TF_NUM_INTRAOP_THREADS": "many",
-    "PYTHONOPTIMIZE": "2",
     "PYTHONWARNINGS": "error",
     "LC_ALL": "POSIX",
     "KERAS_BACKEND": "torch",
@@ -223,7 +222,7 @@ OF_A_PLATFORM = {
 def test_variables_that_a_platform_writes_neither_break_nor_open_nor_change_the_service(tmp_path):
     found = []
     for workers, environment in ((1, {}), (2, OF_A_PLATFORM)):
-        with serving(tmp_path, workers=workers, VITRINE_RUNTIME="tensorflow", **environment) as server:
+        with serving(tmp_path, workers=workers, **environment) as server:
             assert server.url.startswith("http://127.0.0.1:")
             assert httpx.get(f"{server.url}/metrics").status_code == 200
             found.append(httpx.get(server.url + SEEDED).content)
