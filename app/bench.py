@@ -7,7 +7,6 @@ import asyncio
 import itertools
 import multiprocessing
 import os
-import resource
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -162,8 +161,9 @@ def memory_of(settings: Settings, reference: str, open_runtime: OpenRuntime | No
 
     A process of its own opens it, so that what was opened before does not count.
     """
-    context = multiprocessing.get_context("fork")
-    receiving, sending = context.Pipe(duplex=False)
+    import resource  # which only POSIX has
+
+    receiving, sending = multiprocessing.Pipe(duplex=False)
 
     def child() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # what runtimes say when they are loaded
@@ -171,15 +171,16 @@ def memory_of(settings: Settings, reference: str, open_runtime: OpenRuntime | No
         _open(settings, reference, settings.inference_threads, open_runtime)
         sending.send(1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before))
 
-    process = context.Process(target=child)
+    process = multiprocessing.get_context("fork").Process(target=child)
     process.start()
     sending.close()
     try:
-        found: int | None = receiving.recv()
+        taken: int = receiving.recv()
+        return taken
     except EOFError:
-        found = None
-    process.join()
-    return found
+        return None
+    finally:
+        process.join()
 
 
 class Loop(NamedTuple):
