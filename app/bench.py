@@ -159,7 +159,7 @@ def _subject(model: Model, say: Say, settings: str = "") -> dict[str, Any]:
 def memory_of(settings: Settings, reference: str, open_runtime: OpenRuntime | None = None) -> int | None:
     """Return the bytes that opening a model adds to a process, at the peak; None if it cannot be opened.
 
-    A process of its own opens it, so that what was opened before does not count.
+    A process of its own opens it: what was opened before does not count.
     """
     import resource  # which only POSIX has
 
@@ -175,8 +175,7 @@ def memory_of(settings: Settings, reference: str, open_runtime: OpenRuntime | No
     process.start()
     sending.close()
     try:
-        taken: int = receiving.recv()
-        return taken
+        return int(receiving.recv())
     except EOFError:
         return None
     finally:
