@@ -19,6 +19,8 @@ RUN /opt/vitrine/bin/pip install --no-cache-dir --disable-pip-version-check --no
         --compile /build \
     # what installs, and has nothing left to install: 20 MB
     && /opt/vitrine/bin/pip uninstall --yes --quiet --disable-pip-version-check setuptools pip \
+    # where the store is looked for if VITRINE_MODEL_STORE is blank, as compose writes an unset variable
+    && ln -s /srv/model_store "$(echo /opt/vitrine/lib/python3*/site-packages)/model_store" \
     # readable by the user that the image runs as, whatever the rights of the checkout
     && chmod -R a+rX /build/model_store /opt/vitrine
 

@@ -7,7 +7,6 @@ import asyncio
 import itertools
 import multiprocessing
 import os
-import resource
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -160,10 +159,11 @@ def _subject(model: Model, say: Say, settings: str = "") -> dict[str, Any]:
 def memory_of(settings: Settings, reference: str, open_runtime: OpenRuntime | None = None) -> int | None:
     """Return the bytes that opening a model adds to a process, at the peak; None if it cannot be opened.
 
-    A process of its own opens it, so that what was opened before does not count.
+    A process of its own opens it: what was opened before does not count.
     """
-    context = multiprocessing.get_context("fork")
-    receiving, sending = context.Pipe(duplex=False)
+    import resource  # which only POSIX has
+
+    receiving, sending = multiprocessing.Pipe(duplex=False)
 
     def child() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # what runtimes say when they are loaded
@@ -171,15 +171,15 @@ def memory_of(settings: Settings, reference: str, open_runtime: OpenRuntime | No
         _open(settings, reference, settings.inference_threads, open_runtime)
         sending.send(1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before))
 
-    process = context.Process(target=child)
+    process = multiprocessing.get_context("fork").Process(target=child)
     process.start()
     sending.close()
     try:
-        found: int | None = receiving.recv()
+        return int(receiving.recv())
     except EOFError:
-        found = None
-    process.join()
-    return found
+        return None
+    finally:
+        process.join()
 
 
 class Loop(NamedTuple):

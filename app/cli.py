@@ -83,10 +83,10 @@ def serve(**options: Any) -> None:
     candidates = [default] if "@" in settings.default_model else found.versions[default.name]
     if all(_runtime_of(version.folder, settings.runtime)[0] is None for version in candidates):
         _exit(EXIT_NO_MODEL, f"{default.reference}: {_runtime_of(default.folder, settings.runtime)[1]}")
-    # For the worker processes.
-    os.environ.update({variable(name): str(value) for name, value in given.items()})
     if line := passed_over():
         click.echo(line, err=True)
+    # For the worker processes.
+    os.environ.update({variable(name): str(value) for name, value in given.items()})
     if settings.host not in ("127.0.0.1", "localhost", "::1"):
         click.echo(f"listening on {settings.host}: anyone who can reach this machine can use it", err=True)
 
@@ -155,30 +155,46 @@ def _as_line(entry: dict[str, Any]) -> str:
 def health() -> None:
     """Exit 0 if the server on this machine is ready, 1 if it is not, 4 if none answers."""
     import http.client
-    import socket
-    import threading
 
     from app.settings import load_settings
 
     settings = load_settings()
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104
-    connection = http.client.HTTPConnection(host, settings.port, timeout=HEALTH_SECONDS)
     try:
-        connection.connect()
-        # Whoever sends a byte now and then would hold each single read for ever.
-        end = threading.Timer(HEALTH_SECONDS, connection.sock.shutdown, (socket.SHUT_RDWR,))
-        end.daemon = True
-        end.start()
-        connection.request("GET", "/readyz")
-        response = connection.getresponse()
-        body = response.read(MAX_HEALTH_BYTES).decode()
-        json.loads(body)
-    except (OSError, UnicodeError) as error:
-        _exit(EXIT_UNREACHABLE, f"{host}:{settings.port}: {error}")
+        status, body = _ask_readyz(host, settings.port)
     except (http.client.HTTPException, ValueError):  # SSH, TLS, or another service
         _exit(EXIT_UNREACHABLE, f"{host}:{settings.port}: what answers there is no Vitrine; see VITRINE_PORT")
+    except OSError as error:
+        _exit(EXIT_UNREACHABLE, f"{host}:{settings.port}: {error}")
     click.echo(body)
-    sys.exit(0 if response.status == 200 else EXIT_FAILURE)
+    sys.exit(0 if status == 200 else EXIT_FAILURE)
+
+
+def _ask_readyz(host: str, port: int) -> tuple[int, str]:
+    """Return status and body of ``/readyz``, in HEALTH_SECONDS at most: each read alone could be one byte."""
+    import http.client
+    import socket
+    import threading
+
+    with contextlib.closing(http.client.HTTPConnection(host, port, timeout=HEALTH_SECONDS)) as connection:
+        connection.connect()
+        stream = connection.sock
+
+        def give_up() -> None:
+            with contextlib.suppress(OSError):  # closed already
+                stream.shutdown(socket.SHUT_RDWR)
+
+        end = threading.Timer(HEALTH_SECONDS, give_up)
+        end.start()
+        try:
+            connection.request("GET", "/readyz")
+            with connection.getresponse() as response:
+                body = response.read(MAX_HEALTH_BYTES).decode()
+            json.loads(body)
+        finally:
+            end.cancel()
+            end.join()
+        return response.status, body
 
 
 @cli.command()

@@ -237,5 +237,5 @@ class Workers(Multiprocess):
 
 def _ended(exit_code: int) -> str:
     how = f"was ended by signal {-exit_code}" if exit_code < 0 else f"ended with {exit_code}"
-    memory = "; too little memory ends it by signal 9: vitrine models says what each model takes"
+    memory = "; too little memory ends it by signal 9: vitrine models --memory says what each takes"
     return f"the first worker {how} before it could serve{memory if exit_code == -9 else ''}"

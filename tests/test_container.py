@@ -12,11 +12,13 @@ import uuid
 import pytest
 
 from tests.conftest import PROJECT, skip
+from tests.fakes import seal, write_version
 
 pytestmark = [pytest.mark.container, pytest.mark.timeout(900)]
 
 TOOLS = ("buildah", "podman", "runc")
 IMAGE = "localhost/vitrine-test"
+LIMITS = ("--ulimit", "nofile=4096:4096", "--ulimit", "nproc=4096:4096")
 BASE = (PROJECT / "Dockerfile").read_text().split()[1]
 
 ASK = """
@@ -70,18 +72,22 @@ def container():
     name = f"vitrine-{uuid.uuid4().hex[:8]}"
     podman(
         *("run", "--detach", "--name", name, "--network", "none", "--read-only", "--tmpfs", "/tmp"),  # noqa: S108
-        *("--cap-drop", "ALL", "--ulimit", "nofile=4096:4096", "--ulimit", "nproc=4096:4096", IMAGE),
+        *("--cap-drop", "ALL", *LIMITS, IMAGE),
     )
     yield name
     podman("rm", "--force", name, check=False)
 
 
+def wait_until_ready(name):
+    deadline = time.monotonic() + 90
+    while run("podman", "--runtime", "runc", "healthcheck", "run", name, check=False).returncode:
+        assert time.monotonic() < deadline, podman("logs", name, check=False)
+        time.sleep(0.5)
+
+
 @pytest.fixture(scope="module")
 def ready(container):
-    deadline = time.monotonic() + 90
-    while run("podman", "--runtime", "runc", "healthcheck", "run", container, check=False).returncode:
-        assert time.monotonic() < deadline, podman("logs", container, check=False)
-        time.sleep(0.5)
+    wait_until_ready(container)
     return container
 
 
@@ -112,6 +118,81 @@ def test_it_runs_as_a_user_without_rights_on_a_disk_it_cannot_write(ready):
 def test_its_bytecode_is_compiled(ready):
     count = "import pathlib, app; print(len(list(pathlib.Path(app.__file__).parent.rglob('*.pyc'))))"
     assert int(podman("exec", ready, "python", "-c", count)) >= len(list((PROJECT / "app").rglob("*.py")))
+
+
+OF_A_SERVICE = {  # that Kubernetes knows by the name vitrine, and what compose writes of unset variables
+    "VITRINE_SERVICE_HOST": "10.96.12.7",
+    "VITRINE_SERVICE_PORT": "8000",
+    "VITRINE_PORT": "tcp://10.96.12.7:8000",
+    "VITRINE_PORT_8000_TCP": "tcp://10.96.12.7:8000",
+    "VITRINE_PORT_8000_TCP_PROTO": "tcp",
+    "VITRINE_PORT_8000_TCP_PORT": "8000",
+    "VITRINE_PORT_8000_TCP_ADDR": "10.96.12.7",
+    "VITRINE_MODEL_STORE": "",
+    "VITRINE_DEFAULT_MODEL": "",
+}
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_as_any_user_and_with_a_services_variables_it_starts_and_answers_where_nothing_can_be_written(
+    container, workers
+):
+    name = f"vitrine-{uuid.uuid4().hex[:8]}"
+    variables = OF_A_SERVICE | {"VITRINE_WORKERS": str(workers)}
+    podman(
+        *("run", "--detach", "--name", name, "--network", "none", "--user", "1000680000:0", "--read-only"),
+        *("--read-only-tmpfs=false", "--cap-drop", "ALL", *LIMITS),
+        *(part for variable in variables.items() for part in ("--env", "=".join(variable))),
+        IMAGE,
+    )
+    try:
+        wait_until_ready(name)
+        found = json.loads(podman("exec", name, "python", "-c", ASK))
+        assert found["/samples?n=21"] == [196, 84]
+        log = run("podman", "logs", name).stderr
+        assert "Traceback" not in log
+        assert log.count("VITRINE_PORT_8000_TCP_ADDR") == 1
+    finally:
+        podman("rm", "--force", name, check=False)
+
+
+def test_a_store_of_ones_own_is_served_from_a_volume_and_its_only_model_is_the_default(container, tmp_path):
+    version = tmp_path / "mine" / "1"
+    shutil.copytree(PROJECT / "model_store" / "fashion-map" / "2", version)
+    manifest = json.loads((version / "manifest.json").read_text())
+    seal(version, manifest | {"name": "mine"})
+    for path in [tmp_path, *tmp_path.rglob("*")]:
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    tmp_path.parent.chmod(0o755)
+    name = f"vitrine-{uuid.uuid4().hex[:8]}"
+    podman(
+        *("run", "--detach", "--name", name, "--network", "none", "--read-only", *LIMITS),
+        *("--volume", f"{tmp_path}:/srv/model_store:ro", IMAGE),
+    )
+    try:
+        wait_until_ready(name)
+        assert '"models":["mine@1"]' in podman("exec", name, "vitrine", "health")
+    finally:
+        podman("rm", "--force", name, check=False)
+
+
+def test_a_model_that_needs_tensorflow_is_refused_with_a_remedy_that_a_container_can_carry_out(
+    container, tmp_path
+):
+    write_version(tmp_path, "mine")
+    for path in [tmp_path, *tmp_path.rglob("*")]:
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    done = run(
+        *("podman", "--runtime", "runc", "run", "--rm", "--network", "none", "--read-only", *LIMITS),
+        *("--volume", f"{tmp_path}:/srv/model_store:ro", IMAGE),
+        check=False,
+    )
+    assert done.returncode == 3
+    assert (
+        "mine@1: needs tensorflow, which is not installed: publish it again by vitrine-train" in done.stderr
+    )
+    assert "make" not in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_it_stops_within_five_seconds_of_sigterm(ready):

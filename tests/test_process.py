@@ -1,10 +1,17 @@
 """The real thing: ``vitrine serve`` as a process, TensorFlow and all, asked over a socket."""
 
+import contextlib
+import json
 import os
+import re
+import shutil
 import signal
 import socket
 import subprocess
 import threading
+import time
+from pathlib import Path
+from types import SimpleNamespace
 
 import httpx
 import numpy as np
@@ -12,7 +19,7 @@ import pytest
 
 from app import profiles
 from tests.conftest import PROJECT
-from tests.fakes import pixels_of
+from tests.fakes import list_files, pixels_of, seal, write_version
 from tests.serving import VITRINE, serving
 
 pytestmark = [pytest.mark.process, pytest.mark.tensorflow]
@@ -139,6 +146,117 @@ def test_head_leaves_the_connection_good_for_the_next_request(tmp_path):
         log = server.log.read_text()
     assert "Traceback" not in log
     assert '"HEAD /livez' in log
+
+
+def workers_of(server):
+    """Process ids of the worker processes, in the order in which they were started."""
+    children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text().split()
+    return [int(pid) for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
+
+def eventually(found):
+    """Wait until `found()` is true."""
+    deadline = time.monotonic() + 30
+    while not found():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_metrics_neither_break_serving_nor_lie_when_a_worker_or_their_folder_is_gone(tmp_path):
+    long = {"VITRINE_MAX_IMAGES": "8000", "VITRINE_QUEUE_SECONDS": "60", "VITRINE_DEADLINE_SECONDS": "60"}
+    with serving(tmp_path, workers=2, TMPDIR=str(tmp_path), **long) as server:
+
+        def waiting():
+            text = httpx.get(f"{server.url}/metrics").text
+            return re.search(r"^vitrine_queue_images (.*)$", text, re.MULTILINE)[1]
+
+        def ask():  # for seconds of work, which nobody will do
+            with contextlib.suppress(httpx.HTTPError):
+                httpx.get(f"{server.url}/samples?model=fashion&n=8000&render=draw", timeout=60)
+
+        asking = threading.Thread(target=ask)
+        asking.start()
+        eventually(lambda: waiting() == "8000.0")
+        before = workers_of(server)
+        for pid in before:  # whichever has the request
+            os.kill(pid, signal.SIGKILL)
+        asking.join()
+        eventually(lambda: len(set(workers_of(server)) - set(before)) == 2)
+        eventually(lambda: server.log.read_text().count("Application startup complete") == 4)
+        assert waiting() == "0.0"
+        shutil.rmtree(next(tmp_path.glob("vitrine-metrics-*")))
+        for _ in range(10):  # a connection each, so that both workers are asked
+            asked = ("/samples?n=1", "/samples?n=0", "/nothing", "/metrics")
+            assert [httpx.get(server.url + path).status_code for path in asked] == [200, 422, 404, 503]
+        os.kill(workers_of(server)[0], signal.SIGKILL)  # the next one finds no folder
+        eventually(lambda: server.log.read_text().count("Application startup complete") == 5)
+        assert httpx.get(f"{server.url}/metrics").json()["type"] == "/problems/metrics-unavailable"
+        assert httpx.get(f"{server.url}/samples?n=1").status_code == 200
+        server.stop()
+        assert "Traceback" not in server.log.read_text()
+
+
+OF_A_PLATFORM = {
+    "PROMETHEUS_MULTIPROC_DIR": "/nowhere",
+    "prometheus_multiproc_dir": "/nowhere",
+    "WEB_CONCURRENCY": "many",
+    "FORWARDED_ALLOW_IPS": "*",
+    "UVICORN_HOST": "0.0.0.0",  # noqa: S104
+    "UVICORN_PORT": "1",
+    "PORT": "1",
+    "OMP_NUM_THREADS": "64",
+    "OPENBLAS_NUM_THREADS": "many",
+    "TF_ENABLE_ONEDNN_OPTS": "1",
+    "TF_NUM_INTRAOP_THREADS": "many",
+    "PYTHONWARNINGS": "error",
+    "LC_ALL": "POSIX",
+    "KERAS_BACKEND": "torch",
+    "VITRINE_PORT": "tcp://10.96.12.7:8000",
+    "VITRINE_SERVICE_HOST": "10.96.12.7",
+    "VITRINE_MODEL_PORT_8000_TCP_PORT": "8000",
+    "VITRINE_HOST": "",
+    "VITRINE_MODEL_STORE": " ",
+}
+
+
+def test_variables_that_a_platform_writes_neither_break_nor_open_nor_change_the_service(tmp_path):
+    found = []
+    for workers, environment in ((1, {}), (2, OF_A_PLATFORM)):
+        with serving(tmp_path, workers=workers, **environment) as server:
+            assert server.url.startswith("http://127.0.0.1:")
+            assert httpx.get(f"{server.url}/metrics").status_code == 200
+            found.append(httpx.get(server.url + SEEDED).content)
+            log = server.log.read_text()
+    assert found[0] == found[1]
+    assert (
+        log.count("are no settings: VITRINE_MODEL_PORT_8000_TCP_PORT, VITRINE_PORT, VITRINE_SERVICE_HOST")
+        == 1
+    )
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_model_that_cannot_be_opened_ends_every_start_with_3_and_its_reason_once(tmp_path, workers):
+    folder = write_version(tmp_path, "mine")
+    for network in ("encoder", "decoder"):
+        (folder / network / "assets.extra").mkdir()
+        (folder / network / "assets.extra" / f"{network}.tflite").write_bytes(b"no flatbuffer")
+    seal(folder, json.loads((folder / "manifest.json").read_text()) | {"files": list_files(folder)})
+    command = [VITRINE, "serve", "--port", "0", "--workers", workers, "--model-store", tmp_path]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 3
+    assert done.stderr.count("the default model mine cannot be served: mine@1: ValueError") == 1
+    assert done.stderr.count("mine@1") == 1
+    assert "Traceback" not in done.stderr
+
+
+def test_a_worker_that_ends_before_it_serves_is_not_started_again_and_again(tmp_path):
+    command = [VITRINE, "serve", "--port", "0", "--workers", "2"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=tmp_path) as process:
+        eventually(lambda: workers_of(SimpleNamespace(process=process)))
+        os.kill(workers_of(SimpleNamespace(process=process))[0], signal.SIGKILL)
+        _, log = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "the first worker was ended by signal 9 before it could serve; too little memory" in log
 
 
 def test_a_broken_request_line_does_not_disturb_the_next_request(tmp_path):

@@ -175,7 +175,7 @@ def test_rounds_that_scatter_are_said_to(settings, two_cores, monkeypatch):
     steady = [rate(1, 1, 100.0)]
     scattered = [rate(1, 1, 100.0).model_copy(update={"scatter": 0.4})]
     for rates, expected in ((steady, False), (scattered, True)):
-        monkeypatch.setattr(bench, "sweep", lambda *arguments, rates=rates: rates)
+        monkeypatch.setattr(bench, "sweep", lambda *_, rates=rates, **__: rates)
         lines = []
         bench.tune(settings, "fake", 0, lines.append, open_fake)
         assert any("scatter by 40 %" in line for line in lines) is expected
@@ -199,3 +199,21 @@ def test_a_model_that_is_not_there_or_cannot_be_opened_is_an_error_of_ours(setti
         bench.measure(settings, "another", 0, (1,), print, open_fake)
     with pytest.raises(ModelError, match="fake@1"):
         bench.tune(settings, "fake", 0, print, failing)
+
+
+def test_tuning_tells_its_progress_after_every_round(settings):
+    said = []
+    bench.tune(settings, None, 0, said.append, open_fake, rounds=3)
+    assert [line for line in said if line.startswith("round")] == [
+        "round 1 of 3 measured, 0 s left",
+        "round 2 of 3 measured, 0 s left",
+        "round 3 of 3 measured, 0 s left",
+    ]
+
+
+def test_the_memory_of_a_model_that_cannot_be_opened_is_not_known(settings):
+    def broken(folder, threads):
+        raise ValueError
+
+    assert bench.memory_of(settings, "fake", open_fake) >= 0
+    assert bench.memory_of(settings, "fake", broken) is None

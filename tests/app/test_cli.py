@@ -1,15 +1,21 @@
+import contextlib
 import json
 import os
+import socket
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from app import bench, profiles
+from app import cli as commands
 from app.cli import cli
 from app.settings import load_settings
+from tests.conftest import PROJECT, SHIPPED_STORE
 from tests.fakes import open_fake, write_version
 
 
@@ -129,6 +135,145 @@ def test_health_exits_4_when_nothing_answers(run, monkeypatch):
     done = run("health")
     assert done.exit_code == 4
     assert "127.0.0.1:1" in done.stderr
+
+
+NO_VITRINE = {
+    "ssh": b"SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n",
+    "tls": b"\x15\x03\x01\x00\x02\x02\x46",
+    "garbage": bytes(range(256)) * 8,
+    "no text": b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n\xff\xfe",
+    "another service": b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n<html>",
+    "a line without end": b"HTTP/1.1 200 OK\r\nX: " + 70_000 * b"x",
+    "cut off": b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{",
+    "silence": b"",
+}
+
+
+@pytest.mark.parametrize("answer", NO_VITRINE.values(), ids=NO_VITRINE)
+def test_health_exits_4_in_one_line_when_what_answers_is_no_vitrine(run, monkeypatch, answer):
+    def serve():
+        connection, _ = listening.accept()
+        with connection, contextlib.suppress(OSError):
+            connection.sendall(answer)
+            connection.recv(10_000)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        monkeypatch.setenv("VITRINE_PORT", str(listening.getsockname()[1]))
+        done = run("health")
+        thread.join()
+    assert done.exit_code == 4
+    assert done.stdout == ""
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_health_does_not_wait_for_whoever_sends_a_byte_now_and_then(run, monkeypatch):
+    def serve():
+        connection, _ = listening.accept()
+        with connection, contextlib.suppress(OSError):
+            while True:
+                connection.sendall(b"x")
+                time.sleep(0.02)
+
+    monkeypatch.setattr(commands, "HEALTH_SECONDS", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        monkeypatch.setenv("VITRINE_PORT", str(listening.getsockname()[1]))
+        assert run("health").exit_code == 4  # at all
+        thread.join()
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        "vitrine --help",
+        "vitrine models",
+        "vitrine-train --version",
+        "vitrine-train describe training/configs/fashion-dense.toml",
+    ],
+)
+def test_output_that_cannot_be_written_is_one_line_and_exit_code_1(command, unbuffered):
+    name, *arguments = command.split()
+    words = [sys.executable, "-c", MAINS[name], *arguments]
+    environment = os.environ | {"PYTHONUNBUFFERED": unbuffered}
+    reading, writing = os.pipe()
+    os.close(reading)  # a pipe that nobody reads
+    with Path("/dev/full").open("w") as full, os.fdopen(writing, "w") as closed:
+        for output, reason in ((full, "No space left on device"), (closed, "Broken pipe")):
+            done = subprocess.run(
+                words,
+                stdout=output,
+                stderr=subprocess.PIPE,
+                text=True,
+                env=environment,
+                cwd=PROJECT,
+                check=False,
+            )
+            assert (done.returncode, done.stderr) == (1, f"{name}: standard output: {reason}\n")
+
+
+MAINS = {
+    "vitrine": "from app.cli import main; main()",
+    "vitrine-train": "from training.cli import main; main()",
+}
+
+
+def test_a_busy_port_exits_5_before_a_model_is_loaded(run, fake_store, monkeypatch):
+    monkeypatch.setenv("VITRINE_RUNTIME", "tensorflow")
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = str(listening.getsockname()[1])
+        for workers in ("1", "2"):
+            options = ("--port", port, "--workers", workers, "--model-store", str(fake_store))
+            done = run("serve", *options)
+            assert done.exit_code == 5
+            assert done.stderr.startswith(f"vitrine: 127.0.0.1:{port}: Address already in use. ")
+            assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_kubernetes_service_of_our_name_is_passed_over_in_one_line(
+    run, fake_store, not_served, monkeypatch
+):
+    monkeypatch.setenv("VITRINE_RUNTIME", "tensorflow")
+    monkeypatch.setenv("VITRINE_PORT", "tcp://10.96.12.7:8000")
+    monkeypatch.setattr("app.server.listen", lambda host, port: [])
+    done = run("serve", "--model-store", str(fake_store))
+    assert done.exit_code == 0
+    assert not_served[0].port == 8000
+    assert "VITRINE_PORT" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("blank", ["", " "])
+def test_a_blank_host_or_store_on_the_command_line_is_the_default(run, not_served, monkeypatch, blank):
+    monkeypatch.setenv("VITRINE_HOST", "0.0.0.0")  # noqa: S104
+    done = run("serve", "--host", blank, "--model-store", blank)
+    assert done.exit_code == 0, done.stderr
+    assert not_served[0].host == "127.0.0.1"
+    assert done.stderr == ""
+
+
+def test_models_as_json_knows_all_that_the_text_knows(run, fake_store, monkeypatch):
+    monkeypatch.setenv("VITRINE_RUNTIME", "litert")
+    entry = json.loads(run("models", "--json", "--model-store", str(fake_store)).output)["models"][0]
+    text = run("models", "--model-store", str(fake_store)).output
+    assert entry["image_shape"] == [8, 8]
+    assert entry["latent_dim"] == 2
+    assert entry["runtime"] is None
+    digest, reason = entry["digest"][:12], entry["reason"]
+    assert text == f"fake@1  8 x 8, 2 axes, digest {digest}, {reason}\n"
+    assert reason.startswith("has no flatbuffers for LiteRT")
+
+
+def test_models_says_how_much_memory_each_takes_if_asked(run, monkeypatch):
+    monkeypatch.setenv("VITRINE_MODEL_STORE", str(SHIPPED_STORE))
+    found = json.loads(run("models", "--memory", "--json").output)["models"]
+    taken = {entry["model"]: entry["memory_bytes"] for entry in found}
+    # Weights alone are a megabyte, and some tens more are the runtime's own library and the kernels' copies.
+    assert all(1e6 < each < 300e6 for each in taken.values())
+    assert taken["fashion@3"] > taken["fashion-dense@4"]
 
 
 def test_the_commands_are_installed():

@@ -1,11 +1,14 @@
 """What is counted is there when it is asked for, whichever thread counted it."""
 
 import re
+import shutil
 import threading
 
 import pytest
+from prometheus_client import values
 
-from app.metrics import MAX_KEPT, Metrics
+from app.errors import MetricsUnavailable
+from app.metrics import FILES, MAX_KEPT, Metrics
 
 
 def read(metrics, name):
@@ -57,3 +60,70 @@ def test_values_of_many_threads_are_all_counted():
     while any(thread.is_alive() for thread in threads):
         metrics.exposition()
     assert read(metrics, "vitrine_batch_images_count") == {"": 4.0 * each}
+
+
+@pytest.fixture
+def shared(monkeypatch):
+    """Let a test count as worker processes do, and put back what the library is told for it."""
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", "/nowhere")
+    monkeypatch.setattr(values, "ValueClass", values.ValueClass)
+
+
+def test_whether_processes_count_together_is_not_the_platforms_to_say(shared, monkeypatch):
+    monkeypatch.setenv("prometheus_multiproc_dir", "/nowhere")
+    monkeypatch.setattr(values, "ValueClass", values.MultiProcessValue())  # as the library would have it
+    metrics = Metrics()
+    metrics.count_problem("not-found")
+    assert read(metrics, "vitrine_problems_total") == {'kind="not-found"': 1.0}
+
+
+def test_what_processes_count_in_a_folder_is_added_up(shared, tmp_path):
+    metrics = Metrics(together=True, folder=tmp_path)
+    metrics.queue_images.set(5)
+    metrics.observe(metrics.batch_images, 32)
+    assert read(metrics, "vitrine_queue_images") == {"": 5.0}
+    for kind in FILES:  # those of a process that counted the same
+        mine = next(tmp_path.glob(f"{kind}_*.db"))
+        shutil.copy(mine, tmp_path / f"{kind}_1.db")
+    assert read(metrics, "vitrine_queue_images") == {"": 10.0}
+    assert read(metrics, "vitrine_batch_images_count") == {"": 2.0}
+
+
+def test_a_folder_that_is_gone_breaks_no_count_and_is_told_in_the_place_of_counters(shared, tmp_path):
+    metrics = Metrics(together=True, folder=tmp_path)
+    metrics.count_problem("invalid-parameter")
+    shutil.rmtree(tmp_path)
+    metrics.count_problem("invalid-parameter")  # known by now
+    metrics.count_problem("upload-too-large")  # and new ones
+    metrics.count_refusal("queue_full")
+    metrics.observe_request("GET", "/samples", 200, 0.01)
+    metrics.queue_images.set(1)
+    with pytest.raises(MetricsUnavailable, match="Set TMPDIR"):
+        metrics.exposition()
+
+
+def test_a_process_whose_own_files_are_gone_does_not_tell_what_the_others_counted(shared, tmp_path):
+    metrics = Metrics(together=True, folder=tmp_path)
+    next(tmp_path.glob("histogram_*.db")).unlink()
+    with pytest.raises(MetricsUnavailable):
+        metrics.exposition()
+
+
+@pytest.mark.parametrize("folder", [None, "missing"])
+def test_without_a_folder_several_processes_count_and_say_that_they_cannot_be_added_up(
+    shared, tmp_path, folder
+):
+    metrics = Metrics(together=True, folder=folder and tmp_path / folder)
+    metrics.count_problem("not-found")
+    metrics.observe_request("GET", "/samples", 200, 0.01)
+    with pytest.raises(MetricsUnavailable) as refusal:
+        metrics.exposition()
+    assert refusal.value.status == 503
+
+
+def test_the_files_have_their_full_size_from_the_start(shared, tmp_path):
+    Metrics(together=True, folder=tmp_path)
+    sizes = {path.stem.rpartition("_")[0]: path.stat().st_size for path in tmp_path.iterdir()}
+    assert sizes == FILES
+    blocks = sum(path.stat().st_blocks for path in tmp_path.iterdir()) * 512
+    assert blocks >= sum(FILES.values())  # not a hole, which a full disk could not fill

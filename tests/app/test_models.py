@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from app.engine.work import BATCH_ROWS, Operation
-from app.errors import ModelError, StoreError
+from app.errors import ModelError, ModelNotFound, ModelUnavailable, StoreError
 from app.models import Model, Models
+from app.runtimes import RuntimeUnavailable
 from app.store import scan
 from tests.fakes import FakeRuntime, list_files, open_fake, png_bytes, seal, write_version
 
@@ -161,3 +162,49 @@ def test_models_opened_in_the_background_rest_until_they_are_asked_for(tmp_path)
         models.opener.submit(lambda: None).result()
     rested = {name: models.get(models.find(name))._runtime.rested for name in ("fake", "other")}
     assert rested == {"fake": 0, "other": 1}
+
+
+def needs_tensorflow(folder, threads):
+    raise RuntimeUnavailable("needs tensorflow, which is not installed: publish it again")
+
+
+def test_a_version_that_cannot_run_here_is_refused_in_one_line_and_asked_for_with_the_reason(
+    tmp_path, caplog
+):
+    write_version(tmp_path, "good")
+    write_version(tmp_path, "mine")
+
+    def open_runtime(folder, threads):
+        return (needs_tensorflow if folder.parent.name == "mine" else open_fake)(folder, threads)
+
+    models = Models(scan(tmp_path), open_runtime, 1)
+    models.open_default("good")
+    models.open_in_background()
+    models.opener.submit(int).result()
+    while "mine/1" not in models.rejected:
+        models.opener.submit(int).result()
+    models.opener.shutdown()
+    for reference in ("mine", "mine@1"):
+        with pytest.raises(ModelUnavailable) as refusal:
+            models.get(models.find(reference))
+        assert refusal.value.status == 404
+        assert refusal.value.detail.startswith(
+            "mine@1 is in the store, and cannot be served here: needs tensorflow, which is not installed"
+        )
+    with pytest.raises(ModelNotFound) as unknown:
+        models.find("another")
+    assert "expected one of good@1. Received: another" in unknown.value.detail  # not what cannot be served
+    assert [record.message for record in caplog.records if "mine" in record.message] == [
+        f"not served: {refusal.value.detail}"
+    ]
+    assert all(record.exc_info is None for record in caplog.records)
+
+
+def test_a_default_model_that_cannot_run_here_names_its_reason_once(tmp_path, caplog):
+    for number in (1, 2):
+        write_version(tmp_path, "mine", number)
+    with pytest.raises(StoreError) as refusal:
+        Models(scan(tmp_path), needs_tensorflow, 1).open_default("mine")
+    assert refusal.value.detail.count("needs tensorflow") == 1
+    assert "mine@2" in refusal.value.detail
+    assert caplog.records == []

@@ -1,6 +1,8 @@
+import errno
 import json
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given
@@ -8,7 +10,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from app import store
-from app.errors import ModelNotFound, StoreError
+from app.errors import ModelNotFound, ModelUnavailable, StoreError
 from tests.fakes import MIXTURE, list_files, seal, write_version
 
 LITERT = {
@@ -226,3 +228,49 @@ def test_names_of_classes_differ(tmp_path):
 def test_a_class_that_is_called_by_a_number_is_no_name(tmp_path):
     prior = {"name": "gaussian_mixture", "path": "prior.npz", "classes": ["a", 1]}
     assert "classes" in reason(write_version(tmp_path, mixture=MIXTURE, prior=prior))
+
+
+def test_a_version_that_the_scan_refused_is_asked_for_with_its_reason(tmp_path):
+    write_version(tmp_path, "good")
+    (write_version(tmp_path, "mine") / "decoder" / "weights").write_text("changed")
+    (write_version(tmp_path, "good", 2) / "decoder" / "weights").write_text("changed")
+    found = store.scan(tmp_path)
+    for reference, version in (("mine", "mine@1"), ("mine@1", "mine@1"), ("good@2", "good@2")):
+        with pytest.raises(ModelUnavailable) as refusal:
+            found.find(reference)
+        assert refusal.value.detail == (
+            f"{version} is in the store, and cannot be served here: decoder/weights: changed since it was "
+            "published (SHA-256 differs). Ask for one of good@1."
+        )
+    assert found.find("good").reference == "good@1"
+    with pytest.raises(ModelNotFound, match=r"expected one of good@1\. Received: mine@2"):
+        found.find("mine@2")
+
+
+@pytest.mark.parametrize("unreadable", ["store", "model", "version"])
+def test_a_folder_that_may_not_be_read_is_refused_with_the_reason(tmp_path, monkeypatch, unreadable):
+    write_version(tmp_path, "good")
+    version = write_version(tmp_path, "mine")
+    refused = {"store": tmp_path, "model": version.parent, "version": version}[unreadable]
+    iterdir, is_symlink = Path.iterdir, Path.is_symlink
+
+    def may(method):
+        def ask(path):
+            if path == refused:
+                raise PermissionError(errno.EACCES, "Permission denied", str(path))
+            return method(path)
+
+        return ask
+
+    monkeypatch.setattr(Path, "iterdir", may(iterdir))
+    if unreadable == "version":
+        monkeypatch.setattr(Path, "is_symlink", may(is_symlink))
+    if unreadable == "store":
+        with pytest.raises(
+            StoreError, match=r"cannot be read \(Permission denied\)\. Let who serves read it"
+        ):
+            store.scan(tmp_path)
+        return
+    found = store.scan(tmp_path)
+    assert list(found.versions) == ["good"]
+    assert [reason for reason in found.rejected.values() if "Permission denied" in reason]

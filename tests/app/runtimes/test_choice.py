@@ -2,6 +2,7 @@ import importlib.util
 
 import pytest
 
+from app import runtimes
 from app.runtimes import LITERT_DECODER, LITERT_ENCODER, RuntimeUnavailable, choose
 
 
@@ -49,6 +50,18 @@ def test_one_flatbuffer_of_two_is_not_enough(converted):
 def test_litert_asked_for_without_its_files_names_the_remedy(plain):
     with pytest.raises(RuntimeUnavailable, match=r"no flatbuffers.*VITRINE_RUNTIME=auto.*vitrine-train"):
         choose("litert", plain)
+
+
+@pytest.mark.parametrize("choice", ["auto", "tensorflow"])
+def test_where_the_project_is_not_as_in_the_container_the_remedy_needs_no_make_and_no_pip(
+    plain, lack, monkeypatch, choice
+):
+    lack("tensorflow")
+    monkeypatch.setattr(runtimes, "_MAKEFILE", plain / "Makefile")
+    with pytest.raises(RuntimeUnavailable, match="vitrine-train export, which writes files") as refusal:
+        choose(choice, plain)
+    assert "make" not in str(refusal.value)
+    assert "pip" not in str(refusal.value)
 
 
 @pytest.mark.parametrize("choice", ["auto", "tensorflow"])
