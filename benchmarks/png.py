@@ -6,6 +6,7 @@
 The pictures are the shipped model's own samples. Runs are interleaved; the median of them is reported.
 """
 
+import argparse
 import importlib
 import io
 import statistics
@@ -31,6 +32,7 @@ ROUNDS = 15
 
 def main() -> None:
     """Measure, and print a table."""
+    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
     runtime = TensorFlowRuntime(STORE / "fashion-dense" / "4", threads=1)
     pictures = {
         count: grids.grid(

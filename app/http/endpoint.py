@@ -140,6 +140,11 @@ class PictureApp:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
+        prepared, picture = await self.draw(scope, receive)
+        await send_answer(send, 200, prepared.headers_of(picture), picture.content)
+
+    async def draw(self, scope: Scope, receive: Receive) -> tuple[PreparedPicture, Picture]:
+        """Return the picture that one request asks for, and what was prepared of it; or raise its refusal."""
         service, remembered = self._service, self._remembered.get(scope["method"])
         if remembered is None:
             raise MethodNotAllowed(self._remembered)
@@ -157,8 +162,7 @@ class PictureApp:
             prepared = parsed.prepared(model, service.settings)(files)
         else:
             prepared = parsed.prepared(model, service.settings)()
-        picture = await run(engine, prepared.work, receive)
-        await send_answer(send, 200, prepared.headers_of(picture), picture.content)
+        return prepared, await run(engine, prepared.work, receive)
 
 
 async def run(engine: Engine, work: Work[T], receive: Receive) -> T:

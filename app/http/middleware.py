@@ -54,7 +54,8 @@ async def send_answer(send: Send, status: int, headers: RawHeaders, body: bytes)
 class Middleware:
     """Gives a request its id and an answer the security headers, HEAD what GET has, and counts all of it.
 
-    An exception that nobody has answered becomes an answer here: ``application/problem+json``.
+    An exception that nobody has answered becomes an answer here: ``application/problem+json``, or a page
+    where the endpoint has put what draws one, (error) -> HTML, into the request's state as ``problem_page``.
 
     Args:
         app: what answers.
@@ -96,7 +97,7 @@ class Middleware:
         except Exception as error:
             if status:  # too late for another answer: let the server cut the connection
                 raise
-            await send_answer(send_on, *self._answer_to(error, scope["path"], request_id))
+            await send_answer(send_on, *self._answer_to(error, scope, request_id))
         finally:
             self._metrics.observe_request(
                 method if method in _METHODS else "_OTHER",
@@ -105,7 +106,7 @@ class Middleware:
                 time.perf_counter() - started,
             )
 
-    def _answer_to(self, error: Exception, path: str, request_id: str) -> tuple[int, RawHeaders, bytes]:
+    def _answer_to(self, error: Exception, scope: Scope, request_id: str) -> tuple[int, RawHeaders, bytes]:
         """Return status, headers and body of the answer to an exception."""
         if isinstance(error, ClientDisconnect):
             return CLIENT_LEFT, [], b""
@@ -114,9 +115,12 @@ class Middleware:
             log.error("request %s: %s", request_id, problem.detail, exc_info=problem)
         self._metrics.count_problem(problem.kind)
         problem.__traceback__ = None  # a refusal may be kept, and its frames hold the whole request
-        headers = [(b"cache-control", b"no-store"), (b"content-type", b"application/problem+json")]
+        page = scope["state"].get("problem_page")
+        kind = b"text/html; charset=utf-8" if page else b"application/problem+json"
+        headers = [(b"cache-control", b"no-store"), (b"content-type", kind)]
         headers += [(name.lower().encode(), text.encode("latin-1")) for name, text in problem.headers.items()]
-        return problem.status, headers, problem.as_json(echo(path), request_id)
+        body = page(problem) if page else problem.as_json(echo(scope["path"]), request_id)
+        return problem.status, headers, body
 
 
 def _as_problem(error: Exception, request_id: str) -> VitrineError:
