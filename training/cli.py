@@ -89,7 +89,7 @@ def fit(
         f"from {dataset.source}"
     )
     try:
-        result = run_fit(experiment, dataset, out, resume=resume, tensorboard=tensorboard)
+        result = run_fit(experiment, dataset, out, resume=resume, tensorboard=tensorboard, config_file=config)
     except Interrupted as interrupted:
         words = ["vitrine-train", "fit", str(config), "--resume"]
         for option, value in {"--out": out, "--data": data_folder, "--seed": seed}.items():
@@ -152,7 +152,7 @@ def evaluate(
     from training.trained import TrainedModel
 
     model = _open(run, sys.stderr if as_json else sys.stdout)
-    reference = TrainedModel.open(reference_folder) if reference_folder is not None else None
+    reference = TrainedModel.open(_reference(reference_folder)) if reference_folder is not None else None
     dataset = _images(model, data_folder)
     report = run_evaluate(model, dataset, run, full=full, quality=quality, reference=reference)
     card.write(model.with_fitted_prior(dataset, run), report, run)
@@ -168,6 +168,20 @@ def evaluate(
         made_of = f"{parts.information:.2f} information + {terms.marginal_kl:.2f} KL(q(z) || p(z))"
         click.echo(f"KL to {name}: {terms.kl:.2f} nats = {made_of}")
     click.echo(f"written to {run}; next: vitrine-train export {run}")
+
+
+def _reference(folder: Path) -> Path:
+    """Return where a reference model lies: at `folder`, or if nothing is there, its newest published version.
+
+    A card that says runs/NAME was written where that run was; whoever has the published versions alone has no
+    such folder.
+    """
+    published = [path for path in Path("model_store", folder.name).glob("*") if path.name.isdecimal()]
+    if folder.exists() or not published:
+        return folder
+    newest = max(published, key=lambda path: int(path.name))
+    click.echo(f"{folder}: not there; {newest} is the reference model", err=True)
+    return newest
 
 
 @cli.command()

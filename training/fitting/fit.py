@@ -40,6 +40,8 @@ from training.runs import write_json
 SHEET = "samples.png"
 SHEET_SAMPLES = 35  # five rows of seven, beside five reconstructions
 SHEET_IMAGES = 5
+# Other images are another experiment, whose model needs a name of its own too.
+ANOTHER = "name another by --out, or by a copy of the configuration with another name"
 PICTURES_SHARE = 0.03  # of the time that training takes
 
 
@@ -51,6 +53,7 @@ def fit(
     progress: bool | None = None,
     resume: bool = False,
     tensorboard: bool = False,
+    config_file: Path | None = None,
 ) -> dict[str, Any]:
     """Train one model and write its run folder.
 
@@ -64,6 +67,7 @@ def fit(
         progress: a moving line, or one line an epoch; None: a moving one if standard output is a terminal.
         resume: go on from the folder's checkpoint; from the start, if it came to none.
         tensorboard: write event files for TensorBoard too.
+        config_file: where the experiment was read, which the card names.
 
     Returns:
         The numbers of the epoch whose weights are kept, ``epoch``, counted from 1, and ``weights_sha256``.
@@ -89,7 +93,7 @@ def fit(
             kept = checkpoints.load_best(out / checkpoints.BEST, vae)
         digest = weights_sha256(vae)
         vae.save_weights(out / runs.WEIGHTS)
-        recorded = runs.environment(config, dataset, digest)
+        recorded = runs.environment(config, dataset, digest, config_file)
         write_json(out / runs.ENVIRONMENT, recorded | {"epoch": kept})  # last: it marks the run finished
     numbers = {name: values[kept - 1] for name, values in record.history.items()}
     return numbers | {"epoch": kept, "weights_sha256": digest}
@@ -116,9 +120,9 @@ def _check_folder(out: Path, resume: bool) -> bool:
     if resume and finished and not resumable:
         raise RunError(f"{out}: finished, and without a checkpoint to go on from; name another by --out")
     if finished and not resume:
-        raise RunError(f"{out}: holds a run already; remove it or name another folder by --out")
+        raise RunError(f"{out}: holds a run already; remove it, or {ANOTHER}")
     if resumable and not resume:
-        raise RunError(f"{out}: holds an unfinished run; go on with --resume, remove it, or name another")
+        raise RunError(f"{out}: holds an unfinished run; go on with --resume, remove it, or {ANOTHER}")
     return finished
 
 
