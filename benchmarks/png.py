@@ -24,7 +24,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from app import latent
 from app.pictures import grids
 from app.pictures.encode import encode_png
-from app.runtimes.tensorflow import TensorFlowRuntime
 
 STORE = Path(__file__).resolve().parent.parent / "model_store"
 ROUNDS = 15
@@ -33,6 +32,8 @@ ROUNDS = 15
 def main() -> None:
     """Measure, and print a table."""
     argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
+    from app.runtimes.tensorflow import TensorFlowRuntime  # takes seconds, which help should not
+
     runtime = TensorFlowRuntime(STORE / "fashion-dense" / "4", threads=1)
     pictures = {
         count: grids.grid(
