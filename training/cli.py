@@ -77,7 +77,7 @@ def fit(
     experiment = load(config)
     if seed is not None:
         experiment = experiment.replaced({"seed": seed})
-    from training import data
+    from training import data, runs
     from training.fitting.fit import fit as run_fit
 
     dataset = data.load(experiment.data.name, data_folder, _image_fit(experiment))
@@ -89,7 +89,8 @@ def fit(
         f"from {dataset.source}"
     )
     try:
-        result = run_fit(experiment, dataset, out, resume=resume, tensorboard=tensorboard, config_file=config)
+        result = run_fit(experiment, dataset, out, resume=resume, tensorboard=tensorboard)
+        runs.record_configuration(out, config)
     except Interrupted as interrupted:
         words = ["vitrine-train", "fit", str(config), "--resume"]
         for option, value in {"--out": out, "--data": data_folder, "--seed": seed}.items():

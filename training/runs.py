@@ -21,14 +21,11 @@ HISTORY = "history.json"
 LIBRARIES = ("tensorflow", "keras", "numpy")
 
 
-def environment(
-    config: Config, dataset: data.Dataset, digest: str, config_file: Path | None = None
-) -> dict[str, Any]:
+def environment(config: Config, dataset: data.Dataset, digest: str) -> dict[str, Any]:
     """Return what a later reader needs to repeat the run or to explain a difference."""
     return {
         "data": {"name": dataset.name, "sha256": dataset.sha256, "files": dataset.num_files},
         "source": str(Path(dataset.source).absolute()),  # not in data, which is published with the model
-        "config_file": str(config_file.absolute()) if config_file else None,
         "image_shape": list(dataset.image_shape),
         "splits": {split: len(getattr(dataset, split)) for split in ("train", "validation", "test")},
         "seed": config.seed,
@@ -36,6 +33,12 @@ def environment(
         "machine": machine(),
         "weights_sha256": digest,
     }
+
+
+def record_configuration(run: Path, file: Path) -> None:
+    """Add to a finished run where its configuration was read, which its card names."""
+    path = run / ENVIRONMENT
+    write_json(path, json.loads(path.read_text()) | {"config_file": str(file.absolute())})
 
 
 def library_version(name: str) -> str:

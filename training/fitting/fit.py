@@ -53,7 +53,6 @@ def fit(
     progress: bool | None = None,
     resume: bool = False,
     tensorboard: bool = False,
-    config_file: Path | None = None,
 ) -> dict[str, Any]:
     """Train one model and write its run folder.
 
@@ -67,7 +66,6 @@ def fit(
         progress: a moving line, or one line an epoch; None: a moving one if standard output is a terminal.
         resume: go on from the folder's checkpoint; from the start, if it came to none.
         tensorboard: write event files for TensorBoard too.
-        config_file: where the experiment was read, which the card names.
 
     Returns:
         The numbers of the epoch whose weights are kept, ``epoch``, counted from 1, and ``weights_sha256``.
@@ -93,7 +91,7 @@ def fit(
             kept = checkpoints.load_best(out / checkpoints.BEST, vae)
         digest = weights_sha256(vae)
         vae.save_weights(out / runs.WEIGHTS)
-        recorded = runs.environment(config, dataset, digest, config_file)
+        recorded = runs.environment(config, dataset, digest)
         write_json(out / runs.ENVIRONMENT, recorded | {"epoch": kept})  # last: it marks the run finished
     numbers = {name: values[kept - 1] for name, values in record.history.items()}
     return numbers | {"epoch": kept, "weights_sha256": digest}
