@@ -38,7 +38,8 @@ def environment(config: Config, dataset: data.Dataset, digest: str) -> dict[str,
 def record_configuration(run: Path, file: Path) -> None:
     """Add to a finished run where its configuration was read, which its card names."""
     path = run / ENVIRONMENT
-    write_json(path, json.loads(path.read_text()) | {"config_file": str(file.absolute())})
+    with writing(run):
+        write_json(path, json.loads(path.read_text()) | {"config_file": str(file.absolute())})
 
 
 def library_version(name: str) -> str:
