@@ -6,6 +6,7 @@
 The pictures are the shipped model's own samples. Runs are interleaved; the median of them is reported.
 """
 
+import argparse
 import importlib
 import io
 import statistics
@@ -23,7 +24,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from app import latent
 from app.pictures import grids
 from app.pictures.encode import encode_png
-from app.runtimes.tensorflow import TensorFlowRuntime
 
 STORE = Path(__file__).resolve().parent.parent / "model_store"
 ROUNDS = 15
@@ -31,6 +31,9 @@ ROUNDS = 15
 
 def main() -> None:
     """Measure, and print a table."""
+    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
+    from app.runtimes.tensorflow import TensorFlowRuntime  # takes seconds, which help should not
+
     runtime = TensorFlowRuntime(STORE / "fashion-dense" / "4", threads=1)
     pictures = {
         count: grids.grid(

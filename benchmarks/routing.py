@@ -6,6 +6,7 @@
 a FastAPI application, behind its layers. `function`: a path operation of FastAPI that prepares and computes.
 """
 
+import argparse
 import statistics
 import sys
 from contextlib import ExitStack
@@ -50,10 +51,16 @@ def application(way: str) -> Any:
 
 def main() -> None:
     """Measure each way, and print the medians."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--serve", nargs=2, metavar=("PORT", "WAY"), help="serve by one way alone")
+    arguments = parser.parse_args()
+    if arguments.serve:
+        serve(int(arguments.serve[0]), arguments.serve[1])
+        return
     require_wrk()
     rates: dict[str, list[float]] = {way: [] for way in WAYS}
     with ExitStack() as stack:
-        words = (sys.executable, "-m", "benchmarks.routing", "{port}")
+        words = (sys.executable, "-m", "benchmarks.routing", "--serve", "{port}")
         servers = {way: stack.enter_context(running(Program((*words, way), model=MODEL))) for way in WAYS}
         for turn in range(ROUNDS):
             for way in WAYS if turn % 2 == 0 else reversed(WAYS):
@@ -74,7 +81,4 @@ def serve(port: int, way: str) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) == 3:
-        serve(int(sys.argv[1]), sys.argv[2])
-    else:
-        main()
+    main()

@@ -198,8 +198,8 @@ def test_every_example_of_readme_does_what_it_says(tmp_path):
         shown = pixels_of((PROJECT / "docs" / "images" / "samples.png").read_bytes()).astype(int)
         assert np.abs(shown - pixels_of((tmp_path / "same.png").read_bytes())).max() <= 1
         assert blocks("python")
-        for block in blocks("python"):
-            subprocess.run([sys.executable, "-c", here(block)], cwd=tmp_path, check=True)
+        for block in blocks("python"):  # -S: without any package, as `make serve` installs few
+            subprocess.run([sys.executable, "-I", "-S", "-c", here(block)], cwd=tmp_path, check=True)
 
 
 def put_photos(folder):

@@ -82,7 +82,7 @@ def fit(
     experiment = load(config)
     if seed is not None:
         experiment = experiment.replaced({"seed": seed})
-    from training import data
+    from training import data, runs
     from training.fitting.fit import fit as run_fit
 
     dataset = data.load(experiment.data.name, data_folder, _image_fit(experiment))
@@ -96,6 +96,7 @@ def fit(
     )
     try:
         result = run_fit(experiment, dataset, out, resume=resume, tensorboard=tensorboard)
+        runs.record_configuration(out, config)
     except Interrupted as interrupted:
         words = ["vitrine-train", "fit", str(config), "--resume"]
         for option, value in {"--out": out, "--data": data_folder, "--seed": seed}.items():
@@ -161,7 +162,7 @@ def evaluate(
     from training.trained import TrainedModel
 
     model = _open(run, sys.stderr if as_json else sys.stdout)
-    reference = TrainedModel.open(reference_folder) if reference_folder is not None else None
+    reference = TrainedModel.open(_reference(reference_folder)) if reference_folder is not None else None
     dataset = _images(model, data_folder)
     report = run_evaluate(model, dataset, run, full=full, quality=quality, reference=reference)
     card.write(model.with_fitted_prior(dataset, run), report, run)
@@ -177,6 +178,20 @@ def evaluate(
         made_of = f"{parts.information:.2f} information + {terms.marginal_kl:.2f} KL(q(z) || p(z))"
         click.echo(f"KL to {name}: {terms.kl:.2f} nats = {made_of}")
     click.echo(f"written to {run}; next: vitrine-train export {run}")
+
+
+def _reference(folder: Path) -> Path:
+    """Return where a reference model lies: at `folder`, or if nothing is there, its newest published version.
+
+    A card that says runs/NAME was written where that run was; whoever has the published versions alone has no
+    such folder.
+    """
+    published = [path for path in Path("model_store", folder.name).glob("*") if path.name.isdecimal()]
+    if folder.exists() or not published:
+        return folder
+    newest = max(published, key=lambda path: int(path.name))
+    click.echo(f"{folder}: not there; {newest} is the reference model", err=True)
+    return newest
 
 
 @cli.command()

@@ -37,6 +37,13 @@ def environment(config: Config, dataset: data.Dataset, digest: str) -> dict[str,
     }
 
 
+def record_configuration(run: Path, file: Path) -> None:
+    """Add to a finished run where its configuration was read, which its card names."""
+    path = run / ENVIRONMENT
+    with writing(run):
+        write_json(path, json.loads(path.read_text()) | {"config_file": str(file.absolute())})
+
+
 def library_version(name: str) -> str:
     """Return the installed version of a library; TensorFlow's processor-only package counts as TensorFlow."""
     for distribution in (name, f"{name}-cpu"):

@@ -142,6 +142,11 @@ class PictureApp:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
+        prepared, picture = await self.draw(scope, receive)
+        await send_answer(send, 200, prepared.headers_of(picture), picture.content)
+
+    async def draw(self, scope: Scope, receive: Receive) -> tuple[PreparedPicture, Picture]:
+        """Return the picture that one request asks for, and what was prepared of it; or raise its refusal."""
         service, remembered = self._service, self._remembered.get(scope["method"])
         if remembered is None:
             raise MethodNotAllowed(self._remembered)
@@ -160,11 +165,10 @@ class PictureApp:
         else:
             prepared = parsed.prepared(model, service.settings)()
         try:
-            picture = await run(engine, prepared.work, receive)
+            return prepared, await run(engine, prepared.work, receive)
         except Overloaded as refusal:
             await self._refusals.hold_back(scope.get("client"), refusal)
             raise
-        await send_answer(send, 200, prepared.headers_of(picture), picture.content)
 
 
 async def run(engine: Engine, work: Work[T], receive: Receive) -> T:

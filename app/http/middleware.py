@@ -58,7 +58,8 @@ async def send_answer(send: Send, status: int, headers: RawHeaders, body: bytes)
 class Middleware:
     """Gives a request its id and an answer the security headers, HEAD what GET has, and counts all of it.
 
-    An exception that nobody has answered becomes an answer here: ``application/problem+json``.
+    An exception that nobody has answered becomes an answer here: ``application/problem+json``, or a page
+    where the endpoint has put what draws one, (error) -> HTML, into the request's state as ``problem_page``.
 
     Args:
         app: what answers.
@@ -127,9 +128,11 @@ class Middleware:
             log.error("request %s: %s", request_id, problem.detail, exc_info=problem)
         self._metrics.count_problem(problem.kind)
         problem.__traceback__ = None  # a refusal may be kept, and its frames hold the whole request
-        headers = [(b"cache-control", b"no-store"), (b"content-type", b"application/problem+json")]
+        page = scope["state"].get("problem_page")
+        kind = b"text/html; charset=utf-8" if page else b"application/problem+json"
+        headers = [(b"cache-control", b"no-store"), (b"content-type", kind)]
         headers += [(name.lower().encode(), text.encode("latin-1")) for name, text in problem.headers.items()]
-        body = problem.as_json(echo(scope["path"]), request_id, self._root_path)
+        body = page(problem) if page else problem.as_json(echo(scope["path"]), request_id, self._root_path)
         return problem.status, headers, body
 
 

@@ -3,6 +3,8 @@
 Links are relative, so that pages work under whatever path a proxy offers them.
 """
 
+import base64
+import functools
 import importlib.util
 from pathlib import Path
 
@@ -12,6 +14,9 @@ from fastapi.staticfiles import StaticFiles
 from fastapi.templating import Jinja2Templates
 
 from app import errors
+from app.http.endpoint import PictureApp
+from app.http.middleware import SECURITY_HEADERS
+from app.http.pictures import PICTURES
 from app.service import Service
 
 HERE = Path(__file__).resolve().parent.parent
@@ -23,14 +28,28 @@ DOCS_POLICY = (
     "connect-src 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 
+# An answer to the form holds its picture: it has no address, as uploads are not kept.
+ANSWER_POLICY = (
+    dict(SECURITY_HEADERS)[b"content-security-policy"]
+    .decode()
+    .replace("img-src 'self'", "img-src 'self' data:")
+)
+
 
 def router(service: Service) -> APIRouter:
     """Return the routes of a service's pages."""
     router = APIRouter(include_in_schema=False)
+    uploads = PictureApp([endpoint for endpoint in PICTURES if endpoint.takes_files], service)
 
-    @router.get("/", response_class=HTMLResponse)
+    @router.api_route("/", methods=["GET", "POST"], response_class=HTMLResponse)
     async def home(request: Request) -> HTMLResponse:
-        """Show the three pictures."""
+        """Show the three pictures; answer the page's form.
+
+        The form is sent here and not to /reconstruct, so that no address has to choose by Accept whether it
+        answers people or programs: some programs' libraries prefer HTML unless told otherwise.
+        """
+        if request.method == "POST":
+            return await answer_form(request, uploads)
         settings = service.settings
         version = service.models.find(settings.default_model)
         return TEMPLATES.TemplateResponse(
@@ -53,6 +72,21 @@ def router(service: Service) -> APIRouter:
         return TEMPLATES.TemplateResponse(request, "problems.html", context)
 
     return router
+
+
+async def answer_form(request: Request, uploads: PictureApp) -> HTMLResponse:
+    """Return the page with what ``POST /reconstruct`` draws of a form; a refusal of it becomes a page too."""
+    request.state.problem_page = functools.partial(_problem_page, request)
+    _, picture = await uploads.draw(request.scope, request.receive)
+    source = f"data:{picture.media_type};base64,{base64.b64encode(picture.content).decode()}"
+    headers = {"Content-Security-Policy": ANSWER_POLICY, "Cache-Control": "no-store"}
+    context = {"source": source, "picture": picture, "problem": None}
+    return TEMPLATES.TemplateResponse(request, "answer.html", context, headers=headers)
+
+
+def _problem_page(request: Request, problem: errors.VitrineError) -> bytes:
+    template = TEMPLATES.get_template("answer.html")
+    return template.render(request=request, problem=problem).encode()
 
 
 def _kinds(error: type[errors.VitrineError]) -> list[type[errors.VitrineError]]:

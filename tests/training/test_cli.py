@@ -1,5 +1,7 @@
 import dataclasses
 import json
+import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -225,6 +227,69 @@ def test_a_name_that_standard_output_cannot_show_is_escaped(tiny_config, tiny_da
     assert done.exit_code == 0
     assert r"classes: \u72ac 64, \u732b 64" in done.stdout
     assert r"caf\udce9" in done.stdout
+
+
+@pytest.mark.tensorflow
+def test_every_data_set_has_a_run_a_model_and_a_card_of_its_own_whose_commands_work_as_printed(
+    tiny_config, tiny_dataset, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    own = tiny_config.replaced({"data": {"name": "images"}, "optimizer.epochs": 1})
+    nameless = {key: value for key, value in own.as_dict().items() if key != "name"}
+
+    def run(command):
+        program, *arguments = shlex.split(command)
+        assert program == "vitrine-train"
+        done = CliRunner().invoke(cli, arguments, catch_exceptions=False)
+        assert done.exit_code == 0, done.output
+
+    (tmp_path / "my data").mkdir()
+    for name, images in (("bright", tiny_dataset.train), ("dark", 1 - tiny_dataset.train)):
+        np.savez(tmp_path / "my data" / f"{name} squares.npz", images=images)
+        (tmp_path / f"{name}.toml").write_text(to_toml(nameless))
+        data = tmp_path / "my data" / f"{name} squares.npz"  # an absolute path, of which no card tells
+        run(f"vitrine-train fit {name}.toml --data '{data}'")
+    run("vitrine-train evaluate runs/dark")
+    run("vitrine-train export runs/dark")
+    card = (tmp_path / "model_store" / "dark" / "1" / "card.md").read_text()
+    assert card.startswith("# dark\n")
+    assert str(tmp_path) not in card
+    again = re.findall(r"^    (vitrine-train .*)", card, re.MULTILINE)
+    assert again[0] == (
+        "vitrine-train fit dark.toml --data 'my data/dark squares.npz' --seed 3 --out runs/dark-again"
+    )
+    for command in again:
+        run(command)
+    first, second = (
+        json.loads((tmp_path / "model_store" / "dark" / version / "manifest.json").read_text())["training"]
+        for version in "12"
+    )
+    assert first["weights_sha256"] == second["weights_sha256"]  # "bit for bit", it says
+    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["bright", "dark", "dark-again"]
+
+
+def test_a_second_data_set_under_the_same_name_is_told_how_it_gets_its_own(tmp_path):
+    from training import runs
+    from training.errors import RunError
+    from training.fitting import checkpoints, fit
+
+    for file, words in ((checkpoints.LAST, "unfinished run"), (runs.ENVIRONMENT, "run already")):
+        (tmp_path / file).touch()
+        with pytest.raises(RunError, match=f"{words}.* a copy of the configuration with another name"):
+            fit._check_folder(tmp_path, resume=False)
+
+
+def test_a_reference_that_lies_nowhere_is_the_newest_version_of_its_name(tmp_path, monkeypatch, capsys):
+    """A published card names runs/fashion-dense, which only its author has."""
+    monkeypatch.chdir(tmp_path)
+    run = Path("runs/fashion-dense")
+    assert commands._reference(run) == run  # refused where it is opened
+    for version in ("9", "10", ".publishing-x"):
+        (tmp_path / "model_store" / "fashion-dense" / version).mkdir(parents=True)
+    assert commands._reference(run) == Path("model_store/fashion-dense/10")
+    assert "model_store/fashion-dense/10 is the reference model" in capsys.readouterr().err
+    run.mkdir(parents=True)
+    assert commands._reference(run) == run
 
 
 @pytest.mark.tensorflow

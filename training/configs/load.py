@@ -11,7 +11,9 @@ from training.errors import ConfigError
 
 
 def load(path: Path) -> Config:
-    """Read an experiment from a TOML file.
+    """Read an experiment from a TOML file; one that gives no name has the file's.
+
+    A copy under another name is another experiment: its run, its model and its card are called after it.
 
     Raises:
         ConfigError: the file cannot be read or parsed, or as ``from_dict``. The message names the file, and
@@ -29,7 +31,7 @@ def load(path: Path) -> Config:
         form = to_toml(flat.in_sections(table))
         raise ConfigError(f"{path}: keys stand in sections now{dropped}. Its content in this form:\n\n{form}")
     try:
-        return from_dict(table)
+        return from_dict({"name": path.stem} | table)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from None
 

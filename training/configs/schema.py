@@ -19,7 +19,7 @@ NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")  # what model_store/README.md al
 class Config(sections.Section):
     """One experiment."""
 
-    name: str  # of the model in the store
+    name: str  # of the run and of the model in the store; a file that does not give it has its own
     seed: Annotated[int, Field(ge=0, lt=2**32)]  # the one source of randomness: weights, order, draws
     data: sections.Data
     network: sections.Network
@@ -60,7 +60,10 @@ class Config(sections.Section):
     @model_validator(mode="after")
     def _sections_fit(self) -> "Config":
         """Raise a ``ConfigError`` unless the values fit each other."""
-        expected = "at most 64 lower-case letters, digits, '-', '_' and '.', beginning with a letter or digit"
+        expected = (
+            "at most 64 lower-case letters, digits, '-', '_' and '.', beginning with a letter or digit; "
+            "the file is called so, or has a name of this form at its top"
+        )
         require(NAME.fullmatch(self.name) is not None, "name", expected, self.name)
         require(self.data.channels in (None, 1, 3), "data.channels", "1 or 3", self.data.channels)
         times, size = len(self.network.channels), self.data.size or ()

@@ -41,6 +41,8 @@ from training.runs import write_json
 SHEET = "samples.png"
 SHEET_SAMPLES = 35  # five rows of seven, beside five reconstructions
 SHEET_IMAGES = 5
+# Other images are another experiment, whose model needs a name of its own too.
+ANOTHER = "name another by --out, or by a copy of the configuration with another name"
 PICTURES_SHARE = 0.03  # of the time that training takes
 
 
@@ -123,9 +125,9 @@ def _check_folder(out: Path, resume: bool) -> bool:
     if resume and finished and not resumable:
         raise RunError(f"{out}: finished, and without a checkpoint to go on from; name another by --out")
     if finished and not resume:
-        raise RunError(f"{out}: holds a run already; remove it or name another folder by --out")
+        raise RunError(f"{out}: holds a run already; remove it, or {ANOTHER}")
     if resumable and not resume:
-        raise RunError(f"{out}: holds an unfinished run; go on with --resume, remove it, or name another")
+        raise RunError(f"{out}: holds an unfinished run; go on with --resume, remove it, or {ANOTHER}")
     return finished
 
 

@@ -1,7 +1,9 @@
 """The model card: what a version is, how good it is, what it must not be used for, how to make it again."""
 
 import math
+import os
 import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -32,18 +34,21 @@ TEMPLATES.filters["number"] = format
 
 def render(model: TrainedModel, report: Report) -> str:
     """Return the card of a model with its prior, in Markdown; the report is over the published axes."""
-    network = model.experiment.network
+    network, environment = model.experiment.network, model.environment
+    own_data = re.sub(r"[^\w.-]", "_", environment["data"]["name"])  # it may hold Markdown
     convolutions = _convolutions(network)
     return TEMPLATES.get_template("card.md.jinja").render(
         model=model,
         config=model.experiment,
-        environment=model.environment,
+        environment=environment,
         report=report,
         pixels=math.prod(model.image_shape),
         inverted=is_drawn_inverted(model.ground, model.image_shape),
         prior=model.known_prior,
         prior_kinds=KINDS,
-        own_data=re.sub(r"[^\w.-]", "_", model.environment["data"]["name"]),  # it may hold Markdown
+        config_file=_as_typed(environment, "config_file", f"training/configs/{model.experiment.name}.toml"),
+        own_data=own_data,
+        data_path=_as_typed(environment, "source", own_data),
         encoder=" -> ".join([*convolutions, *_dense(network, network.encoder_units)]),
         decoder=" -> ".join([*_dense(network, network.decoder_units), *convolutions[::-1]]),
         quick_draws=QUICK_DRAWS,
@@ -62,6 +67,16 @@ def published_axes(model: TrainedModel, report: Report) -> Axes:
     if model.experiment.traversal.axis_order == "as-trained":
         return latent_axes.as_trained(model.latent_dim)
     return latent_axes.canonical(model.decode, report.axes)
+
+
+def _as_typed(environment: dict[str, Any], key: str, otherwise: str) -> str:
+    """Return a path that a run recorded as a command takes it: from this folder, which is where runs/ lies.
+
+    A published card says no more of anybody's disk than a command needs. A version has no record.
+    """
+    recorded = environment.get(key)
+    path = os.path.relpath(recorded) if recorded else ""
+    return shlex.quote(path) if path and path.isprintable() else otherwise
 
 
 def _dense(network: Any, units: tuple[int, ...]) -> list[str]:

@@ -1,6 +1,14 @@
+import base64
+import html
 import re
 
+import numpy as np
 import pytest
+
+from app.errors import VitrineError
+from tests.fakes import pixels_of, png_bytes
+
+DARK = png_bytes(np.arange(784, dtype=np.uint8).reshape(28, 28) // 4)
 
 
 def test_the_page_shows_the_three_pictures_and_each_address_works(client):
@@ -9,6 +17,90 @@ def test_the_page_shows_the_three_pictures_and_each_address_works(client):
     assert [source.partition("?")[0] for source in sources] == ["samples", "interpolate", "reconstruct"]
     for source in sources:
         assert client.get(source).headers["content-type"] == "image/png"
+
+
+def test_a_caption_links_to_the_very_picture_that_is_shown(client):
+    page = client.get("/").text
+    shown = re.findall(r'<img src="([^"]+)"', page)
+    read = re.findall(r"<code>GET <a [^>]+>([^<]+)</a>", page)
+    linked = re.findall(r'<figcaption>.*?<a href="([^"]+)"', page, re.DOTALL)
+    assert shown == linked == read
+    assert "seed=42" in shown[0]
+    for address in map(html.unescape, shown):
+        assert client.get(address).headers["cache-control"].endswith("immutable")  # never another picture
+
+
+def sent_by_the_form(client, content, **headers):
+    """What a browser gets that sends a file by the page's form."""
+    form = re.search(r'<form [^>]*action="([^"]+)" method="post"', client.get("/").text)
+    return client.post(html.unescape(form[1]), files={"file": ("x.png", content)}, headers=headers)
+
+
+@pytest.mark.parametrize("accept", ["text/html,application/xhtml+xml,*/*;q=0.8", "*/*"])
+def test_the_form_is_answered_by_a_page_that_shows_the_picture_and_leads_back(client, accept):
+    answer = sent_by_the_form(client, DARK, Accept=accept)
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert answer.headers["cache-control"] == "no-store"
+    kind, encoded = re.search(r'<img src="data:([^;]+);base64,([^"]+)"', answer.text).groups()
+    assert kind == "image/png"
+    assert "img-src 'self' data:;" in answer.headers["content-security-policy"]
+    expected = client.post("/reconstruct?invert=auto&zoom=6", files={"file": ("x.png", DARK)})
+    assert expected.headers["content-type"] == "image/png"  # programs get the picture itself
+    assert (pixels_of(base64.b64decode(encoded)) == pixels_of(expected.content)).all()
+    assert '<a href="/">' in answer.text
+    assert "<script" not in answer.text
+
+
+def test_the_answer_to_the_form_says_what_was_done_to_the_picture(client):
+    light = png_bytes(np.full((28, 28), 255, np.uint8))
+    expected = client.post("/reconstruct?invert=auto", files={"file": ("x.png", light)})
+    assert expected.headers["x-notes"] == "file: inverted"
+    assert "file: inverted." in sent_by_the_form(client, light).text
+
+
+@pytest.mark.parametrize(
+    ("content", "status", "words"),
+    [
+        (b"<b>no picture</b>", 415, ["expected a PNG, JPEG", "Convert the file to one of these formats."]),
+        (b"", 422, ["an empty file"]),
+        (b"\x89PNG\r\n\x1a\n<script>", 422, ["cannot be used"]),
+        (b"\0" * 11_000_000, 413, ["10485760"]),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_explained_on_a_page_that_leads_back(client, content, status, words):
+    answer = sent_by_the_form(client, content)
+    assert (answer.status_code, answer.headers["content-type"]) == (status, "text/html; charset=utf-8")
+    assert answer.headers["cache-control"] == "no-store"
+    for word in words:
+        assert word in html.unescape(answer.text)
+    assert '<a href="/">' in answer.text
+    assert "<script" not in answer.text  # what was received is shown escaped
+    assert "<b>" not in answer.text
+    assert '{"type"' not in answer.text
+    as_program = client.post("/reconstruct", files={"file": ("x.png", content)})
+    assert as_program.status_code == status
+    assert as_program.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("status", [500, 503, 504])
+def test_whatever_goes_wrong_the_form_is_answered_by_a_page(client, monkeypatch, status):
+    error = VitrineError("Try again.", headers={"Retry-After": "2"})
+    error.status = status
+
+    def refuse(work):
+        raise error
+
+    monkeypatch.setattr(client.app.service.engine, "submit", refuse)
+    answer = sent_by_the_form(client, DARK)
+    assert (answer.status_code, answer.headers["retry-after"]) == (status, "2")
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert "<p>Try again.</p>" in answer.text
+    kind = 'vitrine_problems_total{kind="internal-error"} 1.0'
+    assert kind in client.get("/metrics").text  # counted as for programs
+
+
+def test_a_method_that_the_page_does_not_take_is_told_both_that_it_does(client):
+    assert client.request("PUT", "/").headers["allow"] == "GET, HEAD, POST"
 
 
 def test_every_link_of_the_page_leads_somewhere(client):
@@ -23,8 +115,6 @@ def test_the_page_says_where_the_walk_holds_the_other_axes(client, client_of_cla
 
 
 def test_every_picture_of_the_page_has_its_true_size_and_a_text(client):
-    from tests.fakes import pixels_of
-
     html = client.get("/").text
     tags = re.findall(r"<img [^>]+>", html, re.DOTALL)
     assert len(tags) == 3

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import PROJECT
 from tests.tiny import TINY
 from tests.training.configs.test_flat import FORMER, PRESENT
 from training.configs import load
@@ -83,6 +84,18 @@ def test_a_former_file_with_a_key_that_is_gone_says_so(tmp_path, line, why):
     (tmp_path / "old.toml").write_text(f"{FORMER}{line}\n")
     with pytest.raises(ConfigError, match=why):
         load.load(tmp_path / "old.toml")
+
+
+def test_a_file_that_gives_no_name_has_its_own(tmp_path):
+    own = (PROJECT / "training" / "configs" / "images.toml").read_text()
+    assert "\nname" not in own.partition("[data]")[0]  # so that every copy has a name of its own
+    (tmp_path / "pets.toml").write_text(own)
+    assert load.load(tmp_path / "pets.toml").name == "pets"
+    (tmp_path / "pets.toml").write_text(f'name = "cats"\n{own}')
+    assert load.load(tmp_path / "pets.toml").name == "cats"
+    (tmp_path / "My pets.toml").write_text(own)
+    with pytest.raises(ConfigError, match=r"name: expected .* the file is called so.*Received: 'My pets'"):
+        load.load(tmp_path / "My pets.toml")
 
 
 def test_a_configuration_is_checked_without_tensorflow():
