@@ -79,7 +79,8 @@ def serving(
 @contextlib.contextmanager
 def serving_in_a_thread(app: Vitrine) -> Iterator[int]:
     """Serve an application on a free port of this machine, and return the port."""
-    config = uvicorn.Config(app, port=0, http=VitrineProtocol, ws="none", log_level="error")
+    # Without uvicorn's logging, which has absl close the stream that a test's output goes to.
+    config = uvicorn.Config(app, port=0, http=VitrineProtocol, ws="none", log_config=None)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()

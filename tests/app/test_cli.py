@@ -36,6 +36,8 @@ def not_served(monkeypatch):
         return 0
 
     monkeypatch.setattr("app.server.run", note)
+    # It would have absl, which TensorFlow brings, close the stream that a test's output goes to.
+    monkeypatch.setattr("uvicorn.Config.configure_logging", lambda config: None)
     monkeypatch.setenv("VITRINE_PORT", "0")
     monkeypatch.setattr(os, "environ", os.environ.copy())  # the command sets variables for its workers
     return configs
