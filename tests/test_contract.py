@@ -135,6 +135,62 @@ def test_convolutions_and_discretized_logistics_go_all_the_way_to_a_picture(
     client.close()
 
 
+def draw_shapes(folder, colours):
+    """300 pictures of 8 x 8: a dark shape, in red if there are colours, on a ground of 230 to 255."""
+    rng = np.random.default_rng(0)
+    folder.mkdir()
+    for index in range(300):
+        pixels = np.full((8, 8, *colours), rng.integers(230, 256), np.uint8)
+        top, left = rng.integers(1, 4, 2)
+        pixels[top : top + 3, left : left + 3] = (rng.integers(100, 160), 20, 10) if colours else index % 90
+        Image.fromarray(pixels).save(folder / f"{index}.png")
+
+
+@pytest.mark.parametrize("colours", [(), (3,)], ids=["grey", "colour"])
+def test_a_folder_of_pictures_on_a_light_ground_is_shown_as_it_is_from_training_to_uploads(
+    colours, tiny_config, tmp_path
+):
+    from training.data import load
+    from training.evaluation.evaluate import evaluate
+    from training.fitting.fit import fit
+
+    draw_shapes(tmp_path / "drawn", colours)
+    dataset = load("images", tmp_path / "drawn")
+    elbo = {"objective": {"name": "elbo"}, "likelihood": {"name": "gaussian", "variance": 0.05}}
+    config = tiny_config.replaced(elbo | {"optimizer.epochs": 10, "prior.components": [1]})
+    fit(config, dataset, tmp_path / "run", progress=False)
+    model = TrainedModel.from_run(tmp_path / "run").with_fitted_prior(dataset, tmp_path / "run")
+    version = export(
+        model, evaluate(model, dataset, tmp_path / "run"), dataset.validation, tmp_path / "store"
+    )
+    assert store.check(version, "tiny").image.ground == "light"
+    assert "Ground of the images: light." in (version / "card.md").read_text()
+
+    # Two axes trained for seconds know little but the ground: its mean is 0.95, and 0.75 is five times as far
+    # from black. What is drawn as a negative would be below 0.25.
+    def is_light(pixels):
+        corners = pixels[:: pixels.shape[0] - 1, :: pixels.shape[1] - 1]
+        return corners.min() > 0.75 * 255
+
+    axes = np.asarray(Image.open(version / "axes.png"))
+    assert is_light(axes)
+    client = Client(create_app(Settings(model_store=tmp_path / "store", default_model="tiny")))
+    for address in ("/samples?n=14&seed=1", "/interpolate?axis=0", "/reconstruct"):
+        assert is_light(pixels_of(client.get(address).content)), address
+    examples = pixels_of(client.get("/reconstruct").content)[:8, :8]
+    assert np.array_equal(examples, np.asarray(Image.open(version / "examples" / "0.png")))
+    page = np.asarray(Image.open(tmp_path / "drawn" / "7.png"))
+    for query in ("", "?invert=auto"):
+        light = client.post(f"/reconstruct{query}", files={"file": png_bytes(page)})
+        assert np.array_equal(pixels_of(light.content)[:8], page)
+        assert is_light(pixels_of(light.content)[8:])
+        assert "x-notes" not in light.headers
+    dark = client.post("/reconstruct?invert=auto", files={"file": png_bytes(255 - page)})
+    assert np.array_equal(pixels_of(dark.content)[:8], 255 - page if colours else page)
+    assert dark.headers.get("x-notes") == (None if colours else "file: inverted")
+    client.close()
+
+
 # The shipped model, against drawings that know nothing of the service's code.
 
 

@@ -97,6 +97,30 @@ def test_a_half_copied_version_does_not_exist(tmp_path, data):
     assert reason(tmp_path / "copy" / "1")
 
 
+@pytest.mark.parametrize(
+    ("shape", "ground", "polarity", "ink"),
+    [
+        ([8, 8], None, "dark", "dark"),  # a version of before the key
+        ([8, 8], "dark", "dark", "dark"),
+        ([8, 8], "light", "light", "light"),
+        ([8, 8], "mixed", None, "light"),
+        ([8, 8, 3], None, None, "light"),
+        ([8, 8, 3], "dark", None, "light"),
+        ([8, 8, 3], "light", None, "light"),
+    ],
+)
+def test_the_ground_of_the_data_decides_polarity_and_ink(tmp_path, shape, ground, polarity, ink):
+    image = {"shape": shape, "value_range": [0, 1]} | ({"ground": ground} if ground else {})
+    write_version(tmp_path, image=image)
+    found = store.scan(tmp_path).find("fake").manifest.image
+    assert (found.polarity, found.ink) == (polarity, ink)
+
+
+def test_a_ground_that_nobody_knows_is_refused_by_name(tmp_path):
+    folder = write_version(tmp_path, image={"shape": [8, 8], "ground": "blue"})
+    assert reason(folder) == "manifest.json: image.ground: Input should be 'dark', 'light' or 'mixed'"
+
+
 def test_a_missing_file_is_named(version):
     (version / "decoder" / "weights").unlink()
     assert reason(version) == "decoder/weights: missing"

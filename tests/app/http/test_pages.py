@@ -115,6 +115,25 @@ def test_the_page_says_where_the_walk_holds_the_other_axes(client, client_of_cla
     assert "are held at the centre of the highest-weight component of p(z)." in page
 
 
+@pytest.mark.parametrize(
+    ("ground", "said"), [("dark", "inverted if its border is light;"), ("light", "its border is dark;")]
+)
+def test_the_page_says_which_upload_is_inverted(tmp_path, ground, said):
+    from tests.app.http.test_pictures import asked_of
+
+    client = asked_of(tmp_path, ground)
+    assert said in " ".join(client.get("/").text.split())
+    client.close()
+
+
+def test_the_page_promises_no_inversion_of_colour(tmp_path):
+    from tests.app.http.test_pictures import asked_of
+
+    client = asked_of(tmp_path, "light", (8, 8, 3))
+    assert "inverted" not in client.get("/").text
+    client.close()
+
+
 def test_every_picture_of_the_page_has_its_true_size_and_a_text(client):
     html = client.get("/").text
     tags = re.findall(r"<img [^>]+>", html, re.DOTALL)

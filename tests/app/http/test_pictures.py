@@ -684,6 +684,89 @@ def test_colour_models_are_served_in_colour(tmp_path):
     client.close()
 
 
+def asked_of(store, ground, shape=(8, 8)):
+    """A service of a fake model whose manifest says this ground; None: it says none."""
+    from app.main import create_app
+    from app.settings import Settings
+    from tests.conftest import Client
+    from tests.fakes import open_fake, write_version
+
+    image = {"shape": list(shape), "value_range": [0, 1]} | ({"ground": ground} if ground else {})
+    write_version(store, shape=shape, image=image)
+    return Client(create_app(Settings(model_store=store, default_model="fake"), open_fake))
+
+
+@pytest.mark.parametrize(
+    ("ground", "shape", "ink"),
+    [
+        (None, (8, 8), "dark"),
+        ("dark", (8, 8), "dark"),
+        ("light", (8, 8), "light"),
+        ("mixed", (8, 8), "light"),
+        ("dark", (8, 8, 3), "light"),
+        (None, (8, 8, 3), "light"),
+    ],
+)
+def test_the_ink_that_is_not_asked_for_is_the_models_own_and_stands_in_the_address(
+    tmp_path, ground, shape, ink
+):
+    client = asked_of(tmp_path, ground, shape)
+    for path in ("/samples?n=3&seed=5", "/interpolate?axis=0", "/reconstruct?columns=2"):
+        found = client.get(path)
+        assert f"&ink={ink}" in found.headers["content-location"]
+        assert client.get(found.headers["content-location"]).content == found.content
+        assert client.get(f"{path}&ink={ink}").content == found.content
+        other = client.get(f"{path}&ink={'dark' if ink == 'light' else 'light'}")
+        assert np.array_equal(pixels_of(other.content), 255 - pixels_of(found.content))
+    client.close()
+
+
+@pytest.mark.parametrize(("ground", "blank"), [(None, 255), ("dark", 255), ("light", 255), ("mixed", 255)])
+def test_cells_without_an_image_are_white_whatever_the_ground_is(tmp_path, ground, blank):
+    client = asked_of(tmp_path, ground)
+    samples = pixels_of(client.get("/samples?n=3&columns=2&seed=5").content)
+    assert (samples[8:, 8:] == blank).all()
+    files = [("file", ("a.png", png_bytes(np.full((8, 8), 100, np.uint8))))] * 3
+    assert (pixels_of(client.post("/reconstruct?columns=2", files=files).content)[16:, 8:] == blank).all()
+    client.close()
+
+
+def test_an_upload_on_the_ground_of_the_model_is_neither_inverted_nor_noted(tmp_path):
+    client = asked_of(tmp_path, "light")
+    page = np.full((8, 8), 250, np.uint8)
+    page[2:6, 2:6] = 30
+    for query in ("", "?invert=auto", "?invert=no"):
+        found = client.post(f"/reconstruct{query}", files={"file": png_bytes(page)})
+        assert np.array_equal(pixels_of(found.content)[:8], page)
+        assert "x-notes" not in found.headers
+    hint = client.post("/reconstruct", files={"file": png_bytes(255 - page)})
+    assert np.array_equal(pixels_of(hint.content)[:8], 255 - page)
+    assert hint.headers["x-notes"].startswith("file: the border is dark, the model expects light")
+    turned = client.post("/reconstruct?invert=auto", files={"file": png_bytes(255 - page)})
+    assert np.array_equal(pixels_of(turned.content)[:8], page)
+    assert turned.headers["x-notes"] == "file: inverted"
+    client.close()
+
+
+@pytest.mark.parametrize(
+    ("ground", "shape"), [("light", (8, 8, 3)), ("dark", (8, 8, 3)), (None, (8, 8, 3)), ("mixed", (8, 8))]
+)
+def test_colour_and_mixed_grounds_are_inverted_only_when_that_is_asked_for(tmp_path, ground, shape):
+    client = asked_of(tmp_path, ground, shape)
+    page = np.full(shape, 250, np.uint8)
+    page[2:6, 2:6] = 30
+    for picture in (page, 255 - page, page if len(shape) == 2 else page[..., 0]):  # the last one is grey
+        expected = picture if picture.ndim == len(shape) else np.stack([picture] * 3, axis=-1)
+        for invert in ("no", "auto"):
+            found = client.post(f"/reconstruct?invert={invert}", files={"file": png_bytes(picture)})
+            assert np.array_equal(pixels_of(found.content)[:8], expected)
+            assert "x-notes" not in found.headers
+        asked = client.post("/reconstruct?invert=yes", files={"file": png_bytes(picture)})
+        assert np.array_equal(pixels_of(asked.content)[:8], 255 - expected)
+        assert asked.headers["x-notes"] == "file: inverted"
+    client.close()
+
+
 def test_a_saturated_service_answers_503_with_a_time(client, monkeypatch):
     engine = client.app.service.engine
     monkeypatch.setattr(engine._admission, "images", 10**6)

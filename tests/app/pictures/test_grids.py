@@ -47,6 +47,12 @@ def test_cells_left_over_in_the_last_row_are_paper(ink, level):
     assert (pixels[2:, 2:] == level).all()
 
 
+@pytest.mark.parametrize(("ink", "level"), [("dark", 55), ("light", 200)])
+def test_cells_left_over_hold_the_level_that_is_asked_for(ink, level):
+    pixels = grids.grid(np.full((3, 2, 2), 9, np.uint8), columns=2, ink=ink, blank=200)
+    assert (pixels[2:, 2:] == level).all()
+
+
 def test_zoom_makes_every_pixel_a_square():
     pixels = grids.grid(np.array([[[1, 2]]], np.uint8), columns=1, zoom=2, ink="light")
     assert pixels.tolist() == [[1, 1, 2, 2], [1, 1, 2, 2]]

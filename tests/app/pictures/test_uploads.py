@@ -406,6 +406,35 @@ def test_invert_auto_looks_at_the_border():
     assert np.array_equal(read(png_bytes(dark), invert="auto").pixels, dark)
 
 
+DARK_HINT = "the border is dark, the model expects light: inverted? use invert=auto"
+LIGHT_HINT = "the border is light, the model expects dark: inverted? use invert=auto"
+
+
+@pytest.mark.parametrize("shape", [SHAPE, (*SHAPE, 3)], ids=["grey", "colour"])
+@pytest.mark.parametrize(
+    ("polarity", "invert", "light", "dark"),
+    [
+        ("dark", "no", (False, LIGHT_HINT), (False, None)),
+        ("dark", "auto", (True, "inverted"), (False, None)),
+        ("light", "no", (False, None), (False, DARK_HINT)),
+        ("light", "auto", (False, None), (True, "inverted")),
+        (None, "no", (False, None), (False, None)),
+        (None, "auto", (False, None), (False, None)),
+        ("dark", "yes", (True, "inverted"), (True, "inverted")),
+        ("light", "yes", (True, "inverted"), (True, "inverted")),
+        (None, "yes", (True, "inverted"), (True, "inverted")),
+    ],
+)
+def test_auto_and_the_hint_follow_the_models_own_ground(shape, polarity, invert, light, dark):
+    page = np.full(SHAPE, 250, np.uint8)
+    page[10:18, 10:18] = 20
+    for picture, (inverted, note) in ((page, light), (255 - page, dark)):
+        upload = read_uploads([("file", png_bytes(picture))], shape, invert, LIMITS, polarity)[0]
+        expected = 255 - picture if inverted else picture
+        assert np.array_equal(upload.pixels if len(shape) == 2 else upload.pixels[..., 1], expected)
+        assert upload.notes == ((note,) if note else ())
+
+
 def test_a_light_border_left_as_it_is_earns_a_hint():
     upload = read(white_page())
     assert upload.pixels[0, 0] == 255

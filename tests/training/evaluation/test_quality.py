@@ -150,6 +150,10 @@ def test_the_picture_shows_samples_over_their_neighbours(measured, tmp_path):
     assert picture.shape[1] == 11 * 120
     # Copies lie over themselves: two rows of dark squares on white, then noise, which is dark everywhere.
     assert picture.min() < 0.5 < picture.max()
+    figures.nearest_training_images(measured.pairs, tmp_path / "light.png", inverted=False)
+    turned = matplotlib.image.imread(tmp_path / "light.png")[..., 0]
+    # The page around the strips is white either way; what was paper on them is black now.
+    assert np.mean(turned < 0.1) > np.mean(picture < 0.1) + 0.1
 
 
 def test_unusual_images_come_with_the_warning(tiny_model, tiny_dataset):

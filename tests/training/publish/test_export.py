@@ -30,6 +30,16 @@ def version(publish, tmp_path_factory):
     return publish(tmp_path_factory.mktemp("store"))
 
 
+def test_a_run_that_did_not_measure_its_ground_is_published_without_it(
+    tiny_run, tiny_model, tiny_dataset, tmp_path
+):
+    report = evaluate(tiny_model, tiny_dataset, tiny_run)
+    unmeasured = {key: value for key, value in tiny_model.environment.items() if key != "ground"}
+    earlier = dataclasses.replace(tiny_model, environment=unmeasured)
+    version = export.export(earlier, report, tiny_dataset.validation, tmp_path)
+    assert "ground" not in json.loads((version / "manifest.json").read_text())["image"]
+
+
 @pytest.mark.parametrize("batch_size", [1, 7])
 def test_the_exported_encoder_computes_what_the_trained_one_does(version, tiny_model, batch_size):
     images = np.random.default_rng(0).random((batch_size, 6, 5), np.float32)
