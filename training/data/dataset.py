@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
+from training.errors import DataError
 from training.types import Images
 
 
@@ -37,6 +38,13 @@ class Dataset:
     def image_shape(self) -> tuple[int, ...]:
         """Shape of one image, (H, W) or (H, W, 3)."""
         return self.train.shape[1:]
+
+    @property
+    def known_labels(self) -> Labels:
+        """The labels; a DataError if there are none."""
+        if self.labels is None:
+            raise DataError(f"{self.name}: has no labels, which a classifier needs")
+        return self.labels
 
 
 def batches(images: Images, batch_size: int) -> Iterator[Images]:

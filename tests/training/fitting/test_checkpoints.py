@@ -11,9 +11,9 @@ import pytest
 pytestmark = pytest.mark.tensorflow
 
 from tests.conftest import PROJECT  # noqa: E402
-from training import trained  # noqa: E402
+from training import runs, trained  # noqa: E402
 from training.errors import Interrupted, RunError  # noqa: E402
-from training.fitting import checkpoints, fit, loop  # noqa: E402
+from training.fitting import fit, loop  # noqa: E402
 
 ELBO = {"objective": {"name": "elbo"}, "optimizer.learning_rate": 0.003}
 EVERYTHING = {
@@ -88,7 +88,7 @@ def test_a_resumed_run_is_the_uninterrupted_one_bit_for_bit(
     for name in ("history.json", "samples.png"):
         assert (tmp_path / "parts" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
     # Weights, slots, averages and generators: the state itself, not only what is published of it.
-    with np.load(tmp_path / "whole" / checkpoints.LAST) as a, np.load(tmp_path / "parts" / "last.npz") as b:
+    with np.load(tmp_path / "whole" / runs.LAST) as a, np.load(tmp_path / "parts" / "last.npz") as b:
         assert set(a.files) == set(b.files)
         assert all(np.array_equal(a[name], b[name]) for name in a.files)
 
@@ -184,7 +184,7 @@ def test_another_experiment_is_refused_by_the_key_that_differs(
 
 def test_a_damaged_checkpoint_is_named(tiny_config, tiny_dataset, tmp_path):
     (tmp_path / "config.json").write_text("{}")
-    (tmp_path / checkpoints.LAST).write_bytes(b"PK\x03\x04 and no more")
+    (tmp_path / runs.LAST).write_bytes(b"PK\x03\x04 and no more")
     with pytest.raises(RunError, match="not a checkpoint"):
         fit.fit(tiny_config, tiny_dataset, tmp_path, progress=False, resume=True)
 
@@ -210,7 +210,7 @@ def test_the_best_weights_are_those_of_the_lowest_bound_at_full_weight_of_kl(
     history = json.loads((tmp_path / "run" / "history.json").read_text())
     assert found["epoch"] == 3 + int(np.argmin(history["val_loss"][2:]))
     assert found["val_loss"] == min(history["val_loss"][2:])
-    with np.load(tmp_path / "run" / checkpoints.BEST) as best:
+    with np.load(tmp_path / "run" / runs.BEST) as best:
         _, vae, recorded = trained.load_run(tmp_path / "run")
         assert recorded["epoch"] == found["epoch"]
         assert np.array_equal(vae.weights[0].numpy(), best["model/0"])
