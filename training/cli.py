@@ -90,13 +90,13 @@ def fit(
     runs.check_folder(run, resume)
     again = {"--out": run, "--data": data_folder, "--seed": seed}
     with _result(as_json) as found, _telling_how_to_resume(config, again, tensorboard):
+        _need_tensorflow()
         dataset = data.load(experiment.data.name, data_folder, _image_fit(experiment))
         for note in dataset.notes:
             click.echo(note)
         images = {"training": len(dataset.train), "validation": len(dataset.validation)}
         told = " and ".join(f"{number} {split}" for split, number in images.items())
         click.echo(f"{experiment.name}: {told} images from {dataset.source}")
-        _need_tensorflow()
         from training.fitting.fit import fit as run_fit
 
         result = run_fit(experiment, dataset, run, resume=resume, tensorboard=tensorboard)
@@ -115,7 +115,7 @@ def _telling_how_to_resume(config: Path, options: dict[str, Any], tensorboard: b
     try:
         yield
     except (Interrupted, NotWritten) as error:
-        if not options["--out"].is_dir():  # the folder itself cannot be made
+        if isinstance(error, NotWritten) and not options["--out"].is_dir():  # it cannot be made
             raise
         words = ["vitrine-train", "fit", str(config), "--resume"]
         for option, value in options.items():
@@ -151,8 +151,8 @@ def _images(run: Path, data_folder: Path | None) -> "Dataset":
     """Return the images that a finished run was trained on; a RunError if it is none."""
     from training import data, runs
 
-    config, environment = runs.read(run)
     _need_tensorflow()
+    config, environment = runs.read(run)
     return data.load_again(config.data.name, data_folder, _image_fit(config), environment)
 
 
@@ -217,9 +217,10 @@ def recalibrate(run: Path, data_folder: Path | None, full: bool, as_json: bool) 
 
     not_evaluated = RunError(f"{run}: not evaluated yet; run vitrine-train evaluate {run} first")
     with _result(as_json) as result:
-        dataset = _images(run, data_folder)
+        runs.read(run)
         if not (run / runs.REPORT).exists():
             raise not_evaluated
+        dataset = _images(run, data_folder)
         from training.evaluation.evaluate import load_report, write_report
         from training.evaluation.recalibrate import recalibrate as run_recalibrate
         from training.publish import card
@@ -293,9 +294,9 @@ def classifier(name: str, data_folder: Path | None, out: Path | None, as_json: b
     from training import data
 
     with _result(as_json) as found:
+        _need_tensorflow()
         dataset = data.load(name, data_folder)
         labels = dataset.known_labels
-        _need_tensorflow()
         from training.metrics import classifier as classifiers
 
         trained = classifiers.train(dataset)

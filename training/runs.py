@@ -6,6 +6,7 @@ import io
 import json
 import os
 import platform
+import re
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
@@ -130,6 +131,7 @@ def written_by_tensorflow(path: Path) -> Iterator[None]:
         yield
     except tf.errors.OpError as error:
         _, _, reason = str(error.message).splitlines()[0].rpartition("; ")  # behind a file's name
+        reason = re.sub(r" \[Op:\w+\]$", "", reason)
         raise NotWritten(f"{path}: cannot be written ({reason})") from error
 
 
