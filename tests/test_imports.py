@@ -117,7 +117,7 @@ def module_of(path):
 def test_a_module_of_training_imports_only_from_the_layers_below_it(path):
     module = module_of(path)
     if module == "training":
-        assert list(imported(path.read_text())) == []
+        assert list(imported(path.read_text())) == ["os"]  # for what TensorFlow reads of the environment
         return
     assert layer_of(module) is not None
     assert list(upward_imports(module, path.read_text())) == []

@@ -1,6 +1,11 @@
-"""The ``vitrine-train`` command. TensorFlow is imported only when a command needs it."""
+"""The ``vitrine-train`` command.
+
+TensorFlow, whose import takes seconds, is imported once arguments, configuration, run folder and data are
+known to be right: a usage error is told at once.
+"""
 
 import contextlib
+import importlib.util
 import io
 import json
 import logging
@@ -9,13 +14,14 @@ import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from training.configs.load import load, to_toml
+from training.configs.meanings import meanings_of
 from training.configs.schema import Config
-from training.errors import ConfigError, DataError, Interrupted, RunError, TrainingError
+from training.errors import ConfigError, DataError, Interrupted, NotWritten, RunError, TrainingError
 
 if TYPE_CHECKING:
     from training.data import Dataset, Fit
@@ -25,6 +31,7 @@ EXIT_FAILURE = 1
 EXIT_USAGE = 2
 
 PATH = click.Path(path_type=Path)
+FOLDER = click.Path(path_type=Path, file_okay=False)
 DATA_OPTION = click.option(
     "--data",
     "data_folder",
@@ -34,13 +41,13 @@ DATA_OPTION = click.option(
     "VITRINE_DATA. If neither is given: where the run found them; for fit of Fashion-MNIST, Keras' cache, "
     "Debian's package folder, Keras' download.",
 )
+JSON_OPTION = click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print the result as one JSON document; everything else goes to standard error.",
+)
 RUN_ARGUMENT = click.argument("run", type=PATH)
-MEANINGS = {  # of the loss, by objective
-    "textbook": "The loss is (SSE + KL) / pixels: the negative ELBO, up to a constant, of variance 1/2.",
-    "elbo": "The loss is the negative ELBO in nats per image, KL weighed by beta.",
-    "iwae": "The loss is -L_k in nats per image, k = {k}.",
-    "dreg": "The loss is -L_k in nats per image, k = {k}, by the doubly reparameterised gradient.",
-}
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -55,17 +62,16 @@ def cli() -> None:
     """  # noqa: D301  \b is click's mark for "keep these lines"
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a name or a path may be what no terminal can show
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # read by TensorFlow when it is imported
-    os.environ["KERAS_BACKEND"] = "tensorflow"  # whatever else the machine does with Keras
 
 
 @cli.command()
 @click.argument("config", type=PATH)
 @DATA_OPTION
-@click.option("--out", type=PATH, help="Run folder to create; runs/NAME, or runs/NAME-seedN with --seed N.")
+@click.option("--out", type=FOLDER, help="Run folder to create; runs/NAME, or runs/NAME-seedN with --seed N.")
 @click.option("--seed", type=int, help="Seed to train with, in the place of CONFIG's.")
 @click.option("--resume", is_flag=True, help="Go on from the run folder's checkpoint, as if never stopped.")
 @click.option("--tensorboard", is_flag=True, help="Write event files for TensorBoard into RUN/tensorboard.")
+@JSON_OPTION
 def fit(
     config: Path,
     data_folder: Path | None,
@@ -73,67 +79,95 @@ def fit(
     seed: int | None,
     resume: bool,
     tensorboard: bool,
+    as_json: bool,
 ) -> None:
     """Train the model that CONFIG, a TOML file, describes.
 
     Ctrl-C stops after the step under way; --resume goes on from the last whole epoch, to the same weights. A
     second Ctrl-C ends at once.
     """
+    from training import data, runs
+
     experiment = load(config)
     if seed is not None:
         experiment = experiment.replaced({"seed": seed})
-    from training import data, runs
-    from training.fitting.fit import fit as run_fit
+    run = out or Path("runs") / (experiment.name if seed is None else f"{experiment.name}-seed{seed}")
+    runs.check_folder(run, resume)
+    again = {"--out": run, "--data": data_folder, "--seed": seed}
+    with _result(as_json) as found, _telling_how_to_resume(config, again, tensorboard):
+        _need_tensorflow()
+        dataset = data.load(experiment.data.name, data_folder, _image_fit(experiment))
+        for note in dataset.notes:  # the whole of it will be in data.json
+            click.echo(note)
+        click.echo(f"ground: {dataset.ground}")
+        images = {"training": len(dataset.train), "validation": len(dataset.validation)}
+        told = " and ".join(f"{number} {split}" for split, number in images.items())
+        click.echo(f"{experiment.name}: {told} images from {dataset.source}")
+        from training.fitting.fit import fit as run_fit
 
-    dataset = data.load(experiment.data.name, data_folder, _image_fit(experiment))
-    for note in dataset.notes:  # the whole of it will be in data.json
-        click.echo(note)
-    click.echo(f"ground: {dataset.ground}")
-    out = out or Path("runs") / (experiment.name if seed is None else f"{experiment.name}-seed{seed}")
-    click.echo(
-        f"{experiment.name}: {len(dataset.train)} training and {len(dataset.validation)} validation images "
-        f"from {dataset.source}"
-    )
+        result = run_fit(experiment, dataset, run, resume=resume, tensorboard=tensorboard)
+        runs.record_configuration(run, config)
+        losses = f"loss {result['loss']:.4f}, val_loss {result['val_loss']:.4f}"
+        click.echo(f"epoch {result['epoch']}: {losses}, KL {result['kl']:.2f} nats")
+        click.echo(f"weights {result['weights_sha256']}")
+        click.echo(f"written to {run}; next: vitrine-train evaluate {run}")
+        found |= {"name": experiment.name, "seed": experiment.seed, "run": str(run), "images": images}
+        found |= {"source": dataset.source, "notes": dataset.notes, "ground": dataset.ground}
+        found |= {key: result.pop(key) for key in ("epoch", "weights_sha256")} | {"metrics": result}
+
+
+@contextlib.contextmanager
+def _telling_how_to_resume(config: Path, options: dict[str, Any], tensorboard: bool) -> Iterator[None]:
+    """End the command, if training is stopped or cannot write, with the command that goes on."""
     try:
-        result = run_fit(experiment, dataset, out, resume=resume, tensorboard=tensorboard)
-        runs.record_configuration(out, config)
-    except Interrupted as interrupted:
+        yield
+    except (Interrupted, NotWritten) as error:
+        if isinstance(error, NotWritten) and not options["--out"].is_dir():  # it cannot be made
+            raise
         words = ["vitrine-train", "fit", str(config), "--resume"]
-        for option, value in {"--out": out, "--data": data_folder, "--seed": seed}.items():
+        for option, value in options.items():
             words += [option, str(value)] if value is not None else []
         words += ["--tensorboard"] if tensorboard else []
-        click.echo(f"vitrine-train: {interrupted}; to go on: {shlex.join(words)}", err=True)
-        sys.exit(128 + interrupted.signal)  # as a shell reports a process that a signal ended
-    losses = f"loss {result['loss']:.4f}, val_loss {result['val_loss']:.4f}"
-    click.echo(f"epoch {result['epoch']}: {losses}, KL {result['kl']:.2f} nats")
-    click.echo(f"weights {result['weights_sha256']}")
-    click.echo(f"written to {out}; next: vitrine-train evaluate {out}")
+        click.echo(f"vitrine-train: {error}; to go on: {shlex.join(words)}", err=True)
+        # As a shell reports a process that a signal ended.
+        sys.exit(128 + error.signal if isinstance(error, Interrupted) else EXIT_FAILURE)
 
 
-def _images(model: "TrainedModel", data_folder: Path | None) -> "Dataset":
-    """Return the images that a run's model was trained on."""
-    from training import data
+@contextlib.contextmanager
+def _result(as_json: bool) -> Iterator[dict[str, Any]]:
+    """Give a dictionary for what a command found, which as JSON is all that goes to standard output."""
+    found: dict[str, Any] = {}
+    with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
+        logging.raiseExceptions = False  # a line that cannot be written is no reason for a traceback
+        logging.basicConfig(format="%(message)s", stream=sys.stdout)
+        logging.getLogger("training").setLevel(logging.INFO)
+        for library in ("absl", "tensorflow"):
+            logging.getLogger(library).setLevel(logging.ERROR)  # not what they merely advise
+        yield found
+    if as_json:
+        click.echo(json.dumps(found, indent=2, allow_nan=False))
 
-    config = model.experiment
-    dataset = data.load_again(config.data.name, data_folder, _image_fit(config), model.environment)
-    model.environment.setdefault("ground", dataset.ground)  # earlier runs did not measure it
-    return dataset
+
+def _need_tensorflow() -> None:
+    """Refuse to go on without the packages that training needs, before anything of theirs is imported."""
+    for name in ("tensorflow", "keras"):
+        if importlib.util.find_spec(name) is None:
+            raise ModuleNotFoundError(name=name)
 
 
-def _open(run: Path, stream: TextIO) -> "TrainedModel":
-    """Return the model of a run; what is done with it is logged to a stream from now on."""
-    from training.trained import TrainedModel
+def _images(run: Path, data_folder: Path | None) -> "Dataset":
+    """Return the images that a finished run was trained on; a RunError if it is none."""
+    from training import data, runs
 
-    logging.raiseExceptions = False  # a line that cannot be written is no reason for a traceback
-    logging.basicConfig(format="%(message)s", stream=stream)
-    logging.getLogger("training").setLevel(logging.INFO)
-    return TrainedModel.from_run(run)
+    _need_tensorflow()
+    config, environment = runs.read(run)
+    return data.load_again(config.data.name, data_folder, _image_fit(config), environment)
 
 
 @cli.command()
 @RUN_ARGUMENT
 @DATA_OPTION
-@click.option("--json", "as_json", is_flag=True, help="Print the whole report as JSON.")
+@JSON_OPTION
 @click.option("--full", is_flag=True, help="L_500 on all test images, L_5000 on 1,000: a card's figures.")
 @click.option("--quality", is_flag=True, help="Measure the quality of samples too; takes some minutes.")
 @click.option(
@@ -155,29 +189,35 @@ def evaluate(
 
     Writes report.json, pictures of the numbers and the model card, card.md, into RUN.
     """
+    from training import runs
+
     if reference_folder is not None and not quality:
         raise click.UsageError("--reference: what is measured of it is quality; add --quality")
-    from training.evaluation.evaluate import evaluate as run_evaluate
-    from training.publish import card
+    reference_folder = None if reference_folder is None else _reference(reference_folder)
+    if reference_folder is not None and not (reference_folder / "manifest.json").exists():
+        runs.read(reference_folder)  # a RunError, and at once, if it is no run either
+    with _result(as_json) as found:
+        dataset = _images(run, data_folder)
+        from training.evaluation.evaluate import evaluate as run_evaluate
+        from training.publish import card
+        from training.trained import TrainedModel
+
+        model = _model(run, dataset)
+        reference = TrainedModel.open(reference_folder) if reference_folder is not None else None
+        report = run_evaluate(model, dataset, run, full=full, quality=quality, reference=reference)
+        card.write(model.with_fitted_prior(dataset, run), report, run)
+        click.echo("\n".join(report.in_brief()))
+        click.echo(f"written to {run}; next: vitrine-train export {run}")
+        found |= report.as_dict()
+
+
+def _model(run: Path, dataset: "Dataset") -> "TrainedModel":
+    """Return the model of a run; `dataset`, of which earlier runs did not measure the ground, tells that."""
     from training.trained import TrainedModel
 
-    model = _open(run, sys.stderr if as_json else sys.stdout)
-    reference = TrainedModel.open(_reference(reference_folder)) if reference_folder is not None else None
-    dataset = _images(model, data_folder)
-    report = run_evaluate(model, dataset, run, full=full, quality=quality, reference=reference)
-    card.write(model.with_fitted_prior(dataset, run), report, run)
-    if as_json:
-        click.echo(json.dumps(report.as_dict(), indent=2))
-        return
-    mse, parts = report.reconstruction, report.kl_decomposition
-    click.echo(f"reconstruction MSE {mse.reconstruction_mse:.4f}, PCA {mse.pca_reconstruction_mse:.4f}")
-    for row in report.bounds.log_p_x:
-        click.echo(f"L_{row.k}: {row.nats:.2f} nats an image, {row.bits_per_dim:.3f} bits per dim")
-    click.echo(f"KL by axis, nats: {', '.join(f'{axis.kl:.2f}' for axis in report.axes)}")
-    for name, terms in parts.priors.items():
-        made_of = f"{parts.information:.2f} information + {terms.marginal_kl:.2f} KL(q(z) || p(z))"
-        click.echo(f"KL to {name}: {terms.kl:.2f} nats = {made_of}")
-    click.echo(f"written to {run}; next: vitrine-train export {run}")
+    model = TrainedModel.from_run(run)
+    model.environment.setdefault("ground", dataset.ground)
+    return model
 
 
 def _reference(folder: Path) -> Path:
@@ -198,31 +238,40 @@ def _reference(folder: Path) -> Path:
 @RUN_ARGUMENT
 @DATA_OPTION
 @click.option("--full", is_flag=True, help="All test images, up to L_500.")
-def recalibrate(run: Path, data_folder: Path | None, full: bool) -> None:
+@JSON_OPTION
+def recalibrate(run: Path, data_folder: Path | None, full: bool, as_json: bool) -> None:
     """Score the model of RUN as a probability over 256 levels, whatever it was trained with.
 
     Discretized logistics are fitted around its mean images, then the encoder anew, the decoder frozen; RUN's
     weights stay. The result joins report.json and card.md, so evaluate comes first.
     """
-    from training.evaluation.evaluate import load_report, write_report
-    from training.evaluation.recalibrate import recalibrate as run_recalibrate
-    from training.publish import card
+    from training import runs
 
-    model = _open(run, sys.stdout)
-    report = load_report(run, model.weights_sha256)
-    if report is None:
-        raise RunError(f"{run}: not evaluated yet; run vitrine-train evaluate {run} first")
-    dataset = _images(model, data_folder)
-    model = model.with_fitted_prior(dataset, run)
-    found = run_recalibrate(model, dataset, full=full)
-    report = report.model_copy(update={"recalibrated": found})
-    write_report(run, report)
-    card.write(model, report, run)
-    for scales, part in (("shared", found.shared), ("per pixel", found.per_pixel)):
-        for when, bounds in (("before", part.before), ("after", part.after)):
-            bits = ", ".join(f"L_{row.k} {row.bits_per_dim:.3f}" for row in bounds.log_p_x)
-            click.echo(f"{scales} scales, {when} refitting: {bits} bits per dim")
-    click.echo(f"written to {run}")
+    not_evaluated = RunError(f"{run}: not evaluated yet; run vitrine-train evaluate {run} first")
+    with _result(as_json) as result:
+        runs.read(run)
+        if not (run / runs.REPORT).exists():
+            raise not_evaluated
+        dataset = _images(run, data_folder)
+        from training.evaluation.evaluate import load_report, write_report
+        from training.evaluation.recalibrate import recalibrate as run_recalibrate
+        from training.publish import card
+
+        model = _model(run, dataset)
+        report = load_report(run, model.weights_sha256)
+        if report is None:
+            raise not_evaluated
+        model = model.with_fitted_prior(dataset, run)
+        found = run_recalibrate(model, dataset, full=full)
+        report = report.model_copy(update={"recalibrated": found})
+        write_report(run, report)
+        card.write(model, report, run)
+        for scales, part in (("shared", found.shared), ("per pixel", found.per_pixel)):
+            for when, bounds in (("before", part.before), ("after", part.after)):
+                bits = ", ".join(f"L_{row.k} {row.bits_per_dim:.3f}" for row in bounds.log_p_x)
+                click.echo(f"{scales} scales, {when} refitting: {bits} bits per dim")
+        click.echo(f"written to {run}")
+        result |= found.as_dict()
 
 
 # Cards of published versions print its former name.
@@ -236,70 +285,74 @@ cli.add_command(
 @DATA_OPTION
 @click.option(
     "--store",
-    type=PATH,
+    type=FOLDER,
     envvar="VITRINE_MODEL_STORE",
     default=Path("model_store"),
     show_default=True,
     help="Model store to publish to.",
 )
-def export(run: Path, data_folder: Path | None, store: Path) -> None:
+@JSON_OPTION
+def export(run: Path, data_folder: Path | None, store: Path, as_json: bool) -> None:
     """Publish the model of RUN as the next version in a model store."""
-    from training.evaluation import evaluate as evaluation
-    from training.publish.export import export as run_export
+    with _result(as_json) as found:
+        dataset = _images(run, data_folder)
+        from training.evaluation import evaluate as evaluation
+        from training.publish.export import export as run_export
 
-    model = _open(run, sys.stdout)
-    dataset = _images(model, data_folder)
-    model = model.with_fitted_prior(dataset, run)
-    report = evaluation.load_report(run, model.weights_sha256)
-    if report is None:
-        click.echo("not evaluated yet: measuring on the test split first")
-        report = evaluation.evaluate(model, dataset, run)
-    version = run_export(model, report, dataset.validation, store)
-    click.echo(f"published {version}; serve it: vitrine serve --model-store {store}")
+        model = _model(run, dataset).with_fitted_prior(dataset, run)
+        report = evaluation.load_report(run, model.weights_sha256)
+        if report is None:
+            click.echo("not evaluated yet: measuring on the test split first")
+            report = evaluation.evaluate(model, dataset, run)
+        version = run_export(model, report, dataset.validation, store)
+        click.echo(f"published {version}; serve it: vitrine serve --model-store {store}")
+        manifest = json.loads((version / "manifest.json").read_text())
+        found |= {"name": model.name, "version": int(version.name), "folder": str(version)}
+        found |= {key: manifest[key] for key in ("digest", "metrics")}
 
 
 @cli.command()
 @click.option("--dataset", "name", default="fashion-mnist", show_default=True, help="Data set with labels.")
 @DATA_OPTION
 @click.option("--out", type=PATH, help="File to write; runs/classifier-DATASET.npz if not given.")
-def classifier(name: str, data_folder: Path | None, out: Path | None) -> None:
+@JSON_OPTION
+def classifier(name: str, data_folder: Path | None, out: Path | None, as_json: bool) -> None:
     """Train the classifier in whose features sample quality is measured.
 
     The one that the project ships is never overwritten: published numbers hold for its SHA-256 alone.
     """
     from training import data
-    from training.metrics import classifier as classifiers
 
-    dataset = data.load(name, data_folder)
-    trained = classifiers.train(dataset)
-    out = out or Path("runs") / f"classifier-{dataset.name}.npz"
-    classifiers.save(trained, out)
-    if dataset.labels is not None:
-        click.echo(f"test accuracy {trained.accuracy(dataset.test, dataset.labels.test):.4f}")
-    same = "the same as" if trained.sha256 == classifiers.PINNED.get(dataset.name) else "not that of"
-    click.echo(f"SHA-256 {trained.sha256}, {same} the classifier shipped")
-    click.echo(f"written to {out}")
+    with _result(as_json) as found:
+        _need_tensorflow()
+        dataset = data.load(name, data_folder)
+        labels = dataset.known_labels
+        from training.metrics import classifier as classifiers
+
+        trained = classifiers.train(dataset)
+        out = out or Path("runs") / f"classifier-{dataset.name}.npz"
+        classifiers.save(trained, out)
+        accuracy = trained.accuracy(dataset.test, labels.test)
+        click.echo(f"test accuracy {accuracy:.4f}")
+        shipped = trained.sha256 == classifiers.PINNED.get(dataset.name)
+        click.echo(
+            f"SHA-256 {trained.sha256}, {'the same as' if shipped else 'not that of'} the classifier shipped"
+        )
+        click.echo(f"written to {out}")
+        found |= {"file": str(out), "sha256": trained.sha256, "shipped": shipped, "test_accuracy": accuracy}
 
 
 @cli.command()
 @click.argument("config", type=PATH)
-def describe(config: Path) -> None:
+@JSON_OPTION
+def describe(config: Path, as_json: bool) -> None:
     """Say what CONFIG will train and what its loss means, without training."""
     experiment = load(config)
-    click.echo(to_toml(experiment.as_dict()))
-    click.echo(f"p(x given z): {experiment.likelihood.name}")
-    variance = experiment.likelihood.parameters.get("variance")
-    if variance is not None:
-        click.echo(f"its standard deviation is {variance**0.5:.3f} per pixel.")
-    objective = experiment.objective
-    warmup = objective.kl_warmup_epochs
-    warmed = f", reached after {warmup} epoch{'s' * (warmup > 1)}" if warmup else ""
-    click.echo(f"beta, the weight of KL in training, is {objective.beta:g}{warmed}.")
-    click.echo(MEANINGS[objective.name].format(k=objective.k))
-    phase = objective.final_phase
-    if phase is not None:
-        meaning = MEANINGS[phase.name].format(k=phase.k)
-        click.echo(f"The last {phase.epochs} epochs minimise another: {meaning}")
+    meanings = list(meanings_of(experiment))
+    with _result(as_json) as found:
+        click.echo(to_toml(experiment.as_dict()))
+        click.echo("\n".join(meanings))
+        found |= {"config": experiment.as_dict(), "meaning": meanings}
 
 
 def _image_fit(config: Config) -> "Fit":

@@ -17,6 +17,10 @@ class RunError(TrainingError):
     """A run folder is missing or incomplete, or a destination cannot be written."""
 
 
+class NotWritten(RunError):
+    """A file, which the message names, cannot be written: the disk is full, or it may not be written to."""
+
+
 class Interrupted(TrainingError):
     """A signal, of this number, ended a run, which can be resumed: Ctrl-C or SIGTERM."""
 

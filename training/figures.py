@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from training.runs import replacing
 from training.types import Array, Images
 
 LOSSES = {  # by objective
@@ -100,9 +101,8 @@ def sample_sheet(samples: Array, images: Array, reconstructions: Array, path: Pa
     sheet = np.swapaxes(cells, 1, 2).reshape(rows * height, (columns + 3) * width, -1)
     pixels = np.rint(np.clip(sheet, 0, 1) * 255).astype(np.uint8).repeat(2, axis=0).repeat(2, axis=1)
     pixels = np.broadcast_to(pixels, (*pixels.shape[:2], 3))
-    temporary = path.with_suffix(".tmp")
-    matplotlib.image.imsave(temporary, np.ascontiguousarray(pixels), format="png")
-    temporary.replace(path)
+    with replacing(path) as file:
+        matplotlib.image.imsave(file, np.ascontiguousarray(pixels), format="png")
 
 
 def nearest_training_images(
@@ -134,7 +134,5 @@ def _tidy(axes: Axes, lines: Literal["both", "y"] = "both") -> None:
 
 
 def _save(figure: Figure, path: Path) -> None:
-    """Write a PNG, whole or not at all."""
-    temporary = path.with_suffix(".tmp")
-    figure.savefig(temporary, dpi=120, format="png")
-    temporary.replace(path)
+    with replacing(path) as file:
+        figure.savefig(file, dpi=120, format="png")

@@ -2,23 +2,30 @@
 
 import contextlib
 import hashlib
+import io
 import json
 import os
 import platform
+import re
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from training import data
-from training.configs.schema import Config
-from training.errors import RunError
+from training.configs.schema import Config, from_dict
+from training.errors import ConfigError, NotWritten, RunError
 
 CONFIG = "config.json"
 WEIGHTS = "weights.weights.h5"
 ENVIRONMENT = "environment.json"
 HISTORY = "history.json"
 DATA = "data.json"
+LAST = "last.npz"
+BEST = "best.npz"
+REPORT = "report.json"
+# Other images are another experiment, whose model needs a name of its own too.
+ANOTHER = "name another by --out, or by a copy of the configuration with another name"
 LIBRARIES = ("tensorflow", "keras", "numpy")
 
 
@@ -40,8 +47,43 @@ def environment(config: Config, dataset: data.Dataset, digest: str) -> dict[str,
 def record_configuration(run: Path, file: Path) -> None:
     """Add to a finished run where its configuration was read, which its card names."""
     path = run / ENVIRONMENT
-    with writing(run):
-        write_json(path, json.loads(path.read_text()) | {"config_file": str(file.absolute())})
+    write_json(path, json.loads(path.read_text()) | {"config_file": str(file.absolute())})
+
+
+def check_folder(out: Path, resume: bool) -> bool:
+    """Return whether a folder holds a finished run; a RunError unless it can be trained into.
+
+    A run that was ended before it wrote anything left an empty folder: that can be resumed too.
+    """
+    finished, resumable = (out / ENVIRONMENT).exists(), (out / LAST).exists()
+    if resume and not (out / CONFIG).exists():
+        left = {path.name for path in out.iterdir()} if out.is_dir() else None
+        if left is None or left - {f"{CONFIG}.tmp"}:
+            raise RunError(f"{out}: nothing to resume; leave --resume out to begin")
+    if resume and finished and not resumable:
+        raise RunError(f"{out}: finished, and without a checkpoint to go on from; name another by --out")
+    if finished and not resume:
+        raise RunError(f"{out}: holds a run already; remove it, or {ANOTHER}")
+    if resumable and not resume:
+        raise RunError(f"{out}: holds an unfinished run; go on with --resume, remove it, or {ANOTHER}")
+    return finished
+
+
+def read(run: Path) -> tuple[Config, dict[str, Any]]:
+    """Return a finished run's experiment, and what ``environment.json`` says; a RunError if it is none."""
+    try:
+        config = from_dict(json.loads((run / CONFIG).read_text()))
+        recorded: dict[str, Any] = json.loads((run / ENVIRONMENT).read_text())
+        (run / WEIGHTS).stat()
+    except FileNotFoundError as error:
+        missing = Path(error.filename).name
+        remedy = "make one with vitrine-train fit"
+        raise RunError(f"{run}: not a finished run (no {missing}); {remedy}") from error
+    except ConfigError as error:
+        raise RunError(f"{run}: made by another version of the program ({error}); train again") from error
+    except (OSError, ValueError) as error:
+        raise RunError(f"{run}: cannot be read back ({error}); train it again") from error
+    return config, recorded
 
 
 def library_version(name: str) -> str:
@@ -82,22 +124,65 @@ def _processor() -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def writing(folder: Path) -> Iterator[None]:
-    """Turn whatever keeps a folder from being written, while this lasts, into a RunError that names it."""
+def writing(path: Path) -> Iterator[None]:
+    """Turn whatever keeps a path from being written, while this lasts, into a NotWritten that names it."""
     try:
         yield
     except OSError as error:
-        raise RunError(f"{folder}: cannot be written ({error.strerror or error})") from error
+        raise NotWritten(f"{path}: cannot be written ({error.strerror or error})") from error
+
+
+@contextlib.contextmanager
+def written_by_tensorflow(path: Path) -> Iterator[None]:
+    """Turn what keeps TensorFlow from writing a path, while this lasts, into a NotWritten that names it."""
+    import tensorflow as tf  # heavy, and whoever needs this has it
+
+    try:
+        yield
+    except tf.errors.OpError as error:
+        _, _, reason = str(error.message).splitlines()[0].rpartition("; ")  # behind a file's name
+        reason = re.sub(r" \[Op:\w+\]$", "", reason)
+        raise NotWritten(f"{path}: cannot be written ({reason})") from error
+
+
+class _Content(io.BytesIO):
+    """A file in memory, with the name that it will have: Keras asks for one."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.path = path
+
+    def __str__(self) -> str:
+        return self.path.name
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[io.BytesIO]:
+    """Give a file in memory, by which `path` is replaced at the end: whole or not at all, whatever stops it.
+
+    No library writes to the disk itself: on a full one HDF5 ends the process, and others leave half a file.
+
+    Raises:
+        NotWritten: the file cannot be written; what `path` held before is still there.
+    """
+    content = _Content(path)
+    yield content
+    temporary = path.with_name(f"{path.name}.tmp")
+    with writing(path):
+        try:
+            with temporary.open("wb") as file:
+                file.write(content.getbuffer())
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        except OSError:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)  # it takes room on a disk that may have none left
+            raise
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write JSON that any reader accepts, whole or not at all.
-
-    Raises:
-        OSError: the file cannot be written.
-        ValueError: a number is not finite.
-    """
+    """Write JSON that any reader accepts; see ``replacing``. A ValueError if a number is not finite."""
     text = json.dumps(content, indent=2, allow_nan=False) + "\n"
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(text)
-    temporary.replace(path)
+    with replacing(path) as file:
+        file.write(text.encode())

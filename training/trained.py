@@ -201,18 +201,11 @@ def load_run(run: Path) -> tuple[Config, VariationalAutoencoder, dict[str, Any]]
 
     A RunError if the folder is not a finished run, or was changed since.
     """
+    config, environment = runs.read(run)
     try:
-        config = from_dict(json.loads((run / runs.CONFIG).read_text()))
-        environment = json.loads((run / runs.ENVIRONMENT).read_text())
         vae = VariationalAutoencoder(config, tuple(environment["image_shape"]))
         vae(np.zeros((1, *environment["image_shape"]), np.float32))  # weights exist after the first call
         vae.load_weights(run / runs.WEIGHTS)
-    except FileNotFoundError as error:
-        missing = Path(error.filename).name if error.filename else runs.WEIGHTS
-        remedy = "make one with vitrine-train fit"
-        raise RunError(f"{run}: not a finished run (no {missing}); {remedy}") from error
-    except ConfigError as error:
-        raise RunError(f"{run}: made by another version of the program ({error}); train again") from error
     except (OSError, ValueError, KeyError) as error:
         raise RunError(f"{run}: cannot be read back ({error}); train it again") from error
     if weights_sha256(vae) != environment["weights_sha256"]:

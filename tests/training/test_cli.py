@@ -1,7 +1,9 @@
 import dataclasses
 import json
+import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +13,8 @@ import pytest
 from click.testing import CliRunner
 
 from tests.conftest import PROJECT
+from tests.full_disk import fill_at
+from tests.tiny import TINY
 from training import cli as commands
 from training.cli import cli
 from training.configs.load import to_toml
@@ -67,6 +71,140 @@ def test_a_foreseen_failure_is_one_line_and_an_exit_code(
     error = capsys.readouterr().err
     assert word in error
     assert len(error.splitlines()) == 1
+
+
+USAGE = """
+import sys
+from training import cli
+told = []
+for arguments in {arguments!r}:
+    sys.argv = ["vitrine-train", *arguments]
+    try:
+        cli.main()
+    except SystemExit as ending:
+        told.append(ending.code)
+print(told, sorted({{"tensorflow", "keras", "matplotlib", "sklearn"}} & set(sys.modules)))
+"""
+
+
+def test_every_usage_error_comes_before_the_seconds_in_which_tensorflow_is_imported(tmp_path):
+    """Arguments, configuration, run folder, reference and images."""
+    np.savez(tmp_path / "squares.npz", images=np.zeros((30, 4, 4)))
+    (tmp_path / "file").write_text("")
+    run, unfinished = tmp_path / "run", tmp_path / "unfinished"
+    for folder in (run, unfinished):
+        folder.mkdir()
+        for name in ("config.json", "last.npz"):
+            (folder / name).write_text(json.dumps(TINY))
+    recorded = {"data": {"sha256": {"train": "0"}}, "source": "nowhere", "seed": 0}
+    (run / "environment.json").write_text(json.dumps(recorded))
+    (run / "weights.weights.h5").write_text("")
+    wrong = {
+        ("fit", "nowhere.toml"): 2,
+        ("fit", DENSE, "--seed", "-1"): 2,
+        ("fit", DENSE, "--data", "nowhere"): 2,
+        ("fit", OWN, "--data", "squares.npz", "--out", "file"): 2,
+        ("fit", OWN, "--data", "squares.npz", "--out", "run"): 1,
+        ("fit", OWN, "--data", "squares.npz", "--out", "unfinished"): 1,
+        ("fit", OWN, "--data", "squares.npz", "--out", "new", "--resume"): 1,
+        ("fit", OWN, "--data", "squares.npz"): 2,  # all black: too few that differ
+        ("evaluate", "nowhere"): 1,
+        ("evaluate", "unfinished"): 1,
+        ("evaluate", "run", "--data", "nowhere"): 2,
+        ("evaluate", "run", "--quality", "--reference", "nowhere"): 1,
+        ("evaluate", "run", "--reference", "run"): 2,
+        ("recalibrate", "nowhere"): 1,
+        ("recalibrate", "run"): 1,  # not evaluated yet
+        ("export", "nowhere"): 1,
+        ("export", "run", "--data", "nowhere"): 2,
+        ("export", "run", "--store", "file"): 2,
+        ("classifier", "--data", "nowhere"): 2,
+        ("classifier", "--dataset", "cifar"): 2,
+        ("describe", "nowhere.toml"): 2,
+    }
+    code = USAGE.format(arguments=list(wrong))
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.stdout.splitlines()[-1] == f"{list(wrong.values())} []", done.stderr
+    assert len([line for line in done.stderr.splitlines() if line.startswith("vitrine-train: ")]) == 17
+
+
+@pytest.mark.tensorflow
+def test_tensorflow_is_imported_without_a_word_and_its_errors_stay_visible(tmp_path):
+    code = (
+        "import training.fitting.fit, os, tensorflow as tf; tf.ones(3) + tf.ones(3);"
+        "print(os.environ['TF_CPP_MIN_LOG_LEVEL'])"
+    )
+    for given, used in {"": "2", "3": "3"}.items():  # an empty variable is none
+        environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": given, "PYTHONPATH": str(PROJECT)}
+        command = [sys.executable, "-c", code]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+        assert (done.stdout, done.stderr) == (f"{used}\n", "")
+
+
+def test_describe_prints_json():
+    found = json.loads(CliRunner().invoke(cli, ["describe", DENSE, "--json"]).stdout)
+    assert found["config"]["network"]["latent_dim"] == 10
+    assert found["meaning"][1] == "its standard deviation is 0.707 per pixel."
+
+
+@pytest.mark.tensorflow
+def test_json_is_all_of_standard_output_and_progress_goes_to_standard_error(
+    tiny_run, tiny_dataset, tmp_path, monkeypatch
+):
+    from training import data
+
+    monkeypatch.setattr(data, "load", lambda *arguments: tiny_dataset)
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(tiny_run, "tiny")
+    told = {}
+    for command in ("evaluate", "export"):
+        done = CliRunner().invoke(cli, [command, "tiny", "--json"], catch_exceptions=False)
+        assert done.exit_code == 0, done.output
+        told[command] = json.loads(done.stdout), done.stderr
+    found, progress = told["evaluate"]
+    assert found == json.loads((tmp_path / "tiny" / "report.json").read_text())
+    assert progress.splitlines()[-1] == "written to tiny; next: vitrine-train export tiny"
+    found, progress = told["export"]
+    manifest = json.loads((tmp_path / "model_store" / "tiny" / "1" / "manifest.json").read_text())
+    published = {"name": "tiny", "version": 1, "folder": "model_store/tiny/1"}
+    assert found == published | {key: manifest[key] for key in ("digest", "metrics")}
+    assert "published model_store/tiny/1" in progress
+
+
+@pytest.mark.tensorflow
+def test_a_full_disk_is_one_line_with_the_command_that_goes_on_which_tells_the_result_as_json(
+    tiny_config, tiny_dataset, tmp_path, monkeypatch
+):
+    from training import data
+
+    monkeypatch.setattr(data, "load", lambda *arguments: tiny_dataset)
+    monkeypatch.chdir(tmp_path)
+    write_config(tiny_config)
+    with monkeypatch.context() as patched:
+        fill_at(patched, "weights.weights.h5")
+        done = CliRunner().invoke(cli, ["fit", "tiny.toml", "--json"], catch_exceptions=False)
+    assert (done.exit_code, done.stdout) == (1, "")
+    told = "runs/tiny/weights.weights.h5: cannot be written (No space left on device)"
+    again = "vitrine-train fit tiny.toml --resume --out runs/tiny"
+    assert done.stderr.splitlines()[-1] == f"vitrine-train: {told}; to go on: {again}"
+    assert "epoch 2/2: loss" in done.stderr
+    done = CliRunner().invoke(cli, [*shlex.split(again)[1:], "--json"], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    recorded = json.loads((tmp_path / "runs" / "tiny" / "environment.json").read_text())
+    history = json.loads((tmp_path / "runs" / "tiny" / "history.json").read_text())
+    assert json.loads(done.stdout) == {
+        "name": "tiny",
+        "seed": 3,
+        "run": "runs/tiny",
+        "images": {"training": 128, "validation": 32},
+        "source": "memory",
+        "notes": [],
+        "epoch": 2,
+        "weights_sha256": recorded["weights_sha256"],
+        "metrics": {name: values[-1] for name, values in history.items()},
+    }
 
 
 def test_without_the_training_packages_one_line_says_how_to_get_them(monkeypatch, capsys):

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from training.data.ground import Ground, measure
 from training.data.splits import SPLITS
+from training.errors import DataError
 from training.types import Images
 
 
@@ -59,6 +60,13 @@ class Dataset:
             },
             "left_out": self.left_out,
         }
+
+    @property
+    def known_labels(self) -> Labels:
+        """The labels; a DataError if there are none."""
+        if self.labels is None:
+            raise DataError(f"{self.name}: has no labels, which a classifier needs")
+        return self.labels
 
 
 def batches(images: Images, batch_size: int) -> Iterator[Images]:

@@ -17,10 +17,9 @@ from training.evaluation.quality import sample_quality
 from training.evaluation.schema import Reconstruction, Report
 from training.metrics import bounds, kl, pca
 from training.priors import PriorReport
-from training.runs import write_json, writing
+from training.runs import REPORT, write_json
 from training.trained import BATCH, TrainedModel
 
-REPORT = "report.json"
 NEAREST = "nearest.png"
 BOUNDS = "bounds.png"
 SPECTRUM = "spectrum.png"
@@ -50,7 +49,7 @@ def evaluate(
         quality: measure the quality of samples and reconstructions, which takes some minutes.
         reference: a model whose quality is measured too; a RunError if its images are of another shape.
 
-    A RunError, too, if the run folder cannot be written.
+    A NotWritten if a file of the run folder cannot be written.
     """
     if reference is not None and reference.image_shape != model.image_shape:
         shapes = f"{reference.image_shape}, not of {model.image_shape} as {model.name}"
@@ -75,16 +74,14 @@ def evaluate(
     if known is not None and known.recalibrated is not None:
         more["recalibrated"] = known.recalibrated
     report = report.model_copy(update=more)
-    with writing(run):
-        draw_figures(model, dataset, report, run)
+    draw_figures(model, dataset, report, run)
     write_report(run, report)
     return report
 
 
 def write_report(run: Path, report: Report) -> None:
-    """Write ``report.json``; a RunError if the run folder cannot be written."""
-    with writing(run):
-        write_json(run / REPORT, report.as_dict())
+    """Write ``report.json``; see ``runs.replacing``."""
+    write_json(run / REPORT, report.as_dict())
 
 
 def load_report(run: Path, weights: str) -> Report | None:

@@ -162,7 +162,7 @@ def refit(model: TrainedModel, dataset: data.Dataset, *, epochs: int = EPOCHS) -
     steps = steps_per_epoch(len(dataset.train), BATCH_SIZE)
     take_steps = _training(refitted, log_scales, tf.constant(dataset.train), epochs * steps)
     elbos = [validation_elbo(refitted, dataset.validation)]
-    best, began = (encoder.get_weights(), np.array(log_scales.value)), time.monotonic()
+    best = encoder.get_weights(), np.array(log_scales.value)
     for epoch in range(epochs):
         order = order_of(model.seed, epoch, len(dataset.train), BATCH_SIZE)
         take_steps(tf.constant(order), tf.constant(epoch * steps))
@@ -174,8 +174,12 @@ def refit(model: TrainedModel, dataset: data.Dataset, *, epochs: int = EPOCHS) -
         elbos.append(elbo)
         if elbo == max(elbos):
             best = encoder.get_weights(), np.array(log_scales.value)
-        left = (time.monotonic() - began) / (epoch + 1) * (epochs - epoch - 1)
-        logger.info("%s of %d: ELBO %.1f nats on validation, %.0f s left", told, epochs, elbo, left)
+        told += f" of {epochs}: ELBO {elbo:.1f} nats on validation"
+        if epoch == 0:  # it also compiled, and so tells nothing of those to come
+            began = time.monotonic()
+        else:
+            told += f", {(time.monotonic() - began) / epoch * (epochs - epoch - 1):.0f} s left"
+        logger.info("%s", told)
     weights, scales = best
     encoder.set_weights(weights)
     return Refit(around_mean(refitted, tf.constant(scales)), elbos)

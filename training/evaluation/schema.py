@@ -4,7 +4,7 @@ Numbers over images are means unless a field says otherwise; ``protocol`` says h
 The files' keys are the names of the fields, or their aliases where a file has another word.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from pydantic import Field
 
@@ -182,3 +182,14 @@ class Report(ReportSection):
     def over(self, axes: Sequence[Axis]) -> "Report":
         """Return the report over other axes, the published ones."""
         return self.model_copy(update={"axes": tuple(axes)})
+
+    def in_brief(self) -> Iterator[str]:
+        """Yield the numbers that people look at first, a line at a time."""
+        mse, parts = self.reconstruction, self.kl_decomposition
+        yield f"reconstruction MSE {mse.reconstruction_mse:.4f}, PCA {mse.pca_reconstruction_mse:.4f}"
+        for row in self.bounds.log_p_x:
+            yield f"L_{row.k}: {row.nats:.2f} nats an image, {row.bits_per_dim:.3f} bits per dim"
+        yield f"KL by axis, nats: {', '.join(f'{axis.kl:.2f}' for axis in self.axes)}"
+        for name, terms in parts.priors.items():
+            made_of = f"{parts.information:.2f} information + {terms.marginal_kl:.2f} KL(q(z) || p(z))"
+            yield f"KL to {name}: {terms.kl:.2f} nats = {made_of}"

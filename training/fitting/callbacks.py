@@ -4,7 +4,6 @@ import contextlib
 import itertools
 import math
 import signal
-import time
 from collections.abc import Iterator
 from types import FrameType
 from typing import Any
@@ -17,6 +16,7 @@ from training.configs.schema import Config
 from training.errors import Interrupted, RunError
 from training.fitting.checkpoints import History
 from training.fitting.loop import averaged_weights, steps_per_epoch
+from training.fitting.pace import Pace
 from training.models import latent_axes, objectives
 from training.types import Array
 
@@ -56,7 +56,7 @@ class Measure(keras.callbacks.Callback):  # type: ignore[misc]  # Keras publishe
         clipped: share of their reconstructed pixels that lie outside [0, 1] by more than 0.05.
 
     Raises:
-        RunError: an epoch ended with a number that is not finite.
+        RunError: a number is not finite.
     """
 
     def __init__(self, config: Config, images: Array) -> None:
@@ -66,15 +66,19 @@ class Measure(keras.callbacks.Callback):  # type: ignore[misc]  # Keras publishe
         self.images = images[:MEASURED_IMAGES]
         self.kl_per_axis: Array = np.zeros(config.network.latent_dim, np.float32)
         self.clipped = 0.0
+        self.epoch = 0
 
-    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
+    def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:  # noqa: ARG002  Keras' signature
+        """Note which epoch it is."""
+        self.epoch = epoch
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float]) -> None:  # noqa: ARG002
+        """Refuse to go on with a loss that is not finite."""
+        self._refuse_infinite(logs)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:  # noqa: ARG002
         """Measure. Nothing is drawn, so the streams of training are as they were."""
-        wrong = [name for name, value in logs.items() if not math.isfinite(value)]
-        if wrong or len(logs) < 6:  # TerminateOnNaN stops before validation has numbers
-            names = ", ".join(wrong) or "loss"
-            raise RunError(
-                f"epoch {epoch + 1}: the loss is no longer a number ({names}); try a smaller learning_rate"
-            )
+        self._refuse_infinite(logs)
         with averaged_weights(self.model):
             z_mean, z_log_var = self.model.encoder(self.images, training=False)
             decoded = self.model.decoder(z_mean[:100], training=False)
@@ -84,6 +88,12 @@ class Measure(keras.callbacks.Callback):  # type: ignore[misc]  # Keras publishe
         logs["val_elbo"] = elbo(logs, self.objective, self.pixels)
         logs["val_bits_per_dim"] = self.model.likelihood.bits_per_dim(logs["val_elbo"], self.pixels)
         logs["active_axes"] = float(np.sum(latent_axes.is_active(z_mean.numpy())))
+
+    def _refuse_infinite(self, logs: dict[str, float]) -> None:
+        wrong = [name for name, value in logs.items() if not math.isfinite(value)]
+        if wrong:
+            told = f"the loss is no longer a number ({', '.join(wrong)}); try a smaller learning_rate"
+            raise RunError(f"epoch {self.epoch + 1}: {told}")
 
 
 class ProgressLine(keras.callbacks.Callback):  # type: ignore[misc]
@@ -104,39 +114,40 @@ class ProgressLine(keras.callbacks.Callback):  # type: ignore[misc]
         self.config, self.num_images, self.moving = config, num_images, moving
         self.history, self.measure = history, measure
         self.first_epoch = len(history.get("loss", ()))
+        self.steps = steps_per_epoch(num_images, config.optimizer.batch_size)
+        self.pace = Pace()
         self.measured = ""
         self.warned: set[str] = set()
 
     def on_train_begin(self, logs: Logs = None) -> None:  # noqa: ARG002  Keras' signature
-        """Start the clock, and the bar."""
-        self.began = time.monotonic()
+        """Start the bar."""
         if self.moving:
-            steps = steps_per_epoch(self.num_images, self.config.optimizer.batch_size)
             self.bar: Any = click.progressbar(
-                length=(self.config.optimizer.epochs - self.first_epoch) * steps,
+                length=(self.config.optimizer.epochs - self.first_epoch) * self.steps,
                 width=0,  # as wide as the terminal lets it be
+                show_eta=False,  # click's counts the time of compiling
                 item_show_func=lambda _: self.measured,
-                update_min_steps=max(1, steps // 50),
+                update_min_steps=max(1, self.steps // 50),
             )
             self.bar.render_progress()
 
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:  # noqa: ARG002
         """Say which epoch it is."""
-        self.epoch_began = time.monotonic()
-        self.shown = 0
+        self.pace.begin_epoch(compiles=epoch == self.config.final_phase_begins)
+        self.epoch, self.shown = epoch, 0
+        self.label = f"epoch {epoch + 1}/{self.config.optimizer.epochs}"
         phase = self.config.objective.final_phase
         described = f"final phase, {phase.name} with {phase.k} draws an image" if phase else ""
         if self.moving:
-            self.bar.label = f"epoch {epoch + 1}/{self.config.optimizer.epochs}"
-            if epoch >= self.config.final_phase_begins:
-                self.bar.label += f", {described}"
+            self.label += f", {described}" if epoch >= self.config.final_phase_begins else ""
         elif epoch == self.config.final_phase_begins:
             click.echo(f"epoch {epoch + 1}: here begins the {described}; val_loss stays the negative ELBO")
 
     def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:  # noqa: ARG002
         """Move on."""
-        self.speed = self.num_images / (time.monotonic() - self.epoch_began)  # at an epoch's last step
+        self.pace.take(batch + 1)
         if self.moving:
+            self.bar.label = self.label + self._left(self.steps - batch - 1)
             self.bar.update(batch + 1 - self.shown)
             self.shown = batch + 1
 
@@ -145,26 +156,27 @@ class ProgressLine(keras.callbacks.Callback):  # type: ignore[misc]
         measured = (
             f"ELBO {logs['val_elbo']:.1f} nats, {logs['val_bits_per_dim']:.3f} bits/dim, "
             f"KL {logs['val_kl']:.2f} nats, "
-            f"{logs['active_axes']:.0f}/{self.config.network.latent_dim} axes active, "
-            f"{self.speed:.0f} images/s"
+            f"{logs['active_axes']:.0f}/{self.config.network.latent_dim} axes active"
         )
+        if (seconds := self.pace.seconds_a_step) is not None:
+            measured += f", {min(self.num_images, self.config.optimizer.batch_size) / seconds:.0f} images/s"
         if self.moving:
             self.measured = measured
             self.bar.render_progress()
         else:
-            done = epoch + 1 - self.first_epoch
-            left = (time.monotonic() - self.began) / done * (self.config.optimizer.epochs - epoch - 1)
             names = ("loss", "reconstruction", "kl", "val_loss")
             losses = ", ".join(f"{name} {logs[name]:.4f}" for name in names)
-            click.echo(
-                f"epoch {epoch + 1}/{self.config.optimizer.epochs}: {losses}, {measured}, "
-                f"{left // 60:.0f} min {left % 60:02.0f} s left"
-            )
+            click.echo(f"{self.label}: {losses}, {measured}{self._left(0)}")
         found = warnings_of(self.config, self.history, self.measure.kl_per_axis, self.measure.clipped)
         for kind, sentence in found:
             if kind not in self.warned:
                 self.warned.add(kind)
                 click.echo(f"warning, epoch {epoch + 1}: {sentence}", err=True)
+
+    def _left(self, steps: int) -> str:
+        """Return how long the run has still to go, of whose epoch under way so many steps remain."""
+        epochs = self.config.optimizer.epochs - self.epoch - 1
+        return self.pace.left(epochs * self.steps + steps, epochs + (steps > 0))
 
     def close(self) -> None:
         """End the moving line, so that what is printed next begins a new one."""

@@ -7,9 +7,7 @@ steps are compiled follow from the step count, and the order of the images from 
 (``loop.order_of``): they need no state.
 """
 
-import io
 import json
-import os
 import zipfile
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,10 +19,8 @@ from training.configs.schema import Config, from_dict
 from training.data import Dataset
 from training.errors import ConfigError, RunError
 from training.models.vae import VariationalAutoencoder
+from training.runs import replacing
 from training.types import Array
-
-LAST = "last.npz"
-BEST = "best.npz"
 
 History = dict[str, list[float]]
 
@@ -34,13 +30,12 @@ class Progress(NamedTuple):
 
     epoch: int  # epochs done
     history: History  # one number an epoch
-    best_epoch: int | None  # counted from 1; None while KL is warmed up
 
 
 def save_last(
     path: Path, vae: VariationalAutoencoder, config: Config, dataset: Dataset, progress: Progress
 ) -> None:
-    """Write all that the next epoch depends on; an OSError says that the file cannot be written."""
+    """Write all that the next epoch depends on; see ``runs.replacing``."""
     arrays = _numbered("model", vae.variables) | _numbered("optimizer", vae.optimizer.variables)
     described = {"config": config.as_dict(), "data": data_identity(dataset), "progress": progress._asdict()}
     _write(path, arrays, described)
@@ -59,7 +54,7 @@ def resume(
             names the difference.
     """
     if not path.exists():
-        return Progress(0, {}, None)
+        return Progress(0, {})
     arrays, described = _read(path)
     _refuse_another_experiment(path, described["config"], config)
     for key, now in data_identity(dataset).items():
@@ -68,7 +63,7 @@ def resume(
                 f"{path}: trained on other images ({key} was {was!r} and is now {now!r}); "
                 "name the same data by --data"
             )
-    progress = Progress(**described["progress"])
+    progress = Progress(*(described["progress"][field] for field in Progress._fields))
     if finished and progress.epoch >= config.optimizer.epochs:
         raise RunError(f"{path.parent}: finished after {progress.epoch} epochs; nothing to resume")
     vae.optimizer.build(vae.trainable_variables)
@@ -78,7 +73,7 @@ def resume(
 
 
 def save_best(path: Path, vae: VariationalAutoencoder, epoch: int) -> None:
-    """Write the weights that the model has now, which validation found the best so far; or an OSError."""
+    """Write the weights that the model has now, which validation found the best so far."""
     _write(path, _numbered("model", vae.weights), {"epoch": epoch})
 
 
@@ -147,16 +142,10 @@ def _assign(path: Path, arrays: dict[str, Array], prefix: str, variables: list[k
 
 
 def _write(path: Path, arrays: dict[str, Array], described: dict[str, Any]) -> None:
-    """Write arrays and JSON into one file, whole or not at all, even if the machine stops."""
+    """Write arrays and JSON into one file."""
     text = np.frombuffer(json.dumps(described, allow_nan=False).encode(), np.uint8)
-    content = io.BytesIO()
-    np.savez(content, described=text, **arrays)  # type: ignore[arg-type]  # the stubs take them for flags
-    temporary = path.with_suffix(".tmp")
-    with temporary.open("wb") as file:
-        file.write(content.getbuffer())
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    with replacing(path) as file:
+        np.savez(file, described=text, **arrays)  # type: ignore[arg-type]  # the stubs take them for flags
 
 
 def _read(path: Path) -> tuple[dict[str, Array], dict[str, Any]]:

@@ -1,21 +1,24 @@
 """A training run, told top to bottom.
 
-A run folder holds all that is known of it. As training goes, after every epoch:
+A run folder holds all that is known of it. At the beginning and, as training goes, after every epoch:
 
     config.json       the resolved experiment
     data.json         what was found of the images, and all that was left out
-    history.json      every epoch's numbers
-    last.npz          the checkpoint to resume from
     best.npz          the weights that validation found best
+    history.json      every epoch's numbers
     curves.png        losses by epoch
     axes.png          KL by latent axis
     samples.png       generated images; validation images and their reconstructions
     tensorboard/      event files, if they were asked for
+    last.npz          the checkpoint to resume from
 
 and at its end:
 
     weights.weights.h5
     environment.json  data, seed, library versions, processor, and the digest of the weights
+
+They are written in this order, each whole or not at all, so that a run may end between any two of them: an
+epoch whose checkpoint is not there is repeated, and a run is finished once environment.json is there.
 """
 
 import contextlib
@@ -30,19 +33,16 @@ import numpy as np
 from training import data, priors, runs
 from training.configs.schema import Config
 from training.determinism import make_deterministic
-from training.errors import ConfigError, RunError
+from training.errors import ConfigError
 from training.fitting import checkpoints, loop, optimizers
 from training.fitting.callbacks import Measure, ProgressLine, stopping_on_signals
 from training.fitting.loop import averaged_weights, steps_per_epoch
 from training.fitting.tensorboard import Events
 from training.models.vae import VariationalAutoencoder, weights_sha256
-from training.runs import write_json
 
 SHEET = "samples.png"
 SHEET_SAMPLES = 35  # five rows of seven, beside five reconstructions
 SHEET_IMAGES = 5
-# Other images are another experiment, whose model needs a name of its own too.
-ANOTHER = "name another by --out, or by a copy of the configuration with another name"
 PICTURES_SHARE = 0.03  # of the time that training takes
 
 
@@ -73,27 +73,30 @@ def fit(
 
     Raises:
         ConfigError: the likelihood is a probability of black and white pixels alone, and the images are grey.
-        RunError: the folder cannot be written, holds another run or nothing to resume; the loss is no number.
+        NotWritten: a file cannot be written; once that is mended, the run can be resumed.
+        RunError: the folder holds another run or nothing to resume; the loss is no number.
         Interrupted: Ctrl-C or SIGTERM came; the checkpoint of the last whole epoch is there.
     """
-    finished = _check_folder(out, resume)
+    finished = runs.check_folder(out, resume)
     _check_images(config, dataset)
     make_deterministic(config.seed)
     vae = compiled(config, dataset)
-    state = checkpoints.resume(out / checkpoints.LAST, vae, config, dataset, finished=finished)
+    state = checkpoints.resume(out / runs.LAST, vae, config, dataset, finished=finished)
     record = Record(config, dataset, out, state)
     with runs.writing(out):
         out.mkdir(parents=True, exist_ok=True)
         (out / runs.ENVIRONMENT).unlink(missing_ok=True)  # an extended run is unfinished again
-        _write_down(config, dataset, out)
-        _train(vae, record, sys.stdout.isatty() if progress is None else progress, tensorboard)
-        kept = record.state.epoch
-        if config.optimizer.keep == "best":
-            kept = checkpoints.load_best(out / checkpoints.BEST, vae)
-        digest = weights_sha256(vae)
-        vae.save_weights(out / runs.WEIGHTS)
-        recorded = runs.environment(config, dataset, digest)
-        write_json(out / runs.ENVIRONMENT, recorded | {"epoch": kept})  # last: it marks the run finished
+    runs.write_json(out / runs.CONFIG, config.as_dict())
+    runs.write_json(out / runs.DATA, dataset.describe())
+    _train(vae, record, sys.stdout.isatty() if progress is None else progress, tensorboard)
+    kept = record.state.epoch
+    if config.optimizer.keep == "best":
+        kept = checkpoints.load_best(out / runs.BEST, vae)
+    digest = weights_sha256(vae)
+    with runs.replacing(out / runs.WEIGHTS) as file:
+        vae.save_weights(file)
+    recorded = runs.environment(config, dataset, digest)
+    runs.write_json(out / runs.ENVIRONMENT, recorded | {"epoch": kept})  # last: it marks the run finished
     numbers = {name: values[kept - 1] for name, values in record.history.items()}
     return numbers | {"epoch": kept, "weights_sha256": digest}
 
@@ -111,26 +114,6 @@ def compiled(config: Config, dataset: data.Dataset) -> VariationalAutoencoder:
     return vae
 
 
-def _write_down(config: Config, dataset: data.Dataset, out: Path) -> None:
-    """Write what is known before the first step; an OSError if that fails."""
-    write_json(out / runs.CONFIG, config.as_dict())
-    write_json(out / runs.DATA, dataset.describe())
-
-
-def _check_folder(out: Path, resume: bool) -> bool:
-    """Return whether the folder holds a finished run; refuse it unless it holds what is expected."""
-    finished, resumable = (out / runs.ENVIRONMENT).exists(), (out / checkpoints.LAST).exists()
-    if resume and not (out / runs.CONFIG).exists():
-        raise RunError(f"{out}: nothing to resume; leave --resume out to begin")
-    if resume and finished and not resumable:
-        raise RunError(f"{out}: finished, and without a checkpoint to go on from; name another by --out")
-    if finished and not resume:
-        raise RunError(f"{out}: holds a run already; remove it, or {ANOTHER}")
-    if resumable and not resume:
-        raise RunError(f"{out}: holds an unfinished run; go on with --resume, remove it, or {ANOTHER}")
-    return finished
-
-
 def _check_images(config: Config, dataset: data.Dataset) -> None:
     """Refuse greys to a Bernoulli: over 256 levels its formula sums to more than one, and bounds nothing."""
     images = dataset.train
@@ -144,19 +127,21 @@ def _check_images(config: Config, dataset: data.Dataset) -> None:
 def _train(vae: VariationalAutoencoder, record: "Record", moving: bool, tensorboard: bool) -> None:
     """Run the epochs that remain; the model then has its last weights, averaged if they are."""
     config, dataset, measure = record.config, record.dataset, record.measure
-    if record.state.epoch == config.optimizer.epochs:  # stopped between the last epoch and its writing down
+    if record.state.epoch == config.optimizer.epochs:  # ended between the last checkpoint and the weights
+        vae(dataset.train[:1], step=0)  # Keras saves no weights of a model that was never called
         vae.optimizer.finalize_variable_values(vae.trainable_variables)
         return
     line = ProgressLine(config, len(dataset.train), record.history, measure, moving)
-    callbacks = [keras.callbacks.TerminateOnNaN(), measure, record, line]
+    callbacks = [measure, record]
     callbacks += [Events(record.out, record.out / SHEET)] if tensorboard else []
+    callbacks += [keras.callbacks.LambdaCallback(on_epoch_end=record.finish_epoch), line]
     with stopping_on_signals() as stop, contextlib.closing(line):
         callbacks += [stop]
         loop.train(vae, dataset, config, first_epoch=record.state.epoch, callbacks=callbacks)
 
 
 class Record(keras.callbacks.Callback):  # type: ignore[misc]  # Keras publishes no types
-    """Writes an epoch down when it ends: checkpoints, history, pictures.
+    """Writes an epoch down when it ends: the best weights, history, pictures; then the checkpoint.
 
     Args:
         config: the experiment.
@@ -179,20 +164,22 @@ class Record(keras.callbacks.Callback):  # type: ignore[misc]  # Keras publishes
         self.drawing = 0.0  # seconds
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
-        """Write; the best weights before the state that says which epoch they are of."""
+        """Write all but the checkpoint."""
         for name, value in logs.items():
             self.history.setdefault(name, []).append(value)
         best = self._best_epoch()
         if best == epoch + 1:
             with averaged_weights(self.model):
-                checkpoints.save_best(self.out / checkpoints.BEST, self.model, best)
-        self.state = checkpoints.Progress(epoch + 1, self.history, best)
-        path = self.out / checkpoints.LAST
-        checkpoints.save_last(path, self.model, self.config, self.dataset, self.state)
-        write_json(self.out / runs.HISTORY, self.history)
+                checkpoints.save_best(self.out / runs.BEST, self.model, best)
+        runs.write_json(self.out / runs.HISTORY, self.history)
         last = epoch + 1 == self.config.optimizer.epochs
         if last or self.drawing <= PICTURES_SHARE * (time.monotonic() - self.began):
             self._draw()
+
+    def finish_epoch(self, epoch: int, logs: dict[str, float]) -> None:  # noqa: ARG002  Keras' signature
+        """Write the checkpoint, after everything else of the epoch: from now on it is not repeated."""
+        self.state = checkpoints.Progress(epoch + 1, self.history)
+        checkpoints.save_last(self.out / runs.LAST, self.model, self.config, self.dataset, self.state)
 
     def _best_epoch(self) -> int | None:
         """Return the epoch, from 1, with the best bound on validation of those at the full weight of KL."""

@@ -60,7 +60,6 @@ def train(
     calls = keras.callbacks.CallbackList(list(callbacks), model=vae)
     images, batch_size = tf.constant(dataset.train), config.optimizer.batch_size
     vae.optimizer.build(vae.trainable_variables)
-    vae.stop_training = False
     calls.on_train_begin()
     for epoch in range(first_epoch, config.optimizer.epochs):
         calls.on_epoch_begin(epoch)
@@ -68,14 +67,10 @@ def train(
         order = order_of(config.seed, epoch, len(dataset.train), batch_size)
         _steps(vae, images, order, epoch >= config.final_phase_begins, calls)
         logs = {name: float(value) for name, value in vae.get_metrics_result().items()}
-        if not vae.stop_training:
-            calls.on_test_begin()
-            found = validate(vae, dataset.validation, batch_size)
-            calls.on_test_end(found)
-            logs |= {f"val_{name}": value for name, value in found.items()}
-        calls.on_epoch_end(epoch, logs)
-        if vae.stop_training:
-            break
+        calls.on_test_begin()
+        found = validate(vae, dataset.validation, batch_size)
+        calls.on_test_end(found)
+        calls.on_epoch_end(epoch, logs | {f"val_{name}": value for name, value in found.items()})
     vae.optimizer.finalize_variable_values(vae.trainable_variables)
     calls.on_train_end()
 
@@ -114,7 +109,7 @@ def _steps(
 ) -> None:
     """Take the steps of one epoch, as many in a call as take about SECONDS_A_CALL."""
     done, at_once = 0, 1
-    while done < len(order) and not vae.stop_training:
+    while done < len(order):
         calls.on_train_batch_begin(done)
         began = time.perf_counter()
         taken = min(at_once, len(order) - done)

@@ -10,6 +10,8 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
+from training.runs import written_by_tensorflow
+
 FOLDER = "tensorboard"
 
 
@@ -41,12 +43,13 @@ class Events(keras.callbacks.Callback):  # type: ignore[misc]  # Keras publishes
 
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002  Keras' signature
         """Begin a file of its own: a resumed run adds one to those that are there."""
-        self.writer = tf.summary.create_file_writer(str(self.folder))
+        with written_by_tensorflow(self.folder):
+            self.writer = tf.summary.create_file_writer(str(self.folder))
         self.drawn = self._drawn()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
         """Write the numbers, and the sheet if it is new; then they can be looked at."""
-        with self.writer.as_default(step=epoch + 1):
+        with written_by_tensorflow(self.folder), self.writer.as_default(step=epoch + 1):
             for name, value in logs.items():
                 tf.summary.write(name, tf.constant(value, tf.float32), metadata=SCALAR)
             if (drawn := self._drawn()) != self.drawn:
@@ -54,11 +57,12 @@ class Events(keras.callbacks.Callback):  # type: ignore[misc]  # Keras publishes
                 png = self.sheet.read_bytes()
                 width, height = struct.unpack(">II", png[16:24])  # of the header, which comes first
                 tf.summary.write("samples", [str(width), str(height), png], metadata=IMAGES)
-        self.writer.flush()
+            self.writer.flush()
 
     def on_train_end(self, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002
         """End the file."""
-        self.writer.close()
+        with written_by_tensorflow(self.folder):
+            self.writer.close()
 
     def _drawn(self) -> int | None:
         return self.sheet.stat().st_mtime_ns if self.sheet.exists() else None

@@ -19,8 +19,8 @@ import tensorflow as tf
 from training import data
 from training.data.fashion_mnist import FASHION_MNIST_SHA256
 from training.determinism import make_deterministic
-from training.errors import DataError, RunError
-from training.runs import writing
+from training.errors import RunError
+from training.runs import replacing, writing
 from training.types import Array
 
 NUM_FEATURES = 64
@@ -100,10 +100,9 @@ def train(dataset: data.Dataset, seed: int = 0, *, epochs: int = EPOCHS, verbose
     The same data, seed, machine and library versions give the same weights, bit for bit. The test split is
     not touched. `verbose` is that of ``keras.Model.fit``. A DataError if the data set has no labels.
     """
-    if dataset.labels is None:
-        raise DataError(f"{dataset.name}: has no labels, which a classifier needs")
+    labels = dataset.known_labels
     make_deterministic(seed)
-    model = network(dataset.image_shape, len(dataset.labels.names))
+    model = network(dataset.image_shape, len(labels.names))
     steps = epochs * -(-len(dataset.train) // BATCH_SIZE)
     trained = keras.Model(model.input, model.output[1])
     trained.compile(
@@ -113,20 +112,21 @@ def train(dataset: data.Dataset, seed: int = 0, *, epochs: int = EPOCHS, verbose
     )
     trained.fit(
         dataset.train,
-        dataset.labels.train,
+        labels.train,
         epochs=epochs,
         batch_size=BATCH_SIZE,
-        validation_data=(dataset.validation, dataset.labels.validation),
+        validation_data=(dataset.validation, labels.validation),
         verbose=verbose,
     )
     return Classifier(model, hashlib.sha256(_packed(model)).hexdigest())
 
 
 def save(classifier: Classifier, path: Path) -> None:
-    """Write a classifier to one ``.npz`` file, equal weights as equal bytes; a RunError if that fails."""
-    with writing(path):
+    """Write a classifier to one ``.npz`` file, equal weights as equal bytes; a NotWritten if that fails."""
+    with writing(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(_packed(classifier.network))
+    with replacing(path) as file:
+        file.write(_packed(classifier.network))
 
 
 def committed(dataset: data.Dataset) -> Classifier | None:

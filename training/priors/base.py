@@ -20,6 +20,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from training.models import objectives
+from training.runs import replacing
 from training.types import Codes, Tensor
 
 ARRAYS = "prior.npz"
@@ -79,11 +80,7 @@ class Prior:
         raise NotImplementedError
 
     def save(self, folder: Path) -> None:
-        """Write the arrays, if there are any, into ``prior.npz`` of a folder, whole or not at all.
-
-        Raises:
-            OSError: the file cannot be written.
-        """
+        """Write the arrays, if there are any, into ``prior.npz`` of a folder; see ``runs.replacing``."""
 
     def log_prob(self, z: Tensor) -> Tensor:
         """Return log p(z) in nats of codes (..., D), shape (...)."""
@@ -152,15 +149,9 @@ class StandardNormal(Prior):
 
 
 def write_arrays(folder: Path, arrays: Arrays) -> None:
-    """Write ``prior.npz`` into a folder, whole or not at all.
-
-    Raises:
-        OSError: the file cannot be written.
-    """
-    temporary = folder / f"{ARRAYS}.tmp"
-    with temporary.open("wb") as file:
+    """Write ``prior.npz`` into a folder; see ``runs.replacing``."""
+    with replacing(folder / ARRAYS) as file:
         np.savez_compressed(file, **arrays)  # type: ignore[arg-type]  # the stubs see flags
-    temporary.replace(folder / ARRAYS)
 
 
 def read_arrays(folder: Path) -> Arrays:

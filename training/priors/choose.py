@@ -11,7 +11,6 @@ import tensorflow as tf
 
 from training import data
 from training.configs.schema import Config
-from training.errors import RunError
 from training.priors import registry
 from training.priors.base import Draws, Prior, StandardNormal
 from training.priors.mixture import GaussianMixture
@@ -87,7 +86,7 @@ def prepare(
         weights_sha256: of the trained weights, to which a fitted prior belongs.
 
     Raises:
-        RunError: the run folder cannot be written.
+        NotWritten: a file of the run folder cannot be written.
     """
     known = read(config, trained_with, run, weights_sha256)
     if known is not None:
@@ -100,13 +99,10 @@ def prepare(
         tried=config.prior.components,
         **prior.details,
     )
-    try:
-        prior.save(run)
-        write_json(run / PRIOR, report.as_dict())
-        # Rounded as it will be served: that is what is measured.
-        return registry.load(prior.name, run, config.network.latent_dim), report
-    except OSError as error:
-        raise RunError(f"{run}: cannot be written ({error.strerror or error})") from error
+    prior.save(run)
+    write_json(run / PRIOR, report.as_dict())
+    # Rounded as it will be served: that is what is measured.
+    return registry.load(prior.name, run, config.network.latent_dim), report
 
 
 def read(

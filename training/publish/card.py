@@ -15,7 +15,7 @@ from training.metrics import bounds
 from training.models import latent_axes
 from training.models.latent_axes import Axes
 from training.priors import KINDS
-from training.runs import writing
+from training.runs import replacing
 from training.trained import TrainedModel
 
 CARD = "card.md"
@@ -56,10 +56,10 @@ def render(model: TrainedModel, report: Report) -> str:
 
 
 def write(model: TrainedModel, report: Report, run: Path) -> None:
-    """Write ``card.md``, which ``export`` publishes, into a run folder; a RunError if that fails."""
+    """Write ``card.md``, which ``export`` publishes, into a run folder; a NotWritten if that fails."""
     published = report.over(published_axes(model, report).describe(report.axes))
-    with writing(run):
-        (run / CARD).write_text(render(model, published), encoding="utf-8")
+    with replacing(run / CARD) as file:
+        file.write(render(model, published).encode())
 
 
 def published_axes(model: TrainedModel, report: Report) -> Axes:

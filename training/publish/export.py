@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,10 +27,14 @@ from training.models.latent_axes import Axes
 from training.models.likelihoods.base import sum_over_image
 from training.publish import litert, traversals
 from training.publish.card import CARD, published_axes, render
-from training.runs import writing
+from training.runs import replacing, write_json, writing, written_by_tensorflow
 from training.trained import TrainedModel, call_signature
 
+if sys.platform != "win32":
+    import fcntl
+
 FORMAT_VERSION = 1
+STAGING = ".publishing-"  # begins the name of a folder in which a version is being written
 NUM_EXAMPLES = 5
 MATCHED_IMAGES = 1_000
 PUBLISHED_METRICS = ("test", "bounds", "gap", "prior", "quality", "fair_score", "axes_match")
@@ -75,7 +80,8 @@ def export(model: TrainedModel, report: Report, held_out: Images, store: Path) -
         if previous is not None:
             matched = match_axes(previous, staging, held_out[:MATCHED_IMAGES])
             report = report.model_copy(update={"axes_match": matched})
-        (staging / CARD).write_text(render(model, report), encoding="utf-8")
+        with replacing(staging / CARD) as file:
+            file.write(render(model, report).encode())
         write_manifest(model, report, staging)
         for path in (*staging.rglob("*"), staging):
             path.chmod(0o755 if path.is_dir() else 0o644)  # for every reader, whatever the umask is
@@ -87,17 +93,38 @@ def export(model: TrainedModel, report: Report, held_out: Images, store: Path) -
 def _staging(model_folder: Path) -> Iterator[Path]:
     """Give a hidden folder to write a version to; it is gone at the end, unless it was renamed.
 
-    An OSError becomes a RunError.
+    An OSError becomes a NotWritten.
     """
-    with writing(model_folder.parent):
+    with writing(model_folder):
         model_folder.mkdir(parents=True, exist_ok=True)
-        staging = Path(tempfile.mkdtemp(prefix=".publishing-", dir=model_folder))
+        with _without_abandoned(model_folder):
+            staging = Path(tempfile.mkdtemp(prefix=STAGING, dir=model_folder))
+            try:
+                yield staging
+            finally:
+                shutil.rmtree(staging, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _without_abandoned(model_folder: Path) -> Iterator[None]:
+    """Remove the folders of publishers that were killed, and keep others from removing one's own meanwhile.
+
+    All publishers of a model share a lock, which dies with its process. Who gets it alone is the only one.
+    """
+    if sys.platform == "win32":  # has no such lock
+        yield
+        return
+    descriptor = os.open(model_folder, os.O_RDONLY)
     try:
-        yield staging
-    except OSError as error:
-        raise RunError(f"{model_folder}: publishing failed ({error.strerror or error})") from error
+        with contextlib.suppress(OSError):  # another publishes, or the file system has no locks
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            for abandoned in model_folder.glob(f"{STAGING}*"):
+                shutil.rmtree(abandoned, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_SH)
+        yield
     finally:
-        shutil.rmtree(staging, ignore_errors=True)
+        os.close(descriptor)
 
 
 def match_axes(previous: Path, version: Path, images: Images) -> AxesMatch | None:
@@ -154,10 +181,11 @@ def _write_part(network: keras.Model, path: Path, **signatures: Any) -> None:
     _write_saved_model(network, path, None, signatures)
     flatbuffer = path.parent / litert.FILES[path.name]
     flatbuffer.parent.mkdir()
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         converted = {name: signatures[name] for name in litert.SIGNATURES[path.name]}
         _write_saved_model(network, Path(folder), litert.ROWS, converted)
-        flatbuffer.write_bytes(litert.convert(Path(folder), path.name))
+        with replacing(flatbuffer) as file:
+            file.write(litert.convert(Path(folder), path.name))
 
 
 def _write_saved_model(
@@ -170,7 +198,8 @@ def _write_saved_model(
     for name, (function, inputs) in signatures.items():
         specs = [tf.TensorSpec((rows, *shape), tf.float32, name=key) for key, shape in inputs.items()]
         functions[name] = tf.function(function, input_signature=specs)
-    tf.saved_model.save(module, str(path), signatures=functions)
+    with written_by_tensorflow(path):
+        tf.saved_model.save(module, str(path), signatures=functions)
 
 
 def write_examples(examples: Images, folder: Path) -> None:
@@ -215,7 +244,7 @@ def write_manifest(model: TrainedModel, report: Report, folder: Path) -> None:
         ],
     }
     manifest["digest"] = manifest_digest(manifest)
-    (folder / "manifest.json").write_text(json.dumps(manifest, indent=2, allow_nan=False) + "\n")
+    write_json(folder / "manifest.json", manifest)
 
 
 def manifest_digest(manifest: dict[str, Any]) -> str:

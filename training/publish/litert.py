@@ -8,6 +8,9 @@ that no TensorFlow is needed to run it.
 import contextlib
 import functools
 import io
+import os
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +75,9 @@ def check_agreement(
             "a reconstruction": calls["decode"](z=calls["encode"](images=images)["z_mean"])["image"],
         }
 
-    ours, theirs = pictures(_saved_model_calls(version)), pictures(_litert_calls(version))
+    ours = pictures(_saved_model_calls(version))
+    with _without_announcements(version):
+        theirs = pictures(_litert_calls(version))
     for what, picture in ours.items():
         difference = _levels_apart(np.asarray(picture), theirs[what])
         changed = float(np.mean(difference > MAX_LEVELS))
@@ -80,6 +85,21 @@ def check_agreement(
             share = f"more than a grey level in {changed:.2%} of the pixels"
             how_far = share if what == "draw" else f"{difference.max()} grey levels"
             raise RunError(f"TensorFlow and LiteRT differ in {what} by {how_far}; nothing was published")
+
+
+@contextlib.contextmanager
+def _without_announcements(folder: Path) -> Iterator[None]:
+    """Keep from standard error what LiteRT, whose log knows no setting, only announces: lines with INFO."""
+    with tempfile.TemporaryFile(dir=folder) as written:
+        error = os.dup(2)
+        os.dup2(written.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(error, 2)
+            os.close(error)
+            written.seek(0)
+            os.write(2, b"".join(line for line in written if not line.startswith(b"INFO: ")))
 
 
 def _levels_apart(first: Array, second: Array) -> npt.NDArray[np.int64]:

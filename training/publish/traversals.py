@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from training.models.latent_axes import Axis, Decode
+from training.runs import replacing
 from training.types import Array, Pixels
 
 STRIP_STEPS = 7
@@ -53,7 +54,8 @@ def plane(decode: Decode) -> Array:
 
 def write_png(path: Path, levels: Pixels) -> None:
     """Write a picture, (H, W) or (H, W, 3), as a PNG file."""
-    path.write_bytes(tf.io.encode_png(np.atleast_3d(levels)).numpy())
+    with replacing(path) as file:
+        file.write(tf.io.encode_png(np.atleast_3d(levels)).numpy())
 
 
 def _grid(decode: Decode, rows: list[Array]) -> Array:

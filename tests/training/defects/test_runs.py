@@ -13,7 +13,7 @@ import tensorflow as tf  # noqa: E402
 
 from app import latent  # noqa: E402
 from tests.conftest import PROJECT  # noqa: E402
-from training import determinism, trained  # noqa: E402
+from training import determinism, runs, trained  # noqa: E402
 from training.configs.schema import Config  # noqa: E402
 from training.fitting import checkpoints, fit, loop  # noqa: E402
 from training.models import latent_axes, objectives  # noqa: E402
@@ -32,14 +32,14 @@ class SaveAfter(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         if epoch + 1 == self.epochs:
-            state = checkpoints.Progress(self.epochs, {}, None)
+            state = checkpoints.Progress(self.epochs, {})
             checkpoints.save_last(self.path, self.model, self.config, self.dataset, state)
 
 
 def test_defect_23_two_epochs_and_two_more_are_four_to_the_bit(tiny_config, tiny_dataset, tmp_path):
     """A checkpoint holds the best weights beside the latest optimizer, no epoch and no random state."""
     config = tiny_config.replaced({**AVERAGED, "optimizer.epochs": 4})
-    path = tmp_path / checkpoints.LAST
+    path = tmp_path / runs.LAST
 
     def compiled():
         determinism.make_deterministic(config.seed)
@@ -132,7 +132,7 @@ def test_defect_25_a_code_of_a_seed_is_the_same_whatever_was_asked_for_before():
 
 def record(config: Config, dataset, losses):
     """What writes a run down, after so many epochs with these losses on validation."""
-    state = checkpoints.Progress(len(losses), {"val_loss": list(losses)}, None)
+    state = checkpoints.Progress(len(losses), {"val_loss": list(losses)})
     return fit.Record(config, dataset, None, state)
 
 

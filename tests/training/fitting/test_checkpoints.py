@@ -1,8 +1,11 @@
 import dataclasses
 import json
+import os
+import shutil
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -11,8 +14,9 @@ import pytest
 pytestmark = pytest.mark.tensorflow
 
 from tests.conftest import PROJECT  # noqa: E402
-from training import trained  # noqa: E402
-from training.errors import Interrupted, RunError  # noqa: E402
+from tests.full_disk import fill_at  # noqa: E402
+from training import runs, trained  # noqa: E402
+from training.errors import Interrupted, NotWritten, RunError  # noqa: E402
 from training.fitting import checkpoints, fit, loop  # noqa: E402
 
 ELBO = {"objective": {"name": "elbo"}, "optimizer.learning_rate": 0.003}
@@ -88,7 +92,7 @@ def test_a_resumed_run_is_the_uninterrupted_one_bit_for_bit(
     for name in ("history.json", "samples.png"):
         assert (tmp_path / "parts" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
     # Weights, slots, averages and generators: the state itself, not only what is published of it.
-    with np.load(tmp_path / "whole" / checkpoints.LAST) as a, np.load(tmp_path / "parts" / "last.npz") as b:
+    with np.load(tmp_path / "whole" / runs.LAST) as a, np.load(tmp_path / "parts" / "last.npz") as b:
         assert set(a.files) == set(b.files)
         assert all(np.array_equal(a[name], b[name]) for name in a.files)
 
@@ -129,6 +133,71 @@ def test_a_killed_process_loses_no_more_than_the_epoch_under_way(tiny_config, ti
     assert done.returncode == -signal.SIGKILL, done.stderr
     resumed = fit.fit(config, tiny_dataset, tmp_path / "run", progress=False, resume=True)
     assert resumed == fit.fit(config, tiny_dataset, tmp_path / "whole", progress=False)
+
+
+AVERAGED = {"optimizer.ema_momentum": 0.9, "optimizer.keep": "best", "objective": {"name": "elbo"}}
+# The first and the last file of the second and last epoch, and what comes then; benchmarks.interruptions tries
+# every moment.
+MOMENTS = [(runs.BEST, 1), (runs.LAST, 1), (runs.WEIGHTS, 0), (runs.ENVIRONMENT, 0)]
+
+
+@pytest.fixture(scope="module")
+def moments(tiny_config, tiny_dataset, tmp_path_factory):
+    """A finished run, and copies of its folder from just before each file was given its name."""
+    folder = tmp_path_factory.mktemp("moments")
+    config, plain, seen = tiny_config.replaced(AVERAGED), os.replace, []
+
+    def replace(source, target):
+        moment = (Path(target).name, seen.count(Path(target).name))
+        seen.append(moment[0])
+        shutil.copytree(folder / "whole", folder / "-".join(map(str, moment)))
+        plain(source, target)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(os, "replace", replace)
+        whole = fit.fit(config, tiny_dataset, folder / "whole", progress=False)
+    assert seen[-3:] == [runs.LAST, runs.WEIGHTS, runs.ENVIRONMENT]
+    return folder, config, whole
+
+
+@pytest.mark.parametrize("moment", MOMENTS, ids=lambda moment: f"{moment[0]} {moment[1] + 1}")
+def test_a_run_that_is_ended_between_two_files_is_resumed_to_the_same_files(
+    moments, tiny_dataset, tmp_path, moment
+):
+    folder, config, whole = moments
+    ended = tmp_path / "run"
+    shutil.copytree(folder / "-".join(map(str, moment)), ended)
+    assert (ended / f"{moment[0]}.tmp").exists()  # what a killed process leaves
+    assert fit.fit(config, tiny_dataset, ended, progress=False, resume=True) == whole
+    names = sorted(path.name for path in (folder / "whole").iterdir())
+    assert sorted(path.name for path in ended.iterdir()) == names
+    for name in ("history.json", "samples.png", "axes.png", "best.npz", "last.npz", runs.ENVIRONMENT):
+        assert (ended / name).read_bytes() == (folder / "whole" / name).read_bytes(), name
+    first, second = (trained.load_run(run)[1].get_weights() for run in (ended, folder / "whole"))
+    assert all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
+
+
+def test_a_full_disk_at_any_file_is_one_line_and_the_run_can_be_resumed(moments, tiny_dataset, monkeypatch):
+    folder, config, whole = moments
+    run = folder / "full"
+    for name in (runs.CONFIG, runs.LAST, runs.WEIGHTS, runs.ENVIRONMENT):
+        with monkeypatch.context() as patched:
+            fill_at(patched, name)
+            with pytest.raises(NotWritten) as caught:
+                fit.fit(config, tiny_dataset, run, progress=False, resume=run.exists())
+        assert str(caught.value) == f"{run / name}: cannot be written (No space left on device)"
+        assert not list(run.glob("*.tmp"))
+    assert fit.fit(config, tiny_dataset, run, progress=False, resume=True) == whole
+
+
+def test_a_checkpoint_of_a_former_version_is_resumed(moments, tiny_dataset, tmp_path):
+    """Those say which epoch was the best, too."""
+    folder, config, whole = moments
+    shutil.copytree(folder / f"{runs.WEIGHTS}-0", tmp_path / "run")
+    arrays, described = checkpoints._read(tmp_path / "run" / runs.LAST)
+    described["progress"]["best_epoch"] = 2
+    checkpoints._write(tmp_path / "run" / runs.LAST, arrays, described)
+    assert fit.fit(config, tiny_dataset, tmp_path / "run", progress=False, resume=True) == whole
 
 
 def test_more_epochs_extend_a_finished_run_at_a_constant_rate(tiny_config, tiny_dataset, tmp_path):
@@ -184,7 +253,7 @@ def test_another_experiment_is_refused_by_the_key_that_differs(
 
 def test_a_damaged_checkpoint_is_named(tiny_config, tiny_dataset, tmp_path):
     (tmp_path / "config.json").write_text("{}")
-    (tmp_path / checkpoints.LAST).write_bytes(b"PK\x03\x04 and no more")
+    (tmp_path / runs.LAST).write_bytes(b"PK\x03\x04 and no more")
     with pytest.raises(RunError, match="not a checkpoint"):
         fit.fit(tiny_config, tiny_dataset, tmp_path, progress=False, resume=True)
 
@@ -210,7 +279,7 @@ def test_the_best_weights_are_those_of_the_lowest_bound_at_full_weight_of_kl(
     history = json.loads((tmp_path / "run" / "history.json").read_text())
     assert found["epoch"] == 3 + int(np.argmin(history["val_loss"][2:]))
     assert found["val_loss"] == min(history["val_loss"][2:])
-    with np.load(tmp_path / "run" / checkpoints.BEST) as best:
+    with np.load(tmp_path / "run" / runs.BEST) as best:
         _, vae, recorded = trained.load_run(tmp_path / "run")
         assert recorded["epoch"] == found["epoch"]
         assert np.array_equal(vae.weights[0].numpy(), best["model/0"])

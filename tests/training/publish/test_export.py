@@ -12,7 +12,7 @@ pytestmark = pytest.mark.tensorflow
 
 import tensorflow as tf  # noqa: E402
 
-from training.errors import RunError  # noqa: E402
+from training.errors import NotWritten, RunError  # noqa: E402
 from training.evaluation.evaluate import evaluate  # noqa: E402
 from training.priors import GaussianMixture, PriorReport  # noqa: E402
 from training.publish import export  # noqa: E402
@@ -149,6 +149,31 @@ def test_a_disk_that_fills_up_leaves_nothing_behind(publish, tmp_path, monkeypat
     with pytest.raises(RunError, match="No space left"):
         publish(tmp_path)
     assert [path.name for path in (tmp_path / "tiny").iterdir()] == ["1"]
+
+
+def test_what_tensorflow_cannot_write_is_named_and_nothing_is_left_behind(publish, tmp_path, monkeypatch):
+    def full(module, path, **options):
+        raise tf.errors.ResourceExhaustedError(None, None, f"{path}/variables; No space left on device")
+
+    monkeypatch.setattr(tf.saved_model, "save", full)
+    with pytest.raises(NotWritten, match=r"/encoder: cannot be written \(No space left on device\)$"):
+        publish(tmp_path)
+    assert list((tmp_path / "tiny").iterdir()) == []
+
+
+def test_what_a_killed_publisher_left_is_removed_unless_another_publishes(tmp_path):
+    left = tmp_path / f"{export.STAGING}left"
+    (left / "encoder").mkdir(parents=True)
+    with export._staging(tmp_path) as mine:
+        assert not left.exists()
+        (left / "encoder").mkdir(parents=True)
+        with export._staging(tmp_path) as other:  # as if by another process
+            assert mine.exists()
+            assert left.exists()
+            assert other.exists()
+        assert mine.exists()
+    with export._staging(tmp_path):
+        assert not left.exists()
 
 
 def test_a_store_that_cannot_be_written_is_named(publish, tmp_path):

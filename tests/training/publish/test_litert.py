@@ -1,4 +1,5 @@
 import functools
+import os
 import shutil
 
 import numpy as np
@@ -120,3 +121,11 @@ def test_runtimes_that_disagree_publish_nothing(tiny_run, tiny_model, tiny_datas
 def test_writer_and_reader_mean_the_same_files_and_rows():
     assert litert.FILES == {"encoder": runtimes.LITERT_ENCODER, "decoder": runtimes.LITERT_DECODER}
     assert litert.ROWS == runtimes.LITERT_ROWS == BATCH_ROWS
+
+
+def test_what_litert_announces_is_kept_from_standard_error_and_nothing_else(tmp_path, capfd):
+    with litert._without_announcements(tmp_path):
+        os.write(2, b"INFO: Created a delegate.\nERROR: no such operation\n")
+    os.write(2, b"INFO: after it\n")
+    assert capfd.readouterr().err == "ERROR: no such operation\nINFO: after it\n"
+    assert list(tmp_path.iterdir()) == []
