@@ -455,3 +455,20 @@ def test_classifier_trains_one_beside_the_shipped_one_and_says_how_good_it_is(
     accuracy = float(done.output.split("test accuracy ")[1].split()[0])
     assert accuracy > 0.75  # 0.5 by chance, of 40 images
     assert (classifier.FOLDER / "fashion-mnist.npz").read_bytes() == shipped
+
+
+@pytest.mark.tensorflow
+def test_a_run_of_before_the_ground_was_measured_gets_it_from_its_images(
+    monkeypatch, tiny_model, tiny_dataset
+):
+    import dataclasses
+
+    from training import cli, data
+
+    light = dataclasses.replace(tiny_dataset, train=1 - tiny_dataset.train)
+    monkeypatch.setattr(data, "load_again", lambda *_: light)
+    without = {key: value for key, value in tiny_model.environment.items() if key != "ground"}
+    earlier = dataclasses.replace(tiny_model, environment=without)
+    assert earlier.ground is None
+    cli._images(earlier, None)
+    assert earlier.ground == light.ground == "light"
