@@ -23,7 +23,7 @@ class Image(_Part):
 
     shape: tuple[Size, Size] | tuple[Size, Size, Literal[3]]
     value_range: tuple[Literal[0], Literal[1]] = (0, 1)
-    ground: Tone | Literal["mixed"] = "dark"
+    ground: Literal["dark", "light", "mixed"] = "dark"
 
     @property
     def height(self) -> int:

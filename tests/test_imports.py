@@ -229,6 +229,7 @@ WITHOUT_OWN_TEST = {
     "app/runtimes/tensorflow.py": "tests/test_contract.py",
     "training/errors.py": "tests/training/test_cli.py",
     "training/figures.py": "tests/training/fitting/test_fit.py",
+    "training/output.py": "tests/training/test_cli.py",
     "training/types.py": "tests/test_imports.py",
 }
 

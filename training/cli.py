@@ -4,30 +4,25 @@ TensorFlow, whose import takes seconds, is imported once arguments, configuratio
 known to be right: a usage error is told at once.
 """
 
-import contextlib
 import importlib.util
 import io
 import json
-import logging
-import os
-import shlex
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from training import output
 from training.configs.load import load, to_toml
 from training.configs.meanings import meanings_of
 from training.configs.schema import Config
-from training.errors import ConfigError, DataError, Interrupted, NotWritten, RunError, TrainingError
+from training.errors import ConfigError, DataError, RunError, TrainingError
 
 if TYPE_CHECKING:
     from training.data import Dataset, Fit
     from training.trained import TrainedModel
 
-EXIT_FAILURE = 1
 EXIT_USAGE = 2
 
 PATH = click.Path(path_type=Path)
@@ -94,7 +89,7 @@ def fit(
     run = out or Path("runs") / (experiment.name if seed is None else f"{experiment.name}-seed{seed}")
     runs.check_folder(run, resume)
     again = {"--out": run, "--data": data_folder, "--seed": seed}
-    with _result(as_json) as found, _telling_how_to_resume(config, again, tensorboard):
+    with output.result(as_json) as found, output.telling_how_to_resume(config, again, tensorboard):
         _need_tensorflow()
         dataset = data.load(experiment.data.name, data_folder, _image_fit(experiment))
         for note in dataset.notes:  # the whole of it will be in data.json
@@ -107,45 +102,17 @@ def fit(
 
         result = run_fit(experiment, dataset, run, resume=resume, tensorboard=tensorboard)
         runs.record_configuration(run, config)
-        losses = f"loss {result['loss']:.4f}, val_loss {result['val_loss']:.4f}"
-        click.echo(f"epoch {result['epoch']}: {losses}, KL {result['kl']:.2f} nats")
-        click.echo(f"weights {result['weights_sha256']}")
-        click.echo(f"written to {run}; next: vitrine-train evaluate {run}")
+        _say_trained(result, run)
         found |= {"name": experiment.name, "seed": experiment.seed, "run": str(run), "images": images}
         found |= {"source": dataset.source, "notes": dataset.notes, "ground": dataset.ground}
         found |= {key: result.pop(key) for key in ("epoch", "weights_sha256")} | {"metrics": result}
 
 
-@contextlib.contextmanager
-def _telling_how_to_resume(config: Path, options: dict[str, Any], tensorboard: bool) -> Iterator[None]:
-    """End the command, if training is stopped or cannot write, with the command that goes on."""
-    try:
-        yield
-    except (Interrupted, NotWritten) as error:
-        if isinstance(error, NotWritten) and not options["--out"].is_dir():  # it cannot be made
-            raise
-        words = ["vitrine-train", "fit", str(config), "--resume"]
-        for option, value in options.items():
-            words += [option, str(value)] if value is not None else []
-        words += ["--tensorboard"] if tensorboard else []
-        click.echo(f"vitrine-train: {error}; to go on: {shlex.join(words)}", err=True)
-        # As a shell reports a process that a signal ended.
-        sys.exit(128 + error.signal if isinstance(error, Interrupted) else EXIT_FAILURE)
-
-
-@contextlib.contextmanager
-def _result(as_json: bool) -> Iterator[dict[str, Any]]:
-    """Give a dictionary for what a command found, which as JSON is all that goes to standard output."""
-    found: dict[str, Any] = {}
-    with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
-        logging.raiseExceptions = False  # a line that cannot be written is no reason for a traceback
-        logging.basicConfig(format="%(message)s", stream=sys.stdout)
-        logging.getLogger("training").setLevel(logging.INFO)
-        for library in ("absl", "tensorflow"):
-            logging.getLogger(library).setLevel(logging.ERROR)  # not what they merely advise
-        yield found
-    if as_json:
-        click.echo(json.dumps(found, indent=2, allow_nan=False))
+def _say_trained(result: dict[str, Any], run: Path) -> None:
+    losses = f"loss {result['loss']:.4f}, val_loss {result['val_loss']:.4f}"
+    click.echo(f"epoch {result['epoch']}: {losses}, KL {result['kl']:.2f} nats")
+    click.echo(f"weights {result['weights_sha256']}")
+    click.echo(f"written to {run}; next: vitrine-train evaluate {run}")
 
 
 def _need_tensorflow() -> None:
@@ -196,7 +163,7 @@ def evaluate(
     reference_folder = None if reference_folder is None else _reference(reference_folder)
     if reference_folder is not None and not (reference_folder / "manifest.json").exists():
         runs.read(reference_folder)  # a RunError, and at once, if it is no run either
-    with _result(as_json) as found:
+    with output.result(as_json) as found:
         dataset = _images(run, data_folder)
         from training.evaluation.evaluate import evaluate as run_evaluate
         from training.publish import card
@@ -248,7 +215,7 @@ def recalibrate(run: Path, data_folder: Path | None, full: bool, as_json: bool) 
     from training import runs
 
     not_evaluated = RunError(f"{run}: not evaluated yet; run vitrine-train evaluate {run} first")
-    with _result(as_json) as result:
+    with output.result(as_json) as result:
         runs.read(run)
         if not (run / runs.REPORT).exists():
             raise not_evaluated
@@ -294,7 +261,7 @@ cli.add_command(
 @JSON_OPTION
 def export(run: Path, data_folder: Path | None, store: Path, as_json: bool) -> None:
     """Publish the model of RUN as the next version in a model store."""
-    with _result(as_json) as found:
+    with output.result(as_json) as found:
         dataset = _images(run, data_folder)
         from training.evaluation import evaluate as evaluation
         from training.publish.export import export as run_export
@@ -323,7 +290,7 @@ def classifier(name: str, data_folder: Path | None, out: Path | None, as_json: b
     """
     from training import data
 
-    with _result(as_json) as found:
+    with output.result(as_json) as found:
         _need_tensorflow()
         dataset = data.load(name, data_folder)
         labels = dataset.known_labels
@@ -349,7 +316,7 @@ def describe(config: Path, as_json: bool) -> None:
     """Say what CONFIG will train and what its loss means, without training."""
     experiment = load(config)
     meanings = list(meanings_of(experiment))
-    with _result(as_json) as found:
+    with output.result(as_json) as found:
         click.echo(to_toml(experiment.as_dict()))
         click.echo("\n".join(meanings))
         found |= {"config": experiment.as_dict(), "meaning": meanings}
@@ -363,37 +330,17 @@ def _image_fit(config: Config) -> "Fit":
     return Fit((size[0], size[1]) if size else None, config.data.channels, len(config.network.channels))
 
 
-@contextlib.contextmanager
-def _output_arrives() -> Iterator[None]:
-    """End with one line and exit code 1 if standard output does not take all: a full disk, a closed pipe."""
-    given = sys.__stdout__
-    if given is None or given is not sys.stdout:  # closed, or taken over by a test
-        yield
-        return
-    # With a buffer, whatever the platform says: what could not be written fails once more when it is flushed.
-    sys.stdout = stream = os.fdopen(1, "w", encoding=given.encoding, errors=given.errors, closefd=False)
-    try:
-        yield
-    finally:
-        try:
-            stream.flush()
-        except OSError as error:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or it fails a third time, as Python ends
-            click.echo(f"vitrine-train: standard output: {error.strerror}", err=True)
-            sys.exit(EXIT_FAILURE)
-
-
 def main() -> None:
     """Run the command line; a foreseen failure is one line on standard error, never a traceback."""
     try:
-        with _output_arrives():
+        with output.output_arrives():
             cli()
     except TrainingError as error:
         click.echo(f"vitrine-train: {error}", err=True)
-        sys.exit(EXIT_USAGE if isinstance(error, ConfigError | DataError) else EXIT_FAILURE)
+        sys.exit(EXIT_USAGE if isinstance(error, ConfigError | DataError) else output.EXIT_FAILURE)
     except ModuleNotFoundError as error:
         if error.name not in ("joblib", "keras", "matplotlib", "scipy", "sklearn", "tensorflow"):
             raise
         remedy = "run make setup, or pip install -e '.[train]' in the project's folder"
         click.echo(f"vitrine-train: training needs {error.name}: {remedy}", err=True)
-        sys.exit(EXIT_FAILURE)
+        sys.exit(output.EXIT_FAILURE)

@@ -89,13 +89,19 @@ def fit(
     runs.write_json(out / runs.CONFIG, config.as_dict())
     runs.write_json(out / runs.DATA, dataset.describe())
     _train(vae, record, sys.stdout.isatty() if progress is None else progress, tensorboard)
+    return _finish(vae, record)
+
+
+def _finish(vae: VariationalAutoencoder, record: "Record") -> dict[str, Any]:
+    """Write the weights that are kept, and what marks the run finished; return the numbers of ``fit``."""
+    config, out = record.config, record.out
     kept = record.state.epoch
     if config.optimizer.keep == "best":
         kept = checkpoints.load_best(out / runs.BEST, vae)
     digest = weights_sha256(vae)
     with runs.replacing(out / runs.WEIGHTS) as file:
         vae.save_weights(file)
-    recorded = runs.environment(config, dataset, digest)
+    recorded = runs.environment(config, record.dataset, digest)
     runs.write_json(out / runs.ENVIRONMENT, recorded | {"epoch": kept})  # last: it marks the run finished
     numbers = {name: values[kept - 1] for name, values in record.history.items()}
     return numbers | {"epoch": kept, "weights_sha256": digest}
