@@ -4,7 +4,7 @@
     python -m benchmarks.interruptions --kills 10
 
 A run that was killed (SIGKILL) must end, resumed, with the weights of one that was not, bit for bit. A full
-disk must give one line that names the file, exit code 1 and no traceback; with room again the same command,
+disk must give one line that names the file, exit code 1 and no traceback; with space again the same command,
 with --resume for fit, must come to the same end. Exits with 1 if any of that does not hold.
 """
 
@@ -55,7 +55,7 @@ ema_momentum = 0.9
 keep = "best"
 """
 EVERY_EPOCH = ("best.npz", "history.json", "curves.png", "axes.png", "samples.png", "tensorboard", "last.npz")
-OF_FIT = ("config.json", *EVERY_EPOCH, "weights.weights.h5", "environment.json")
+OF_FIT = ("config.json", "data.json", *EVERY_EPOCH, "weights.weights.h5", "environment.json")
 OF_EVALUATE = ("prior.npz", "prior.json", "bounds.png", "spectrum.png", "sheet.png", "report.json", "card.md")
 OF_EXPORT = ("encoder", "encoder.tflite", "decoder", "decoder.tflite", "0.png", "axes.png", "manifold.png",
              "prior.npz", "card.md", "manifest.json")  # fmt: skip
@@ -137,7 +137,7 @@ def train_whole(fit: list[str], folder: Path) -> tuple[float, float]:
 def wait_for_epoch(child: int, out: Path, began: float) -> float:
     """Wait until a run writes the first file of an epoch, or ends; return the time."""
     while os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
-        written = [path for path in out.glob("*.*") if path.name.split(".")[0] != "config"]
+        written = [path for path in out.glob("*.*") if path.name.split(".")[0] not in ("config", "data")]
         with contextlib.suppress(FileNotFoundError):  # renamed meanwhile
             if any(path.stat().st_mtime > began for path in written):
                 break
@@ -204,7 +204,7 @@ def small_filesystem(folder: Path) -> Iterator[Path]:
 
 
 def fill(place: Path) -> None:
-    """Take all the room that there is but for a few bytes."""
+    """Take all the space that there is but for a few bytes."""
     with contextlib.suppress(OSError), (place / "filler").open("wb", buffering=0) as file:
         while file.write(bytes(4096)):
             pass
@@ -273,7 +273,7 @@ def sweep(fit: list[str], folder: Path, place: Path) -> bool:
         resumed = ["--resume"] if command == "fit" else []
         status = run([*arguments, *resumed], output)
         if status != 0 or digest(out) != digest(folder / "whole"):
-            print(f"  {command}, again, with room: exit code {status}: {output.read_text()}")
+            print(f"  {command}, again, with space: exit code {status}: {output.read_text()}")
             wrong += 1
     versions = sorted(path.name for path in store.glob("tiny/*"))
     print(f"  {wrong} went wrong; in the store: {versions}")

@@ -31,7 +31,16 @@ from training.configs.load import load
 
 EXCEPTIONS = {
     "docker build -t vitrine .": "needs Docker; tests/test_container.py builds the same Dockerfile by buildah",
-    "docker run -p 8000:8000 vitrine": "needs Docker; tests/test_container.py runs the image by podman",
+    **dict.fromkeys(
+        (
+            "docker run -p 8000:8000 vitrine",
+            'docker run -p 8000:8000 -v "$PWD/model_store:/srv/model_store:ro" vitrine',
+            "docker run --rm -p 8000:8000 --read-only --cap-drop ALL "
+            '-v "$PWD/model_store:/srv/model_store:ro" vitrine',
+        ),
+        "needs Docker; tests/test_container.py runs the image by podman, with a store of one's own too",
+    ),
+    "podman build --format docker -t vitrine .": "tests/test_container.py builds the same Dockerfile by buildah",
 }
 READERS_OWN = ("photos",)  # folders that a document takes for granted: they are the reader's
 # Indented blocks that are no commands, by their first line.
@@ -45,6 +54,7 @@ NO_COMMANDS = {
 PYTHON = {
     "README.md": "tests/test_docs.py",
     "docs/extending.md": "tests/test_extending.py",
+    "docs/your-pictures.md": "tests/test_docs.py",
 }
 SHELLS = ("sh", "bash", "shell")
 NO_SHELLS = ("toml", "json", "yaml", "ini", "nginx", "dockerfile", "text", "http", "html")
@@ -173,7 +183,7 @@ class Clone:
 
 
 HANDLERS = {
-    r"cp |\. \.venv/bin/activate$|vitrine models$|vitrine-train describe ": Clone.run,
+    r"cp |eval |\. \.venv/bin/activate$|vitrine models$|vitrine-train describe ": Clone.run,
     r"curl ": Clone.ask,
     r"make ": Clone.make,
     r"(VITRINE_\w+=\S+ )*vitrine (serve|bench|models|health)\b": Clone.serve,
@@ -190,7 +200,13 @@ def clone(tmp_path, monkeypatch):
 
 
 def handle(clone, document, text):
-    """Run or check the commands of a document in turn."""
+    """Run or check the commands of a document in turn; the files that it has its reader write are there."""
+    for name, content in re.findall(
+        r"into `([\w-]+\.toml)`:\n\n```toml\n(.*?)^```", text, re.MULTILINE | re.DOTALL
+    ):
+        (clone.folder / name).write_text(content)
+    for name in re.findall(r'^np\.savez\("([\w-]+\.npz)"', text, re.MULTILINE):
+        (clone.folder / name).touch()
     for command in commands_of(document, text):
         if command not in EXCEPTIONS:
             handlers = [handler for pattern, handler in HANDLERS.items() if re.match(pattern, command)]

@@ -156,7 +156,7 @@ def workers_of(server):
 
 def eventually(found):
     """Wait until `found()` is true."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120  # two workers start anew, on a machine that may do much else
     while not found():
         assert time.monotonic() < deadline
         time.sleep(0.05)

@@ -7,6 +7,7 @@ known to be right: a usage error is told at once.
 import importlib.util
 import io
 import json
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -100,8 +101,7 @@ def fit(
         click.echo(f"{experiment.name}: {told} images from {dataset.source}")
         from training.fitting.fit import fit as run_fit
 
-        result = run_fit(experiment, dataset, run, resume=resume, tensorboard=tensorboard)
-        runs.record_configuration(run, config)
+        result = run_fit(experiment, dataset, run, config_file=config, resume=resume, tensorboard=tensorboard)
         _say_trained(result, run)
         found |= {"name": experiment.name, "seed": experiment.seed, "run": str(run), "images": images}
         found |= {"source": dataset.source, "notes": dataset.notes, "ground": dataset.ground}
@@ -194,7 +194,7 @@ def _reference(folder: Path) -> Path:
     such folder.
     """
     published = [path for path in Path("model_store", folder.name).glob("*") if path.name.isdecimal()]
-    if folder.exists() or not published:
+    if os.path.exists(folder) or not published:  # noqa: PTH110  False where a path cannot be read
         return folder
     newest = max(published, key=lambda path: int(path.name))
     click.echo(f"{folder}: not there; {newest} is the reference model", err=True)

@@ -44,22 +44,18 @@ def environment(config: Config, dataset: data.Dataset, digest: str) -> dict[str,
     }
 
 
-def record_configuration(run: Path, file: Path) -> None:
-    """Add to a finished run where its configuration was read, which its card names."""
-    path = run / ENVIRONMENT
-    write_json(path, json.loads(path.read_text()) | {"config_file": str(file.absolute())})
-
-
 def check_folder(out: Path, resume: bool) -> bool:
     """Return whether a folder holds a finished run; a RunError unless it can be trained into.
 
     A run that was ended before it wrote anything left an empty folder: that can be resumed too.
     """
-    finished, resumable = (out / ENVIRONMENT).exists(), (out / LAST).exists()
-    if resume and not (out / CONFIG).exists():
+    try:
         left = {path.name for path in out.iterdir()} if out.is_dir() else None
-        if left is None or left - {f"{CONFIG}.tmp"}:
-            raise RunError(f"{out}: nothing to resume; leave --resume out to begin")
+    except OSError as error:  # a name that is too long, a folder that may not be read
+        raise RunError(f"{out}: cannot be used ({error.strerror or error}); name another by --out") from error
+    finished, resumable = (name in (left or ()) for name in (ENVIRONMENT, LAST))
+    if resume and CONFIG not in (left or ()) and (left is None or left - {f"{CONFIG}.tmp"}):
+        raise RunError(f"{out}: nothing to resume; leave --resume out to begin")
     if resume and finished and not resumable:
         raise RunError(f"{out}: finished, and without a checkpoint to go on from; name another by --out")
     if finished and not resume:
@@ -177,7 +173,7 @@ def replacing(path: Path) -> Iterator[io.BytesIO]:
             temporary.replace(path)
         except OSError:
             with contextlib.suppress(OSError):
-                temporary.unlink(missing_ok=True)  # it takes room on a disk that may have none left
+                temporary.unlink(missing_ok=True)  # it takes space on a disk that may have none left
             raise
 
 

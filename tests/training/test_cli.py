@@ -201,6 +201,7 @@ def test_a_full_disk_is_one_line_with_the_command_that_goes_on_which_tells_the_r
         "images": {"training": 128, "validation": 32},
         "source": "memory",
         "notes": [],
+        "ground": tiny_dataset.ground,
         "epoch": 2,
         "weights_sha256": recorded["weights_sha256"],
         "metrics": {name: values[-1] for name, values in history.items()},
@@ -409,12 +410,11 @@ def test_every_data_set_has_a_run_a_model_and_a_card_of_its_own_whose_commands_w
 def test_a_second_data_set_under_the_same_name_is_told_how_it_gets_its_own(tmp_path):
     from training import runs
     from training.errors import RunError
-    from training.fitting import checkpoints, fit
 
-    for file, words in ((checkpoints.LAST, "unfinished run"), (runs.ENVIRONMENT, "run already")):
+    for file, words in ((runs.LAST, "unfinished run"), (runs.ENVIRONMENT, "run already")):
         (tmp_path / file).touch()
         with pytest.raises(RunError, match=f"{words}.* a copy of the configuration with another name"):
-            fit._check_folder(tmp_path, resume=False)
+            runs.check_folder(tmp_path, resume=False)
 
 
 def test_a_reference_that_lies_nowhere_is_the_newest_version_of_its_name(tmp_path, monkeypatch, capsys):
@@ -463,12 +463,12 @@ def test_a_run_of_before_the_ground_was_measured_gets_it_from_its_images(
 ):
     import dataclasses
 
-    from training import cli, data
+    from training import cli
+    from training.trained import TrainedModel
 
     light = dataclasses.replace(tiny_dataset, train=1 - tiny_dataset.train)
-    monkeypatch.setattr(data, "load_again", lambda *_: light)
     without = {key: value for key, value in tiny_model.environment.items() if key != "ground"}
     earlier = dataclasses.replace(tiny_model, environment=without)
     assert earlier.ground is None
-    cli._images(earlier, None)
-    assert earlier.ground == light.ground == "light"
+    monkeypatch.setattr(TrainedModel, "from_run", lambda _: earlier)
+    assert cli._model(Path("runs/earlier"), light).ground == light.ground == "light"

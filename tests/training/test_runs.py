@@ -29,7 +29,7 @@ def test_a_full_disk_leaves_what_was_there_and_names_the_file_and_the_reason(tmp
     assert json.loads(path.read_text()) == {"loss": 1.5}
     assert [found.name for found in tmp_path.iterdir()] == [
         "report.json"
-    ]  # the half is gone, and its room free
+    ]  # the half is gone, and its space free
 
 
 def test_what_is_interrupted_while_it_is_made_replaces_nothing(tmp_path):
@@ -87,3 +87,8 @@ def test_a_run_that_was_ended_before_its_first_file_can_be_resumed_and_a_mistype
     for folder in ("run", "rnu"):
         with pytest.raises(RunError, match="nothing to resume; leave --resume out to begin"):
             runs.check_folder(tmp_path / folder, resume=True)
+
+
+def test_a_folder_that_cannot_be_is_one_line(tmp_path):
+    with pytest.raises(RunError, match="cannot be used"):
+        runs.check_folder(tmp_path / ("x" * 300), resume=False)

@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import re
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -87,7 +88,7 @@ def gather_npz(path: Path, fit: Fit) -> Gathered:
     """
     try:
         return _gathered_npz(path, fit)
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, EOFError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(f"no readable array ({' '.join(str(error).split())}); save it again") from error
 
 

@@ -28,12 +28,13 @@ def text_of(name: str | bytes) -> str:
 
 def class_name(name: str | bytes) -> str:
     """Return the name of the class that a folder or a label means."""
-    text = " ".join(unicodedata.normalize("NFC", text_of(name)).split())
+    text = " ".join(text_of(name).split())
     kinds = [(each, unicodedata.category(each)) for each in text]
     seen = [
         _escaped(each) if kind == "Cc" else each for each, kind in kinds if kind != "Cf" or each in JOINERS
     ]
-    text = " ".join("".join(seen).split()) or "(blank)"
+    # Composed behind that: a mark that nobody sees may stand within a letter.
+    text = unicodedata.normalize("NFC", " ".join("".join(seen).split()).strip(JOINERS)) or "(blank)"
     if len(text) <= MAX_CHARACTERS:
         return text
     # The digest keeps two long names apart that begin alike.

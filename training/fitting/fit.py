@@ -33,7 +33,7 @@ import numpy as np
 from training import data, priors, runs
 from training.configs.schema import Config
 from training.determinism import make_deterministic
-from training.errors import ConfigError
+from training.errors import ConfigError, RunError
 from training.fitting import checkpoints, loop, optimizers
 from training.fitting.callbacks import Measure, ProgressLine, stopping_on_signals
 from training.fitting.loop import averaged_weights, steps_per_epoch
@@ -51,6 +51,7 @@ def fit(
     dataset: data.Dataset,
     out: Path,
     *,
+    config_file: Path | None = None,
     progress: bool | None = None,
     resume: bool = False,
     tensorboard: bool = False,
@@ -64,6 +65,7 @@ def fit(
         config: the experiment.
         dataset: images; the test split is not touched.
         out: the run folder; created.
+        config_file: where the configuration was read, which the card names.
         progress: a moving line, or one line an epoch; None: a moving one if standard output is a terminal.
         resume: go on from the folder's checkpoint; from the start, if it came to none.
         tensorboard: write event files for TensorBoard too.
@@ -88,20 +90,31 @@ def fit(
         (out / runs.ENVIRONMENT).unlink(missing_ok=True)  # an extended run is unfinished again
     runs.write_json(out / runs.CONFIG, config.as_dict())
     runs.write_json(out / runs.DATA, dataset.describe())
-    _train(vae, record, sys.stdout.isatty() if progress is None else progress, tensorboard)
-    return _finish(vae, record)
+    _train(vae, record, _is_terminal() if progress is None else progress, tensorboard)
+    return _finish(vae, record, config_file)
 
 
-def _finish(vae: VariationalAutoencoder, record: "Record") -> dict[str, Any]:
+def _is_terminal() -> bool:
+    return sys.stdout is not None and sys.stdout.isatty()
+
+
+def _finish(vae: VariationalAutoencoder, record: "Record", config_file: Path | None) -> dict[str, Any]:
     """Write the weights that are kept, and what marks the run finished; return the numbers of ``fit``."""
     config, out = record.config, record.out
     kept = record.state.epoch
     if config.optimizer.keep == "best":
         kept = checkpoints.load_best(out / runs.BEST, vae)
+    if kept > record.state.epoch:
+        raise RunError(
+            f"{out}: {runs.BEST} is of epoch {kept}, which the run had when it was to be longer; resume it "
+            "with as many epochs again"
+        )
     digest = weights_sha256(vae)
     with runs.replacing(out / runs.WEIGHTS) as file:
         vae.save_weights(file)
     recorded = runs.environment(config, record.dataset, digest)
+    if config_file is not None:
+        recorded["config_file"] = str(config_file.absolute())
     runs.write_json(out / runs.ENVIRONMENT, recorded | {"epoch": kept})  # last: it marks the run finished
     numbers = {name: values[kept - 1] for name, values in record.history.items()}
     return numbers | {"epoch": kept, "weights_sha256": digest}

@@ -56,3 +56,8 @@ def test_a_path_is_shown_in_one_line_that_no_terminal_obeys():
     assert shown("\u00c9t\u00e9/a b.png") == "\u00c9t\u00e9/a b.png"
     assert len(shown("x" * 5000)) == 5000
     assert cut("a" * 5000 + "/b.png") == "a" * 100 + "..." + "a" * 94 + "/b.png"
+
+
+def test_marks_that_nobody_sees_keep_no_letter_from_being_composed():
+    assert class_name("e\u200b\u0301") == "\u00e9"
+    assert class_name("cat\u200d") == class_name("cat") == "cat"
