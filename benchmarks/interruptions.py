@@ -4,7 +4,7 @@
     python -m benchmarks.interruptions --kills 10
 
 A run that was killed (SIGKILL) must end, resumed, with the weights of one that was not, bit for bit. A full
-disk must give one line that names the file, exit code 1 and no traceback; with room again the same command,
+disk must give one line that names the file, exit code 1 and no traceback; with space again the same command,
 with --resume for fit, must come to the same end. Exits with 1 if any of that does not hold.
 """
 
@@ -204,7 +204,7 @@ def small_filesystem(folder: Path) -> Iterator[Path]:
 
 
 def fill(place: Path) -> None:
-    """Take all the room that there is but for a few bytes."""
+    """Take all the space that there is."""
     with contextlib.suppress(OSError), (place / "filler").open("wb", buffering=0) as file:
         while file.write(bytes(4096)):
             pass
@@ -217,7 +217,7 @@ def filling(place: Path, name: str) -> Callable[[], None]:
         import tensorflow as tf
 
         plain_open, plain_save = Path.open, tf.saved_model.save
-        plain_writer = tf.summary.create_file_writer
+        plain_write = tf.summary.write
 
         def open_full(path: Path, mode: str = "r", *rest: Any, **options: Any) -> io.IOBase:
             if "w" in mode and path.name == f"{name}.tmp":
@@ -229,14 +229,13 @@ def filling(place: Path, name: str) -> Callable[[], None]:
                 fill(place)
             plain_save(module, path, **options)
 
-        def writer_full(path: str) -> Any:
-            writer = plain_writer(path)
-            if Path(path).name == name:
+        def write_full(*arguments: Any, **options: Any) -> Any:
+            if name == "tensorboard":
                 fill(place)
-            return writer
+            return plain_write(*arguments, **options)
 
         Path.open = open_full  # type: ignore[method-assign,assignment]
-        tf.saved_model.save, tf.summary.create_file_writer = save_full, writer_full
+        tf.saved_model.save, tf.summary.write = save_full, write_full
 
     return prepare
 
@@ -273,7 +272,7 @@ def sweep(fit: list[str], folder: Path, place: Path) -> bool:
         resumed = ["--resume"] if command == "fit" else []
         status = run([*arguments, *resumed], output)
         if status != 0 or digest(out) != digest(folder / "whole"):
-            print(f"  {command}, again, with room: exit code {status}: {output.read_text()}")
+            print(f"  {command}, again, with space: exit code {status}: {output.read_text()}")
             wrong += 1
     versions = sorted(path.name for path in store.glob("tiny/*"))
     print(f"  {wrong} went wrong; in the store: {versions}")

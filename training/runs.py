@@ -167,7 +167,7 @@ def replacing(path: Path) -> Iterator[io.BytesIO]:
             temporary.replace(path)
         except OSError:
             with contextlib.suppress(OSError):
-                temporary.unlink(missing_ok=True)  # it takes room on a disk that may have none left
+                temporary.unlink(missing_ok=True)  # it takes space on a disk that may have none left
             raise
 
 
