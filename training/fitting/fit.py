@@ -87,7 +87,14 @@ def fit(
         (out / runs.ENVIRONMENT).unlink(missing_ok=True)  # an extended run is unfinished again
     runs.write_json(out / runs.CONFIG, config.as_dict())
     _train(vae, record, sys.stdout.isatty() if progress is None else progress, tensorboard)
-    kept, digest = _write_result(vae, record)
+    kept = record.state.epoch
+    if config.optimizer.keep == "best":
+        kept = checkpoints.load_best(out / runs.BEST, vae)
+    digest = weights_sha256(vae)
+    with runs.replacing(out / runs.WEIGHTS) as file:
+        vae.save_weights(file)
+    recorded = runs.environment(config, dataset, digest)
+    runs.write_json(out / runs.ENVIRONMENT, recorded | {"epoch": kept})  # last: it marks the run finished
     numbers = {name: values[kept - 1] for name, values in record.history.items()}
     return numbers | {"epoch": kept, "weights_sha256": digest}
 
@@ -129,19 +136,6 @@ def _train(vae: VariationalAutoencoder, record: "Record", moving: bool, tensorbo
     with stopping_on_signals() as stop, contextlib.closing(line):
         callbacks += [stop]
         loop.train(vae, dataset, config, first_epoch=record.state.epoch, callbacks=callbacks)
-
-
-def _write_result(vae: VariationalAutoencoder, record: "Record") -> tuple[int, str]:
-    """Write the weights that are kept, then what marks the run finished; return their epoch and digest."""
-    kept, out = record.state.epoch, record.out
-    if record.config.optimizer.keep == "best":
-        kept = checkpoints.load_best(out / runs.BEST, vae)
-    digest = weights_sha256(vae)
-    with runs.replacing(out / runs.WEIGHTS) as file:
-        vae.save_weights(file)
-    recorded = runs.environment(record.config, record.dataset, digest)
-    runs.write_json(out / runs.ENVIRONMENT, recorded | {"epoch": kept})
-    return kept, digest
 
 
 class Record(keras.callbacks.Callback):  # type: ignore[misc]  # Keras publishes no types
