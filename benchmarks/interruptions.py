@@ -217,7 +217,6 @@ def filling(place: Path, name: str) -> Callable[[], None]:
         import tensorflow as tf
 
         plain_open, plain_save = Path.open, tf.saved_model.save
-        plain_write = tf.summary.write
 
         def open_full(path: Path, mode: str = "r", *rest: Any, **options: Any) -> io.IOBase:
             if "w" in mode and path.name == f"{name}.tmp":
@@ -229,13 +228,15 @@ def filling(place: Path, name: str) -> Callable[[], None]:
                 fill(place)
             plain_save(module, path, **options)
 
-        def write_full(*arguments: Any, **options: Any) -> Any:
-            if name == "tensorboard":
+        class FullWriter(tf.io.TFRecordWriter):  # type: ignore[misc]
+            def flush(self) -> None:
                 fill(place)
-            return plain_write(*arguments, **options)
+                super().flush()
 
         Path.open = open_full  # type: ignore[method-assign,assignment]
-        tf.saved_model.save, tf.summary.write = save_full, write_full
+        tf.saved_model.save = save_full
+        if name == "tensorboard":
+            tf.io.TFRecordWriter = FullWriter
 
     return prepare
 
