@@ -199,7 +199,7 @@ class Workers(Multiprocess):
         first = self.processes[0]
         while first.process.is_alive() and not self.should_exit.is_set():
             if first.is_ready(timeout=1):
-                for _ in range(self.processes_num - 1):
+                for _ in range(self.processes_num - len(self.processes)):  # SIGTTIN may have come
                     self._start_one()
                 _say_running(self.config, self.sockets)
                 return

@@ -204,7 +204,7 @@ def small_filesystem(folder: Path) -> Iterator[Path]:
 
 
 def fill(place: Path) -> None:
-    """Take all the space that there is but for a few bytes."""
+    """Take all the space that there is."""
     with contextlib.suppress(OSError), (place / "filler").open("wb", buffering=0) as file:
         while file.write(bytes(4096)):
             pass
@@ -217,7 +217,6 @@ def filling(place: Path, name: str) -> Callable[[], None]:
         import tensorflow as tf
 
         plain_open, plain_save = Path.open, tf.saved_model.save
-        plain_writer = tf.summary.create_file_writer
 
         def open_full(path: Path, mode: str = "r", *rest: Any, **options: Any) -> io.IOBase:
             if "w" in mode and path.name == f"{name}.tmp":
@@ -229,14 +228,15 @@ def filling(place: Path, name: str) -> Callable[[], None]:
                 fill(place)
             plain_save(module, path, **options)
 
-        def writer_full(path: str) -> Any:
-            writer = plain_writer(path)
-            if Path(path).name == name:
+        class FullWriter(tf.io.TFRecordWriter):  # type: ignore[misc]
+            def flush(self) -> None:
                 fill(place)
-            return writer
+                super().flush()
 
         Path.open = open_full  # type: ignore[method-assign,assignment]
-        tf.saved_model.save, tf.summary.create_file_writer = save_full, writer_full
+        tf.saved_model.save = save_full
+        if name == "tensorboard":
+            tf.io.TFRecordWriter = FullWriter
 
     return prepare
 

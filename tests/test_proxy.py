@@ -92,6 +92,14 @@ def test_the_prefix_without_a_slash_leads_to_the_page(site):
     assert "<h1>Vitrine</h1>" in site.get(ROOT_PATH, follow_redirects=True).text
 
 
+def test_a_proxy_that_keeps_the_prefix_and_adds_no_slash_is_sent_to_the_page(tmp_path):
+    write_version(tmp_path)
+    app = create_app(Settings(model_store=tmp_path, default_model="fake", root_path=ROOT_PATH), open_fake)
+    with serving_in_a_thread(app) as port:
+        answer = httpx.get(f"http://127.0.0.1:{port}{ROOT_PATH}")
+    assert (answer.status_code, answer.headers["location"]) == (308, f"{ROOT_PATH}/")
+
+
 def test_the_api_documentation_finds_its_schema_and_the_schema_its_server(site):
     script = site.get(f"{ROOT_PATH}/static/docs.js").text
     schema = urljoin(f"{ROOT_PATH}/docs", re.search(r'url: "([^"]+)"', script)[1])

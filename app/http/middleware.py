@@ -85,7 +85,7 @@ class Middleware:
         if head:  # in a copy: the server must go on knowing that no body is to follow
             scope = {**scope, "method": "GET"}
         if self._root_path and f"{scope['path']}/".startswith(f"{self._root_path}/"):  # the proxy kept it
-            scope = {**scope, "path": scope["path"][len(self._root_path) :] or "/"}
+            scope = {**scope, "path": scope["path"][len(self._root_path) :]}
         status = 0  # until the answer has begun
 
         async def send_on(message: Message) -> None:
@@ -101,7 +101,10 @@ class Middleware:
             await send(message)
 
         try:
-            await self._app(scope, receive, send_on)
+            if not scope["path"]:  # whose links, which are relative, would lead out of it
+                await send_answer(send_on, 308, [(b"location", self._root_path.encode() + b"/")], b"")
+            else:
+                await self._app(scope, receive, send_on)
         except Exception as error:
             if status:  # too late for another answer: let the server cut the connection
                 raise

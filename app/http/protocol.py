@@ -64,14 +64,14 @@ class JoinedWrites:
     def write(self, data: bytes) -> None:
         """Write, in this turn of the loop or at its end."""
         if not self._waiting:
-            self._loop.call_soon(self._flush)
+            self._loop.call_soon(self.flush)
         self._waiting.append(data)
 
     def close(self) -> None:
         """Close the connection when all that was written has left, and has been read."""
         if self._lingers:
             return
-        self._flush()
+        self.flush()
         if self._transport.is_closing() or not self._unread():
             self._transport.close()
             return
@@ -79,7 +79,8 @@ class JoinedWrites:
         self._transport.set_protocol(Leftovers(self._transport, self._loop))
         self._loop.call_soon(self._lost)
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Let go what was written."""
         if self._waiting:
             waiting, self._waiting = self._waiting, []
             if not self._transport.is_closing():  # by the client, since it was written
@@ -116,8 +117,9 @@ class VitrineProtocol(HttpToolsProtocol):
         """Begin."""
         self._offered = False  # the head that is being read offers another protocol
         self._broken = False  # what was received is not HTTP
-        joined = JoinedWrites(transport, self.loop, lambda: self.connection_lost(None), self._is_unread)
-        super().connection_made(joined)  # type: ignore[arg-type]
+        lost = lambda: self.connection_lost(None)  # noqa: E731
+        self._joined = JoinedWrites(transport, self.loop, lost, self._is_unread)
+        super().connection_made(self._joined)  # type: ignore[arg-type]
 
     def _is_unread(self) -> bool:
         return self._broken or (self.cycle is not None and self.cycle.more_body)
@@ -136,7 +138,11 @@ class VitrineProtocol(HttpToolsProtocol):
                 data = self._without_offer() + data[offer.args[0] :]
             except httptools.HttpParserError:
                 self._broken = True
-                self.send_400_response("Invalid HTTP request received.")
+                if self.cycle is not None and not (self.cycle.response_complete or self.cycle.more_body):
+                    self.cycle.keep_alive = False  # its answer comes first, and is the last
+                    self.parser = None  # type: ignore[assignment]
+                else:
+                    self.send_400_response("Invalid HTTP request received.")
                 return
 
     def _without_offer(self) -> bytes:
@@ -167,17 +173,36 @@ class VitrineProtocol(HttpToolsProtocol):
         """End a request's body."""
         if not self._offered:
             super().on_message_complete()
+            self.cycle.more_body = False  # of one that has been answered too
+
+    def on_response_complete(self) -> None:
+        """Go on with the next request; one whose body never ends is not waited for."""
+        cycle = self.cycle
+        super().on_response_complete()
+        if cycle.response_complete and cycle.more_body and not self.transport.is_closing():
+            self.loop.call_later(LINGER_SECONDS, self._end_unread, cycle)
+
+    def _end_unread(self, cycle: Any) -> None:
+        if cycle is self.cycle and cycle.more_body:
+            self.transport.abort()
 
     def eof_received(self) -> bool:  # type: ignore[override]
         """Answer what was asked before the client closed its side; keep the connection open for that."""
+        self._joined.flush()  # an answer may be complete, and wait for the end of the loop's turn
         cycle = self.cycle
         if cycle is None or cycle.response_complete or cycle.more_body:
             return False
         cycle.keep_alive = False  # it is the newest: nothing comes behind it
-        self.loop.call_later(HALF_CLOSED_SECONDS, self._look_for_client, cycle.scope["http_version"] == "1.1")
+        look = self._look_for_client if cycle.scope["http_version"] == "1.1" else self._give_up
+        self.loop.call_later(HALF_CLOSED_SECONDS, look)
         return True
 
-    def _look_for_client(self, speak: bool) -> None:
+    def _give_up(self) -> None:
+        """Close a half-closed connection of HTTP/1.0, which has nothing to ask by, if no answer began."""
+        if not self.cycle.response_started:
+            self.transport.abort()
+
+    def _look_for_client(self, speak: bool = True) -> None:
         """Close a half-closed connection whose client is gone: what is written to it, it resets."""
         if self.cycle.response_complete or self.transport.is_closing():
             return

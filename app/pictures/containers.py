@@ -1,7 +1,7 @@
 """A picture file -> the part of it that a decoder needs, by format; bytes only, no Pillow.
 
-Metadata never reaches a decoder. No size of it is a reason to refuse a picture, and nothing of it is
-inflated. Only EXIF stays, for its orientation.
+Metadata never reaches a decoder, but for that of a WebP, whose decoder inflates none. No size of it is a
+reason to refuse a picture, and nothing of it is inflated. Only EXIF stays, for its orientation.
 """
 
 import contextlib

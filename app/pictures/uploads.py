@@ -98,6 +98,8 @@ def _read(file: PictureFile, shape: tuple[int, ...], invert: Invert, polarity: P
     extents = image.tile[0].extents if file.kind == "GIF" else None
     with decoding(file.data, file.kind, file.name):
         image.load()
+        if image.mode == "P" and image.palette is None:
+            raise ValueError("no palette")
     if file.animated or _is_animated(image):
         notes.append("only the first frame is used, the other frames are ignored")
     if file.kind == "PNG":

@@ -127,7 +127,7 @@ def test_every_usage_error_comes_before_the_seconds_in_which_tensorflow_is_impor
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert done.stdout.splitlines()[-1] == f"{list(wrong.values())} []", done.stderr
-    assert len([line for line in done.stderr.splitlines() if line.startswith("vitrine-train: ")]) == 17
+    assert done.stderr.count("\nvitrine-train: ") + 1 == 18  # click tells three itself
 
 
 @pytest.mark.tensorflow
@@ -136,11 +136,10 @@ def test_tensorflow_is_imported_without_a_word_and_its_errors_stay_visible(tmp_p
         "import training.fitting.fit, os, tensorflow as tf; tf.ones(3) + tf.ones(3);"
         "print(os.environ['TF_CPP_MIN_LOG_LEVEL'])"
     )
-    for given, used in {"": "2", "3": "3"}.items():  # an empty variable is none
-        environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": given, "PYTHONPATH": str(PROJECT)}
-        command = [sys.executable, "-c", code]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-        assert (done.stdout, done.stderr) == (f"{used}\n", "")
+    environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "", "PYTHONPATH": str(PROJECT)}  # empty is unset
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("2\n", "")  # at 2 errors are shown, warnings are not
 
 
 def test_describe_prints_json():

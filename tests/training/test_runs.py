@@ -27,9 +27,8 @@ def test_a_full_disk_leaves_what_was_there_and_names_the_file_and_the_reason(tmp
         runs.write_json(path, {"loss": 0.5})
     assert str(caught.value) == f"{path}: cannot be written (No space left on device)"
     assert json.loads(path.read_text()) == {"loss": 1.5}
-    assert [found.name for found in tmp_path.iterdir()] == [
-        "report.json"
-    ]  # the half is gone, and its space free
+    # The half is gone, and its space free.
+    assert [found.name for found in tmp_path.iterdir()] == ["report.json"]
 
 
 def test_what_is_interrupted_while_it_is_made_replaces_nothing(tmp_path):

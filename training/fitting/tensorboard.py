@@ -1,16 +1,20 @@
 """A run as TensorBoard shows it: event files with every epoch's numbers and the sheets of samples.
 
-Only who wants to look at them needs TensorBoard: ``tf.summary.scalar`` and ``tf.summary.image`` would ask for
-it, and so the two lines that they come to are written here by ``tf.summary.write``.
+Only who wants to look at them needs TensorBoard, for which ``tf.summary.scalar`` and ``tf.summary.image``
+would ask. And what a full disk does not take, the writer of ``tf.summary`` drops without a word. So the
+events, which are records of TensorFlow's, are put together here.
 """
 
+import platform
 import struct
+import time
 from pathlib import Path
+from typing import Any
 
 import keras
 import tensorflow as tf
 
-from training.runs import written_by_tensorflow
+from training.runs import writing, written_by_tensorflow
 
 FOLDER = "tensorboard"
 
@@ -43,26 +47,37 @@ class Events(keras.callbacks.Callback):  # type: ignore[misc]  # Keras publishes
 
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002  Keras' signature
         """Begin a file of its own: a resumed run adds one to those that are there."""
-        with written_by_tensorflow(self.folder):
-            self.writer = tf.summary.create_file_writer(str(self.folder))
+        path = self.folder / f"events.out.tfevents.{time.time_ns()}.{platform.node()}"
+        with writing(self.folder), written_by_tensorflow(self.folder):
+            self.folder.mkdir(exist_ok=True)
+            self.writer = tf.io.TFRecordWriter(str(path))
+            self._write(file_version="brain.Event:2")
         self.drawn = self._drawn()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
         """Write the numbers, and the sheet if it is new; then they can be looked at."""
-        with written_by_tensorflow(self.folder), self.writer.as_default(step=epoch + 1):
-            for name, value in logs.items():
-                tf.summary.write(name, tf.constant(value, tf.float32), metadata=SCALAR)
-            if (drawn := self._drawn()) != self.drawn:
-                self.drawn = drawn
-                png = self.sheet.read_bytes()
-                width, height = struct.unpack(">II", png[16:24])  # of the header, which comes first
-                tf.summary.write("samples", [str(width), str(height), png], metadata=IMAGES)
+        shown: dict[str, Any] = {
+            name: (tf.make_tensor_proto(value, tf.float32), SCALAR) for name, value in logs.items()
+        }
+        if (drawn := self._drawn()) != self.drawn:
+            self.drawn = drawn
+            png = self.sheet.read_bytes()
+            size = [str(side).encode() for side in struct.unpack(">II", png[16:24])]  # the header comes first
+            shown["samples"] = tf.make_tensor_proto([*size, png]), IMAGES
+        value = tf.compat.v1.Summary.Value
+        values = [value(tag=name, tensor=tensor, metadata=kind) for name, (tensor, kind) in shown.items()]
+        with written_by_tensorflow(self.folder):
+            self._write(step=epoch + 1, summary=tf.compat.v1.Summary(value=values))
             self.writer.flush()
 
     def on_train_end(self, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002
         """End the file."""
         with written_by_tensorflow(self.folder):
             self.writer.close()
+
+    def _write(self, **content: Any) -> None:
+        event = tf.compat.v1.Event(wall_time=time.time(), **content)
+        self.writer.write(event.SerializeToString())
 
     def _drawn(self) -> int | None:
         return self.sheet.stat().st_mtime_ns if self.sheet.exists() else None

@@ -91,7 +91,11 @@ def check_agreement(
 def _without_announcements(folder: Path) -> Iterator[None]:
     """Keep from standard error what LiteRT, whose log knows no setting, only announces: lines with INFO."""
     with tempfile.TemporaryFile(dir=folder) as written:
-        error = os.dup(2)
+        try:
+            error = os.dup(2)
+        except OSError:  # standard error is closed
+            yield
+            return
         os.dup2(written.fileno(), 2)
         try:
             yield
@@ -99,7 +103,8 @@ def _without_announcements(folder: Path) -> Iterator[None]:
             os.dup2(error, 2)
             os.close(error)
             written.seek(0)
-            os.write(2, b"".join(line for line in written if not line.startswith(b"INFO: ")))
+            with contextlib.suppress(OSError):
+                os.write(2, b"".join(line for line in written if not line.startswith(b"INFO: ")))
 
 
 def _levels_apart(first: Array, second: Array) -> npt.NDArray[np.int64]:

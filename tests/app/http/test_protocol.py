@@ -258,6 +258,28 @@ def test_a_client_that_closes_its_side_behind_its_requests_gets_every_answer(ser
     assert all(body.startswith(b"\x89PNG") for _, _, body in found)
 
 
+@pytest.mark.parametrize("target", ["/livez", "/nothing", "/samples?n=0", "/version"])
+def test_an_answer_that_is_ready_at_once_reaches_a_half_closed_client(service, target):
+    for _ in range(10):
+        assert len(answers(talk(service, request("GET", target), half_close=True))) == 1
+
+
+def test_broken_bytes_behind_a_request_are_not_answered_in_its_place(service):
+    received = talk(service, request("GET", "/samples?n=1") + b"\x00broken\r\n\r\n", half_close=True)
+    [(status, headers, _)] = answers(received)
+    assert (status, headers["connection"]) == (200, "close")
+
+
+def test_a_request_whose_body_never_ends_is_closed_some_time_behind_its_answer(service, monkeypatch):
+    monkeypatch.setattr(protocol, "LINGER_SECONDS", 0.1)
+    with socket.create_connection(("127.0.0.1", service.port), timeout=10) as connection:
+        connection.sendall(request("POST", "/nothing", Content_Length=10**9))
+        received = b""
+        while piece := connection.recv(65536):
+            received += piece
+        assert received.startswith(b"HTTP/1.1 404 ")
+
+
 def test_a_client_that_closes_its_side_within_a_request_is_gone(service):
     assert talk(service, upload()[:-5], half_close=True) == b""
 
@@ -282,10 +304,11 @@ def test_a_half_closed_client_is_answered_though_its_picture_takes_long(service,
     assert received.count(b"HTTP/1.1 100") == 1
 
 
-def test_a_client_that_is_gone_gives_its_place_back_while_its_picture_waits(service, slow):
+@pytest.mark.parametrize("version", [b"HTTP/1.1", b"HTTP/1.0"])
+def test_a_client_that_is_gone_gives_its_place_back_while_its_picture_waits(service, slow, version):
     engine = service.service.engine
     with socket.create_connection(("127.0.0.1", service.port)) as connection:
-        connection.sendall(request("GET", "/samples?n=3"))
+        connection.sendall(request("GET", "/samples?n=3").replace(b"HTTP/1.1", version))
         deadline = time.monotonic() + 5
         while engine.waiting != 3 and time.monotonic() < deadline:
             time.sleep(0.01)

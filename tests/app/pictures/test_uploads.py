@@ -558,3 +558,12 @@ def test_any_bytes_behind_a_formats_beginning_give_an_image_or_a_refusal(rest, k
         assert read(data).pixels.shape == SHAPE
     except UploadError:
         assert sniff(data) == kind
+
+
+def test_a_palette_png_without_its_palette_is_broken():
+    file = encoded(Image.new("P", (8, 8)))
+    start = file.index(b"PLTE") - 4
+    length = int.from_bytes(file[start : start + 4], "big") + 12
+    with pytest.raises(UploadError) as caught:
+        read(file[:start] + file[start + length :])
+    assert caught.value.faults[0].code == "image_corrupt"

@@ -7,6 +7,7 @@ pytestmark = pytest.mark.tensorflow
 import tensorflow as tf  # noqa: E402
 from PIL import Image  # noqa: E402
 
+from training.errors import NotWritten  # noqa: E402
 from training.fitting import fit, tensorboard  # noqa: E402
 
 
@@ -38,6 +39,15 @@ def test_every_number_of_every_epoch_and_the_sheet_are_written_and_training_does
         assert (int(width), int(height)) == sheet.size
     assert png.startswith(b"\x89PNG")
     assert not (tiny_run / tensorboard.FOLDER).exists()
+
+
+def test_what_cannot_be_written_is_told(tmp_path):
+    """The device that is always full stands for a disk."""
+    events = tensorboard.Events(tmp_path, tmp_path / "samples.png")
+    events.on_train_begin()
+    events.writer = tf.io.TFRecordWriter("/dev/full")
+    with pytest.raises(NotWritten, match=r"tensorboard: cannot be written \(No space left on device\)$"):
+        events.on_epoch_end(0, {"loss": 1.5})
 
 
 def test_a_run_that_goes_on_adds_its_epochs(tiny_config, tiny_dataset, tmp_path):
