@@ -118,11 +118,11 @@ class Axis(_Part):
 
 
 class LiteRT(_Part):
-    """The flatbuffers that LiteRT runs, and the number of rows that they take."""
+    """The flatbuffers that LiteRT runs, and the only number of rows that they take; None: any."""
 
     encoder: Literal["encoder/assets.extra/encoder.tflite"]
     decoder: Literal["decoder/assets.extra/decoder.tflite"]
-    rows: Literal[32]
+    rows: Literal[32] | None = None
 
 
 class Runtimes(_Part):

@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from app.engine.work import BATCH_ROWS, Operation
+from app.engine.work import BATCH_ROWS, SIZES, Operation
 from app.errors import ModelError, ModelNotFound, ModelUnavailable, StoreError
 from app.manifest import Manifest
 from app.pictures import grids
@@ -37,9 +37,9 @@ class Model:
         threads: threads that one computation may use.
 
     Attributes:
-        encoding: operation (32, H, W) images -> (32, D) z_mean.
-        decoding: operation (32, D) z -> (32, H, W) levels of p(x given z)'s mean, uint8.
-        drawing: operation (32, D) z and uniform noise -> (32, H, W) levels of a draw, uint8.
+        encoding: operation (B, H, W) images -> (B, D) z_mean, B one of its sizes.
+        decoding: operation (B, D) z -> (B, H, W) levels of p(x given z)'s mean, uint8.
+        drawing: operation (B, D) z and uniform noise -> (B, H, W) levels of a draw, uint8.
         examples: (N, H, W) levels of the held-out images that the version ships, uint8.
 
     Raises:
@@ -80,7 +80,7 @@ class Model:
     def warm_up(self) -> None:
         """Run every signature once: the first call of each is slow, and an unfit model is found out here.
 
-        Each operation then learns which positions of a batch are alike on this machine.
+        Each operation then learns which positions of a batch are alike on this machine, and which sizes.
 
         Raises:
             ModelError: a shape is not the manifest's, a number is not finite, or a row depends on the others.
@@ -93,7 +93,7 @@ class Model:
         rows = {self.decoding: [z], self.drawing: [z, noise.astype(np.float32)], self.encoding: [images]}
         for operation, arrays in rows.items():
             operation.function(*arrays)  # the first call is slow, and not to be timed
-            if not operation.measure(*arrays):
+            if not operation.measure(*arrays, sizes=SIZES if self._runtime.rows is None else ()):
                 raise self._error(f"what {operation.name} makes of a row depends on the others")
 
     def _read_examples(self) -> grids.Pixels:
@@ -111,7 +111,7 @@ class Model:
         self._runtime.rest()
 
     def encode(self, images: Array) -> Array:
-        """Return z_mean, (32, D), of `images`, (32, H, W) in [0, 1]; raise ModelError as ``warm_up`` does."""
+        """Return z_mean, (B, D), of `images`, (B, H, W) in [0, 1]; raise ModelError as ``warm_up`` does."""
         z_mean = self._runtime.encode(images)[0]
         expected = (len(images), self.manifest.latent_dim)
         if z_mean.shape != expected or not np.isfinite(z_mean).all():
@@ -119,11 +119,11 @@ class Model:
         return z_mean
 
     def decode(self, z: Array) -> Array:
-        """Return the mean of p(x given z), (32, H, W), of `z`, (32, D); see ``encode``."""
+        """Return the mean of p(x given z), (B, H, W), of `z`, (B, D); see ``encode``."""
         return self._checked(self._runtime.decode(z))
 
     def draw(self, z: Array, noise: Array) -> Array:
-        """Return a draw from p(x given z), (32, H, W), from uniform `noise` in (0, 1); see ``encode``."""
+        """Return a draw from p(x given z), (B, H, W), from uniform `noise` in (0, 1); see ``encode``."""
         return self._checked(self._runtime.draw(z, noise))
 
     def _checked(self, images: Array) -> Array:

@@ -49,18 +49,18 @@ class Settings(BaseSettings):
             "If not set, the only model of a store of one."
         ),
     )
+    inference_threads: int = Field(
+        1, ge=1, le=256, description="Threads that the runtime may use within one computation."
+    )
     worker_threads: int = Field(
-        max(1, available_cores() - 1),
+        default_factory=lambda given: _threads_for(given),
         ge=1,
         le=256,
-        description="Computations at the same time in one process; if not set, its cores less one.",
+        description="Computations at the same time in one process; if not set, one for each of its cores.",
     )
     runtime: Literal["auto", "litert", "tensorflow"] = Field(
         "auto",
         description="What computes; `auto`: LiteRT for versions that carry its files, else TensorFlow.",
-    )
-    inference_threads: int = Field(
-        1, ge=1, le=256, description="Threads that the runtime may use within one computation."
     )
     profile: Path | None = Field(
         None,
@@ -145,6 +145,12 @@ class Settings(BaseSettings):
             f"{threads} threads may compute on {cores} cores: workers={self.workers} x "
             f"worker_threads={self.worker_threads} x inference_threads={self.inference_threads}"
         )
+
+
+def _threads_for(given: dict[str, Any]) -> int:
+    """Return how many computations of one process find a core each, by the settings `given` before."""
+    threads: int = given.get("workers", 1) * given.get("inference_threads", 1)
+    return min(256, max(1, available_cores() // threads))
 
 
 class SettingsError(Exception):

@@ -20,6 +20,7 @@ class FakeRuntime:
     """
 
     name = "fake"
+    rows = 32
 
     def __init__(self, shape: tuple[int, ...] = SHAPE) -> None:
         self.shape = shape

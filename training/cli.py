@@ -279,6 +279,24 @@ def export(run: Path, data_folder: Path | None, store: Path, as_json: bool) -> N
 
 
 @cli.command()
+@click.argument("version", type=PATH)
+@JSON_OPTION
+def convert(version: Path, as_json: bool) -> None:
+    """Publish VERSION, a version's folder, again with the files that a service is fastest with.
+
+    The next version of the same name has the same weights. Needs no data.
+    """
+    with output.result(as_json) as found:
+        _need_tensorflow()
+        from training.publish.convert import convert as run_convert
+
+        converted = run_convert(version)
+        click.echo(f"published {converted}")
+        digest = json.loads((converted / "manifest.json").read_text())["digest"]
+        found |= {"version": int(converted.name), "folder": str(converted), "digest": digest}
+
+
+@cli.command()
 @click.option("--dataset", "name", default="fashion-mnist", show_default=True, help="Data set with labels.")
 @DATA_OPTION
 @click.option("--out", type=PATH, help="File to write; runs/classifier-DATASET.npz if not given.")

@@ -1,6 +1,7 @@
 """Batches: rows of several requests, computed at once.
 
-A batch has BATCH_ROWS rows of one operation. A row is computed at a position that is alike to its own
+A batch has one of the sizes of its operation (``Operation.sizes``); the largest is BATCH_ROWS for all. The
+threads share what waits. A row is computed at a position that is alike to its own
 (``Operation.alike``): its bytes never depend on its neighbours.
 """
 
@@ -40,16 +41,6 @@ class Request(Generic[T]):
         self.taken = 0  # rows that are in a batch already
         self.done = 0  # rows that are computed
         self.result: Array | None = None
-        self._made: tuple[int, tuple[Array, ...]] = (-1, ())  # where a stretch begins, and its arguments
-
-    def rows_of(self, start: int, stop: int) -> tuple[Array, ...]:
-        """Return the arguments of rows `start` to `stop` - 1, which lie in one stretch of BATCH_ROWS."""
-        first = start - start % BATCH_ROWS
-        begins, made = self._made  # both at once: other threads compute other rows of the request
-        if begins != first:
-            made = self.rows.make(first, min(BATCH_ROWS, self.rows.count - first))
-            self._made = first, made
-        return tuple(array[start - first : stop - first] for array in made)
 
     def receive(self, start: int, stop: int, result: Array) -> None:
         """Keep the computed rows `start` to `stop` - 1."""
@@ -70,6 +61,11 @@ class Part(NamedTuple):
     stop: int
     positions: Sequence[int]
 
+    @property
+    def rows(self) -> tuple[Array, ...]:
+        """The arguments of its rows, made now."""
+        return self.request.rows.make(self.start, self.stop - self.start)
+
 
 class Batch(NamedTuple):
     """Rows of one operation that are computed at once."""
@@ -81,6 +77,11 @@ class Batch(NamedTuple):
     def rows(self) -> int:
         """Rows in use."""
         return sum(len(part.positions) for part in self.parts)
+
+    @property
+    def size(self) -> int:
+        """Rows that are computed."""
+        return self.operation.size_for(1 + max(part.positions[-1] for part in self.parts))
 
     def compute(self) -> list[Any]:
         """Return for each part its rows, or the error that it met: one request's fault is not another's."""
@@ -96,12 +97,13 @@ class Batch(NamedTuple):
         indices = [_index(part.positions) for part in self.parts]
         if len(self.parts) == 1 and isinstance(indices[0], slice) and indices[0].start == 0:
             part = self.parts[0]
-            return [self.operation(*part.request.rows_of(part.start, part.stop))]
+            return [self.operation(*part.rows)]
         batch: list[Array] = []
+        size = self.size
         for part, index in zip(self.parts, indices, strict=True):
-            arguments = part.request.rows_of(part.start, part.stop)
+            arguments = part.rows
             if not batch:
-                batch = [np.full((BATCH_ROWS, *rows.shape[1:]), PADDING, rows.dtype) for rows in arguments]
+                batch = [np.full((size, *rows.shape[1:]), PADDING, rows.dtype) for rows in arguments]
             for whole, rows in zip(batch, arguments, strict=True):
                 whole[index] = rows
         result = self.operation.function(*batch)
@@ -148,8 +150,8 @@ class _FreePositions:
 class _FreeRun:
     """The free positions of a batch whose positions are all alike: the last ones, in one run."""
 
-    def __init__(self) -> None:
-        self._free = range(BATCH_ROWS)
+    def __init__(self, size: int) -> None:
+        self._free = range(size)
 
     def take(self, start: int, stop: int) -> Sequence[int]:
         """Return positions; see ``_FreePositions``."""
@@ -162,9 +164,13 @@ class _Waiting:
 
     Both are taken in the order in which they came. Which of the two fills a batch first alternates: then
     neither waits for all of the others. Among those of many rows turns would only have all of them done late.
+
+    Attributes:
+        rows: that wait, those of requests included that nobody wants any more and that were not met yet.
     """
 
     def __init__(self) -> None:
+        self.rows = 0
         self._few: deque[Request[Any]] = deque()
         self._many: deque[Request[Any]] = deque()
         self._order = self._few, self._many  # in which they fill the next batch
@@ -175,6 +181,7 @@ class _Waiting:
     def append(self, request: Request[Any]) -> None:
         """Let a request wait."""
         (self._many if request.rows.count > BATCH_ROWS else self._few).append(request)
+        self.rows += request.rows.count
 
     def first(self) -> Request[Any]:
         """Return who fills the next batch first."""
@@ -192,23 +199,24 @@ class Queue:
 
     Args:
         on_start: called with a request's seconds of waiting when its first rows are taken.
+        threads: that share what waits.
 
     Attributes:
         workers: threads that take from it, until one finds nothing.
     """
 
-    def __init__(self, on_start: Callable[[float], None]) -> None:
+    def __init__(self, on_start: Callable[[float], None], threads: int = 1) -> None:
         self._on_start = on_start
+        self._threads = threads
         self._lock = threading.Lock()  # for the three below
         self._waiting: dict[Operation, _Waiting] = {}
-        self._rows = 0
+        self._busy_until: dict[int, float] = {}  # by thread, when its computation will be done, as predicted
         self.workers = 0
 
     def append(self, request: Request[Any]) -> None:
         """Let a request wait for the rows that it wants."""
         with self._lock:
             self._waiting.setdefault(request.rows.operation, _Waiting()).append(request)
-            self._rows += request.rows.count
 
     def is_brief(self, seconds: float, seconds_alone: float) -> bool:
         """Say whether the next batch takes no longer than `seconds`, and draws no large picture.
@@ -221,59 +229,80 @@ class Queue:
             if not self._waiting:
                 return False
             operation, requests = next(iter(self._waiting.items()))
-            alone = not self.workers and self._rows <= BATCH_ROWS
+            alone = not self.workers and len(self._waiting) == 1 and requests.rows <= BATCH_ROWS
             longest = seconds_alone if alone else seconds
-            return not requests.first().heavy and operation.seconds <= longest
+            return not requests.first().heavy and _next_seconds(operation, requests) <= longest
 
     def take(self, slowest: float) -> Batch | None:
-        """Return the next batch; None if nothing waits, or if it would take longer than `slowest` seconds."""
+        """Return the next batch for a caller who shares with nobody.
+
+        None if nothing waits, or if it would take longer than `slowest` seconds.
+        """
         with self._lock:
-            return self._next(slowest)
+            return self._next(slowest, lambda operation, rows: operation.share(rows, 1))
 
     def take_for_worker(self) -> Batch | None:
         """Return the next batch; None if nothing waits, and the worker then counts no longer."""
+        thread, now = threading.get_ident(), time.monotonic()
         with self._lock:
-            batch = self._next(math.inf)
+            self._busy_until.pop(thread, None)
+            elsewhere = sum(max(0.0, until - now) for until in self._busy_until.values())
+            batch = self._next(
+                math.inf, lambda operation, rows: operation.share(rows, self._threads, elsewhere)
+            )
             if batch is None:
                 self.workers -= 1
+            else:
+                self._busy_until[thread] = now + batch.operation.busy_seconds[batch.size]
             return batch
 
     def worker_failed(self) -> None:
-        """Count a worker out that has not found the queue empty."""
+        """Count a worker out, the thread that calls, that has not found the queue empty."""
         with self._lock:
+            self._busy_until.pop(threading.get_ident(), None)
             self.workers -= 1
 
     def new_workers(self, most: int) -> int:
         """Return how many threads are to begin: one for each batch that waits, `most` in all."""
         with self._lock:
-            missing = max(0, min(-(-self._rows // BATCH_ROWS), most) - self.workers)
+            batches = sum(
+                -(-requests.rows // operation.share(requests.rows, most))
+                for operation, requests in self._waiting.items()
+            )
+            missing = max(0, min(batches, most) - self.workers)
             self.workers += missing
             return missing
 
-    def _next(self, slowest: float) -> Batch | None:
+    def _next(self, slowest: float, share: Callable[[Operation, int], int]) -> Batch | None:
         now = time.monotonic()
         while self._waiting:
-            operation = next(iter(self._waiting))
-            if operation.seconds > slowest:
+            operation, requests = next(iter(self._waiting.items()))
+            if _next_seconds(operation, requests) > slowest:
                 return None
-            requests = self._waiting.pop(operation)
-            parts = self._fill(operation, requests, now)
+            del self._waiting[operation]
+            parts = self._fill(operation, requests, share, now)
             if requests:
                 self._waiting[operation] = requests  # behind the other operations
             if parts:
                 return Batch(operation, parts)
         return None
 
-    def _fill(self, operation: Operation, waiting: _Waiting, now: float) -> list[Part]:
+    def _fill(
+        self, operation: Operation, waiting: _Waiting, share: Callable[[Operation, int], int], now: float
+    ) -> list[Part]:
         """Take rows of those who wait until the batch is full or the next does not fit."""
-        free = _FreeRun() if operation.uniform else _FreePositions(operation.alike)
+        free: _FreeRun | _FreePositions
+        if operation.uniform:
+            free = _FreeRun(share(operation, waiting.rows))
+        else:
+            free = _FreePositions(operation.alike)
         parts: list[Part] = []
         for requests in waiting.take_turn():
             unfinished: list[Request[Any]] = []
             while requests:
                 request = requests.popleft()
                 if request.future.done() or request.deadline <= now:
-                    self._rows -= request.rows.count - request.taken
+                    waiting.rows -= request.rows.count - request.taken
                     continue  # of a passed deadline the timer tells the client
                 start = request.taken
                 positions = free.take(start, min(request.rows.count, start - start % BATCH_ROWS + BATCH_ROWS))
@@ -281,7 +310,7 @@ class Queue:
                     unfinished.append(request)
                     break
                 request.taken += len(positions)
-                self._rows -= len(positions)
+                waiting.rows -= len(positions)
                 parts.append(Part(request, start, request.taken, positions))
                 if not request.started:
                     request.started = True
@@ -290,3 +319,8 @@ class Queue:
                     unfinished.append(request)
             requests.extendleft(reversed(unfinished))
         return parts
+
+
+def _next_seconds(operation: Operation, waiting: _Waiting) -> float:
+    """Return how long a computation of all that waits takes, up to a batch of it."""
+    return operation.busy_seconds[operation.size_for(min(waiting.rows, BATCH_ROWS))]

@@ -81,7 +81,7 @@ class Engine:
         self._admission = Admission(
             max_waiting_images, min(queue_seconds, deadline_seconds), worker_threads, metrics
         )
-        self._queue = Queue(on_start=lambda seconds: metrics.observe(metrics.queue_seconds, seconds))
+        self._queue = Queue(lambda seconds: metrics.observe(metrics.queue_seconds, seconds), worker_threads)
         self._workers = Threads(worker_threads, "worker")
         self._drawing, self._decoding, self._decoding_large = (
             StepThreads(worker_threads, name) for name in ("drawing", "decoding", "decoding-large")
@@ -275,7 +275,7 @@ class Engine:
         started, busy = time.perf_counter(), clock()
         results = batch.compute()
         seconds = time.perf_counter() - started
-        operation.seconds = smoothed(operation.seconds, clock() - busy)
+        operation.busy_seconds[batch.size] = smoothed(operation.busy_seconds[batch.size], clock() - busy)
         self._metrics.observe(self._metrics.batch_images, batch.rows)
         return batch, results, seconds
 
@@ -287,7 +287,8 @@ class Engine:
             self._hand_back(*self._computed.popleft())
 
     def _hand_back(self, batch: Batch, results: list[Any], seconds: float) -> None:
-        batch.operation.elapsed_seconds = smoothed(batch.operation.elapsed_seconds, seconds)
+        elapsed = batch.operation.elapsed_seconds
+        elapsed[batch.size] = smoothed(elapsed[batch.size], seconds)
         for part, result in zip(batch.parts, results, strict=True):
             request = part.request
             if request.future.done():

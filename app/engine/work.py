@@ -10,15 +10,18 @@ from __future__ import annotations  # those of inner functions would be evaluate
 import collections
 import dataclasses
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Collection, Generator
 from typing import Any, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-# Every computation has this many rows, filled up if need be. A matrix product may round differently for
-# another number of rows, so a picture's bytes can only be permanent if the number never changes.
-BATCH_ROWS = 32
+BATCH_ROWS = 32  # the most that one computation has; the number at which positions are measured
+# Numbers of rows that a computation may have, if a row's bytes are the same in each. 11 and 22 are for a
+# picture of 21 images, the default, by two threads and by one.
+SIZES = (1, 2, 4, 6, 8, 11, 16, 22, 32)
+SPLIT_SECONDS = 0.0005  # a computation as long as that is worth a thread of its own
+SAVED_SECONDS = 0.00003  # that a size must save; to change from one to another takes as long
 MEASURED_ROWS = 4  # that are computed at every position when a model is opened
 PADDING = 0.5  # a valid code, pixel and noise alike
 
@@ -27,22 +30,24 @@ T = TypeVar("T")
 
 
 class Operation:
-    """One thing that a model computes, on BATCH_ROWS rows at a time.
+    """One thing that a model computes, on some rows at a time.
 
-    Row k of a request belongs at position k modulo BATCH_ROWS. The kernels below a runtime work on a few rows
-    at a time, and in another way on those left over at the end. There a row may round differently. It may be
-    computed at any position that is alike to its own, whatever its neighbours.
+    Row k of a request belongs at position k modulo BATCH_ROWS of a computation of BATCH_ROWS rows. The
+    kernels below a runtime work on a few rows at a time, and in another way on those left over at the end.
+    There a row may round differently, and so it may in a computation of another size. It may be computed at
+    any position that is alike to its own, whatever its neighbours. Where all positions are alike, it may be
+    computed in any size that gives the same bytes: ``measure`` finds both out.
 
     Args:
         name: what metrics call it.
-        function: BATCH_ROWS rows of each argument -> BATCH_ROWS rows of the result.
+        function: some rows of each argument -> as many rows of the result.
         exact: the same before it is rounded, where two kernels differ in many more numbers; None: `function`.
         own_thread: it keeps no thread busy but the one that calls it.
 
     Attributes:
-        alike: for each position of a batch, the first one that gives the same bytes.
-        seconds: smoothed time that one computation keeps its thread busy.
-        elapsed_seconds: smoothed time from its start to its end, by the clock.
+        alike: for each position of BATCH_ROWS, the first one that gives the same bytes.
+        busy_seconds: by size, smoothed time that one computation keeps its thread busy.
+        elapsed_seconds: by size, smoothed time from its start to its end, by the clock.
     """
 
     def __init__(
@@ -57,7 +62,32 @@ class Operation:
         self.exact = exact or function
         self.own_thread = own_thread
         self.alike = tuple(range(BATCH_ROWS))  # until measured, a position is like itself only
-        self.seconds = self.elapsed_seconds = 0.001
+        self.busy_seconds = {BATCH_ROWS: 0.001}
+        self.elapsed_seconds = {BATCH_ROWS: 0.001}
+
+    @property
+    def sizes(self) -> Collection[int]:
+        """The numbers of rows that a computation may have, the smallest first."""
+        return self.busy_seconds.keys()
+
+    def size_for(self, rows: int) -> int:
+        """Return the smallest size that holds so many rows."""
+        return next(size for size in self.busy_seconds if size >= rows)
+
+    def share(self, rows: int, threads: int, elsewhere: float = 0.0) -> int:
+        """Return how many rows one of `threads` takes of those that wait: a size.
+
+        All threads are to be done at the same time, and none is to begin a computation that is not worth it.
+        The others are busy for `elsewhere` seconds yet, all together.
+        """
+        if rows >= BATCH_ROWS * threads:
+            return BATCH_ROWS
+        of_all = (rows + BATCH_ROWS * elsewhere / self.busy_seconds[BATCH_ROWS]) / threads
+        wanted = max(1, min(rows, of_all))
+        worthwhile = [size for size, seconds in self.busy_seconds.items() if seconds >= SPLIT_SECONDS]
+        if not worthwhile:
+            return BATCH_ROWS
+        return min(worthwhile, key=lambda size: (max(size, wanted) / min(size, wanted), -size))
 
     def predicted_seconds(self, count: int) -> float:
         """Return what `count` rows of one request take if rows of others fill up their batches.
@@ -66,12 +96,13 @@ class Operation:
         of the positions that are alike to its own.
         """
         whole, rest = divmod(count, BATCH_ROWS)
+        batch_seconds = self.elapsed_seconds[BATCH_ROWS]
         if self.uniform:
-            return (whole + rest / BATCH_ROWS) * self.elapsed_seconds
+            return (whole + rest / BATCH_ROWS) * batch_seconds
         places = collections.Counter(self.alike)
         taken = collections.Counter(self.alike[:rest])
         share = max((taken[position] / places[position] for position in taken), default=0.0)
-        return (whole + share) * self.elapsed_seconds
+        return (whole + share) * batch_seconds
 
     @property
     def uniform(self) -> bool:
@@ -80,7 +111,8 @@ class Operation:
 
     def __call__(self, *arrays: Array) -> Array:
         """Apply the function to up to BATCH_ROWS rows, each at its own position, and return as many."""
-        return self.function(*map(_filled_up, arrays))[: len(arrays[0])]
+        size = self.size_for(len(arrays[0]))
+        return self.function(*(_filled_up(array, size) for array in arrays))[: len(arrays[0])]
 
     def whole(self, *arrays: Array) -> Array:
         """Apply the function to any number of rows, batch after batch."""
@@ -90,14 +122,15 @@ class Operation:
         ]
         return np.concatenate(results) if len(results) > 1 else results[0]
 
-    def measure(self, *arrays: Array) -> bool:
-        """Find out which positions are alike: compute some rows at every position.
+    def measure(self, *arrays: Array, sizes: Collection[int] = ()) -> bool:
+        """Find out which positions are alike, and which sizes: compute some rows at every position.
 
         A kernel that adds in another order rounds some of a row's numbers in another way, and rows have
         hundreds: a few rows show it.
 
         Args:
             arrays: BATCH_ROWS rows of each argument, no two the same.
+            sizes: numbers of rows that the function takes beside BATCH_ROWS.
 
         Returns:
             Whether a row's result is independent of the rows beside it; else no picture can be permanent.
@@ -112,7 +145,7 @@ class Operation:
             for position in range(BATCH_ROWS):
                 at[position].append(result[position].tobytes())
         self.alike = tuple(at.index(results) for results in at)
-        self.seconds = self.elapsed_seconds = sorted(seconds)[MEASURED_ROWS // 2]
+        self._took({BATCH_ROWS: sorted(seconds)[MEASURED_ROWS // 2]})
         among_others = self.exact(*arrays)
         if any(among_others[k].tobytes() != at[k][k] for k in range(MEASURED_ROWS)):
             return False
@@ -123,11 +156,30 @@ class Operation:
                 array[~kept] = PADDING
             if not np.array_equal(self.exact(*alone)[kept], among_others[kept]):
                 return False
+        if self.uniform:
+            self._measure_sizes(arrays, among_others, sizes)
         return True
 
+    def _measure_sizes(self, arrays: tuple[Array, ...], results: Array, sizes: Collection[int]) -> None:
+        """Keep the sizes that save time, and in which the last rows have the same `results` as among all."""
+        took = dict(self.busy_seconds)
+        for size in sorted(set(sizes) - {BATCH_ROWS}, reverse=True):
+            rows = [array[-size:] for array in arrays]
+            if not np.array_equal(self.exact(*rows), results[-size:]):  # which has room made for it too
+                continue
+            started = time.perf_counter()
+            self.exact(*rows)
+            seconds = time.perf_counter() - started
+            if seconds <= min(took.values()) - SAVED_SECONDS:
+                took[size] = seconds
+        self._took(dict(sorted(took.items())))
 
-def _filled_up(rows: Array) -> Array:
-    missing = BATCH_ROWS - len(rows)
+    def _took(self, seconds: dict[int, float]) -> None:
+        self.busy_seconds, self.elapsed_seconds = seconds, dict(seconds)
+
+
+def _filled_up(rows: Array, size: int) -> Array:
+    missing = size - len(rows)
     if not missing:
         return rows
     return np.concatenate([rows, np.full((missing, *rows.shape[1:]), PADDING, rows.dtype)])

@@ -10,10 +10,9 @@ import numpy.typing as npt
 Array = npt.NDArray[np.float32]
 Choice = Literal["auto", "litert", "tensorflow"]
 
-# Where a version keeps what LiteRT runs, and the number of rows that it takes; see model_store/README.md.
+# Where a version keeps what LiteRT runs; see model_store/README.md.
 LITERT_ENCODER = "encoder/assets.extra/encoder.tflite"
 LITERT_DECODER = "decoder/assets.extra/decoder.tflite"
-LITERT_ROWS = 32
 
 _MODULES = {"litert": "ai_edge_litert", "tensorflow": "tensorflow"}
 _INSTALLED_BY = {
@@ -37,6 +36,10 @@ class Runtime(Protocol):
     @property
     def name(self) -> str:
         """What computes, as ``VITRINE_RUNTIME`` calls it."""
+
+    @property
+    def rows(self) -> int | None:
+        """The only number of rows that it takes at once; None: any."""
 
     def encode(self, images: Array) -> tuple[Array, Array]:
         """Return z_mean and z_log_var, each (B, D), of `images`, (B, H, W) in [0, 1]."""

@@ -1,12 +1,12 @@
 """Runs a version's flatbuffers by LiteRT, TensorFlow's own small runtime."""
 
-from collections import deque
+import functools
+import threading
 from pathlib import Path
-from typing import Any
 
 from ai_edge_litert.interpreter import Interpreter
 
-from app.runtimes import LITERT_DECODER, LITERT_ENCODER, LITERT_ROWS, Array
+from app.runtimes import LITERT_DECODER, LITERT_ENCODER, Array
 
 
 class LiteRTRuntime:
@@ -18,6 +18,9 @@ class LiteRTRuntime:
     Args:
         folder: a version's folder, with the flatbuffers inside ``encoder`` and ``decoder``.
         threads: threads that one computation may use.
+
+    Attributes:
+        rows: the only number of rows that it takes; None: any.
     """
 
     name = "litert"
@@ -25,18 +28,19 @@ class LiteRTRuntime:
     def __init__(self, folder: Path, threads: int) -> None:
         self._encoders = _Interpreters((folder / LITERT_ENCODER).read_bytes(), ("encode",), threads)
         self._decoders = _Interpreters((folder / LITERT_DECODER).read_bytes(), ("decode", "draw"), threads)
+        self.rows = self._encoders.rows or self._decoders.rows
 
     def encode(self, images: Array) -> tuple[Array, Array]:
-        """Return z_mean and z_log_var; see ``Runtime``. Takes 32 rows."""
+        """Return z_mean and z_log_var; see ``Runtime``."""
         encoded = self._encoders.run("encode", images=images)
         return encoded["z_mean"], encoded["z_log_var"]
 
     def decode(self, z: Array) -> Array:
-        """Return the mean of p(x given z); see ``Runtime``. Takes 32 rows."""
+        """Return the mean of p(x given z); see ``Runtime``."""
         return self._decoders.run("decode", z=z)["image"]
 
     def draw(self, z: Array, noise: Array) -> Array:
-        """Return a draw from p(x given z); see ``Runtime``. Takes 32 rows."""
+        """Return a draw from p(x given z); see ``Runtime``."""
         return self._decoders.run("draw", z=z, noise=noise)["image"]
 
     def rest(self) -> None:
@@ -45,39 +49,71 @@ class LiteRTRuntime:
         self._decoders.rest()
 
 
-class _Interpreters:
-    """As many interpreters of one flatbuffer as threads call at the same time: one serves one caller.
+class _Interpreter:
+    """One interpreter, which serves one caller at a time and lets Python's lock go while it computes."""
 
-    An interpreter lets Python's lock go while it computes. The first is made at once, others when needed.
+    def __init__(self, flatbuffer: bytes, signatures: tuple[str, ...], threads: int) -> None:
+        interpreter = Interpreter(model_content=flatbuffer, num_threads=threads)
+        self._runners = {name: interpreter.get_signature_runner(name) for name in signatures}
+        self._sizes: dict[str, int] = {}  # by signature, the number of rows that room is made for
+
+    @property
+    def rows(self) -> int | None:
+        """The only number of rows that its signatures take; None: any."""
+        first = next(iter(self._runners.values()))
+        rows = int(next(iter(first.get_input_details().values()))["shape_signature"][0])
+        return None if rows < 0 else rows
+
+    def has_room_for(self, signature: str, rows: int) -> bool:
+        """Say whether the signature's last computation had so many rows."""
+        return self._sizes.get(signature) == rows
+
+    def run(self, signature: str, rows: int, arrays: dict[str, Array]) -> dict[str, Array]:
+        """Return what the signature gives, in arrays of their own."""
+        outputs: dict[str, Array] = self._runners[signature](**arrays)
+        self._sizes[signature] = rows
+        return outputs
+
+
+class _Interpreters:
+    """As many interpreters of one flatbuffer as threads call at the same time.
+
+    The first is made at once, others when needed. To make room for another number of rows takes a graph of a
+    thousand operations a millisecond, so a caller gets one that has it, if that is idle.
     """
 
     def __init__(self, flatbuffer: bytes, signatures: tuple[str, ...], threads: int) -> None:
-        self._flatbuffer = flatbuffer
-        self._signatures = signatures
-        self._threads = threads
-        self._idle = deque([self._make()])  # whose append and pop need no lock
+        self._make = functools.partial(_Interpreter, flatbuffer, signatures, threads)
+        first = self._make()
+        self.rows = first.rows
+        self._idle = [first]
+        self._lock = threading.Lock()
 
     def run(self, signature: str, **arrays: Array) -> dict[str, Array]:
         """Return what the signature gives, in arrays of their own.
 
         Raises:
-            ValueError: another number of rows than the flatbuffer was made for.
+            ValueError: another number of rows than the flatbuffer takes.
         """
+        rows = len(next(iter(arrays.values())))
         for name, array in arrays.items():
-            if len(array) != LITERT_ROWS:
-                raise ValueError(f"{name}: expected {LITERT_ROWS} rows. Received: {len(array)}")
-        try:
-            runners = self._idle.pop()
-        except IndexError:
-            runners = self._make()
-        outputs: dict[str, Array] = runners[signature](**arrays)
-        self._idle.append(runners)  # not one that failed
+            if len(array) != (self.rows or rows):
+                raise ValueError(f"{name}: expected {self.rows or rows} rows. Received: {len(array)}")
+        interpreter = self._take(signature, rows) or self._make()
+        outputs = interpreter.run(signature, rows, arrays)
+        with self._lock:
+            self._idle.append(interpreter)  # not one that failed
         return outputs
+
+    def _take(self, signature: str, rows: int) -> _Interpreter | None:
+        """Take an idle interpreter: one with room for `rows`, else the one that was used least lately."""
+        with self._lock:
+            if not self._idle:
+                return None
+            found = (i for i, each in enumerate(self._idle) if each.has_room_for(signature, rows))
+            return self._idle.pop(next(found, 0))
 
     def rest(self) -> None:
         """Let the idle ones go."""
-        self._idle.clear()
-
-    def _make(self) -> dict[str, Any]:
-        interpreter = Interpreter(model_content=self._flatbuffer, num_threads=self._threads)
-        return {name: interpreter.get_signature_runner(name) for name in self._signatures}
+        with self._lock:
+            self._idle.clear()

@@ -24,6 +24,7 @@ class TensorFlowRuntime:
     """
 
     name = "tensorflow"
+    rows = None
 
     def __init__(self, folder: Path, threads: int) -> None:
         _limit_threads(threads)

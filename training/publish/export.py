@@ -25,6 +25,7 @@ from training.evaluation.schema import AxesMatch, Report
 from training.models import latent_axes
 from training.models.latent_axes import Axes
 from training.models.likelihoods.base import sum_over_image
+from training.models.networks import partial
 from training.publish import litert, traversals
 from training.publish.card import CARD, published_axes, render
 from training.runs import replacing, write_json, writing, written_by_tensorflow
@@ -67,7 +68,7 @@ def export(model: TrainedModel, report: Report, held_out: Images, store: Path) -
     noise_shape = model.likelihood.noise_shape(model.image_shape)
     model_folder = store / model.name
     previous = _newest(model_folder) if model_folder.is_dir() else None
-    with _staging(model_folder) as staging:
+    with publishing(model_folder) as staging:
         write_encoder(model, staging / "encoder", axes)
         write_decoder(model, staging / "decoder", axes)
         litert.check_agreement(staging, model.latent_dim, noise_shape, held_out[:MATCHED_IMAGES], codes)
@@ -83,14 +84,11 @@ def export(model: TrainedModel, report: Report, held_out: Images, store: Path) -
         with replacing(staging / CARD) as file:
             file.write(render(model, report).encode())
         write_manifest(model, report, staging)
-        for path in (*staging.rglob("*"), staging):
-            path.chmod(0o755 if path.is_dir() else 0o644)  # for every reader, whatever the umask is
-            _fsync(path)  # so that the rename cannot reach the disk before the content
-        return _rename_to_next_version(staging, model_folder)
+        return rename_to_next_version(staging, model_folder)
 
 
 @contextlib.contextmanager
-def _staging(model_folder: Path) -> Iterator[Path]:
+def publishing(model_folder: Path) -> Iterator[Path]:
     """Give a hidden folder to write a version to; it is gone at the end, unless it was renamed.
 
     An OSError becomes a NotWritten.
@@ -152,12 +150,13 @@ def write_encoder(model: TrainedModel, path: Path, axes: Axes) -> None:
 def write_decoder(model: TrainedModel, path: Path, axes: Axes) -> None:
     """Write the decoder's SavedModel and flatbuffer: ``decode``, ``log_prob``, ``draw``; no random op."""
     likelihood = model.likelihood
+    decoder_of_mean = partial.of_mean(model.decoder, likelihood)
 
     def network(z: tf.Tensor) -> tf.Tensor:
         return model.decoder(axes.trained(z), training=False)
 
     def decode(z: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {"image": likelihood.mean(network(z))}
+        return {"image": likelihood.mean(decoder_of_mean(axes.trained(z), training=False))}
 
     def log_prob(z: tf.Tensor, images: tf.Tensor) -> dict[str, tf.Tensor]:
         per_pixel = likelihood.log_prob(images, network(z))
@@ -178,28 +177,19 @@ def write_decoder(model: TrainedModel, path: Path, axes: Axes) -> None:
 
 def _write_part(network: keras.Model, path: Path, **signatures: Any) -> None:
     """Write a SavedModel with named float32 signatures, batch axis None, and LiteRT's file inside it."""
-    _write_saved_model(network, path, None, signatures)
-    flatbuffer = path.parent / litert.FILES[path.name]
-    flatbuffer.parent.mkdir()
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        converted = {name: signatures[name] for name in litert.SIGNATURES[path.name]}
-        _write_saved_model(network, Path(folder), litert.ROWS, converted)
-        with replacing(flatbuffer) as file:
-            file.write(litert.convert(Path(folder), path.name))
-
-
-def _write_saved_model(
-    network: keras.Model, path: Path, rows: int | None, signatures: dict[str, Any]
-) -> None:
     # Keras' own ExportArchive would write every variable twice.
     module = tf.Module()
     module.variables_of_network = [variable.value for variable in network.variables]
     functions = {}
     for name, (function, inputs) in signatures.items():
-        specs = [tf.TensorSpec((rows, *shape), tf.float32, name=key) for key, shape in inputs.items()]
+        specs = [tf.TensorSpec((None, *shape), tf.float32, name=key) for key, shape in inputs.items()]
         functions[name] = tf.function(function, input_signature=specs)
     with written_by_tensorflow(path):
         tf.saved_model.save(module, str(path), signatures=functions)
+    flatbuffer = path.parent / litert.FILES[path.name]
+    flatbuffer.parent.mkdir()
+    with replacing(flatbuffer) as file:
+        file.write(litert.convert(path, path.name))
 
 
 def write_examples(examples: Images, folder: Path) -> None:
@@ -231,18 +221,23 @@ def write_manifest(model: TrainedModel, report: Report, folder: Path) -> None:
         "axes": measured["axes"],
         "metrics": {key: measured[key] for key in PUBLISHED_METRICS if key in measured},
         "training": {"config": config.as_dict()} | {key: model.environment[key] for key in recorded},
-        "runtimes": {"litert": litert.FILES | {"rows": litert.ROWS}},
+        "runtimes": {"litert": litert.FILES},
         "examples": sorted(f"examples/{path.name}" for path in (folder / "examples").iterdir()),
-        "files": [
-            {
-                "path": path.relative_to(folder).as_posix(),
-                "size": path.stat().st_size,
-                "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
-            }
-            for path in sorted(folder.rglob("*"))
-            if path.is_file()
-        ],
     }
+    seal(manifest, folder)
+
+
+def seal(manifest: dict[str, Any], folder: Path) -> None:
+    """Write a manifest into its version's folder, with a checksum for every file there and one for all."""
+    manifest["files"] = [
+        {
+            "path": path.relative_to(folder).as_posix(),
+            "size": path.stat().st_size,
+            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        }
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    ]
     manifest["digest"] = manifest_digest(manifest)
     write_json(folder / "manifest.json", manifest)
 
@@ -259,8 +254,11 @@ def _newest(model_folder: Path) -> Path | None:
     return max(versions, key=lambda path: int(path.name), default=None)
 
 
-def _rename_to_next_version(staging: Path, model_folder: Path) -> Path:
+def rename_to_next_version(staging: Path, model_folder: Path) -> Path:
     """Give `staging` the number after the highest; another publisher may take it first, so try again."""
+    for path in (*staging.rglob("*"), staging):
+        path.chmod(0o755 if path.is_dir() else 0o644)  # for every reader, whatever the umask is
+        _fsync(path)  # so that the rename cannot reach the disk before the content
     while True:
         newest = _newest(model_folder)
         version = model_folder / str(int(newest.name) + 1 if newest else 1)

@@ -1,8 +1,7 @@
 """A version's SavedModels as flatbuffers for LiteRT, TensorFlow's own small runtime.
 
-What a service needs is converted: encode, decode and draw. A flatbuffer takes a fixed number of rows, with
-which convolutions are nearly twice as fast as with any number; it uses LiteRT's built-in operations alone, so
-that no TensorFlow is needed to run it.
+What a service needs is converted: encode, decode and draw. A flatbuffer takes any number of rows; it uses
+LiteRT's built-in operations alone, so that no TensorFlow is needed to run it.
 """
 
 import contextlib
@@ -23,13 +22,13 @@ from training.errors import RunError
 from training.trained import call_signature
 from training.types import Array
 
-ROWS = 32  # the number of rows that the service computes at a time
 FILES = {
     "encoder": "encoder/assets.extra/encoder.tflite",
     "decoder": "decoder/assets.extra/decoder.tflite",
 }
 SIGNATURES = {"encoder": ("encode",), "decoder": ("decode", "draw")}
 CHECKED_CODES = 1_024
+BATCH = 256  # rows computed at a time to be compared
 MAX_LEVELS = 1  # by which two runtimes may differ: a rounding error may lie across the edge of a level
 # A draw may choose, by its noise, between values far apart: black or white, or a component. It chooses
 # otherwise only if the noise falls between the two runtimes' thresholds, which are some 1e-7 apart. A wrong
@@ -40,7 +39,7 @@ Call = Any  # of a signature: arrays by name -> arrays by name
 
 
 def convert(saved_model: Path, part: str) -> bytes:
-    """Return the flatbuffer of a SavedModel, the encoder or the decoder, whose signatures take ROWS rows.
+    """Return the flatbuffer of a SavedModel, the encoder or the decoder; its signatures take any rows.
 
     A RunError if an operation has no built-in counterpart in LiteRT.
     """
@@ -134,10 +133,10 @@ def _litert_calls(version: Path) -> dict[str, Call]:
 
 
 def _in_batches(runner: Any, **arrays: Array) -> dict[str, Array]:
-    """Return what a signature computes, ROWS rows at a time; rows beyond the last repeat it."""
+    """Return what a signature computes, BATCH rows at a time."""
     count = len(next(iter(arrays.values())))
-    batches = []
-    for start in range(0, count, ROWS):
-        rows = np.minimum(np.arange(start, start + ROWS), count - 1)
-        batches.append(runner(**{key: array[rows] for key, array in arrays.items()}))
-    return {key: np.concatenate([batch[key] for batch in batches])[:count] for key in batches[0]}
+    batches = [
+        runner(**{key: array[start : start + BATCH] for key, array in arrays.items()})
+        for start in range(0, count, BATCH)
+    ]
+    return {key: np.concatenate([batch[key] for batch in batches]) for key in batches[0]}

@@ -16,7 +16,7 @@ def work(count, seconds=0.0):
     """Return work whose batches take `seconds`."""
     operation = Operation("double", lambda rows: rows * 2)
     operation.alike = (0,) * BATCH_ROWS
-    operation.elapsed_seconds = seconds
+    operation.elapsed_seconds[BATCH_ROWS] = seconds
     return Work(lambda: iter(()), count, (operation,))
 
 

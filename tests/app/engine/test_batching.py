@@ -1,11 +1,12 @@
 import asyncio
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
 from app.engine.batching import Queue, Request
-from app.engine.work import BATCH_ROWS, Operation, Rows, Work
+from app.engine.work import BATCH_ROWS, SIZES, Operation, Rows, Work
 
 DOUBLE = Operation("double", lambda rows: rows * 2)
 DOUBLE.alike = (0,) * BATCH_ROWS
@@ -104,7 +105,7 @@ def test_workers_are_counted_from_the_rows_that_wait_until_they_find_nothing(fut
 
 def test_an_operation_is_brief_by_its_measured_time_and_may_take_longer_alone(future):
     operation = Operation("slow", lambda rows: rows)
-    operation.seconds = 0.0008
+    operation.busy_seconds[BATCH_ROWS] = 0.0008
     queue = new_queue()
     assert not queue.is_brief(1.0, 1.0)  # nothing waits
     waiting(queue, future, BATCH_ROWS, operation)
@@ -135,3 +136,71 @@ def test_a_worker_that_takes_the_last_request_meanwhile_does_not_confuse_who_loo
     queue._lock = Racing(queue._lock)
     assert queue.is_brief(1.0, 1.0)
     assert queue.take(slowest=1.0) is None
+
+
+def sized(seconds_a_row):
+    operation = Operation("double", lambda rows: rows * 2)
+    operation.alike = (0,) * BATCH_ROWS
+    operation.busy_seconds = {size: seconds_a_row * size for size in SIZES}
+    return operation
+
+
+def test_two_workers_share_the_rows_of_one_request(future):
+    queue = Queue(lambda _: None, threads=2)
+    waiting(queue, future, 21, sized(0.0003))
+    assert queue.new_workers(2) == 2
+    with ThreadPoolExecutor(1) as other:
+        batches = [other.submit(queue.take_for_worker).result(), queue.take_for_worker()]
+    assert [(batch.rows, batch.size) for batch in batches] == [(11, 11), (10, 11)]
+    assert [(part.start, part.stop) for batch in batches for part in batch.parts] == [(0, 11), (11, 21)]
+    results = np.concatenate([result for batch in batches for result in batch.compute()])
+    assert np.array_equal(results, 2 * np.arange(21))
+
+
+def test_what_others_have_begun_counts_and_what_they_have_done_does_not(future):
+    queue = Queue(lambda _: None, threads=2)
+    waiting(queue, future, 100, sized(0.0003))
+    with ThreadPoolExecutor(1) as other:
+        assert other.submit(queue.take_for_worker).result().rows == 32
+        assert queue.take_for_worker().rows == 32
+        assert (
+            queue.take_for_worker().rows == 32
+        )  # 36 are left, and 32 are being computed: a fair share is 34
+        assert other.submit(queue.take_for_worker).result().rows == 4
+    queue = Queue(lambda _: None, threads=2)
+    waiting(queue, future, 36, sized(0.0003))
+    assert queue.take_for_worker().rows == 16  # of 18
+    assert queue.take_for_worker().rows == 11  # of ten, as nobody else is at work
+
+
+def test_who_computes_alone_takes_all_that_waits(future):
+    queue = Queue(lambda _: None, threads=2)
+    waiting(queue, future, 21, sized(0.0003))
+    assert queue.take(slowest=1.0).rows == 21
+
+
+def test_an_operation_is_as_brief_as_the_rows_that_wait(future):
+    queue = new_queue()
+    operation = sized(0.0003)
+    waiting(queue, future, 1, operation)
+    assert queue.is_brief(0.0006, 0.001)
+    waiting(queue, future, 3, operation)
+    assert not queue.is_brief(0.0006, 0.001)  # four rows: 1.2 ms
+    assert queue.take(slowest=0.001) is None
+
+
+def test_a_request_is_asked_for_the_rows_of_each_part_alone(future):
+    queue = Queue(lambda _: None, threads=2)
+    asked = []
+
+    def make(start, count):
+        asked.append((start, count))
+        return (np.arange(start, start + count, dtype=np.float32)[:, None],)
+
+    request = Request(Work(lambda: iter(()), 21), time.monotonic() + 100, future())
+    request.want(Rows(sized(0.0003), 21, make))
+    queue.append(request)
+    with ThreadPoolExecutor(1) as other:
+        other.submit(lambda: queue.take_for_worker().compute()).result()
+    queue.take_for_worker().compute()
+    assert asked == [(0, 11), (11, 10)]

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.engine.engine import Engine
-from app.engine.work import BATCH_ROWS, Operation, Rows, Work
+from app.engine.work import BATCH_ROWS, SIZES, Operation, Rows, Work
 from app.errors import DeadlinePassed, NotReady, Overloaded
 from app.metrics import Metrics
 
@@ -114,6 +114,32 @@ def test_many_images_do_not_keep_one_waiting_for_longer_than_a_batch():
 
 @given(
     st.lists(st.tuples(st.integers(1, 80), st.booleans()), min_size=1, max_size=12),
+    st.sets(st.sampled_from(SIZES)),
+    st.integers(1, 3),
+)
+@settings(max_examples=30, deadline=None)
+def test_everyone_gets_their_own_rows_in_computations_of_any_size(requests, sizes, threads):
+    async def scenario():
+        held = Held(held=False)
+        held.operation.busy_seconds = {size: 0.001 * size for size in sorted(sizes | {BATCH_ROWS})}
+        held.operation.elapsed_seconds = dict(held.operation.busy_seconds)
+        engine = new_engine(worker_threads=threads)
+        futures = [engine.submit(held.work(100 * k, n)) for k, (n, _) in enumerate(requests)]
+        for future, (_, leaves) in zip(futures, requests, strict=True):
+            if leaves:
+                future.cancel()
+        for k, ((count, leaves), future) in enumerate(zip(requests, futures, strict=True)):
+            if not leaves:
+                assert await future == doubled(100 * k, count)
+        assert {len(batch) for batch in held.batches} <= sizes | {BATCH_ROWS}
+        await asyncio.sleep(0)
+        assert engine.waiting == 0
+
+    asyncio.run(scenario())
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 80), st.booleans()), min_size=1, max_size=12),
     st.sampled_from([(0,) * BATCH_ROWS, (0,) * 30 + (30,) * 2, tuple(range(BATCH_ROWS))]),
 )
 @settings(max_examples=30, deadline=None)
@@ -178,7 +204,7 @@ def test_retry_after_is_what_the_measured_rate_predicts():
         held = Held()
         engine = new_engine(images=2000, seconds=100)
         for batch_seconds, expected in ((0.001, 1), (0.2, 10), (1.0, 50)):
-            held.operation.elapsed_seconds = batch_seconds
+            held.operation.elapsed_seconds[BATCH_ROWS] = batch_seconds
             waiting = engine.submit(held.work(1, 50 * BATCH_ROWS))
             with pytest.raises(Overloaded) as caught:
                 engine.submit(held.work(1, 401))
@@ -196,7 +222,7 @@ def test_what_would_wait_for_longer_than_the_queue_may_be_is_refused_though_the_
         held = Held()
         engine = new_engine(images=10**6, seconds=100.0, queue_seconds=1.5)
         await occupied(held, engine)
-        held.operation.elapsed_seconds = 0.32
+        held.operation.elapsed_seconds[BATCH_ROWS] = 0.32
         engine.submit(held.work(1, 149))  # whose turn is in 10 ms
         engine.submit(held.work(1, 33))  # in 1.5 s; and that of whoever comes after it, later
         with pytest.raises(Overloaded) as caught:

@@ -1,7 +1,9 @@
+import time
+
 import numpy as np
 import pytest
 
-from app.engine.work import BATCH_ROWS, PADDING, Operation, Rows, Work
+from app.engine.work import BATCH_ROWS, PADDING, SIZES, Operation, Rows, Work
 
 ROWS = np.random.default_rng(0).random((BATCH_ROWS, 2), np.float32)
 
@@ -21,7 +23,8 @@ def test_positions_that_give_the_same_bytes_are_found_alike():
     operation = Operation("double", lambda rows: rows * 2)
     assert operation.measure(ROWS)
     assert operation.alike == (0,) * BATCH_ROWS
-    assert 0 < operation.seconds < 1
+    assert 0 < operation.busy_seconds[BATCH_ROWS] < 1
+    assert operation.sizes == {BATCH_ROWS}
 
 
 def test_positions_that_round_in_another_way_are_told_apart():
@@ -32,7 +35,7 @@ def test_positions_that_round_in_another_way_are_told_apart():
 
 def test_a_row_is_priced_by_its_share_of_a_batch_which_costs_the_same_however_few_it_holds():
     operation = Operation("double", lambda rows: rows * 2)
-    operation.elapsed_seconds = 3.2
+    operation.elapsed_seconds[BATCH_ROWS] = 3.2
     operation.alike = (0,) * BATCH_ROWS
     assert [operation.predicted_seconds(count) for count in (1, 32, 400)] == pytest.approx([0.1, 3.2, 40.0])
     operation.alike = (0,) * 30 + (30,) * 2  # 31 rows take one of two places
@@ -45,7 +48,7 @@ def test_a_row_is_priced_by_its_share_of_a_batch_which_costs_the_same_however_fe
 
 def test_work_costs_what_its_operations_take_for_its_rows():
     operations = encode, decode = [Operation(name, lambda rows: rows) for name in ("encode", "decode")]
-    encode.elapsed_seconds, decode.elapsed_seconds = 1.0, 3.0
+    encode.elapsed_seconds[BATCH_ROWS], decode.elapsed_seconds[BATCH_ROWS] = 1.0, 3.0
     for operation in operations:
         operation.alike = (0,) * BATCH_ROWS
     work = Work(lambda: iter(()), BATCH_ROWS, tuple(operations))
@@ -93,3 +96,76 @@ def test_positions_are_told_apart_by_what_is_not_rounded_yet():
     assert operation.measure(ROWS)
     assert not operation.uniform
     assert operation.alike == (0,) * 30 + (30,) * 2
+
+
+def slow(rows):
+    """As many milliseconds as there are rows."""
+    time.sleep(0.001 * len(rows))
+    return rows * 2
+
+
+def test_sizes_that_save_time_and_give_the_same_bytes_are_kept():
+    operation = Operation("double", slow)
+    assert operation.measure(ROWS, sizes=(1, 8, 16))
+    assert operation.sizes == {1, 8, 16, 32}
+    took = list(operation.busy_seconds.values())
+    assert took == sorted(took)
+    assert took[0] >= 0.001
+    assert operation.elapsed_seconds == operation.busy_seconds
+    assert [operation.size_for(rows) for rows in (1, 2, 8, 9, 17, 32)] == [1, 8, 8, 16, 32, 32]
+
+
+def test_a_size_that_rounds_in_another_way_is_never_used():
+    operation = Operation("double", lambda rows: slow(rows) + (np.float32(1e-6) if len(rows) == 8 else 0))
+    assert operation.measure(ROWS, sizes=(1, 8, 16))
+    assert operation.sizes == {1, 16, 32}
+
+
+def test_where_positions_differ_every_computation_has_all_rows():
+    operation = Operation("left over", lambda rows: last_two_differ(slow(rows)))
+    assert operation.measure(ROWS, sizes=(1, 8, 16))
+    assert operation.sizes == {BATCH_ROWS}
+
+
+def test_a_size_that_saves_nothing_is_no_size():
+    def constant(rows):
+        time.sleep(0.002)
+        return rows * 2
+
+    operation = Operation("double", constant)
+    assert operation.measure(ROWS, sizes=(31,))
+    assert operation.sizes == {BATCH_ROWS} or operation.busy_seconds[31] < operation.busy_seconds[32]
+
+
+def test_a_computation_is_filled_up_to_the_next_size():
+    seen = []
+    operation = Operation("double", lambda rows: seen.append(len(rows)) or rows * 2)
+    operation.busy_seconds = {1: 0.1, 8: 0.8, 32: 3.2}
+    for count in (1, 5, 8, 9):
+        assert np.array_equal(operation(ROWS[:count]), ROWS[:count] * 2)
+    assert seen == [1, 8, 8, 32]
+
+
+@pytest.mark.parametrize(
+    ("rows", "threads", "expected"),
+    [
+        (21, 1, 22),
+        (21, 2, 11),
+        (100, 2, 32),
+        (36, 2, 16),  # of 18: nearer than 22
+        (7, 2, 4),
+        (2, 2, 2),  # one row is not worth a thread
+        (0, 2, 2),  # of requests that nobody wants any more
+        (400, 1, 32),
+    ],
+)
+def test_threads_share_what_waits_so_that_all_are_done_at_the_same_time(rows, threads, expected):
+    operation = Operation("double", lambda rows: rows)
+    operation.busy_seconds = {size: 0.0003 * size for size in SIZES}
+    assert operation.share(rows, threads) == expected
+
+
+def test_what_takes_less_time_than_a_change_of_thread_is_not_shared():
+    operation = Operation("double", lambda rows: rows)
+    operation.busy_seconds = {size: 0.00001 * size for size in SIZES}
+    assert operation.share(21, 2) == BATCH_ROWS

@@ -4,11 +4,12 @@ import shutil
 
 import numpy as np
 import pytest
+from ai_edge_litert.interpreter import Interpreter
 
 pytestmark = pytest.mark.tensorflow
 
 from app import runtimes  # noqa: E402
-from app.models import BATCH_ROWS  # noqa: E402
+from app.runtimes.litert import LiteRTRuntime  # noqa: E402
 from tests.tiny import model_of  # noqa: E402
 from tests.training.models.likelihoods.pixels import built  # noqa: E402
 from training.configs.sections import Conv, Dense  # noqa: E402
@@ -118,9 +119,34 @@ def test_runtimes_that_disagree_publish_nothing(tiny_run, tiny_model, tiny_datas
     assert list((tmp_path / "tiny").iterdir()) == []
 
 
-def test_writer_and_reader_mean_the_same_files_and_rows():
+def test_writer_and_reader_mean_the_same_files():
     assert litert.FILES == {"encoder": runtimes.LITERT_ENCODER, "decoder": runtimes.LITERT_DECODER}
-    assert litert.ROWS == runtimes.LITERT_ROWS == BATCH_ROWS
+
+
+@pytest.mark.parametrize("name", ["autoregressive-logistic", "gaussian-shared", "discretized-logistic"])
+@pytest.mark.parametrize("convolutions", [False, True])
+def test_a_flatbuffer_takes_any_number_of_rows_and_gives_each_row_the_same_bytes(
+    name, convolutions, tmp_path
+):
+    likelihood = built(name, components=3)
+    write(tmp_path, likelihood, convolutions)
+    runtime = LiteRTRuntime(tmp_path, 1)
+    assert runtime.rows is None
+    rng = np.random.default_rng(0)
+    z = rng.standard_normal((32, 2), np.float32)
+    noise = rng.uniform(0.01, 0.99, (32, *likelihood.noise_shape(SHAPE))).astype(np.float32)
+    together = runtime.decode(z), runtime.draw(z, noise)
+    for rows in (1, 3, 11):
+        assert np.array_equal(runtime.decode(z[-rows:]), together[0][-rows:])
+        assert np.array_equal(runtime.draw(z[-rows:], noise[-rows:]), together[1][-rows:])
+
+
+def test_no_shape_is_computed_in_a_flatbuffer_so_that_its_kernels_are_the_fast_ones(tmp_path):
+    write(tmp_path, built("autoregressive-logistic"), convolutions=True)
+    for path in litert.FILES.values():
+        operations = {each["op_name"] for each in Interpreter(str(tmp_path / path))._get_ops_details()}
+        assert "CONV_2D" in operations
+        assert not operations & {"SHAPE", "PACK", "TRANSPOSE_CONV"}
 
 
 def test_what_litert_announces_is_kept_from_standard_error_and_nothing_else(tmp_path, capfd):

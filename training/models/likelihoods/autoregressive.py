@@ -7,6 +7,7 @@ import tensorflow as tf
 from training.models.likelihoods.base import LEVELS
 from training.models.likelihoods.logistic import (
     DiscretizedLogistic,
+    clipped_mean,
     logistic_draw,
     mixture_log_prob,
     planes_of,
@@ -42,6 +43,10 @@ class AutoregressiveLogistic(DiscretizedLogistic):
         super().__init__(components)
         self.num_parameters = 3 * components + len(self.NEIGHBOURS)
 
+    @property
+    def mean_parameters(self) -> int:  # noqa: D102
+        return 3 * self.components
+
     def log_prob_of_images(self, images: Tensor, decoded: Tensor) -> Tensor:  # noqa: D102
         planes = planes_of(decoded)
         logits, means, scales = self._split(planes, axis=0)
@@ -53,33 +58,31 @@ class AutoregressiveLogistic(DiscretizedLogistic):
 
     def draw(self, decoded: Tensor, noise: Tensor) -> Tensor:
         """Draw pixel after pixel, a whole diagonal at a time: its neighbours lie on earlier ones."""
-        free = logistic_draw(*self._split(decoded), noise)  # what would be drawn if no neighbour deviated
-        centres = LEVELS * self.mean(decoded)
-        parts = (free, centres, *self._coefficients(decoded))
-        diagonals = [tf.unstack(_skewed(part), axis=2) for part in parts]
-        deviations: list[Tensor] = []
+        height, width, *colours = decoded.shape[1:-1]
+        planes, (choice, uniform) = _pictures(decoded), tf.unstack(_pictures(noise))
+        components = self._components(planes)
+        free = logistic_draw(components, choice, uniform)  # what would be drawn if no neighbour deviated
+        leaning = self._coefficients(planes, axis=0)
+        diagonals = _diagonals(tf.stack([free, clipped_mean(components), *leaning]))
+        most = max(up for up, _ in self.NEIGHBOURS)
+        deviations: list[Tensor] = []  # from the centres, below `most` rows of zeros
         drawn = []
-        for number, (value, centre, *weights) in enumerate(zip(*diagonals, strict=True)):
+        for number, (value, centre, *weights) in enumerate(diagonals):
             for (up, left), weight in zip(self.NEIGHBOURS, weights, strict=True):
                 before = number - up - left
                 if before >= 0:
-                    value += weight * _shifted(deviations[before], up)
+                    value += weight * deviations[before][most - up : most - up + height]
             level = tf.clip_by_value(tf.round(value), 0.0, LEVELS)
             drawn.append(level)
-            deviations.append(level - centre)
-        return _unskewed(tf.stack(drawn, axis=2), decoded.shape[2]) / LEVELS
-
-    def _split(self, decoded: Tensor, axis: int = -1) -> tuple[Tensor, Tensor, Tensor]:
-        return super()._split(self._parts(decoded, axis)[0], axis)
+            deviations.append(tf.pad(level - centre, [(most, 0), (0, 0)]))
+        images = tf.reshape(_of_diagonals(drawn, width), (-1, *colours, height, width))
+        return tf.transpose(images, (0, 2, 3, 1) if colours else (0, 1, 2)) / LEVELS
 
     def _coefficients(self, decoded: Tensor, axis: int = -1) -> list[Tensor]:
-        """Return the weight of each neighbour, every one (B, *S)."""
-        weights: list[Tensor] = tf.unstack(tf.tanh(self._parts(decoded, axis)[1]), axis=axis)
+        """Return the weight of each neighbour, every one (B, *S); parameters lie along `axis`."""
+        rest = decoded[..., 3 * self.components :] if axis == -1 else decoded[3 * self.components :]
+        weights: list[Tensor] = tf.unstack(tf.tanh(rest), axis=axis)
         return weights
-
-    def _parts(self, decoded: Tensor, axis: int) -> tuple[Tensor, Tensor]:
-        mixture, coefficients = tf.split(decoded, [3 * self.components, len(self.NEIGHBOURS)], axis=axis)
-        return mixture, coefficients
 
     def _conditional_means(self, means: Tensor, levels: Tensor, decoded: Tensor) -> Tensor:
         deviation = levels - LEVELS * self.mean(decoded)
@@ -100,20 +103,38 @@ def _shifted(values: Tensor, *by: int) -> Tensor:
     return padded[(slice(None), *(slice(size) for size in values.shape[1 : 1 + len(by)]))]
 
 
-def _skewed(images: Tensor) -> Tensor:
-    """Return (B, H, H + W - 1, ...), row i moved i to the right: column t holds the diagonal i + j = t."""
-    height, width, *rest = images.shape[1:]
-    padded = tf.pad(images, [(0, 0), (0, 0), (0, height), *[(0, 0)] * len(rest)])
-    flat = tf.reshape(padded, (-1, height * (width + height), *rest))
-    return tf.reshape(flat[:, : height * (width + height - 1)], (-1, height, width + height - 1, *rest))
+def _pictures(values: Tensor) -> Tensor:
+    """Return (P, N, H, W) of (B, H, W, P), or of (B, H, W, C, P): N is B, or B * C."""
+    last = len(values.shape) - 1
+    planes = tf.transpose(values, (last, 0, *range(3, last), 1, 2))
+    return tf.reshape(planes, (values.shape[-1], -1, *values.shape[1:3]))
 
 
-def _unskewed(skewed: Tensor, width: int) -> Tensor:
-    """Return (B, H, W, ...), the inverse of ``_skewed``."""
-    height, columns, *rest = skewed.shape[1:]
-    flat = tf.reshape(skewed, (-1, height * columns, *rest))
-    padded = tf.pad(flat, [(0, 0), (0, height), *[(0, 0)] * len(rest)])
-    return tf.reshape(padded, (-1, height, columns + 1, *rest))[:, :, :width]
+def _diagonals(planes: Tensor) -> list[list[Tensor]]:
+    """Return (P, N, H, W) by diagonals i + j = t, t from 0 to H + W - 2: of each the P planes, (H, N).
+
+    Row i of a plane is pixel (i, t - i); what lies beyond the image is zero. A diagonal's numbers lie in one
+    piece, and so do those of some of its rows: LiteRT then needs a microsecond for an operation on them.
+    """
+    count, _, height, width = planes.shape
+    padded = tf.reshape(
+        tf.pad(planes, [(0, 0), (0, 0), (0, 0), (0, height)]), (count, -1, height * (width + height))
+    )
+    skewed = tf.reshape(
+        padded[:, :, : height * (width + height - 1)], (count, -1, height, width + height - 1)
+    )
+    flat = tf.unstack(
+        tf.reshape(tf.transpose(skewed, (3, 0, 2, 1)), ((width + height - 1) * count, height, -1))
+    )
+    return [flat[start : start + count] for start in range(0, len(flat), count)]
+
+
+def _of_diagonals(diagonals: list[Tensor], width: int) -> Tensor:
+    """Return (N, H, W) of diagonals, (H, N) each: the inverse of ``_diagonals``."""
+    height = diagonals[0].shape[0]
+    skewed = tf.transpose(tf.stack(diagonals), (2, 1, 0))
+    padded = tf.pad(tf.reshape(skewed, (-1, height * len(diagonals))), [(0, 0), (0, height)])
+    return tf.reshape(padded, (-1, height, len(diagonals) + 1))[:, :, :width]
 
 
 def _softplus_difference(a: Tensor, b: Tensor) -> Tensor:

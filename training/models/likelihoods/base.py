@@ -45,6 +45,11 @@ class Likelihood:
         """
         return sum_over_image(self.log_prob(images, decoded))
 
+    @property
+    def mean_parameters(self) -> int:
+        """How many of the P, the first ones, ``mean`` reads; it takes `decoded` without the others too."""
+        return self.num_parameters
+
     def mean(self, decoded: Tensor) -> Tensor:
         """Return E[x given z], (B, *S)."""
         raise NotImplementedError

@@ -61,6 +61,7 @@ class GaussianPerPixel(Likelihood):
     description = "a Gaussian whose variance the decoder gives for every pixel"
     log_level_width = -math.log(LEVELS)
     num_parameters = 2
+    mean_parameters = 1
 
     def log_prob(self, images: Tensor, decoded: Tensor) -> Tensor:  # noqa: D102
         return _log_normal(images, decoded[..., 0], tf.math.log(self._variance(decoded)))

@@ -44,7 +44,7 @@ class Architecture:
     def decoder(self) -> keras.Model:
         """Return g(z): z (B, D) -> (B, *image_shape, P), linear in its last layer."""
         z = keras.Input((self.network.latent_dim,), name="z")
-        parameters = keras.layers.Reshape((*self.image_shape, -1))(self.pixels(z))
+        parameters = ByPixel(self.image_shape)(self.pixels(z))
         if self.likelihood.num_shared:
             parameters = SharedParameters(self.likelihood.num_shared)(parameters)
         return keras.Model(z, parameters, name="decoder")
@@ -75,6 +75,28 @@ class Architecture:
         return hidden
 
 
+def reshaped(values: Any, shape: tuple[int, ...]) -> Any:
+    """Return values (B, ...) as (B, *shape).
+
+    Unlike Keras' layers for it, without asking for B: LiteRT keeps its fast kernels, for batches of any size,
+    only if no shape is computed.
+    """
+    return keras.ops.reshape(values, (-1, *shape))
+
+
+class ByPixel(keras.layers.Layer):  # type: ignore[misc]  # Keras publishes no types
+    """Takes numbers (B, ...) to (B, *image_shape, P): P is as many as there are for a pixel and colour."""
+
+    def __init__(self, image_shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.image_shape = image_shape
+
+    def call(self, values: Any) -> Any:
+        """Return (B, *image_shape, P)."""
+        num_parameters = math.prod(values.shape[1:]) // math.prod(self.image_shape)
+        return reshaped(values, (*self.image_shape, num_parameters))
+
+
 class SharedParameters(keras.layers.Layer):  # type: ignore[misc]  # Keras publishes no types
     """Appends `num_shared` learned numbers, the same for every pixel and image, to the last axis.
 
@@ -87,5 +109,5 @@ class SharedParameters(keras.layers.Layer):  # type: ignore[misc]  # Keras publi
 
     def call(self, parameters: Any) -> Any:
         """Return (..., P) of (..., P - num_shared)."""
-        shape = (*keras.ops.shape(parameters)[:-1], *self.shared.shape)
-        return keras.ops.concatenate([parameters, keras.ops.broadcast_to(self.shared, shape)], axis=-1)
+        shared = keras.ops.zeros_like(parameters[..., :1]) + self.shared
+        return keras.ops.concatenate([parameters, shared], axis=-1)

@@ -1,7 +1,6 @@
 """Convolutions of stride two between the image and the dense layers."""
 
 import dataclasses
-import functools
 import math
 from typing import Any
 
@@ -9,9 +8,45 @@ import keras
 
 from training.configs import sections
 from training.errors import ConfigError
-from training.models.networks.base import Architecture
+from training.models.networks.base import Architecture, reshaped
 
-doubling = functools.partial(keras.layers.Conv2DTranspose, kernel_size=4, strides=2, padding="same")
+
+class Conv2DTranspose(keras.layers.Conv2DTranspose):  # type: ignore[misc]  # Keras publishes no types
+    """Keras' layer of the same name with a kernel of four and a stride of two, which doubles an image.
+
+    Computed as a plain convolution and a rearrangement of pixels. Keras' layer asks for the number of images,
+    and what LiteRT then does with batches of any size takes twice as long.
+    """
+
+    def __init__(self, filters: int, activation: str | None = None) -> None:
+        super().__init__(filters, kernel_size=4, strides=2, padding="same", activation=activation)
+
+    def call(self, inputs: Any) -> Any:
+        """Return (B, 2 H, 2 W, filters)."""
+        return self.activation(doubled(inputs, self.kernel) + self.bias)
+
+
+def doubled(maps: Any, kernel: Any) -> Any:
+    """Return the transposed convolution of stride two, (B, 2 H, 2 W, filters), of maps (B, H, W, C).
+
+    The kernel is (4, 4, filters, C). Along one side, pixel 2 p of the result is k1 x(p) + k3 x(p - 1), and
+    pixel 2 p + 1 is k2 x(p) + k0 x(p + 1): both are sums over two neighbours, so one convolution with a
+    kernel of two gives all four kinds of pixel.
+    """
+    height, width = maps.shape[1:3]
+    filters, channels = kernel.shape[2:]
+    for side in (0, 1):
+        kernel = keras.ops.take(kernel, (3, 1, 2, 0), axis=side)
+    split = keras.ops.reshape(kernel, (2, 2, 2, 2, filters, channels))  # kind, neighbour; of rows, columns
+    pairs = keras.ops.reshape(keras.ops.transpose(split, (1, 3, 5, 0, 2, 4)), (2, 2, channels, 4 * filters))
+    padded = keras.ops.pad(maps, ((0, 0), (1, 1), (1, 1), (0, 0)))
+    kinds = keras.ops.split(keras.ops.conv(padded, pairs, padding="valid"), 4, axis=-1)
+    placed = [
+        kinds[2 * row + column][:, row : row + height, column : column + width]
+        for row in (0, 1)
+        for column in (0, 1)
+    ]
+    return keras.ops.depth_to_space(keras.ops.concatenate(placed, axis=-1), 2)
 
 
 @dataclasses.dataclass
@@ -39,21 +74,26 @@ class Conv(Architecture):
         hidden = self.centred(images)
         for number in self.network.channels:
             hidden = keras.layers.Conv2D(number, 4, strides=2, padding="same", activation="silu")(hidden)
-        return keras.layers.Flatten()(hidden)
+        return flattened(hidden)
 
     def pixels(self, z: Any) -> Any:  # noqa: D102
         first, *rest = self.network.channels[::-1]
         hidden = self.maps_of(z, first)
         for number in rest:
-            hidden = doubling(number, activation="silu")(hidden)
-        return doubling(self.outputs)(hidden)
+            hidden = Conv2DTranspose(number, activation="silu")(hidden)
+        return Conv2DTranspose(self.outputs)(hidden)
 
     def centred(self, images: Any) -> Any:
         """Return images as maps (B, H, W, C) in [-1, 1]."""
-        return keras.layers.Rescaling(2.0, offset=-1.0)(keras.layers.Reshape(self.image_maps)(images))
+        return keras.layers.Rescaling(2.0, offset=-1.0)(reshaped(images, self.image_maps))
 
     def maps_of(self, codes: Any, channels: int) -> Any:
         """Return maps (B, height, width, channels) of codes, by the decoder's dense layers."""
         size = self.height * self.width * channels
         rows = self.dense_layers(codes, (*self.network.decoder_units, size))
-        return keras.layers.Reshape((self.height, self.width, channels))(rows)
+        return reshaped(rows, (self.height, self.width, channels))
+
+
+def flattened(maps: Any) -> Any:
+    """Return maps (B, height, width, channels) as rows."""
+    return reshaped(maps, (math.prod(maps.shape[1:]),))

@@ -5,7 +5,7 @@ from typing import Any
 
 import keras
 
-from training.models.networks.base import Architecture
+from training.models.networks.base import Architecture, reshaped
 
 
 class Dense(Architecture):
@@ -14,7 +14,7 @@ class Dense(Architecture):
     activation = "relu"
 
     def rows(self, images: Any) -> Any:  # noqa: D102
-        return keras.layers.Flatten()(images)
+        return reshaped(images, (math.prod(self.image_shape),))
 
     def pixels(self, z: Any) -> Any:  # noqa: D102
         hidden = self.dense_layers(z, self.network.decoder_units)

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 
 from training.configs import sections
-from training.models.networks.conv import Conv
+from training.models.networks.conv import Conv, flattened
 
 convolution = functools.partial(keras.layers.Conv2D, kernel_size=3, padding="same", activation="silu")
 
@@ -35,7 +35,7 @@ class Residual(Conv):
 
     def narrow_rows(self, features: Any) -> Any:
         """Return features as rows, in few channels: most weights lie behind them."""
-        return keras.layers.Flatten()(keras.layers.Conv2D(self._narrow, 1, activation="silu")(features))
+        return flattened(keras.layers.Conv2D(self._narrow, 1, activation="silu")(features))
 
     def smallest_maps(self, codes: Any) -> Any:
         """Return the decoder's features at the smallest size, of codes (B, number of axes)."""

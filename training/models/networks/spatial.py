@@ -10,7 +10,8 @@ import keras
 
 from training.configs import sections
 from training.errors import ConfigError
-from training.models.networks.base import POSTERIOR
+from training.models.networks.base import POSTERIOR, reshaped
+from training.models.networks.conv import flattened
 from training.models.networks.residual import Residual, convolution
 
 
@@ -45,7 +46,7 @@ class Spatial(Residual):
         parts = []
         for name, spatial in zip(POSTERIOR, maps, strict=True):
             top = keras.layers.Dense(self.global_dim, name=f"{name}_global")(hidden)
-            parts.append(keras.layers.Concatenate(name=name)([top, keras.layers.Flatten()(spatial)]))
+            parts.append(keras.layers.Concatenate(name=name)([top, flattened(spatial)]))
         return parts
 
     def pixels(self, z: Any) -> Any:  # noqa: D102
@@ -53,7 +54,7 @@ class Spatial(Residual):
         features = self.smallest_maps(z[:, : self.global_dim])
         expected = keras.layers.Conv2D(channels, 1, name="level_mean")(features)
         scale = keras.layers.Conv2D(channels, 1, activation="softplus", name="level_scale")(features)
-        deviation = keras.layers.Reshape((self.height, self.width, channels))(z[:, self.global_dim :])
+        deviation = reshaped(z[:, self.global_dim :], (self.height, self.width, channels))
         level = keras.layers.Add()([expected, keras.layers.Multiply()([scale, deviation])])
         both = keras.layers.Concatenate()([features, level])
         return self.enlarged(convolution(self.network.channels[-1])(both))

@@ -32,6 +32,13 @@ def test_every_likelihood_has_finite_values_and_gradients(likelihood, size):
     assert np.isfinite(tape.gradient(log_prob, parameters)).all()
 
 
+@pytest.mark.parametrize("likelihood", [*EVERY, built("autoregressive-logistic")], ids=name_of)
+def test_the_mean_needs_no_parameters_behind_those_that_it_says(likelihood):
+    parameters = random_parameters(likelihood, 24).reshape(4, 3, 2, -1)
+    kept = parameters[..., : likelihood.mean_parameters]
+    np.testing.assert_array_equal(likelihood.mean(parameters), likelihood.mean(kept))
+
+
 @pytest.mark.parametrize("likelihood", EVERY, ids=name_of)
 def test_draws_have_the_mean_that_the_likelihood_says(likelihood):
     parameters = random_parameters(likelihood, 6, spread=0.7, seed=3)

@@ -49,3 +49,19 @@ def test_an_image_that_cannot_be_halved_so_often_is_refused(shape):
     assert (network.height, network.width) == (7, 3)
     with pytest.raises(ConfigError, match=r"network\.channels: .* can be halved\. Received: 2"):
         conv.Conv(section((4, 4)), shape, Gaussian(0.5))
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (4, 7)])
+def test_maps_are_doubled_as_by_keras_transposed_convolution(height, width):
+    theirs = keras.layers.Conv2DTranspose(5, kernel_size=4, strides=2, padding="same", activation="silu")
+    maps = np.random.default_rng(0).standard_normal((3, height, width, 2), np.float32)
+    theirs(maps)
+    ours = conv.Conv2DTranspose(5, activation="silu")
+    ours(maps)
+    ours.kernel.assign(theirs.kernel)
+    bias = np.arange(5, dtype=np.float32)
+    for layer in (ours, theirs):
+        layer.bias.assign(bias)
+    assert ours(maps).shape == (3, 2 * height, 2 * width, 5)
+    # The same 16 C products a pixel, added in another order.
+    np.testing.assert_allclose(ours(maps), theirs(maps), atol=1e-5)

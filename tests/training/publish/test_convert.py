@@ -1,0 +1,87 @@
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.tensorflow
+
+from app import store  # noqa: E402
+from app.runtimes.litert import LiteRTRuntime  # noqa: E402
+from training.errors import RunError  # noqa: E402
+from training.evaluation.evaluate import evaluate  # noqa: E402
+from training.publish import convert, export  # noqa: E402
+from training.trained import TrainedModel  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def version(tiny_run, tiny_model, tiny_dataset, tmp_path_factory):
+    report = evaluate(tiny_model, tiny_dataset, tiny_run)
+    return export.export(tiny_model, report, tiny_dataset.validation, tmp_path_factory.mktemp("store"))
+
+
+@pytest.fixture
+def copied(version, tmp_path):
+    return shutil.copytree(version, tmp_path / "tiny" / "1")
+
+
+def test_the_next_version_has_the_same_weights_and_says_whose(copied):
+    again = convert.convert(copied)
+    assert again == copied.parent / "2"
+    before, after = (TrainedModel.from_version(folder) for folder in (copied, again))
+    z = np.random.default_rng(0).standard_normal((40, 2), np.float32)
+    np.testing.assert_array_equal(before.decode(z), after.decode(z))
+    runtime = LiteRTRuntime(again, 1)
+    assert runtime.rows is None
+    np.testing.assert_allclose(runtime.decode(z), after.decode(z), atol=1e-5)
+    former, manifest = (json.loads((folder / "manifest.json").read_text()) for folder in (copied, again))
+    assert manifest["training"].pop("converted_from") == {"version": 1, "digest": former["digest"]}
+    own = ("digest", "files", "runtimes")
+    assert {k: v for k, v in manifest.items() if k not in own} == {
+        k: v for k, v in former.items() if k not in own
+    }
+    card = (again / "card.md").read_text()
+    assert card.startswith((copied / "card.md").read_text())
+    assert f"The weights are those of version 1, digest `{former['digest']}`" in card
+
+
+def test_a_service_accepts_what_was_converted(copied):
+    convert.convert(copied)
+    found = store.scan(copied.parents[1])
+    assert [version.number for version in found.versions["tiny"]] == [1, 2]
+    assert found.rejected == {}
+
+
+def test_a_version_of_other_weights_than_its_manifest_names_is_not_converted(copied):
+    manifest = json.loads((copied / "manifest.json").read_text())
+    manifest["training"]["weights_sha256"] = "0" * 64
+    (copied / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(RunError, match="its weights are not those that its manifest names"):
+        convert.convert(copied)
+    assert [path.name for path in copied.parent.iterdir()] == ["1"]
+
+
+def test_what_computes_something_else_is_not_published(copied, monkeypatch):
+    written = export.write_decoder
+
+    def of_other_weights(model, path, axes):
+        model.decoder.weights[-1].assign_add(np.full(model.decoder.weights[-1].shape, 0.1, np.float32))
+        written(model, path, axes)
+
+    monkeypatch.setattr(export, "write_decoder", of_other_weights)
+    with pytest.raises(RunError, match=r"tiny@1: decode differs by .*; nothing was published"):
+        convert.convert(copied)
+    assert [path.name for path in copied.parent.iterdir()] == ["1"]
+
+
+def test_axes_are_found_again_whatever_their_order_and_direction():
+    trained = np.random.default_rng(0).standard_normal((50, 3)).astype(np.float32)
+    axes = convert._axes_between(trained, trained[:, [2, 0, 1]] * np.float32([1, -1, -1]), "name")
+    assert (axes.order, axes.signs) == ((2, 0, 1), (1, -1, -1))
+    with pytest.raises(RunError, match="cannot be told"):
+        convert._axes_between(trained, trained[:, [0, 0, 1]], "name")
+
+
+def test_a_folder_that_is_no_version_is_refused(tmp_path):
+    with pytest.raises(RunError, match="not a version of a model store"):
+        convert.convert(tmp_path)
