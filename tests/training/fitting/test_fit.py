@@ -97,7 +97,10 @@ def test_a_loss_that_is_no_longer_a_number_ends_the_run_in_one_line(tiny_config,
     wild = tiny_config.replaced({"optimizer.learning_rate": 1e30})
     with pytest.raises(RunError, match=r"epoch 1: the loss is no longer a number \(loss\); .*learning_rate"):
         fit.fit(wild, tiny_dataset, tmp_path / "run", progress=False)
-    assert {path.name for path in (tmp_path / "run").iterdir()} == {"config.json", "data.json"}  # nothing was validated
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {
+        "config.json",
+        "data.json",
+    }  # nothing was validated
     with pytest.raises(RunError, match="not a finished run"):
         trained.load_run(tmp_path / "run")
 
