@@ -43,9 +43,9 @@ requirements: .venv/dev ## pin the dependencies of pyproject.toml again, with ha
 		pinned="-c requirements/serve.txt"; \
 	done
 
-PEERS = naive litserve bentoml ray-serve
+PEERS = naive litserve bentoml ray-serve openvino
 
-benchmark-peers: $(PEERS:%=benchmarks/.environments/%/installed) ## install the services that benchmarks/ measures Vitrine beside: 7 GB
+benchmark-peers: $(PEERS:%=benchmarks/.environments/%/installed) ## install what benchmarks/ measures Vitrine beside: 7 GB
 
 # Each has an environment of its own: none is held to the versions of another.
 benchmarks/.environments/%/installed: benchmarks/peers/%.txt
@@ -53,7 +53,7 @@ benchmarks/.environments/%/installed: benchmarks/peers/%.txt
 	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
 	touch $@
 
-peer-requirements: .venv/dev ## pin what those services need again, with hashes
+peer-requirements: .venv/dev ## pin what these need again, with hashes
 	$(PIP) uv
 	for peer in $(PEERS); do \
 		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade \

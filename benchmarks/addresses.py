@@ -10,7 +10,7 @@ from app.latent import MAX_SEED
 from app.settings import PROJECT
 from benchmarks.processes import HOST, Server
 
-COUNTS = np.arange(1, 65)
+MOST = 64  # images in a picture, unless more are wanted
 LABELLED = 0.3  # share of requests for one class, where the model has classes
 
 
@@ -39,7 +39,12 @@ def classes(reference: str) -> tuple[str, ...]:
 
 
 def targets(
-    count: int, models: Mapping[str, Sequence[str]], generator: np.random.Generator, others: float
+    count: int,
+    models: Mapping[str, Sequence[str]],
+    generator: np.random.Generator,
+    others: float,
+    most: int = MOST,
+    falls: float = 1.0,
 ) -> list[str]:
     """Draw paths with queries, each with a seed of its own.
 
@@ -48,17 +53,20 @@ def targets(
         models: NAME@VERSION -> its classes; the first is the default.
         generator: what draws.
         others: share of requests that go to models other than the default, in equal parts.
+        most: images in a picture.
+        falls: how soon large pictures become rare: n has a probability in proportion to 1 / n ** falls.
 
     Returns:
-        Addresses of 1 to 64 images, n with probability in proportion to 1/n, mean and draw alike often.
+        Addresses of 1 to `most` images, mean and draw alike often.
     """
     names = list(models)
     shares = np.full(len(names), others / max(1, len(names) - 1))
     shares[0] = 1 - shares[1:].sum()
-    likely = (1 / COUNTS) / (1 / COUNTS).sum()
+    counts = np.arange(1, most + 1)
+    weights = counts**-falls
     drawn = []
     for n, which, drawing, chance, seed in zip(
-        generator.choice(COUNTS, count, p=likely),
+        generator.choice(counts, count, p=weights / weights.sum()),
         generator.choice(len(names), count, p=shares),
         generator.integers(2, size=count),
         generator.random(count),

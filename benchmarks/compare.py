@@ -30,9 +30,9 @@ from PIL import Image
 
 from benchmarks import load, processes, questions
 from benchmarks.client import Answer, Connection
-from benchmarks.processes import MODEL, PROJECT, Program, Server
+from benchmarks.processes import MODEL, PROJECT, RUNTIMES, Program, Server
 from benchmarks.questions import Question, Version
-from benchmarks.serving import RUNTIMES, log, machine, markdown, turned
+from benchmarks.tables import log, machine, markdown, turned
 
 SECTIONS = ("bytes", "speed")
 AT_ONCE = 8  # requests under way on each server

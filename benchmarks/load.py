@@ -12,6 +12,29 @@ from benchmarks.processes import HOST, Server
 REPORT = Path(__file__).with_name("report.lua")
 
 
+class Traffic(NamedTuple):
+    """What is asked for: pictures of `n` images, over so many connections at once."""
+
+    n: int
+    connections: int
+
+    @classmethod
+    def parse(cls, text: str) -> "Traffic":
+        """Read ``21x16``: images x connections.
+
+        Raises:
+            ValueError: it is not two numbers of 1 or more.
+        """
+        n, connections = map(int, text.split("x"))
+        if min(n, connections) < 1:
+            raise ValueError(text)
+        return cls(n, connections)
+
+    def __str__(self) -> str:
+        """As it is read."""
+        return f"{self.n}x{self.connections}"
+
+
 class Load(NamedTuple):
     """What one burst found.
 

@@ -1,32 +1,62 @@
-"""Does an address always mean the same bytes? A hundred thousand of them, asked for twice.
+"""Does an address always mean the same bytes? A hundred thousand of every model, each asked for twice.
 
     .venv/bin/python -m benchmarks.permanence                       both runtimes; an hour or more
     .venv/bin/python -m benchmarks.permanence --count 2000 --runtimes litert
 
 First in a crowd: bursts with one to sixty-four connections at once, some of which are closed in the middle of
 a request, so that pictures are computed beside others, in parts, and beside work that is dropped. Then each
-alone, one at a time, by another process. Exits with 1 if any two answers to one address differ.
+alone, one at a time, by another process. The addresses are dealt out among every combination of one and two
+workers, worker threads and inference threads: what is asked in a crowd of one combination is asked alone of
+the next, so none is compared with itself, and all are compared with each other. The servers keep no finished
+pictures, so every answer is computed. Exits with 1 if any two answers to one address differ.
 """
 
 import argparse
 import asyncio
 import contextlib
 import hashlib
+import itertools
 import sys
 import time
+from collections.abc import Awaitable, Callable, Iterator
 from typing import NamedTuple
+from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 import uvloop
 
+from app import store
+from app.settings import Settings
 from benchmarks import addresses, processes
 from benchmarks.client import Connection
+from benchmarks.tables import log, markdown
 
 CONNECTIONS = 64
 BURST = 2000  # requests in a burst, at most
 LEAVES_WITHIN_SECONDS = 0.03
 TRIES = 5
 PATIENCE_SECONDS = 30
+MOST, FALLS = 400, 2.0  # images in a picture, and how rare large ones are; see benchmarks.addresses
+
+
+class Arrangement(NamedTuple):
+    """How many processes and threads a server computes with."""
+
+    workers: int
+    worker_threads: int
+    inference_threads: int
+
+    def program(self, runtime: str) -> processes.Program:
+        """Return how such a server is started, without any memory of finished pictures."""
+        counts = {f"VITRINE_{name.upper()}": str(value) for name, value in self._asdict().items()}
+        return processes.vitrine(VITRINE_RUNTIME=runtime, VITRINE_CACHE_BYTES="0", **counts)
+
+    def __str__(self) -> str:
+        """As the tables name it."""
+        return " x ".join(map(str, self))
+
+
+ARRANGEMENTS = tuple(Arrangement(*counts) for counts in itertools.product((1, 2), repeat=3))
 
 
 class Found(NamedTuple):
@@ -45,28 +75,81 @@ class Found(NamedTuple):
     refused: int
 
 
+class Part(NamedTuple):
+    """Addresses that were asked for in a crowd of one arrangement, and alone of another."""
+
+    targets: list[str]
+    crowded: Arrangement
+    single: Arrangement
+    crowd: Found
+    alone: Found
+
+    def differing(self) -> list[str]:
+        """Return the addresses whose bytes differ or never came."""
+        pairs = zip(self.targets, self.crowd.digests, self.alone.digests, strict=True)
+        return [target for target, one, other in pairs if one is None or one != other]
+
+
 def main() -> None:
     """Ask, compare, and say what differs."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--count", type=int, default=100_000, help="addresses")
-    parser.add_argument("--runtimes", nargs="*", default=["litert", "tensorflow"])
-    parser.add_argument("--others", type=float, default=0.05, help="share of models other than the default")
+    parser.add_argument("--count", type=int, default=100_000, help="addresses of each model")
+    parser.add_argument("--models", nargs="*", help="names; every model of the store if not given")
+    parser.add_argument("--runtimes", nargs="*", default=processes.RUNTIMES, choices=processes.RUNTIMES)
     parser.add_argument("--leave", type=float, default=0.05, help="share of requests that are cancelled")
     parser.add_argument("--seed", type=int, default=1, help="of the addresses and of the crowd")
     arguments = parser.parse_args()
     processes.end_at_sigterm()
+    found = store.scan(Settings().model_store)
+    models = [found.find(name).reference for name in arguments.models or found.versions]
     differing = 0
     for runtime in arguments.runtimes:
-        program = processes.vitrine(VITRINE_RUNTIME=runtime)
         generator = np.random.default_rng(arguments.seed)
-        with processes.running(program) as server:
-            models = addresses.served(server)
-            targets = addresses.targets(arguments.count, models, generator, arguments.others)
-            crowd = uvloop.run(in_a_crowd(server.port, targets, generator, arguments.leave))
-        with processes.running(program) as server:
-            alone = uvloop.run(one_at_a_time(server.port, targets))
-        differing += report(runtime, targets, crowd, alone)
+        targets = mixed(models, arguments.count, generator)
+        parts = [
+            compared(runtime, part, crowded, single, generator, arguments.leave)
+            for part, crowded, single in dealt(targets)
+        ]
+        differing += report(runtime, parts)
     sys.exit(1 if differing else 0)
+
+
+def mixed(models: list[str], count: int, generator: np.random.Generator) -> list[str]:
+    """Return so many addresses of each model, NAME@VERSION, in an order in which they are mixed."""
+    drawn: list[str] = []
+    for model in models:
+        classes = {model: addresses.classes(model)}
+        drawn += addresses.targets(count, classes, generator, others=0, most=MOST, falls=FALLS)
+    return [drawn[k] for k in generator.permutation(len(drawn))]
+
+
+def dealt(targets: list[str]) -> Iterator[tuple[list[str], Arrangement, Arrangement]]:
+    """Yield addresses with the arrangement that is asked in a crowd, and the one that is asked alone."""
+    for number, crowded in enumerate(ARRANGEMENTS):
+        single = ARRANGEMENTS[(number + 1) % len(ARRANGEMENTS)]
+        yield targets[number :: len(ARRANGEMENTS)], crowded, single
+
+
+def compared(
+    runtime: str,
+    targets: list[str],
+    crowded: Arrangement,
+    single: Arrangement,
+    generator: np.random.Generator,
+    leave: float,
+) -> Part:
+    """Ask for every target in a crowd of one server, then alone of another that is started afresh."""
+    crowd = asked(runtime, crowded, lambda port: in_a_crowd(port, targets, generator, leave))
+    alone = asked(runtime, single, lambda port: one_at_a_time(port, targets))
+    part = Part(targets, crowded, single, crowd, alone)
+    log(f"\r{runtime}: {len(targets)} addresses, {len(part.differing())} differ; {crowded}, {single}")
+    return part
+
+
+def asked(runtime: str, arrangement: Arrangement, ask: Callable[[int], Awaitable[Found]]) -> Found:
+    """Ask a server of such an arrangement, which is started for it."""
+    with processes.running(arrangement.program(runtime)) as server:
+        return uvloop.run(ask(server.port))
 
 
 async def in_a_crowd(port: int, targets: list[str], generator: np.random.Generator, leave: float) -> Found:
@@ -140,28 +223,48 @@ async def digest(connection: Connection, port: int, target: str) -> tuple[bytes 
 
 
 def progress(done: int, of: int, started: float) -> None:
-    """Say how far it is."""
-    print(f"\r{min(done, of)} of {of}, {time.perf_counter() - started:.0f} s", end="", file=sys.stderr)
+    """Say how far it is with one server."""
+    seconds = time.perf_counter() - started
+    print(f"\r{min(done, of)} of {of}, {seconds:.0f} s ", end="", file=sys.stderr, flush=True)
 
 
-def report(runtime: str, targets: list[str], crowd: Found, alone: Found) -> int:
+def report(runtime: str, parts: list[Part]) -> int:
     """Print what was found, and return the number of addresses whose bytes differ or never came."""
-    differing = [
-        target
-        for target, one, other in zip(targets, crowd.digests, alone.digests, strict=True)
-        if one is None or one != other
-    ]
-    pictures = len(targets)
-    print(file=sys.stderr)
+    differing = [target for part in parts for target in part.differing()]
+    total = sum(len(part.targets) for part in parts)
+    crowds, alone = [part.crowd for part in parts], [part.alone for part in parts]
     print(
-        f"{runtime}: {pictures} addresses, {len(differing)} differ; "
-        f"in a crowd {pictures / crowd.seconds:.0f} a second, {crowd.left} cancelled, "
-        f"{crowd.refused} tries failed; "
-        f"alone {pictures / alone.seconds:.0f} a second, {alone.refused} tries failed"
+        f"{runtime}: {total} addresses, {len(differing)} differ; "
+        f"in a crowd {rate(total, crowds)} a second, {sum(each.left for each in crowds)} cancelled, "
+        f"{sum(each.refused for each in crowds)} tries failed; "
+        f"alone {rate(total, alone)} a second, {sum(each.refused for each in alone)} tries failed\n"
     )
+    print(markdown([["model", "render", "addresses", "differ"], *by_kind(parts)]) + "\n")
+    header = ["in a crowd, workers x worker threads x inference threads", "alone", "addresses", "differ"]
+    rows = [
+        [str(part.crowded), str(part.single), str(len(part.targets)), str(len(part.differing()))]
+        for part in parts
+    ]
+    print(markdown([header, *rows]))
     for target in differing[:10]:
         print(f"  differs: {target}")
     return len(differing)
+
+
+def rate(count: int, found: list[Found]) -> str:
+    """Return the addresses a second of servers that were asked one after the other."""
+    return f"{count / sum(each.seconds for each in found):.0f}"
+
+
+def by_kind(parts: list[Part]) -> list[list[str]]:
+    """Return model, render, addresses and how many of them differ."""
+    counts: dict[tuple[str, str], list[int]] = {}
+    for part in parts:
+        for position, targets in enumerate((part.targets, part.differing())):
+            for target in targets:
+                query = parse_qs(urlsplit(target).query)
+                counts.setdefault((query["model"][0], query["render"][0]), [0, 0])[position] += 1
+    return [[*kind, *map(str, found)] for kind, found in sorted(counts.items())]
 
 
 if __name__ == "__main__":

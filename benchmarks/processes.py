@@ -22,6 +22,7 @@ START_SECONDS = 180.0
 STOP_SECONDS = 20.0
 IDLE_SHARE = 0.1  # of one core: what a server that has nothing to do may still use
 MODEL = "fashion-dense"  # which draws if a benchmark names no other
+RUNTIMES = ("litert", "tensorflow")  # of Vitrine
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 

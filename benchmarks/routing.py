@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 from benchmarks.load import require_wrk, wrk
 from benchmarks.processes import MODEL, Program, running
-from benchmarks.serving import markdown
+from benchmarks.tables import markdown
 
 WAYS = ("front", "inside", "function")
 ROUNDS, CONNECTIONS, SECONDS = 5, 16, 3

@@ -4,28 +4,25 @@
     .venv/bin/python -m benchmarks.serving --rounds 1 --seconds 2 --servers vitrine naive --only throughput
     .venv/bin/python -m benchmarks.serving --servers vitrine --only models    every model beside its bare loop
     .venv/bin/python -m benchmarks.serving --model fashion --out default.json    with Vitrine's default model
+    .venv/bin/python -m benchmarks.serving --loads 1x1 21x1 100x1 21x16 --render mean draw    by size, draws
 
 `make benchmark-peers` installs the others. In every round each server is started afresh, alone:
-the time to its first picture is taken, its memory, then requests a second at each number of connections, and
-its memory again. The order turns round from one round to the next, so that a noisy moment of the machine
-meets all of them; medians over the rounds are reported. Only ratios travel between machines. What a picture
-costs differs from model to model, so each is also set against its own bare loop, the two taking turns.
+the time to its first picture is taken, its memory, then requests a second under each load, and its memory
+again. The order turns round from one round to the next, so that a noisy moment of the machine
+meets all of them; medians over the rounds are reported, and of ratios the least and the most of a round. Only
+ratios travel between machines. What a picture costs differs from model to model, so each is also set against
+its own bare loop, the two taking turns. No request has a seed: every answer is drawn for it, by all servers.
 """
 
 import argparse
 import hashlib
 import io
 import json
-import os
-import platform
-import re
-import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import uvloop
@@ -34,23 +31,23 @@ from PIL import Image
 from app import store
 from app.settings import Settings
 from benchmarks import client, processes
-from benchmarks.load import command, require_wrk, wrk
-from benchmarks.processes import PROGRAMS, PROJECT, Program, Server
+from benchmarks.load import Traffic, command, require_wrk, wrk
+from benchmarks.processes import PROGRAMS, PROJECT, RUNTIMES, Program, Server
+from benchmarks.serving_tables import RENDERS, is_vitrine, plot, tables
+from benchmarks.tables import Row, log, machine, turned
 
 SERVERS = ("vitrine", "vitrine-tensorflow", "naive", "litserve", "bentoml", "ray-serve")
-CONNECTIONS = (1, 16, 64, 256)
 SECTIONS = ("startup", "memory", "throughput", "alone", "livez", "models", "bare")
 IMAGES = 21
+LOADS = tuple(Traffic(IMAGES, connections) for connections in (1, 16, 64, 256))
+WEIGHED = (Traffic(IMAGES, 64),)  # what a server is loaded with if its memory alone is wanted
+MODELS_CONNECTIONS = (1, 16)
 SEED = 5  # of the picture that all draw for comparison
 COUNTS = (1, 21, 100, 400)
 ALONE_CONNECTIONS = 16  # of 400 images each, these all fit into the queue
-RUNTIMES = ("litert", "tensorflow")
 WORKERS = (1, 2)
-RENDERS = ("mean", "draw")
 WARM_SECONDS = 3
 LIVEZ_CONNECTIONS = 64
-
-Row = dict[str, Any]
 
 
 def main() -> None:
@@ -58,7 +55,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--servers", nargs="*", default=SERVERS, choices=PROGRAMS)
     parser.add_argument("--model", default=processes.MODEL, help="what all draw with; a name of the store")
-    parser.add_argument("--connections", nargs="*", type=int, default=CONNECTIONS)
+    parser.add_argument("--loads", nargs="*", type=Traffic.parse, default=LOADS, help="images x connections")
+    parser.add_argument(
+        "--render",
+        nargs="*",
+        default=["mean"],
+        choices=RENDERS,
+        help="of Vitrine; the others know means only",
+    )
     parser.add_argument("--counts", nargs="*", type=int, default=COUNTS, help="images, of Vitrine alone")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=4, help="of each burst")
@@ -93,13 +97,8 @@ def main() -> None:
         plot(rows, arguments.out.with_suffix(".png"))
 
 
-def turned(values: Iterable[Any], number: int) -> list[Any]:
-    """Return the values, backwards in every other round."""
-    return list(values)[:: -1 if number % 2 else 1]
-
-
 def beside(name: str, number: int, arguments: argparse.Namespace) -> list[Row]:
-    """Start one server, load it at each number of connections, and return what was found."""
+    """Start one server, give it each load, and return what was found."""
     row: Row = {"server": name, "round": number}
     rows = []
     with processes.running(processes.drawing_with(PROGRAMS[name], arguments.model)) as server:
@@ -109,14 +108,29 @@ def beside(name: str, number: int, arguments: argparse.Namespace) -> list[Row]:
         started_mib = server.pss_mib()
         if {"memory", "throughput"} & set(arguments.only):
             warm(server)
-            connections = arguments.connections if "throughput" in arguments.only else [64]
-            for count in connections:
-                found = wrk(server, count, arguments.seconds, IMAGES)
-                rows.append(row | {"kind": "throughput", "connections": count} | found._asdict())
+            loads = arguments.loads if "throughput" in arguments.only else WEIGHED
+            for load, render in bursts(loads, renders_of(name, arguments.render), number):
+                found = wrk(server, load.connections, arguments.seconds, load.n, render)
+                asked = {"kind": "throughput", "render": render or "mean"} | load._asdict()
+                rows.append(row | asked | found._asdict())
             loaded = {"started_mib": started_mib, "loaded_mib": server.pss_mib()}
             rows.append(row | {"kind": "memory", "processes": len(server.processes())} | loaded)
     log(f"round {number + 1} of {arguments.rounds}: {name}")
     return rows
+
+
+def renders_of(name: str, renders: Sequence[str]) -> Sequence[str | None]:
+    """Return what a server is asked for: the peers draw means, and have no word for it."""
+    return renders if is_vitrine(name) else (None,)
+
+
+def bursts(
+    loads: Iterable[Traffic], renders: Iterable[str | None], number: int
+) -> Iterator[tuple[Traffic, str | None]]:
+    """Yield what a server is loaded with in a round: the renders of a load follow each other directly."""
+    for load in loads:
+        for render in turned(renders, number):
+            yield load, render
 
 
 def pixels(server: Server) -> str:
@@ -183,12 +197,14 @@ def livez(number: int, arguments: argparse.Namespace) -> list[Row]:
 
 def bare(arguments: argparse.Namespace) -> list[Row]:
     """Run the loop without a service as often as there are rounds."""
-    counts = sorted({IMAGES, *arguments.counts})
+    alone = arguments.counts if "alone" in arguments.only else ()
+    counts = sorted({*alone, *(load.n for load in arguments.loads)})
+    renders = sorted({"mean", *arguments.render})  # the peers and "alone" are set against means
     return [
         {"kind": "bare", "round": number} | found
         for runtime in RUNTIMES
         for number in range(arguments.rounds)
-        for found in loop(runtime, arguments.model, ["mean"], counts, arguments.seconds)
+        for found in loop(runtime, arguments.model, renders, counts, arguments.seconds)
     ]
 
 
@@ -225,11 +241,13 @@ def served(model: str, number: int, arguments: argparse.Namespace) -> list[Row]:
     with processes.running(program) as server:
         for render in RENDERS:
             warm(server, render)
+        loads = [Traffic(IMAGES, connections) for connections in MODELS_CONNECTIONS]
+        for load, render in bursts(loads, RENDERS, number):
             used, started = server.processor_seconds(), time.perf_counter()
-            found = wrk(server, ALONE_CONNECTIONS, arguments.seconds, IMAGES, render)
+            found = wrk(server, load.connections, arguments.seconds, load.n, render)
             cores = (server.processor_seconds() - used) / (time.perf_counter() - started)
-            row = {"kind": "models", "model": model, "render": render, "n": IMAGES, "round": number}
-            rows.append(row | {"cores": cores} | found._asdict())
+            row = {"kind": "models", "model": model, "render": render, "round": number}
+            rows.append(row | load._asdict() | {"cores": cores} | found._asdict())
     return rows
 
 
@@ -250,202 +268,6 @@ def warm(server: Server, render: str | None = None) -> None:
     wrk(server, 16, WARM_SECONDS, IMAGES, render)
 
 
-def median(rows: list[Row], value: str, **chosen: Any) -> float:
-    """Return the median of a value over the rows that have what is chosen; not a number if there are none."""
-    found = [row[value] for row in rows if all(row.get(key) == wanted for key, wanted in chosen.items())]
-    return statistics.median(found) if found else float("nan")
-
-
-def values(rows: list[Row], kind: str, key: str) -> list[Any]:
-    """Return what a key's values are among the rows of a kind, in the order in which they come first."""
-    return list(dict.fromkeys(row[key] for row in rows if row["kind"] == kind))
-
-
-def tables(rows: list[Row]) -> list[str]:
-    """Return the medians as Markdown tables: one for each kind that was measured."""
-    makers: dict[str, Callable[[list[Row]], list[list[str]]]] = {
-        "throughput": throughput_table,
-        "startup": resources_table,
-        "alone": alone_table,
-        "livez": livez_table,
-        "models": models_table,
-    }
-    kinds = {row["kind"] for row in rows}
-    return [markdown(make(rows)) for kind, make in makers.items() if kind in kinds]
-
-
-def throughput_table(rows: list[Row]) -> list[list[str]]:
-    """Requests a second, beside the naive service and beside the loop without one."""
-    limit = {
-        runtime: median(rows, "pictures_per_second", kind="bare", runtime=runtime, n=IMAGES)
-        for runtime in RUNTIMES
-    }
-    lines = [
-        ["connections", "server", "requests/s", "of naive", "of bare loop", "p50, ms", "p99, ms", "failed"]
-    ]
-    for connections in sorted(values(rows, "throughput", "connections")):
-        at = {"kind": "throughput", "connections": connections}
-        base = median(rows, "rate", server="naive", **at)
-        for name in values(rows, "throughput", "server"):
-            rate = median(rows, "rate", server=name, **at)
-            found = [row for row in rows if row.get("server") == name and row.items() >= at.items()]
-            bound = limit["litert" if name == "vitrine" else "tensorflow"]
-            lines.append(
-                [
-                    str(connections),
-                    name,
-                    f"{rate:.0f}",
-                    f"{rate / base:.2f}",
-                    f"{rate / bound:.2f}",
-                    f"{median(found, 'p50_ms'):.2f}",
-                    f"{median(found, 'p99_ms'):.2f}",
-                    str(sum(row["refused"] + row["broken"] for row in found)),
-                ]
-            )
-    return lines
-
-
-def resources_table(rows: list[Row]) -> list[list[str]]:
-    """Seconds to the first picture, and memory."""
-    lines = [["server", "first picture, s", "PSS at start, MiB", "under load, MiB", "processes"]]
-    for name in values(rows, "startup", "server"):
-        weighed = {"kind": "memory", "server": name}
-        lines.append(
-            [
-                name,
-                f"{median(rows, 'seconds', kind='startup', server=name):.2f}",
-                f"{median(rows, 'started_mib', **weighed):.0f}",
-                f"{median(rows, 'loaded_mib', **weighed):.0f}",
-                f"{median(rows, 'processes', **weighed):.0f}",
-            ]
-        )
-    return lines
-
-
-def alone_table(rows: list[Row]) -> list[list[str]]:
-    """Vitrine by itself: sizes of pictures, runtimes, workers."""
-    header = [
-        "runtime",
-        "workers",
-        "n",
-        "requests/s",
-        "images/s",
-        "of bare loop",
-        "p50, ms",
-        "p99, ms",
-        "failed",
-    ]
-    lines = [header]
-    for runtime in RUNTIMES:
-        for workers in WORKERS:
-            for n in values(rows, "alone", "n"):
-                at = {"kind": "alone", "runtime": runtime, "workers": workers, "n": n}
-                found = [row for row in rows if row.items() >= at.items()]
-                rate = median(found, "rate")
-                bound = median(rows, "pictures_per_second", kind="bare", runtime=runtime, n=n)
-                lines.append(
-                    [
-                        runtime,
-                        str(workers),
-                        str(n),
-                        f"{rate:.1f}",
-                        f"{n * rate:.0f}",
-                        f"{rate / bound:.2f}",
-                        f"{median(found, 'p50_ms'):.2f}",
-                        f"{median(found, 'p99_ms'):.2f}",
-                        str(sum(row["refused"] + row["broken"] for row in found)),
-                    ]
-                )
-    return lines
-
-
-def livez_table(rows: list[Row]) -> list[list[str]]:
-    """How soon /livez is answered: over all rounds together."""
-    lines = [["runtime", "under load of", "probes", "p50, ms", "p99, ms", "max, ms", "failed"]]
-    found = [row for row in rows if row["kind"] == "livez"]
-    for runtime in RUNTIMES:
-        for connections, n in dict.fromkeys((row["connections"], row["n"]) for row in found):
-            at = {"runtime": runtime, "connections": connections, "n": n}
-            those = [row for row in found if row.items() >= at.items()]
-            seconds = [value for row in those for value in row["seconds"]]
-            load = f"{connections} connections, n = {n}" if connections else "nothing"
-            shown = [f"{value:.2f}" for value in client.percentiles(seconds).values()]
-            lines.append([runtime, load, str(len(seconds)), *shown, str(sum(row["failed"] for row in those))])
-    return lines
-
-
-def models_table(rows: list[Row]) -> list[list[str]]:
-    """Every model of the store, beside its own loop without a service."""
-    header = [
-        "model",
-        "render",
-        "requests/s",
-        "images/s",
-        "bare pictures/s",
-        "of bare loop",
-        "cores",
-        "p50, ms",
-        "p99, ms",
-        "failed",
-    ]
-    lines = [header]
-    for model in values(rows, "models", "model"):
-        for render in RENDERS:
-            at = {"kind": "models", "model": model, "render": render}
-            found = [row for row in rows if row.items() >= at.items()]
-            rate = median(found, "rate")
-            bound = median(rows, "pictures_per_second", kind="models-bare", model=model, render=render)
-            lines.append(
-                [
-                    model,
-                    render,
-                    f"{rate:.1f}",
-                    f"{IMAGES * rate:.0f}",
-                    f"{bound:.1f}",
-                    f"{rate / bound:.2f}",
-                    f"{median(found, 'cores'):.2f}",
-                    f"{median(found, 'p50_ms'):.2f}",
-                    f"{median(found, 'p99_ms'):.2f}",
-                    str(sum(row["refused"] + row["broken"] for row in found)),
-                ]
-            )
-    return lines
-
-
-def markdown(lines: list[list[str]]) -> str:
-    """Return a table; a header and rows; what was not measured is a dash."""
-    cells = [["-" if cell == "nan" else cell for cell in line] for line in lines]
-    header, *body = (f"| {' | '.join(line)} |" for line in cells)
-    return "\n".join([header, "|---" * len(lines[0]) + "|", *body])
-
-
-def plot(rows: list[Row], path: Path) -> None:
-    """Draw requests a second, and the slowest hundredth, of every server by the number of connections."""
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    from matplotlib import pyplot as plt
-
-    figure, axes = plt.subplots(1, 2, figsize=(11, 4.2), layout="constrained")
-    connections = sorted(values(rows, "throughput", "connections"))
-    for name in values(rows, "throughput", "server"):
-        for axis, value in zip(axes, ("rate", "p99_ms"), strict=True):
-            shown = [
-                median(rows, value, kind="throughput", server=name, connections=count)
-                for count in connections
-            ]
-            axis.plot(connections, shown, marker="o", label=name)
-    for axis, title in zip(axes, ("requests/s", "p99, ms"), strict=True):
-        axis.set(title=f"GET /samples?n={IMAGES}: {title}", xlabel="connections", xscale="log")
-        axis.set_xticks(connections, [str(count) for count in connections], minor=False)
-        axis.minorticks_off()
-        axis.grid(alpha=0.3)
-    axes[0].set_ylim(bottom=0)
-    axes[1].set_yscale("log")
-    axes[1].legend(loc="upper left")
-    figure.savefig(path, dpi=120, metadata={"Software": None})
-
-
 def protocol(arguments: argparse.Namespace) -> Row:
     """Return how it was measured."""
     return {
@@ -453,29 +275,12 @@ def protocol(arguments: argparse.Namespace) -> Row:
         "rounds": arguments.rounds,
         "seconds": arguments.seconds,
         "warm_seconds": WARM_SECONDS,
-        "images": IMAGES,
+        "loads": [str(load) for load in arguments.loads],
         "alone_connections": ALONE_CONNECTIONS,
         "load": "wrk, one thread, closed loop, keep-alive, on the servers' own machine",
         "server": "one at a time, started for every round, one worker but where another number stands",
         "models": "by LiteRT, one worker thread; the bare loop right before the server or after",
     }
-
-
-def machine() -> Row:
-    """Return what the figures depend on."""
-    names = re.findall(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
-    return {
-        "processor": names[0] if names else platform.machine(),
-        "cores": os.cpu_count(),
-        "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30),
-        "system": platform.platform(),
-        "python": platform.python_version(),
-    }
-
-
-def log(text: str) -> None:
-    """Say how far it is."""
-    print(text, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -74,6 +74,10 @@ def test_every_peer_has_its_program_and_its_pinned_requirements_with_hashes():
         assert text.count("==") <= text.count("--hash=sha256:")
         assert "tensorflow-cpu==2.21" in text
         assert "://" not in text  # no registry is named
+    text = (folder / "openvino.txt").read_text()
+    assert text.count("==") <= text.count("--hash=sha256:")
+    assert "openvino==2026.4" in text
+    assert "://" not in text
     for program in processes.PROGRAMS.values():
         for word in program.command:
             if word.endswith(".py"):

@@ -1,66 +1,12 @@
 import argparse
+import contextlib
 import subprocess
 
 import pytest
 
 from benchmarks import serving
+from benchmarks.load import Load, Traffic
 from tests.conftest import SHIPPED_STORE
-
-LOAD = {"p50_ms": 2.0, "p99_ms": 5.0, "max_ms": 9.0, "refused": 0, "broken": 0}
-
-
-def rows():
-    measured = [("naive", 100.0), ("naive", 300.0), ("naive", 200.0), ("vitrine", 500.0)]
-    return [
-        {"kind": "throughput", "server": name, "round": 0, "connections": 16, "rate": rate, **LOAD}
-        for name, rate in measured
-    ] + [{"kind": "bare", "runtime": "litert", "n": 21, "pictures_per_second": 1000.0}]
-
-
-def test_the_table_has_medians_and_their_ratios():
-    (table,) = serving.tables(rows())
-    lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()[2:]]
-    assert lines == [
-        ["16", "naive", "200", "1.00", "-", "2.00", "5.00", "0"],
-        ["16", "vitrine", "500", "2.50", "0.50", "2.00", "5.00", "0"],
-    ]
-
-
-def models_rows():
-    measured = [("mean", 60.0), ("mean", 100.0), ("mean", 80.0), ("draw", 45.0)]
-    served = [
-        {
-            "kind": "models",
-            "model": "fashion@2",
-            "render": render,
-            "n": 21,
-            "round": 0,
-            "cores": 1.2,
-            "rate": rate,
-        }
-        | LOAD
-        for render, rate in measured
-    ]
-    served[0]["refused"], served[1]["broken"] = 2, 1
-    of_loop = {"kind": "models-bare", "model": "fashion@2", "runtime": "litert", "n": 21}
-    return served + [
-        of_loop | {"render": render, "pictures_per_second": rate}
-        for render, rate in [("mean", 90.0), ("mean", 100.0), ("mean", 500.0), ("draw", 50.0)]
-    ]
-
-
-def test_every_model_is_set_against_its_own_loop_of_the_same_render():
-    (table,) = serving.tables(models_rows())
-    lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()[2:]]
-    assert lines == [
-        ["fashion@2", "mean", "80.0", "1680", "100.0", "0.80", "1.20", "2.00", "5.00", "3"],
-        ["fashion@2", "draw", "45.0", "945", "50.0", "0.90", "1.20", "2.00", "5.00", "0"],
-    ]
-
-
-def test_the_loops_of_the_models_are_no_limit_of_the_other_tables():
-    (alone,) = serving.tables(rows())
-    assert serving.tables(rows() + models_rows())[0] == alone
 
 
 def test_every_model_of_the_store_is_served_and_looped_in_turns(monkeypatch):
@@ -88,11 +34,6 @@ def test_the_loop_is_asked_for_what_the_service_is_and_its_last_line_is_read(mon
     assert "--runtime litert --models fashion@2 --renders mean draw --counts 21 --seconds 4" in words
 
 
-def test_servers_take_turns_in_being_first():
-    assert serving.turned("ab", 0) == ["a", "b"]
-    assert serving.turned("ab", 1) == ["b", "a"]
-
-
 def test_peers_that_draw_another_picture_end_the_measurement():
     drawn = [("vitrine", "1"), ("naive", "2"), ("litserve", "2")]
     starts = [{"kind": "startup", "server": name, "pixels": found} for name, found in drawn]
@@ -102,6 +43,69 @@ def test_peers_that_draw_another_picture_end_the_measurement():
         serving.require_same_pictures(starts)
 
 
-def test_the_plot_is_drawn_of_whatever_was_measured(tmp_path):
-    serving.plot(rows(), tmp_path / "plot.png")
-    assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
+class Loaded:
+    """Stands for a server, and for wrk; keeps what was asked of it."""
+
+    def __init__(self, monkeypatch):
+        self.asked = []
+        self.port, self.first_picture_seconds = 1, 0.5
+        monkeypatch.setattr(serving.processes, "running", lambda program: contextlib.nullcontext(self))
+        monkeypatch.setattr(serving, "warm", lambda *_: None)
+        monkeypatch.setattr(serving, "pixels", lambda _: "same")
+        monkeypatch.setattr(serving, "wrk", self.wrk)
+
+    def wrk(self, server, connections, seconds, n, render=None):
+        self.asked.append((n, connections, render))
+        return Load(100.0, 1.0, 2.0, 3.0, 0, 0)
+
+    def pss_mib(self):
+        return 100.0
+
+    def processes(self):
+        return [1]
+
+    def processor_seconds(self):
+        return 1.0
+
+
+def asked_for(monkeypatch, name, number, **arguments):
+    loaded = Loaded(monkeypatch)
+    given = {"model": "fashion", "seconds": 1, "rounds": 2, "only": ["throughput"]} | arguments
+    rows = serving.beside(name, number, argparse.Namespace(**given))
+    return loaded.asked, [row for row in rows if row["kind"] == "throughput"]
+
+
+LOADS = [Traffic(1, 1), Traffic(21, 16)]
+
+
+def test_every_load_is_given_to_vitrine_in_each_render_the_first_in_turns(monkeypatch):
+    asked, rows = asked_for(monkeypatch, "vitrine", 0, loads=LOADS, render=["mean", "draw"])
+    assert asked == [(1, 1, "mean"), (1, 1, "draw"), (21, 16, "mean"), (21, 16, "draw")]
+    assert [(row["n"], row["connections"], row["render"]) for row in rows] == asked
+    asked, _ = asked_for(monkeypatch, "vitrine", 1, loads=LOADS, render=["mean", "draw"])
+    assert asked == [(1, 1, "draw"), (1, 1, "mean"), (21, 16, "draw"), (21, 16, "mean")]
+
+
+def test_a_peer_is_asked_for_means_without_a_word(monkeypatch):
+    asked, rows = asked_for(monkeypatch, "naive", 0, loads=LOADS, render=["mean", "draw"])
+    assert asked == [(1, 1, None), (21, 16, None)]
+    assert {row["render"] for row in rows} == {"mean"}
+
+
+def test_means_and_draws_of_a_model_follow_each_other_under_each_load(monkeypatch):
+    loaded = Loaded(monkeypatch)
+    rows = serving.served("fashion@3", 1, argparse.Namespace(seconds=1))
+    assert loaded.asked == [(21, 1, "draw"), (21, 1, "mean"), (21, 16, "draw"), (21, 16, "mean")]
+    assert [(row["n"], row["connections"], row["render"]) for row in rows] == loaded.asked
+
+
+def test_the_loop_has_every_size_that_a_server_is_loaded_with(monkeypatch):
+    asked = []
+    monkeypatch.setattr(serving, "loop", lambda *words: asked.append(words) or [])
+    given = {"counts": [400, 1], "loads": LOADS, "render": ["draw"], "rounds": 1, "seconds": 2}
+    for only in (["alone", "bare"], ["throughput", "bare"]):
+        serving.bare(argparse.Namespace(model="fashion", only=only, **given))
+    sizes = ([1, 21, 400], [1, 21])
+    assert asked == [
+        (name, "fashion", ["draw", "mean"], counts, 2) for counts in sizes for name in serving.RUNTIMES
+    ]
