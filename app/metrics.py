@@ -56,12 +56,7 @@ class Metrics:
             buckets=SECONDS,
             registry=self._registry,
         )
-        self.queue_images = Gauge(
-            "vitrine_queue_images",
-            "Images admitted and not answered yet.",
-            registry=self._registry,
-            multiprocess_mode="livesum",
-        )
+        self.queue_images = self._gauge("vitrine_queue_images", "Images admitted and not answered yet.")
         self.queue_seconds = Histogram(
             "vitrine_queue_duration_seconds",
             "Time from admission to a request's first batch.",
@@ -74,17 +69,28 @@ class Metrics:
             buckets=BATCH_IMAGES,
             registry=self._registry,
         )
-        self._refused = Counter(
+        self._refused = self._counter(
             "vitrine_refused_total",
             "Requests refused or given up: queue_full, predicted_wait, deadline, cancelled.",
-            ("reason",),
-            registry=self._registry,
+            "reason",
         )
-        self._problems = Counter(
-            "vitrine_problems_total", "Requests answered with a problem.", ("kind",), registry=self._registry
+        self._problems = self._counter("vitrine_problems_total", "Requests answered with a problem.", "kind")
+        self._cache_requests = self._counter(
+            "vitrine_cache_requests_total",
+            "Requests of permanent addresses: hit, shared with one that was being computed, miss.",
+            "result",
         )
+        self.cache_bytes = self._gauge("vitrine_cache_bytes", "Bytes that the kept pictures take.")
+        self.cache_pictures = self._gauge("vitrine_cache_pictures", "Pictures that are kept.")
         if self._shared:  # the library opens a file for its first value: now, as it may be gone later
             self._problems.labels("not-found")
+
+    def _gauge(self, name: str, text: str) -> Gauge:
+        """Return a gauge; of several processes, the sum over those that live."""
+        return Gauge(name, text, registry=self._registry, multiprocess_mode="livesum")
+
+    def _counter(self, name: str, text: str, label: str) -> Counter:
+        return Counter(name, text, (label,), registry=self._registry)
 
     def observe(self, histogram: Histogram, value: float) -> None:
         """Count a value, at the latest when the counters are read. Safe to call from several threads."""
@@ -110,6 +116,10 @@ class Metrics:
     def count_problem(self, kind: str) -> None:
         """Count a request that is answered with a problem."""
         self._count(self._problems, kind)
+
+    def count_cache_request(self, result: str) -> None:
+        """Count a request of a permanent address: hit, shared or miss."""
+        self._count(self._cache_requests, result)
 
     def _count(self, counter: Counter, label: str) -> None:
         labelled = self._counters.get((counter, label))

@@ -9,6 +9,7 @@ from typing import TypeVar
 import numpy as np
 
 from app import profiles, store
+from app.cache import PictureCache
 from app.engine.engine import Engine
 from app.engine.work import Operation, Rows, Steps, Work
 from app.errors import NotReady
@@ -33,11 +34,13 @@ class Service:
     Attributes:
         settings: in force; when the service has started, with the store's own default model.
         metrics: where everything counts.
+        cache: finished pictures, of whichever model.
     """
 
     def __init__(self, settings: Settings, open_runtime: OpenRuntime) -> None:
         self.settings = settings
         self.metrics = Metrics(together=settings.workers > 1, folder=counters())
+        self.cache = PictureCache(settings.cache_bytes, self.metrics)
         self._open_runtime = open_runtime
         self._models: Models | None = None
         self._engine: Engine | None = None

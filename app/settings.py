@@ -81,6 +81,11 @@ class Settings(BaseSettings):
     deadline_seconds: float = Field(
         10, gt=0, description="Seconds that a request may wait and be computed; beyond it 504."
     )
+    cache_bytes: int = Field(
+        33_554_432,
+        ge=0,
+        description="Bytes of finished pictures of permanent addresses that one process keeps; 0: none.",
+    )
     max_images: int = Field(400, ge=1, description="Images in one picture.")
     max_steps: int = Field(64, ge=2, description="Steps in one interpolation.")
     max_zoom: int = Field(16, ge=1, description="Integer scale of the pixels.")

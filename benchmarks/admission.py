@@ -46,8 +46,8 @@ def main() -> None:
     arguments = parser.parse_args()
     processes.end_at_sigterm()
     require_wrk()
-    program = processes.vitrine(
-        VITRINE_RUNTIME=arguments.runtime, VITRINE_DEFAULT_MODEL=arguments.model
+    program = processes.vitrine(  # which keeps nothing: a walk that is asked for again is work again
+        VITRINE_RUNTIME=arguments.runtime, VITRINE_DEFAULT_MODEL=arguments.model, VITRINE_CACHE_BYTES="0"
     )._replace(model=None)
     found: dict[str, object] = {}
     with processes.running(program) as server:

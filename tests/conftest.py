@@ -80,7 +80,8 @@ def fake_store(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def settings(fake_store: Path) -> Settings:
-    return Settings(model_store=fake_store, default_model="fake", worker_threads=2)
+    """Settings for a store with the fake model. Nothing is kept: what a test asks for twice is computed twice."""
+    return Settings(model_store=fake_store, default_model="fake", worker_threads=2, cache_bytes=0)
 
 
 @pytest.fixture
@@ -104,7 +105,9 @@ def client_of_classes(tmp_path: Path) -> Iterator[Client]:
 @pytest.fixture(scope="session", params=["litert", "tensorflow"])
 def shipped(request: pytest.FixtureRequest) -> Iterator[Client]:
     """The service with the model that the project ships, on either runtime."""
-    settings = Settings(model_store=SHIPPED_STORE, default_model=SHIPPED_MODEL, runtime=request.param)
+    settings = Settings(
+        model_store=SHIPPED_STORE, default_model=SHIPPED_MODEL, runtime=request.param, cache_bytes=0
+    )
     client = Client(create_app(settings))
     yield client
     client.close()

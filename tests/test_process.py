@@ -38,12 +38,13 @@ def test_a_seeded_address_gives_the_same_bytes_from_two_workers_after_a_restart_
     tmp_path, runtime
 ):
     bodies = set()
-    with serving(tmp_path, workers=2, VITRINE_RUNTIME=runtime) as server:
+    computing = {"VITRINE_RUNTIME": runtime, "VITRINE_CACHE_BYTES": "0"}
+    with serving(tmp_path, workers=2, **computing) as server:
         for _ in range(100):  # a connection each, so that both workers are asked
             bodies.add(httpx.get(server.url + SEEDED).content)
     # However slow the machine, all are to wait for their turn: it is bytes that are asked for here.
     patience = {"VITRINE_QUEUE_SECONDS": "60", "VITRINE_DEADLINE_SECONDS": "60"}
-    with serving(tmp_path, VITRINE_RUNTIME=runtime, **patience) as server:
+    with serving(tmp_path, **computing, **patience) as server:
         stop = threading.Event()
         statuses = []
 

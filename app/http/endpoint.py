@@ -1,8 +1,8 @@
 """The one way of every picture: read the query, find the model, prepare the work, compute, answer.
 
 Many clients ask with the same words, and take a fast path: the query that was read, what was prepared of it
-for a model, and refusals of either are kept. Plain ASGI: routing, dependencies and responses of a framework
-take several times as long as a small picture does.
+for a model, and refusals of either are kept. A picture that the cache keeps (``app.cache``) is not computed.
+Plain ASGI: routing, dependencies and responses of a framework take several times as long as a small picture.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from typing import Any, Protocol, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
 
-from app.engine.engine import Engine
+from app.cache import Key
 from app.engine.work import Work
 from app.errors import InvalidParameter, MethodNotAllowed, Overloaded, VitrineError
 from app.explore.grids import Picture
@@ -37,6 +37,7 @@ class PreparedPicture:
 
     work: Work[Picture]
     headers: RawHeaders
+    key: Key | None = None  # of a picture whose address is permanent: where the cache keeps it
 
     def headers_of(self, picture: Picture) -> RawHeaders:
         """Return the answer's headers, but for its length."""
@@ -164,16 +165,25 @@ class PictureApp:
             prepared = parsed.prepared(model, service.settings)(files)
         else:
             prepared = parsed.prepared(model, service.settings)()
+        cache, key = service.cache, prepared.key
+        if key is not None and (kept := cache.find(key)) is not None:
+            return prepared, kept
         try:
-            return prepared, await run(engine, prepared.work, receive)
+            if key is None:
+                future = engine.submit(prepared.work)
+            else:
+                future = cache.submit(key, functools.partial(engine.submit, prepared.work))
+            return prepared, await result_of(future, receive)
         except Overloaded as refusal:
             await self._refusals.hold_back(scope.get("client"), refusal)
             raise
 
 
-async def run(engine: Engine, work: Work[T], receive: Receive) -> T:
-    """Return what `work` returns, or raise ClientDisconnect when the client leaves; its body must be read."""
-    future = engine.submit(work)
+async def result_of(future: "asyncio.Future[T]", receive: Receive) -> T:
+    """Return the result of `future`, or cancel it and raise ClientDisconnect when the client leaves.
+
+    The request's body must be read.
+    """
     if future.done():
         return future.result()
     watching: list[asyncio.Task[None]] = []

@@ -8,7 +8,9 @@ from urllib.parse import quote
 from pydantic import Field
 from starlette.routing import Route
 
+from app.engine.work import Work
 from app.explore import reconstruction, walks
+from app.explore.grids import Picture
 from app.explore.samples import Render, Samples, check_seed, find_label, sampler
 from app.http.endpoint import MakePicture, PictureApp, PictureEndpoint, PreparedPicture
 from app.http.middleware import RawHeaders
@@ -47,14 +49,16 @@ def prepare_samples(query: SamplesQuery, model: Model, settings: Settings) -> Ma
         check_seed(query.seed)
     samples = Samples(query.n, query.temperature, query.render, query.label)
     work_of = sampler(model, settings, query.style(model, query.columns), samples)
-    drawn = query.seed is None
-    headers = answer_headers(model, caching=b"no-store" if drawn else cache_control(query))
     label = None if query.label is None else label_of(model, query.label)
     values = dict(query) | {"seed": None, "label": label}
     without_seed = address(settings.root_path + "/samples", model, values)
+    if query.seed is not None:
+        location = b"%b&seed=%d" % (without_seed, query.seed)
+        return permanent(query, model, work_of(query.seed), location, query.seed)
+    headers = answer_headers(model, caching=b"no-store")
 
     def ask() -> PreparedPicture:
-        seed = b"%d" % (_seeds.getrandbits(DRAWN_SEED_BITS) if query.seed is None else query.seed)
+        seed = b"%d" % _seeds.getrandbits(DRAWN_SEED_BITS)
         location = b"%b&seed=%b" % (without_seed, seed)
         own = [(b"content-location", location), (b"x-seed", seed)]
         return PreparedPicture(work_of(int(seed)), [*headers, *own])
@@ -96,10 +100,7 @@ def prepare_walk(query: InterpolateQuery, model: Model, settings: Settings) -> M
         # Written afresh: a + that the client wrote would come back as a space.
         values["z"] = ",".join(map(repr, query.code))
     location = address(settings.root_path + "/interpolate", model, values)
-    headers = answer_headers(model, cache_control(query), location)
-    if query.seed is not None:
-        headers.append((b"x-seed", b"%d" % query.seed))
-    return lambda: PreparedPicture(work, headers)
+    return permanent(query, model, work, location, query.seed)
 
 
 class ReconstructQuery(Query):
@@ -112,8 +113,7 @@ def prepare_examples(query: ReconstructQuery, model: Model, settings: Settings) 
     """Check ``GET /reconstruct``; see ``app.explore.reconstruction``."""
     work = reconstruction.reconstruct_examples(model, settings, query.style(model, query.columns))
     location = address(settings.root_path + "/reconstruct", model, dict(query))
-    headers = answer_headers(model, cache_control(query), location)
-    return lambda: PreparedPicture(work, headers)
+    return permanent(query, model, work, location)
 
 
 class UploadQuery(ReconstructQuery):
@@ -177,6 +177,25 @@ def routes(service: Service) -> list[Route]:
     paths = dict.fromkeys(endpoint.path for endpoint in PICTURES)
     by_path = {path: PictureApp([each for each in PICTURES if each.path == path], service) for path in paths}
     return [Route(path + behind, by_path[path]) for behind in ("", ".{format}") for path in paths]
+
+
+def permanent(
+    query: Query, model: Model, work: Work[Picture], location: bytes, seed: int | None = None
+) -> MakePicture:
+    """Return what asks for one and the same picture every time: the cache may keep it.
+
+    Args:
+        query: what the client asks for.
+        model: what draws.
+        work: what remains.
+        location: the picture's permanent address; no other picture of the version may have it.
+        seed: where there is one.
+    """
+    headers = answer_headers(model, cache_control(query), location)
+    if seed is not None:
+        headers.append((b"x-seed", b"%d" % seed))
+    prepared = PreparedPicture(work, headers, (model.manifest.digest, location))
+    return lambda: prepared
 
 
 def address(path: str, model: Model, values: Mapping[str, Any]) -> bytes:

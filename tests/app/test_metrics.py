@@ -80,12 +80,18 @@ def test_whether_processes_count_together_is_not_the_platforms_to_say(shared, mo
 def test_what_processes_count_in_a_folder_is_added_up(shared, tmp_path):
     metrics = Metrics(together=True, folder=tmp_path)
     metrics.queue_images.set(5)
+    metrics.cache_bytes.set(1000)
+    metrics.cache_pictures.set(3)
+    metrics.count_cache_request("hit")
     metrics.observe(metrics.batch_images, 32)
     assert read(metrics, "vitrine_queue_images") == {"": 5.0}
     for kind in FILES:  # those of a process that counted the same
         mine = next(tmp_path.glob(f"{kind}_*.db"))
         shutil.copy(mine, tmp_path / f"{kind}_1.db")
     assert read(metrics, "vitrine_queue_images") == {"": 10.0}
+    assert read(metrics, "vitrine_cache_bytes") == {"": 2000.0}
+    assert read(metrics, "vitrine_cache_pictures") == {"": 6.0}
+    assert read(metrics, "vitrine_cache_requests_total") == {'result="hit"': 2.0}
     assert read(metrics, "vitrine_batch_images_count") == {"": 2.0}
 
 

@@ -1,9 +1,13 @@
 """The way of every picture: what is read and prepared once, and what may never be shared."""
 
+import asyncio
 import dataclasses
 import gc
+import json
+import re
 import weakref
 
+import numpy as np
 import pytest
 from pydantic import Field
 
@@ -14,8 +18,9 @@ from app.http import pictures, queries
 from app.http.endpoint import PictureEndpoint, PreparedPicture, _ParsedQuery
 from app.main import create_app
 from app.pictures.encode import FORMATS
+from app.settings import Settings
 from tests.conftest import Client
-from tests.fakes import open_fake, pixels_of
+from tests.fakes import open_fake, pixels_of, png_bytes, seal
 
 
 @pytest.fixture
@@ -196,3 +201,275 @@ def test_a_path_and_a_query_that_name_two_formats_are_refused(client, monkeypatc
         "remedy": "",
         "code": "contradictory",
     }
+
+
+@pytest.fixture
+def keeping(settings):
+    """A service that keeps pictures, as it does unless it is told otherwise."""
+    most = Settings.model_fields["cache_bytes"].default
+    client = Client(create_app(settings.model_copy(update={"cache_bytes": most}), open_fake))
+    yield client
+    client.close()
+
+
+def computed(client):
+    """How many batches the fake model has computed."""
+    return len(client.app.service.models.opened["fake@1"]._runtime.rows_seen)
+
+
+def asked(client):
+    """Requests of permanent addresses by what became of them."""
+    found = re.findall(
+        r'^vitrine_cache_requests_total{result="(.*)"} (.*)$', client.get("/metrics").text, re.M
+    )
+    return {result: float(count) for result, count in found}
+
+
+def told(answer):
+    """What an answer says but for what is another in every answer."""
+    own = [(name, value) for name, value in answer.headers.raw if name not in (b"date", b"x-request-id")]
+    return answer.status_code, own, answer.content
+
+
+ADDRESSES = (
+    "/samples?n=3&seed=5&model=fake@1",
+    "/samples?n=3&seed=5",
+    "/interpolate?axis=0&low=-1&high=1",
+    "/interpolate?seed=3",
+    "/interpolate?z=0.5,-1",
+    "/reconstruct",
+)
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_a_kept_picture_is_answered_in_the_very_words_of_a_computed_one(client, keeping, address):
+    first = keeping.get(address)
+    before = computed(keeping)
+    again, other_service = keeping.get(address), client.get(address)
+    assert told(again) == told(first) == told(other_service)
+    assert first.status_code == 200
+    assert computed(keeping) == before
+    assert asked(keeping) == {"miss": 1.0, "hit": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("address", "same"),
+    [
+        ("/samples?n=3&seed=5", "/samples?seed=5&n=3"),
+        ("/samples?n=3&seed=5", "/samples?model=fake&n=3&seed=5"),
+        ("/samples?n=3&seed=5", "/samples?model=fake@1&n=3&seed=5"),
+        ("/samples?n=3&seed=5", "/samples.png?n=3&seed=5"),
+        (
+            "/samples?n=3&seed=5",
+            "/samples?n=3&seed=005&zoom=1&render=mean&temperature=1.00&columns=7&ink=dark",
+        ),
+        ("/interpolate", "/interpolate?axis=1&steps=3&low=-1.5&high=2.5"),
+        ("/interpolate?z=0.5,-1", "/interpolate?z=%2B.5,-1.0"),
+        ("/reconstruct", "/reconstruct?zoom=1&format=png"),
+    ],
+)
+def test_whatever_words_ask_for_a_picture_it_is_kept_once(keeping, address, same):
+    first, before = keeping.get(address), computed(keeping)
+    again = keeping.get(same)
+    assert again.content == first.content
+    assert computed(keeping) == before
+    assert len(keeping.app.service.cache) == 1
+    assert asked(keeping) == {"miss": 1.0, "hit": 1.0}
+
+
+def test_head_finds_what_get_has_left_and_get_what_head_has(keeping):
+    for first, second in (("GET", "HEAD"), ("HEAD", "GET")):
+        address = f"/samples?n=2&seed={len(first)}"
+        answers = [keeping.request(method, address) for method in (first, second)]
+        heads = [told(answer)[:2] for answer in answers]
+        assert heads[0] == heads[1]
+        assert sorted(len(answer.content) for answer in answers) == [
+            0,
+            int(answers[0].headers["content-length"]),
+        ]
+    assert asked(keeping) == {"miss": 2.0, "hit": 2.0}
+
+
+def test_another_look_is_another_picture(keeping, monkeypatch):
+    monkeypatch.setitem(FORMATS, "other", FORMATS["png"])
+    looks = ("", "&ink=light", "&zoom=2", "&columns=2", "&format=other", "&temperature=0.5", "&render=draw")
+    for look in looks:
+        keeping.get(f"/samples?n=4&seed=5{look}")
+    assert asked(keeping) == {"miss": len(looks)}
+    assert len(keeping.app.service.cache) == len(looks)
+
+
+def test_what_nobody_can_ask_for_again_is_not_kept(keeping):
+    keeping.get("/samples?n=2")
+    keeping.post("/reconstruct", files={"file": ("a.png", png_bytes(np.zeros((8, 8), np.uint8)))})
+    keeping.get("/samples?n=0&seed=1")
+    assert len(keeping.app.service.cache) == 0
+    assert asked(keeping) == {}
+
+
+def test_a_version_of_the_same_name_and_another_digest_has_pictures_of_its_own(keeping):
+    store = keeping.app.service.settings.model_store
+    first = keeping.get("/interpolate?axis=0")
+    folder = store / "fake" / "1"
+    manifest = json.loads((folder / "manifest.json").read_text())
+    seal(folder, manifest | {"likelihood": manifest["likelihood"] | {"parameters": {"variance": 0.5}}})
+    other = Client(create_app(keeping.app.service.settings, open_fake))
+    other.app.service.cache = keeping.app.service.cache
+    assert other.get("/interpolate?axis=0").headers["content-location"] == first.headers["content-location"]
+    assert len(keeping.app.service.cache) == 2
+    other.close()
+
+
+def test_readiness_is_computed_whatever_is_kept(keeping):
+    keeping.get("/samples?n=1&seed=1")
+    before = computed(keeping)
+    for _ in range(2):
+        keeping.get("/samples?n=1&seed=1")
+        assert keeping.get("/readyz").status_code == 200
+    assert computed(keeping) == before + 2
+
+
+class Requests:
+    """Requests to a service's application, without a server; each client can leave."""
+
+    def __init__(self, app):
+        self._app = app
+        self.gone = asyncio.Event()  # for those that were told to leave
+
+    def ask(self, query, *, leaves=False):
+        return asyncio.create_task(self._ask(query, leaves))
+
+    async def _ask(self, query, leaves):
+        messages = []
+
+        async def receive():
+            await (self.gone.wait() if leaves else asyncio.Event().wait())
+            return {"type": "http.disconnect"}
+
+        async def send(message):
+            messages.append(message)
+
+        scope = {"type": "http", "method": "GET", "path": "/samples", "raw_path": b"/samples", "headers": []}
+        await self._app({**scope, "query_string": query, "http_version": "1.1"}, receive, send)
+        return messages[0]["status"], messages[1]["body"]
+
+
+@pytest.fixture(params=["keeps", "keeps nothing"])
+def held_back(request, keeping, client, monkeypatch):
+    """A service that computes nothing until it is told to, and what tells it."""
+    service = keeping if request.param == "keeps" else client
+    engine = service.app.service.engine
+    with monkeypatch.context() as patched:
+        patched.setattr(engine, "_dispatch_soon", lambda: None)
+        yield service, lambda: (patched.undo(), engine._dispatch_soon())
+
+
+def test_a_thousand_requests_for_one_new_picture_compute_it_once(held_back):
+    client, go_on = held_back
+    before = computed(client)
+
+    async def ask():
+        requests = Requests(client.app)
+        tasks = [requests.ask(b"n=5&seed=1") for _ in range(1000)]
+        await asyncio.sleep(0.01)
+        assert client.app.service.engine.waiting == 5  # those who join are no work to admit
+        go_on()
+        return await asyncio.gather(*tasks)
+
+    answers = client._runner.run(ask())
+    assert len(set(answers)) == 1
+    assert answers[0][0] == 200
+    assert pixels_of(answers[0][1]).shape == (8, 40)
+    assert computed(client) == before + 1
+    assert asked(client) == {"miss": 1.0, "shared": 999.0}
+
+
+@pytest.mark.parametrize("leaving", [0, 1, 2])
+def test_a_client_that_leaves_takes_the_picture_from_nobody_else(held_back, leaving):
+    client, go_on = held_back
+
+    async def ask():
+        requests = Requests(client.app)
+        tasks = [requests.ask(b"n=5&seed=1", leaves=number == leaving) for number in range(3)]
+        await asyncio.sleep(0.01)
+        requests.gone.set()
+        left = await tasks[leaving]
+        assert client.app.service.engine.waiting == 5
+        go_on()
+        return left, await asyncio.gather(*tasks[:leaving], *tasks[leaving + 1 :])
+
+    left, others = client._runner.run(ask())
+    assert left == (499, b"")
+    assert [status for status, _ in others] == [200, 200]
+    assert pixels_of(others[0][1]).shape == (8, 40)
+
+
+def test_when_all_clients_have_left_nothing_is_computed(held_back):
+    client, go_on = held_back
+    before = computed(client)
+
+    async def ask():
+        requests = Requests(client.app)
+        tasks = [requests.ask(b"n=5&seed=1", leaves=True) for _ in range(3)]
+        await asyncio.sleep(0.01)
+        requests.gone.set()
+        answers = await asyncio.gather(*tasks)
+        assert client.app.service.engine.waiting == 0
+        go_on()
+        await asyncio.sleep(0.01)
+        return answers
+
+    assert {status for status, _ in client._runner.run(ask())} == {499}
+    assert computed(client) == before
+    assert 'vitrine_refused_total{reason="cancelled"} 1.0' in client.get("/metrics").text
+    assert len(client.app.service.cache) == 0
+    assert client.get("/samples?n=5&seed=1").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "kind"),
+    [
+        (MemoryError(), 503, "out-of-resources"),
+        (RuntimeError("unforeseen"), 500, "internal-error"),
+        (np.nan, 500, "model-error"),
+    ],
+    ids=repr,
+)
+def test_a_failure_is_told_to_all_who_wait_and_the_next_request_is_computed(
+    held_back, monkeypatch, error, status, kind
+):
+    client, go_on = held_back
+    runtime = client.app.service.models.opened["fake@1"]._runtime
+
+    def fail(z):
+        if isinstance(error, Exception):
+            raise error
+        return np.full((len(z), 8, 8), error, np.float32)
+
+    async def ask():
+        with monkeypatch.context() as patched:
+            patched.setattr(runtime, "decode", fail)
+            requests = Requests(client.app)
+            tasks = [requests.ask(b"n=5&seed=1") for _ in range(20)]
+            await asyncio.sleep(0.01)
+            go_on()
+            return await asyncio.gather(*tasks)
+
+    answers = client._runner.run(ask())
+    problems = [json.loads(body) for _, body in answers]
+    assert {found for found, _ in answers} == {status}
+    assert {problem["type"] for problem in problems} == {f"/problems/{kind}"}
+    assert len({problem["request_id"] for problem in problems}) == 20
+    assert len(client.app.service.cache) == 0
+    assert client.get("/samples?n=5&seed=1").status_code == 200
+
+
+def test_a_refusal_of_an_engine_that_has_too_much_to_do_is_no_answer_to_keep(keeping, monkeypatch):
+    with monkeypatch.context() as patched:
+        patched.setattr(keeping.app.service.engine._admission, "images", 10**6)
+        assert keeping.get("/samples?n=1&seed=1").status_code == 503
+    assert keeping.get("/samples?n=1&seed=1").status_code == 200
+    with monkeypatch.context() as patched:
+        patched.setattr(keeping.app.service.engine._admission, "images", 10**6)
+        assert keeping.get("/samples?n=1&seed=1").status_code == 200  # a kept picture is no work
+    assert asked(keeping) == {"miss": 2.0, "hit": 1.0}

@@ -1,4 +1,5 @@
 import io
+import threading
 
 import numpy as np
 import pytest
@@ -33,6 +34,38 @@ def test_the_layout_of_the_array_in_memory_does_not_matter(order):
     pixels = np.asarray(np.arange(70, dtype=np.uint8).reshape(7, 10), order=order)
     assert np.array_equal(pixels_of(encode_png(pixels)), pixels)
     assert np.array_equal(pixels_of(encode_png(pixels[::2, ::3])), pixels[::2, ::3])
+
+
+def test_the_same_pixels_give_the_same_bytes_in_whichever_thread_they_are_encoded():
+    """Each thread has a stack of its own: as many places in memory, of which one in thousands shows."""
+    pixels = np.full((8, 12), 255, np.uint8)
+    encoded, all_alive = [], threading.Event()
+
+    def encode():
+        encoded.append(encode_png(pixels))
+        all_alive.wait()
+
+    before = threading.stack_size(256 * 1024)
+    try:
+        threads = [threading.Thread(target=encode) for _ in range(1200)]
+        for thread in threads:
+            thread.start()
+    finally:
+        threading.stack_size(before)
+        all_alive.set()
+    for thread in threads:
+        thread.join()
+    assert len(encoded) == 1200
+    assert set(encoded) == {encode_png(pixels)}
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 14), (1, 15), (1, 16), (2, 7), (3, 5)])
+def test_a_picture_of_no_more_bytes_than_are_deflated_first_is_whole(height, width):
+    pixels = np.arange(height * width, dtype=np.uint8).reshape(height, width)
+    png = encode_png(pixels)
+    with Image.open(io.BytesIO(png), formats=["PNG"]) as image:
+        image.verify()
+    assert np.array_equal(pixels_of(png), pixels)
 
 
 def test_a_png_is_not_much_larger_than_pillows(client):
