@@ -65,7 +65,7 @@ class Metrics:
         )
         self.batch_images = Histogram(
             "vitrine_batch_images",
-            "Rows in use of the 32 that every computation has.",
+            "Rows in use of a computation, which has up to 32.",
             buckets=BATCH_IMAGES,
             registry=self._registry,
         )

@@ -136,7 +136,7 @@ class Clone:
     def ask(self, command):
         """Run curl, which asks a server with default settings."""
         if self.server is None:
-            self.server = self.stack.enter_context(serving(self.folder, VITRINE_DEFAULT_MODEL="fashion@3"))
+            self.server = self.stack.enter_context(serving(self.folder, VITRINE_DEFAULT_MODEL="fashion@4"))
         assert "http://127.0.0.1:8000" in command, command
         self.run(command.replace("http://127.0.0.1:8000", self.server.url))
 
@@ -184,7 +184,7 @@ class Clone:
 
 
 HANDLERS = {
-    r"cp |eval |\. \.venv/bin/activate$|vitrine models$|vitrine-train describe ": Clone.run,
+    r"cp |eval |\. \.venv/bin/activate$|vitrine models$|vitrine-train (describe|convert) ": Clone.run,
     r"curl ": Clone.ask,
     r"make ": Clone.make,
     r"(VITRINE_\w+=\S+ )*vitrine (serve|bench|models|health)\b": Clone.serve,

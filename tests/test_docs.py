@@ -182,7 +182,7 @@ def test_every_example_of_readme_does_what_it_says(tmp_path):
     (tmp_path / "docs").symlink_to(PROJECT / "docs")
     commands = [line for block in blocks("sh") for line in block.splitlines() if line.startswith("curl")]
     assert len(commands) >= 6
-    with serving(tmp_path, VITRINE_DEFAULT_MODEL="fashion@3") as server:  # the default, with its version
+    with serving(tmp_path, VITRINE_DEFAULT_MODEL="fashion@4") as server:  # the default, with its version
 
         def here(text):
             return text.replace("http://127.0.0.1:8000", server.url)

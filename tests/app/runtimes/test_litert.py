@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from app.runtimes.litert import LiteRTRuntime
+from app.runtimes.litert import LiteRTRuntime, _Interpreters
 from tests.conftest import PROJECT, SHIPPED_VERSION
 
 RNG = np.random.default_rng(5)
@@ -78,10 +78,44 @@ def test_many_threads_at_once_get_each_their_own_rows(runtime):
             assert np.array_equal(found, right)
 
 
-@pytest.mark.parametrize("rows", [1, 31, 33])
-def test_another_number_of_rows_is_refused(runtime, rows):
-    with pytest.raises(ValueError, match=f"32 rows. Received: {rows}"):
-        runtime.decode(np.zeros((rows, 10), np.float32))
+@pytest.mark.parametrize("rows", [1, 2, 11, 31, 32, 33])
+def test_any_number_of_rows_gives_each_row_the_same_bytes(runtime, rows):
+    z, noise = np.tile(Z, (2, 1))[-rows:], np.tile(NOISE, (2, 1, 1))[-rows:]
+    assert runtime.rows is None
+    assert np.array_equal(runtime.decode(z)[-rows:], np.tile(runtime.decode(Z), (2, 1, 1))[-rows:])
+    assert np.array_equal(runtime.draw(z, noise), np.tile(runtime.draw(Z, NOISE), (2, 1, 1))[-rows:])
+
+
+def test_a_caller_gets_an_interpreter_with_room_for_its_rows_if_one_is_idle():
+    interpreters = LiteRTRuntime(SHIPPED_VERSION, threads=1)._decoders
+    one, other = interpreters._take("decode", 3), interpreters._make()
+    for interpreter, rows in ((one, 3), (other, 5)):
+        interpreter.run("decode", rows, {"z": Z[:rows]})
+    interpreters._idle[:] = [one, other]
+    assert interpreters._take("decode", 5) is other
+    interpreters._idle[:] = [other, one]
+    assert interpreters._take("decode", 7) is other  # the one that came back first
+    assert interpreters._take("decode", 7) is one
+    assert interpreters._take("decode", 7) is None
+
+
+@pytest.mark.tensorflow
+def test_a_flatbuffer_of_one_number_of_rows_takes_no_other():
+    import tensorflow as tf
+
+    class Twice(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec((32, 10), tf.float32, name="z")])
+        def decode(self, z):
+            return {"image": 2 * z}
+
+    twice = Twice()
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([twice.decode.get_concrete_function()], twice)
+    interpreters = _Interpreters(converter.convert(), ("serving_default",), 1)
+    assert interpreters.rows == 32
+    assert np.array_equal(interpreters.run("serving_default", z=Z)["image"], 2 * Z)
+    for rows in (1, 31, 33):
+        with pytest.raises(ValueError, match=f"32 rows. Received: {rows}"):
+            interpreters.run("serving_default", z=np.zeros((rows, 10), np.float32))
 
 
 def test_after_a_rest_it_computes_the_same_bytes(runtime):
