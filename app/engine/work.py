@@ -165,7 +165,7 @@ class Operation:
         took = dict(self.busy_seconds)
         for size in sorted(set(sizes) - {BATCH_ROWS}, reverse=True):
             rows = [array[-size:] for array in arrays]
-            if not np.array_equal(self.exact(*rows), results[-size:]):  # which has room made for it too
+            if not np.array_equal(self.exact(*rows), results[-size:]):  # which allocates its memory too
                 continue
             started = time.perf_counter()
             self.exact(*rows)

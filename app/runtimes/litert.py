@@ -55,7 +55,7 @@ class _Interpreter:
     def __init__(self, flatbuffer: bytes, signatures: tuple[str, ...], threads: int) -> None:
         interpreter = Interpreter(model_content=flatbuffer, num_threads=threads)
         self._runners = {name: interpreter.get_signature_runner(name) for name in signatures}
-        self._sizes: dict[str, int] = {}  # by signature, the number of rows that room is made for
+        self._sizes: dict[str, int] = {}  # by signature, the number of rows that its memory is allocated for
 
     @property
     def rows(self) -> int | None:
@@ -64,7 +64,7 @@ class _Interpreter:
         rows = int(next(iter(first.get_input_details().values()))["shape_signature"][0])
         return None if rows < 0 else rows
 
-    def has_room_for(self, signature: str, rows: int) -> bool:
+    def is_allocated_for(self, signature: str, rows: int) -> bool:
         """Say whether the signature's last computation had so many rows."""
         return self._sizes.get(signature) == rows
 
@@ -78,7 +78,7 @@ class _Interpreter:
 class _Interpreters:
     """As many interpreters of one flatbuffer as threads call at the same time.
 
-    The first is made at once, others when needed. To make room for another number of rows takes a graph of a
+    The first is made at once, others when needed. To allocate memory for another number of rows takes a graph of a
     thousand operations a millisecond, so a caller gets one that has it, if that is idle.
     """
 
@@ -106,11 +106,11 @@ class _Interpreters:
         return outputs
 
     def _take(self, signature: str, rows: int) -> _Interpreter | None:
-        """Take an idle interpreter: one with room for `rows`, else the one that was used least lately."""
+        """Take an idle interpreter: one allocated for `rows`, else the one that was used least lately."""
         with self._lock:
             if not self._idle:
                 return None
-            found = (i for i, each in enumerate(self._idle) if each.has_room_for(signature, rows))
+            found = (i for i, each in enumerate(self._idle) if each.is_allocated_for(signature, rows))
             return self._idle.pop(next(found, 0))
 
     def rest(self) -> None:

@@ -156,6 +156,18 @@ def test_a_variable_that_was_renamed_is_refused_with_its_new_name(monkeypatch):
         load_settings()
 
 
+@pytest.mark.parametrize(
+    ("cores", "workers", "inference_threads", "expected"),
+    [(2, 1, 1, 2), (2, 2, 1, 1), (8, 2, 2, 2), (8, 1, 3, 2), (1, 4, 1, 1), (1000, 1, 1, 256)],
+)
+def test_worker_threads_are_one_for_each_core_that_a_process_has_for_itself(
+    monkeypatch, cores, workers, inference_threads, expected
+):
+    monkeypatch.setattr("app.settings.available_cores", lambda: cores)
+    settings = Settings(workers=workers, inference_threads=inference_threads)
+    assert settings.worker_threads == expected
+
+
 @pytest.mark.parametrize("blank", ["", "  ", "\t"])
 @pytest.mark.parametrize("name", Settings.model_fields)
 def test_a_blank_variable_is_as_if_it_were_not_set(monkeypatch, name, blank):

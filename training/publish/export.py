@@ -25,7 +25,7 @@ from training.evaluation.schema import AxesMatch, Report
 from training.models import latent_axes
 from training.models.latent_axes import Axes
 from training.models.likelihoods.base import sum_over_image
-from training.models.networks import partial
+from training.models.networks.partial import MeanDecoder
 from training.publish import litert, traversals
 from training.publish.card import CARD, published_axes, render
 from training.runs import replacing, write_json, writing, written_by_tensorflow
@@ -150,13 +150,13 @@ def write_encoder(model: TrainedModel, path: Path, axes: Axes) -> None:
 def write_decoder(model: TrainedModel, path: Path, axes: Axes) -> None:
     """Write the decoder's SavedModel and flatbuffer: ``decode``, ``log_prob``, ``draw``; no random op."""
     likelihood = model.likelihood
-    decoder_of_mean = partial.of_mean(model.decoder, likelihood)
+    mean = MeanDecoder(model.decoder, likelihood)
 
     def network(z: tf.Tensor) -> tf.Tensor:
         return model.decoder(axes.trained(z), training=False)
 
     def decode(z: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {"image": likelihood.mean(decoder_of_mean(axes.trained(z), training=False))}
+        return {"image": mean(axes.trained(z))}
 
     def log_prob(z: tf.Tensor, images: tf.Tensor) -> dict[str, tf.Tensor]:
         per_pixel = likelihood.log_prob(images, network(z))

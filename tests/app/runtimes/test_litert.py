@@ -86,7 +86,7 @@ def test_any_number_of_rows_gives_each_row_the_same_bytes(runtime, rows):
     assert np.array_equal(runtime.draw(z, noise), np.tile(runtime.draw(Z, NOISE), (2, 1, 1))[-rows:])
 
 
-def test_a_caller_gets_an_interpreter_with_room_for_its_rows_if_one_is_idle():
+def test_a_caller_gets_an_interpreter_allocated_for_its_rows_if_one_is_idle():
     interpreters = LiteRTRuntime(SHIPPED_VERSION, threads=1)._decoders
     one, other = interpreters._take("decode", 3), interpreters._make()
     for interpreter, rows in ((one, 3), (other, 5)):

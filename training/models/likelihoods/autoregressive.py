@@ -43,10 +43,6 @@ class AutoregressiveLogistic(DiscretizedLogistic):
         super().__init__(components)
         self.num_parameters = 3 * components + len(self.NEIGHBOURS)
 
-    @property
-    def mean_parameters(self) -> int:  # noqa: D102
-        return 3 * self.components
-
     def log_prob_of_images(self, images: Tensor, decoded: Tensor) -> Tensor:  # noqa: D102
         planes = planes_of(decoded)
         logits, means, scales = self._split(planes, axis=0)
@@ -60,7 +56,7 @@ class AutoregressiveLogistic(DiscretizedLogistic):
         """Draw pixel after pixel, a whole diagonal at a time: its neighbours lie on earlier ones."""
         height, width, *colours = decoded.shape[1:-1]
         planes, (choice, uniform) = _pictures(decoded), tf.unstack(_pictures(noise))
-        components = self._components(planes)
+        components = self._components(planes, self.components)
         free = logistic_draw(components, choice, uniform)  # what would be drawn if no neighbour deviated
         leaning = self._coefficients(planes, axis=0)
         diagonals = _diagonals(tf.stack([free, clipped_mean(components), *leaning]))

@@ -13,7 +13,7 @@ from typing import ClassVar
 
 import tensorflow as tf
 
-from training.types import Tensor
+from training.types import Array, Tensor
 
 LEVELS = 255.0  # the highest 8-bit level
 START = math.log(math.e - 1)  # where softplus is one
@@ -45,13 +45,20 @@ class Likelihood:
         """
         return sum_over_image(self.log_prob(images, decoded))
 
-    @property
-    def mean_parameters(self) -> int:
-        """How many of the P, the first ones, ``mean`` reads; it takes `decoded` without the others too."""
-        return self.num_parameters
-
     def mean(self, decoded: Tensor) -> Tensor:
         """Return E[x given z], (B, *S)."""
+        raise NotImplementedError
+
+    @property
+    def mean_weights(self) -> Array | None:
+        """What ``mean`` depends on, as Q linear combinations of a pixel's P parameters, (P, Q) float32.
+
+        None if no fewer than P will do. A decoder may give them alone, for ``mean_of``.
+        """
+        return None
+
+    def mean_of(self, combined: Tensor) -> Tensor:
+        """Return what ``mean`` does, (B, *S), from `decoded` times ``mean_weights``, (B, *S, Q)."""
         raise NotImplementedError
 
     def draw(self, decoded: Tensor, noise: Tensor) -> Tensor:

@@ -2,11 +2,12 @@
 
 import math
 
+import numpy as np
 import tensorflow as tf
 
 from training.models.likelihoods.base import LEVELS, START, Likelihood, only_parameter
 from training.models.likelihoods.registry import MIN_VARIANCE
-from training.types import Tensor
+from training.types import Array, Tensor
 
 START_VARIANCE = 0.05  # where the network's output is zero
 
@@ -61,7 +62,6 @@ class GaussianPerPixel(Likelihood):
     description = "a Gaussian whose variance the decoder gives for every pixel"
     log_level_width = -math.log(LEVELS)
     num_parameters = 2
-    mean_parameters = 1
 
     def log_prob(self, images: Tensor, decoded: Tensor) -> Tensor:  # noqa: D102
         return _log_normal(images, decoded[..., 0], tf.math.log(self._variance(decoded)))
@@ -69,6 +69,13 @@ class GaussianPerPixel(Likelihood):
     def mean(self, decoded: Tensor) -> Tensor:
         """Return the first parameter, which may leave [0, 1]."""
         return decoded[..., 0]
+
+    @property
+    def mean_weights(self) -> Array | None:  # noqa: D102
+        return None if self.num_shared else np.array([[1], [0]], np.float32)
+
+    def mean_of(self, combined: Tensor) -> Tensor:  # noqa: D102
+        return only_parameter(combined)
 
     def draw(self, decoded: Tensor, noise: Tensor) -> Tensor:
         """Return m + sqrt(v) * Phi^-1(noise)."""

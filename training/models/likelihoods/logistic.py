@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from training.models.likelihoods.base import LEVELS, START, Likelihood, sum_over_image
-from training.types import Tensor
+from training.types import Array, Tensor
 
 MIN_SCALE = 0.1  # in levels: narrower than a level needs, wide enough for float32
 START_SCALE = 20.0  # in levels, where the network's output is zero
@@ -61,7 +61,18 @@ class DiscretizedLogistic(Likelihood):
 
         The mean of a logistic variable clipped to [0, 255] is s (softplus(m / s) - softplus((m - 255) / s)).
         """
-        return clipped_mean(self._components(planes_of(decoded))) / LEVELS
+        return clipped_mean(self._components(planes_of(decoded), self.components)) / LEVELS
+
+    @property
+    def mean_weights(self) -> Array:
+        """The logits of w less the last one, as softmax leaves one free; m and s: (P, 3 K - 1)."""
+        weights = np.eye(self.num_parameters, 3 * self.components, dtype=np.float32)
+        last = self.components - 1
+        weights[last, :last] = -1
+        return np.delete(weights, last, axis=1)
+
+    def mean_of(self, combined: Tensor) -> Tensor:  # noqa: D102
+        return clipped_mean(self._components(planes_of(combined), self.components - 1)) / LEVELS
 
     def noise_shape(self, image_shape: tuple[int, ...]) -> tuple[int, ...]:
         """Return S + (2,): one number chooses the component, one the value."""
@@ -69,7 +80,8 @@ class DiscretizedLogistic(Likelihood):
 
     def draw(self, decoded: Tensor, noise: Tensor) -> Tensor:
         """Choose a component by the first number, draw from its logistic by the second, round to a level."""
-        value = logistic_draw(self._components(planes_of(decoded)), *tf.unstack(planes_of(noise)))
+        components = self._components(planes_of(decoded), self.components)
+        value = logistic_draw(components, *tf.unstack(planes_of(noise)))
         return tf.clip_by_value(tf.round(value), 0.0, LEVELS) / LEVELS
 
     def _split(self, decoded: Tensor, axis: int = -1) -> tuple[Tensor, Tensor, Tensor]:
@@ -79,15 +91,24 @@ class DiscretizedLogistic(Likelihood):
         """
         mixture = decoded[..., : 3 * self.components] if axis == -1 else decoded[: 3 * self.components]
         logits, means, scales = tf.split(mixture, 3, axis=axis)
-        shape = [1] * len(decoded.shape)
+        return logits, *self._in_levels(means, scales, axis)
+
+    def _in_levels(self, means: Tensor, scales: Tensor, axis: int) -> tuple[Tensor, Tensor]:
+        shape = [1] * len(means.shape)
         shape[axis] = self.components
         centres = (np.arange(self.components, dtype=np.float32) + 0.5) / self.components
         spread = MIN_SCALE + START_SCALE * tf.math.softplus(scales + START)
-        return logits, LEVELS * (means + centres.reshape(shape)), spread
+        return LEVELS * (means + centres.reshape(shape)), spread
 
-    def _components(self, planes: Tensor) -> list["Component"]:
-        """Return the components of every pixel's mixture, from planes (P, ...) of its parameters."""
-        logits, means, scales = (tf.unstack(part) for part in self._split(planes, axis=0))
+    def _components(self, planes: Tensor, num_logits: int) -> list["Component"]:
+        """Return the components of every pixel's mixture, from planes of its parameters.
+
+        First come `num_logits` logits of w, of which those left out are zero, then K m and K s.
+        """
+        count = self.components
+        logits = [*tf.unstack(planes[:num_logits]), *[tf.zeros_like(planes[0])] * (count - num_logits)]
+        parts = planes[num_logits : num_logits + count], planes[num_logits + count : num_logits + 2 * count]
+        means, scales = (tf.unstack(part) for part in self._in_levels(*parts, axis=0))
         largest = functools.reduce(tf.maximum, logits)
         return [
             Component(tf.exp(logit - largest), mean, scale)

@@ -1,60 +1,73 @@
-"""A decoder that gives some of its parameters only, by the same weights.
+"""A decoder that gives no more than the mean of p(x given z) needs, by the same weights.
 
-The mean of p(x given z) may need fewer parameters of a pixel than a draw does, and the last layer, which
-gives them at full size, is a third of a decoder's work.
+The mean depends on fewer numbers of a pixel than a draw does, and the last layer, which gives them at full
+size, is a third of a decoder's work.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
 
 from training.models.likelihoods.base import Likelihood
 from training.models.networks.conv import Conv2DTranspose, doubled
+from training.types import Array, Tensor
 
 
-def of_mean(decoder: keras.Model, likelihood: Likelihood) -> keras.Model:
-    """Return a decoder of the parameters that ``likelihood.mean`` reads: z (B, D) -> (B, *S, those).
-
-    It shares the weights of `decoder`, which is returned itself if the mean reads them all.
-    """
-    kept, own = likelihood.mean_parameters, likelihood.num_parameters - likelihood.num_shared
-    if kept >= own:
-        return decoder
-    last = [layer for layer in decoder.layers if hasattr(layer, "kernel")][-1]
-    if likelihood.num_shared:
-        raise ValueError("a decoder with shared parameters: expected a mean that reads all others")
-
-    def shared(layer: keras.layers.Layer) -> keras.layers.Layer:
-        return _FirstParameters(layer, own, kept) if layer is last else layer
-
-    return keras.models.clone_model(decoder, clone_function=shared)
-
-
-class _FirstParameters(keras.layers.Layer):  # type: ignore[misc]  # Keras publishes no types
-    """A decoder's last linear layer, but for outputs that are not among the first of their pixel's.
+class MeanDecoder:
+    """Decodes codes (B, D) to means (B, *S), as ``likelihood.mean`` does what `decoder` gives.
 
     Args:
-        whole: the layer, whose outputs are groups of `own`, a pixel's parameters side by side.
-        own: parameters of a pixel.
-        kept: how many of them are computed, the first ones.
+        decoder: of all parameters; its weights are shared.
+        likelihood: what they are for.
     """
 
-    def __init__(self, whole: keras.layers.Layer, own: int, kept: int) -> None:
+    def __init__(self, decoder: keras.Model, likelihood: Likelihood) -> None:
+        combine = likelihood.mean_weights
+        self._mean: Callable[[Tensor], Tensor] = likelihood.mean
+        self._decoder = decoder
+        if combine is None:
+            return
+        last = [layer for layer in decoder.layers if hasattr(layer, "kernel")][-1]
+
+        def replaced(layer: keras.layers.Layer) -> keras.layers.Layer:
+            return _Combined(layer, combine) if layer is last else layer
+
+        self._decoder = keras.models.clone_model(decoder, clone_function=replaced)
+        self._mean = likelihood.mean_of
+
+    def __call__(self, z: Tensor) -> Tensor:
+        """Return the means of codes."""
+        return self._mean(self._decoder(z, training=False))
+
+
+class _Combined(keras.layers.Layer):  # type: ignore[misc]  # Keras publishes no types
+    """Linear combinations of the outputs of a decoder's last layer, computed without these.
+
+    Args:
+        layer: linear, with outputs in groups of P, a pixel's parameters side by side.
+        combine: (P, Q), the combinations of each group.
+    """
+
+    def __init__(self, layer: keras.layers.Layer, combine: Array) -> None:
         super().__init__()
-        self.whole, self.own, self.kept = whole, own, kept
+        self.layer, self.combine = layer, combine
 
     def call(self, inputs: Any) -> Any:
-        """Return what `whole` does, (..., outputs * kept / own)."""
-        layer = self.whole
-        doubling = isinstance(layer, Conv2DTranspose)
-        kernel, bias = self._first(layer.kernel, -2 if doubling else -1), self._first(layer.bias, -1)
-        if doubling:
+        """Return what the layer does, times `combine`: (..., outputs * Q / P)."""
+        layer = self.layer
+        kernel, bias = layer.kernel, self._combined(layer.bias)
+        if isinstance(layer, Conv2DTranspose):
+            kernel = keras.ops.swapaxes(self._combined(keras.ops.swapaxes(kernel, -1, -2)), -1, -2)
             return doubled(inputs, kernel) + bias
+        kernel = self._combined(kernel)
         if isinstance(layer, keras.layers.Dense):
             return keras.ops.matmul(inputs, kernel) + bias
         return keras.ops.conv(inputs, kernel, strides=layer.strides, padding=layer.padding) + bias
 
-    def _first(self, weights: Any, axis: int) -> Any:
-        groups = weights.shape[axis] // self.own
-        indices = [group * self.own + k for group in range(groups) for k in range(self.kept)]
-        return keras.ops.take(weights, indices, axis=axis)
+    def _combined(self, weights: Any) -> Any:
+        """Return (..., groups * Q) of (..., groups * P)."""
+        size, combined = self.combine.shape
+        rest, groups = weights.shape[:-1], weights.shape[-1] // size
+        by_group = keras.ops.reshape(weights, (*rest, groups, size))
+        return keras.ops.reshape(keras.ops.matmul(by_group, self.combine), (*rest, groups * combined))
