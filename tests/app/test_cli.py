@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from app import bench, profiles
 from app import cli as commands
+from app import profiles
 from app.cli import cli
 from app.settings import load_settings
 from tests.conftest import PROJECT, SHIPPED_STORE
@@ -287,7 +287,7 @@ def fake_bench(fake_store, tmp_path, monkeypatch):
     """The fake model as the default one, opened without any runtime; the folder is free to be written to."""
     monkeypatch.setenv("VITRINE_MODEL_STORE", str(fake_store))
     monkeypatch.setenv("VITRINE_DEFAULT_MODEL", "fake")
-    monkeypatch.setattr(bench, "opener", lambda choice: open_fake)
+    monkeypatch.setattr("app.bench.subject.opener", lambda choice: open_fake)
     monkeypatch.chdir(tmp_path)
 
 
