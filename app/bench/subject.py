@@ -1,8 +1,6 @@
 """What is measured: a model, opened as the settings say, on this machine."""
 
-import multiprocessing
-import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from app import store
@@ -10,17 +8,32 @@ from app.cores import available_cores, processor_name
 from app.models import Model, Models
 from app.runtimes import OpenRuntime, opener
 from app.settings import Settings
+from app.store import Store, Version
 
 Say = Callable[[str], None]
+
+
+def find(settings: Settings, reference: str | None) -> tuple[Store, Version]:
+    """Return the store, and the version that is measured: of `reference`, or of the default model for None.
+
+    Raises:
+        StoreError: there is no store.
+        ModelNotFound: there is no such model.
+    """
+    found = store.scan(settings.model_store)
+    return found, found.find(reference or settings.for_store(found.names).default_model)
 
 
 def open_model(
     settings: Settings, reference: str | None, threads: int, open_runtime: OpenRuntime | None
 ) -> Model:
-    """Return the model, opened and warm, with `threads` for one computation."""
-    found = store.scan(settings.model_store)
-    models = Models(found, open_runtime or opener(settings.runtime), threads)
-    return models.get(models.find(reference or settings.for_store(found.names).default_model))
+    """Return the model, opened and warm, with `threads` for one computation; errors as of ``find``.
+
+    Raises:
+        ModelError: it cannot be opened.
+    """
+    found, version = find(settings, reference)
+    return Models(found, open_runtime or opener(settings.runtime), threads).get(version)
 
 
 def describe(model: Model, say: Say, settings: str = "") -> dict[str, Any]:
@@ -36,27 +49,19 @@ def describe(model: Model, say: Say, settings: str = "") -> dict[str, Any]:
     }
 
 
-def memory_of(settings: Settings, reference: str, open_runtime: OpenRuntime | None = None) -> int | None:
-    """Return the bytes that opening a model adds to a process, at the peak; None if it cannot be opened.
+def sizes(model: Model) -> dict[str, dict[int, float]]:
+    """Return for decoding and drawing the rows that a computation may have, and the milliseconds of each."""
+    return {
+        operation.name: {size: 1000 * seconds for size, seconds in operation.busy_seconds.items()}
+        for operation in (model.decoding, model.drawing)
+    }
 
-    A process of its own opens it: what was opened before does not count.
-    """
-    import resource  # which only POSIX has
 
-    receiving, sending = multiprocessing.Pipe(duplex=False)
-
-    def child() -> None:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # what runtimes say when they are loaded
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        open_model(settings, reference, settings.inference_threads, open_runtime)
-        sending.send(1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before))
-
-    process = multiprocessing.get_context("fork").Process(target=child)
-    process.start()
-    sending.close()
-    try:
-        return int(receiving.recv())
-    except EOFError:
-        return None
-    finally:
-        process.join()
+def size_table(found: dict[str, dict[int, float]]) -> Iterator[str]:
+    """Yield the lines of a table of sizes."""
+    every = sorted(set().union(*found.values()))
+    yield "rows to a computation, and ms: the sizes that give a row the same bytes and save time, as measured"
+    yield f"{'':6}  " + "  ".join(f"{size:>6}" for size in every)
+    for operation, by_size in found.items():
+        cells = "  ".join(f"{by_size[size]:>6.2f}" if size in by_size else f"{'-':>6}" for size in every)
+        yield f"{operation:6}  {cells}"

@@ -20,9 +20,9 @@ ROUNDS = 5
 MARGIN = 0.03
 BUSY = 10  # per cent of scatter between rounds from which on they say little
 
-BATCH_IS_FIXED = (
-    f"batch: {BATCH_ROWS} rows, not swept: a picture's bytes must not depend on the machine, "
-    f"and LiteRT's files take {BATCH_ROWS} rows"
+ROWS_ARE_MEASURED = (
+    f"rows to a computation not swept: of the sizes up to {BATCH_ROWS}, those that give a row the same bytes "
+    "are found out whenever a model is opened"
 )
 THREADS_ARE_FIXED = "inference threads not swept: TensorFlow keeps those of the first model in a process"
 
@@ -46,7 +46,7 @@ def tune(
     swept = combinations(available_cores(), [in_force] if threads_are_fixed else None)
     if threads_are_fixed:
         say(THREADS_ARE_FIXED)
-    say(BATCH_IS_FIXED)
+    say(ROWS_ARE_MEASURED)
     measurements = len(swept) * len(LOADS) * rounds
     say(f"{measurements} measurements of {seconds:g} s, {rounds} of each kind, of which the median counts")
     others = {threads for _, threads in swept} - {in_force}
