@@ -243,7 +243,10 @@ def bench(
         click.echo(line, err=as_json)  # where JSON is asked for, nothing else is on the standard output
 
     if not tune:
-        result = measuring.measure(settings, model, seconds, counts or measuring.COUNTS, note)
+        try:
+            result = measuring.measure(settings, model, seconds, counts, note)
+        except measuring.ServerFailed as error:
+            _exit(EXIT_FAILURE, str(error))
         if as_json:
             click.echo(json.dumps(result, indent=2))
         return

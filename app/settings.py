@@ -123,6 +123,16 @@ class Settings(BaseSettings):
         """Return every limit by name, as shown at ``/version``."""
         return {name: value for name, value in self.model_dump().items() if name.startswith("max_")}
 
+    def for_process(self) -> dict[str, str]:
+        """Return this process' environment with these settings in it: for another process of ours."""
+        meant = {
+            name: value.absolute() if isinstance(value, Path) else value
+            for name, value in self.model_dump().items()
+        }
+        # What is blank counts as not set.
+        ours = {variable(name): "" if value is None else str(value) for name, value in meant.items()}
+        return dict(os.environ) | ours
+
     def for_store(self, names: Collection[str]) -> "Settings":
         """Return these settings for a store of models called `names`, including those that cannot be served.
 

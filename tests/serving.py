@@ -14,8 +14,10 @@ from pathlib import Path
 import uvicorn
 
 from app.http.protocol import VitrineProtocol
-from app.main import Vitrine
+from app.main import Vitrine, create_app
+from app.settings import Settings
 from tests.conftest import SHIPPED_MODEL
+from tests.fakes import open_fake
 
 VITRINE = Path(sys.executable).with_name("vitrine")
 
@@ -92,3 +94,10 @@ def serving_in_a_thread(app: Vitrine) -> Iterator[int]:
     finally:
         server.should_exit = True
         thread.join()
+
+
+@contextlib.contextmanager
+def serving_fakes(settings: Settings) -> Iterator[int]:
+    """Serve fake models in a thread, and return the port."""
+    with serving_in_a_thread(create_app(settings, open_fake)) as port:
+        yield port

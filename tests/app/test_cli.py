@@ -11,12 +11,14 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from app import bench, profiles
 from app import cli as commands
+from app import profiles
+from app.bench import ServerFailed
 from app.cli import cli
 from app.settings import load_settings
 from tests.conftest import PROJECT, SHIPPED_STORE
 from tests.fakes import open_fake, write_version
+from tests.serving import serving_fakes
 
 
 @pytest.fixture
@@ -287,7 +289,9 @@ def fake_bench(fake_store, tmp_path, monkeypatch):
     """The fake model as the default one, opened without any runtime; the folder is free to be written to."""
     monkeypatch.setenv("VITRINE_MODEL_STORE", str(fake_store))
     monkeypatch.setenv("VITRINE_DEFAULT_MODEL", "fake")
-    monkeypatch.setattr(bench, "opener", lambda choice: open_fake)
+    for module in ("app.bench.subject", "app.main"):
+        monkeypatch.setattr(f"{module}.opener", lambda choice: open_fake)
+    monkeypatch.setattr("app.bench.stages.serving", serving_fakes)
     monkeypatch.chdir(tmp_path)
 
 
@@ -295,7 +299,13 @@ def test_bench_prints_a_row_for_each_count(run, fake_bench):
     done = run("bench", "--seconds", "0", "--n", "1", "--n", "33")
     assert done.exit_code == 0, done.output
     rows = [line.split() for line in done.stdout.splitlines()]
-    assert [row[0] for row in rows if "%" in row[-1]] == ["1", "33"]
+    assert [row[0] for row in rows if len(row) == 6 and "%" in row[2]] == ["1", "33"]
+    assert [row[:2] for row in rows if row[0] in ("mean", "draw") and "%" in row[-1]] == [
+        ["mean", "1"],
+        ["mean", "33"],
+        ["draw", "1"],
+        ["draw", "33"],
+    ]
     assert done.stdout.startswith("fake@1 by fake; ")
 
 
@@ -303,6 +313,19 @@ def test_bench_as_json_prints_nothing_else(run, fake_bench):
     report = json.loads(run("bench", "--seconds", "0", "--json").stdout)
     assert [loop["n"] for loop in report["loop"]] == [1, 21, 100, 400]
     assert all(set(loop["shares"]) == {"codes", "decode", "grid", "png"} for loop in report["loop"])
+    assert [stages["n"] for stages in report["stages"]] == 2 * [1, 21, 400]
+
+
+def test_bench_whose_server_does_not_start_exits_1_in_one_line(run, fake_bench, monkeypatch):
+    @contextlib.contextmanager
+    def failing(settings):
+        raise ServerFailed("the server to be measured did not start: no memory")
+        yield
+
+    monkeypatch.setattr("app.bench.stages.serving", failing)
+    done = run("bench", "--seconds", "0", "--n", "1")
+    assert done.exit_code == 1
+    assert done.stderr == "vitrine: the server to be measured did not start: no memory\n"
 
 
 def test_tuning_writes_a_profile_that_the_settings_take(run, fake_bench, tmp_path, monkeypatch):

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from app import profiles
@@ -231,3 +233,19 @@ def test_our_own_variables_are_not_passed_over(monkeypatch):
     for name in Settings.model_fields:
         monkeypatch.setenv(variable(name), "8000")
     assert passed_over() is None
+
+
+def test_another_process_gets_the_settings_in_force_and_no_others(monkeypatch, tmp_path):
+    monkeypatch.setenv("VITRINE_PROFILE", "elsewhere.json")
+    monkeypatch.setenv("VITRINE_MAX_IMAGES", "9")
+    monkeypatch.setenv("PATH", "/bin")
+    here = Path.cwd()
+    settings = Settings(
+        profile=None, worker_threads=3, access_log=True, model_store=Path("store"), max_images=8
+    )
+    for name, value in settings.for_process().items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path)
+    meant = settings.model_copy(update={"model_store": here / "store"})
+    assert load_settings() == meant
+    assert settings.for_process()["PATH"] == "/bin"

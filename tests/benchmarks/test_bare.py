@@ -1,7 +1,7 @@
 import pytest
 
 from app import runtimes, store
-from app.bench import draw_picture
+from app.bench.loop import draw_picture
 from app.main import create_app
 from app.models import Models
 from app.settings import Settings
