@@ -93,18 +93,15 @@ def _philox(seed: int, stream: int, block: int) -> np.random.Philox:
     """Return a generator before the given block of its sequence.
 
     Every thread has one, which is put into the state. A new one would ask the system for entropy and not use
-    it, which takes longer than the numbers do.
+    it, which takes longer than the numbers do, and so does a state made anew.
     """
-    philox = getattr(_generators, "philox", None)
-    if philox is None:
+    try:
+        philox, state = _generators.philox, _generators.state
+    except AttributeError:
         philox = _generators.philox = np.random.Philox(key=0)
-    counter = np.array([block & _WORD, block >> 64, 0, 0], np.uint64)
-    philox.state = {
-        "bit_generator": "Philox",
-        "state": {"counter": counter, "key": np.array([seed, stream], np.uint64)},
-        "buffer": np.zeros(WORDS_PER_BLOCK, np.uint64),
-        "buffer_pos": WORDS_PER_BLOCK,  # nothing left in it
-        "has_uint32": 0,
-        "uinteger": 0,
-    }
+        state = _generators.state = philox.state  # a copy, with nothing left in its buffer
+    within = state["state"]
+    within["counter"][:2] = block & _WORD, block >> 64
+    within["key"][:] = seed, stream
+    philox.state = state
     return philox

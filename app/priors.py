@@ -68,6 +68,11 @@ class GaussianMixture:
         mean: Latents = self.means[np.argmax(self.weights)].astype(np.float32)
         return mean
 
+    @cached_property
+    def _reached(self) -> dict[int | None, npt.NDArray[np.float64]]:
+        """By class, the sums of the weights up to each component."""
+        return {}
+
     def draw(
         self, seed: int, start: int, count: int, temperature: float = 1.0, label: int | None = None
     ) -> Latents:
@@ -76,10 +81,10 @@ class GaussianMixture:
         The components keep their weights at every temperature; with a `label`, those of its class alone are
         drawn from. The codes are (count, D) float32.
         """
-        weights = (
-            self.weights if label is None else np.where(self.component_class == label, self.weights, 0.0)
-        )
-        reached = np.cumsum(weights)
+        reached = self._reached.get(label)
+        if reached is None:
+            of_class = True if label is None else self.component_class == label
+            reached = self._reached[label] = np.cumsum(np.where(of_class, self.weights, 0.0))
         chosen = np.searchsorted(reached, latent.choices(seed, start, count) * reached[-1], side="right")
         epsilon = latent.standard_normal(seed, start, count, self.means.shape[1]).astype(np.float64)
         # One small product for each code: its rounding cannot depend on how many codes are asked for.

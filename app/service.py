@@ -140,8 +140,7 @@ def _running(part: T | None) -> T:
 def _one_row(model: Model) -> Work[None]:
     """Return the work of decoding one code."""
     operation = Operation("check", model.decoding.function, own_thread=model.decoding.own_thread)
-    operation.busy_seconds = dict(model.decoding.busy_seconds)
-    operation.elapsed_seconds = dict(model.decoding.elapsed_seconds)
+    operation.takes(model.decoding.busy_seconds)
 
     def steps() -> Steps[None]:
         yield Rows.of(operation, np.zeros((1, model.manifest.latent_dim), np.float32))

@@ -19,6 +19,8 @@ from app.engine.work import BATCH_ROWS, PADDING, Array, Operation, Rows, Work
 
 T = TypeVar("T")
 
+STRETCHES_KEPT = 2  # of a request: other threads may be at the one before
+
 
 class Request(Generic[T]):
     """An admitted request: its generator, and the rows that it waits for."""
@@ -41,6 +43,23 @@ class Request(Generic[T]):
         self.taken = 0  # rows that are in a batch already
         self.done = 0  # rows that are computed
         self.result: Array | None = None
+        self._made: dict[int, tuple[Array, ...]] = {}  # by where a stretch begins, its arguments
+        self._making = threading.Lock()
+
+    def rows_of(self, start: int, stop: int) -> tuple[Array, ...]:
+        """Return the arguments of rows `start` to `stop` - 1, which lie in one stretch of BATCH_ROWS.
+
+        A stretch is made once, whoever asks first: two threads that make their own parts of it only take
+        turns at Python's lock.
+        """
+        first = start - start % BATCH_ROWS
+        with self._making:
+            made = self._made.get(first)
+            if made is None:
+                if len(self._made) == STRETCHES_KEPT:
+                    del self._made[next(iter(self._made))]
+                made = self._made[first] = self.rows.make(first, min(BATCH_ROWS, self.rows.count - first))
+        return tuple(array[start - first : stop - first] for array in made)
 
     def receive(self, start: int, stop: int, result: Array) -> None:
         """Keep the computed rows `start` to `stop` - 1."""
@@ -60,11 +79,6 @@ class Part(NamedTuple):
     start: int
     stop: int
     positions: Sequence[int]
-
-    @property
-    def rows(self) -> tuple[Array, ...]:
-        """The arguments of its rows, made now."""
-        return self.request.rows.make(self.start, self.stop - self.start)
 
 
 class Batch(NamedTuple):
@@ -97,11 +111,11 @@ class Batch(NamedTuple):
         indices = [_index(part.positions) for part in self.parts]
         if len(self.parts) == 1 and isinstance(indices[0], slice) and indices[0].start == 0:
             part = self.parts[0]
-            return [self.operation(*part.rows)]
+            return [self.operation(*part.request.rows_of(part.start, part.stop))]
         batch: list[Array] = []
         size = self.size
         for part, index in zip(self.parts, indices, strict=True):
-            arguments = part.rows
+            arguments = part.request.rows_of(part.start, part.stop)
             if not batch:
                 batch = [np.full((size, *rows.shape[1:]), PADDING, rows.dtype) for rows in arguments]
             for whole, rows in zip(batch, arguments, strict=True):
@@ -265,6 +279,8 @@ class Queue:
     def new_workers(self, most: int) -> int:
         """Return how many threads are to begin: one for each batch that waits, `most` in all."""
         with self._lock:
+            if not self._waiting:
+                return 0
             batches = sum(
                 -(-requests.rows // operation.share(requests.rows, most))
                 for operation, requests in self._waiting.items()

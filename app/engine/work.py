@@ -46,6 +46,7 @@ class Operation:
 
     Attributes:
         alike: for each position of BATCH_ROWS, the first one that gives the same bytes.
+        sizes: the numbers of rows that a computation may have, the smallest first.
         busy_seconds: by size, smoothed time that one computation keeps its thread busy.
         elapsed_seconds: by size, smoothed time from its start to its end, by the clock.
     """
@@ -62,17 +63,19 @@ class Operation:
         self.exact = exact or function
         self.own_thread = own_thread
         self.alike = tuple(range(BATCH_ROWS))  # until measured, a position is like itself only
-        self.busy_seconds = {BATCH_ROWS: 0.001}
-        self.elapsed_seconds = {BATCH_ROWS: 0.001}
+        self.takes({BATCH_ROWS: 0.001})
 
-    @property
-    def sizes(self) -> Collection[int]:
-        """The numbers of rows that a computation may have, the smallest first."""
-        return self.busy_seconds.keys()
+    def takes(self, seconds: dict[int, float]) -> None:
+        """Set the sizes that a computation may have, BATCH_ROWS among them, and what each takes."""
+        self.busy_seconds = dict(sorted(seconds.items()))
+        self.elapsed_seconds = dict(self.busy_seconds)
+        self.sizes = tuple(self.busy_seconds)
+        self._size_for = [next(s for s in self.sizes if s >= rows) for rows in range(BATCH_ROWS + 1)]
+        self._worthwhile = [size for size, took in self.busy_seconds.items() if took >= SPLIT_SECONDS]
 
     def size_for(self, rows: int) -> int:
-        """Return the smallest size that holds so many rows."""
-        return next(size for size in self.busy_seconds if size >= rows)
+        """Return the smallest size that holds so many rows, up to BATCH_ROWS."""
+        return self._size_for[rows]
 
     def share(self, rows: int, threads: int, elsewhere: float = 0.0) -> int:
         """Return how many rows one of `threads` takes of those that wait: a size.
@@ -80,14 +83,11 @@ class Operation:
         All threads are to be done at the same time, and none is to begin a computation that is not worth it.
         The others are busy for `elsewhere` seconds yet, all together.
         """
-        if rows >= BATCH_ROWS * threads:
+        if rows >= BATCH_ROWS * threads or not self._worthwhile:
             return BATCH_ROWS
         of_all = (rows + BATCH_ROWS * elsewhere / self.busy_seconds[BATCH_ROWS]) / threads
         wanted = max(1, min(rows, of_all))
-        worthwhile = [size for size, seconds in self.busy_seconds.items() if seconds >= SPLIT_SECONDS]
-        if not worthwhile:
-            return BATCH_ROWS
-        return min(worthwhile, key=lambda size: (max(size, wanted) / min(size, wanted), -size))
+        return min(self._worthwhile, key=lambda size: (max(size, wanted) / min(size, wanted), -size))
 
     def predicted_seconds(self, count: int) -> float:
         """Return what `count` rows of one request take if rows of others fill up their batches.
@@ -145,7 +145,7 @@ class Operation:
             for position in range(BATCH_ROWS):
                 at[position].append(result[position].tobytes())
         self.alike = tuple(at.index(results) for results in at)
-        self._took({BATCH_ROWS: sorted(seconds)[MEASURED_ROWS // 2]})
+        self.takes({BATCH_ROWS: sorted(seconds)[MEASURED_ROWS // 2]})
         among_others = self.exact(*arrays)
         if any(among_others[k].tobytes() != at[k][k] for k in range(MEASURED_ROWS)):
             return False
@@ -172,10 +172,7 @@ class Operation:
             seconds = time.perf_counter() - started
             if seconds <= min(took.values()) - SAVED_SECONDS:
                 took[size] = seconds
-        self._took(dict(sorted(took.items())))
-
-    def _took(self, seconds: dict[int, float]) -> None:
-        self.busy_seconds, self.elapsed_seconds = seconds, dict(seconds)
+        self.takes(took)
 
 
 def _filled_up(rows: Array, size: int) -> Array:

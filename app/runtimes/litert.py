@@ -78,8 +78,8 @@ class _Interpreter:
 class _Interpreters:
     """As many interpreters of one flatbuffer as threads call at the same time.
 
-    The first is made at once, others when needed. To allocate memory for another number of rows takes a graph of a
-    thousand operations a millisecond, so a caller gets one that has it, if that is idle.
+    The first is made at once, others when needed. For another number of rows a graph of a thousand operations
+    takes a millisecond to allocate its memory, so a caller gets one that has it, if that is idle.
     """
 
     def __init__(self, flatbuffer: bytes, signatures: tuple[str, ...], threads: int) -> None:

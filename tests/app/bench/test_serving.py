@@ -98,7 +98,7 @@ COMMAND = """
 import time
 from app.bench.serving import serving
 from app.settings import Settings
-with serving(Settings(default_model="fashion-dense@4")) as port:
+with serving(Settings(default_model="fashion-dense@5")) as port:
     print(port, flush=True)
     time.sleep(100)
 """

@@ -141,7 +141,7 @@ def test_a_worker_that_takes_the_last_request_meanwhile_does_not_confuse_who_loo
 def sized(seconds_a_row):
     operation = Operation("double", lambda rows: rows * 2)
     operation.alike = (0,) * BATCH_ROWS
-    operation.busy_seconds = {size: seconds_a_row * size for size in SIZES}
+    operation.takes({size: seconds_a_row * size for size in SIZES})
     return operation
 
 
@@ -189,7 +189,7 @@ def test_an_operation_is_as_brief_as_the_rows_that_wait(future):
     assert queue.take(slowest=0.001) is None
 
 
-def test_a_request_is_asked_for_the_rows_of_each_part_alone(future):
+def test_a_stretch_of_rows_is_made_once_for_all_who_compute_a_part_of_it(future):
     queue = Queue(lambda _: None, threads=2)
     asked = []
 
@@ -203,4 +203,4 @@ def test_a_request_is_asked_for_the_rows_of_each_part_alone(future):
     with ThreadPoolExecutor(1) as other:
         other.submit(lambda: queue.take_for_worker().compute()).result()
     queue.take_for_worker().compute()
-    assert asked == [(0, 11), (11, 10)]
+    assert asked == [(0, 21)]

@@ -121,8 +121,7 @@ def test_many_images_do_not_keep_one_waiting_for_longer_than_a_batch():
 def test_everyone_gets_their_own_rows_in_computations_of_any_size(requests, sizes, threads):
     async def scenario():
         held = Held(held=False)
-        held.operation.busy_seconds = {size: 0.001 * size for size in sorted(sizes | {BATCH_ROWS})}
-        held.operation.elapsed_seconds = dict(held.operation.busy_seconds)
+        held.operation.takes({size: 0.001 * size for size in sorted(sizes | {BATCH_ROWS})})
         engine = new_engine(worker_threads=threads)
         futures = [engine.submit(held.work(100 * k, n)) for k, (n, _) in enumerate(requests)]
         for future, (_, leaves) in zip(futures, requests, strict=True):

@@ -24,7 +24,7 @@ def test_positions_that_give_the_same_bytes_are_found_alike():
     assert operation.measure(ROWS)
     assert operation.alike == (0,) * BATCH_ROWS
     assert 0 < operation.busy_seconds[BATCH_ROWS] < 1
-    assert operation.sizes == {BATCH_ROWS}
+    assert set(operation.sizes) == {BATCH_ROWS}
 
 
 def test_positions_that_round_in_another_way_are_told_apart():
@@ -107,7 +107,7 @@ def slow(rows):
 def test_sizes_that_save_time_and_give_the_same_bytes_are_kept():
     operation = Operation("double", slow)
     assert operation.measure(ROWS, sizes=(1, 8, 16))
-    assert operation.sizes == {1, 8, 16, 32}
+    assert set(operation.sizes) == {1, 8, 16, 32}
     took = list(operation.busy_seconds.values())
     assert took == sorted(took)
     assert took[0] >= 0.001
@@ -118,13 +118,13 @@ def test_sizes_that_save_time_and_give_the_same_bytes_are_kept():
 def test_a_size_that_rounds_in_another_way_is_never_used():
     operation = Operation("double", lambda rows: slow(rows) + (np.float32(1e-6) if len(rows) == 8 else 0))
     assert operation.measure(ROWS, sizes=(1, 8, 16))
-    assert operation.sizes == {1, 16, 32}
+    assert set(operation.sizes) == {1, 16, 32}
 
 
 def test_where_positions_differ_every_computation_has_all_rows():
     operation = Operation("left over", lambda rows: last_two_differ(slow(rows)))
     assert operation.measure(ROWS, sizes=(1, 8, 16))
-    assert operation.sizes == {BATCH_ROWS}
+    assert set(operation.sizes) == {BATCH_ROWS}
 
 
 def test_a_size_that_saves_nothing_is_no_size():
@@ -134,13 +134,13 @@ def test_a_size_that_saves_nothing_is_no_size():
 
     operation = Operation("double", constant)
     assert operation.measure(ROWS, sizes=(31,))
-    assert operation.sizes == {BATCH_ROWS} or operation.busy_seconds[31] < operation.busy_seconds[32]
+    assert set(operation.sizes) == {BATCH_ROWS} or operation.busy_seconds[31] < operation.busy_seconds[32]
 
 
 def test_a_computation_is_filled_up_to_the_next_size():
     seen = []
     operation = Operation("double", lambda rows: seen.append(len(rows)) or rows * 2)
-    operation.busy_seconds = {1: 0.1, 8: 0.8, 32: 3.2}
+    operation.takes({1: 0.1, 8: 0.8, 32: 3.2})
     for count in (1, 5, 8, 9):
         assert np.array_equal(operation(ROWS[:count]), ROWS[:count] * 2)
     assert seen == [1, 8, 8, 32]
@@ -161,11 +161,11 @@ def test_a_computation_is_filled_up_to_the_next_size():
 )
 def test_threads_share_what_waits_so_that_all_are_done_at_the_same_time(rows, threads, expected):
     operation = Operation("double", lambda rows: rows)
-    operation.busy_seconds = {size: 0.0003 * size for size in SIZES}
+    operation.takes({size: 0.0003 * size for size in SIZES})
     assert operation.share(rows, threads) == expected
 
 
 def test_what_takes_less_time_than_a_change_of_thread_is_not_shared():
     operation = Operation("double", lambda rows: rows)
-    operation.busy_seconds = {size: 0.00001 * size for size in SIZES}
+    operation.takes({size: 0.00001 * size for size in SIZES})
     assert operation.share(21, 2) == BATCH_ROWS
