@@ -95,11 +95,11 @@ def _philox(seed: int, stream: int, block: int) -> np.random.Philox:
     Every thread has one, which is put into the state. A new one would ask the system for entropy and not use
     it, which takes longer than the numbers do, and so does a state made anew.
     """
-    try:
-        philox, state = _generators.philox, _generators.state
-    except AttributeError:
+    philox: np.random.Philox | None = getattr(_generators, "philox", None)
+    if philox is None:
         philox = _generators.philox = np.random.Philox(key=0)
-        state = _generators.state = philox.state  # a copy, with nothing left in its buffer
+        _generators.state = philox.state  # a copy, with nothing left in its buffer
+    state = _generators.state
     within = state["state"]
     within["counter"][:2] = block & _WORD, block >> 64
     within["key"][:] = seed, stream
