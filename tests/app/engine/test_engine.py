@@ -112,6 +112,28 @@ def test_many_images_do_not_keep_one_waiting_for_longer_than_a_batch():
     asyncio.run(scenario())
 
 
+@pytest.mark.parametrize("count", [1, BATCH_ROWS, BATCH_ROWS + 1])
+@pytest.mark.parametrize("failure", [MemoryError("no memory"), SystemExit(3)])
+def test_rows_that_cannot_be_made_fail_their_request_alone(count, failure):
+    async def scenario():
+        held, engine = Held(held=False), new_engine()
+
+        def make(start, count):
+            raise failure
+
+        def steps():
+            return (yield Rows(held.operation, count, make))
+
+        failed, other = engine.submit(Work(steps, count, (held.operation,))), engine.submit(held.work(5))
+        with pytest.raises((MemoryError, RuntimeError), match=str(failure)):
+            await failed
+        assert await other == doubled(5)
+        await asyncio.sleep(0)
+        assert engine.waiting == 0
+
+    asyncio.run(scenario())
+
+
 @given(
     st.lists(st.tuples(st.integers(1, 80), st.booleans()), min_size=1, max_size=12),
     st.sets(st.sampled_from(SIZES)),
