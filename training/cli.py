@@ -7,7 +7,6 @@ known to be right: a usage error is told at once.
 import importlib.util
 import io
 import json
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -157,10 +156,13 @@ def evaluate(
     Writes report.json, pictures of the numbers and the model card, card.md, into RUN.
     """
     from training import runs
+    from training.publish.versions import standing_in_for
 
     if reference_folder is not None and not quality:
         raise click.UsageError("--reference: what is measured of it is quality; add --quality")
-    reference_folder = None if reference_folder is None else _reference(reference_folder)
+    if reference_folder is not None and (published := standing_in_for(reference_folder)):
+        click.echo(f"{reference_folder}: not there; {published} is the reference model", err=True)
+        reference_folder = published
     if reference_folder is not None and not (reference_folder / "manifest.json").exists():
         runs.read(reference_folder)  # a RunError, and at once, if it is no run either
     with output.result(as_json) as found:
@@ -185,20 +187,6 @@ def _model(run: Path, dataset: "Dataset") -> "TrainedModel":
     model = TrainedModel.from_run(run)
     model.environment.setdefault("ground", dataset.ground)
     return model
-
-
-def _reference(folder: Path) -> Path:
-    """Return where a reference model lies: at `folder`, or if nothing is there, its newest published version.
-
-    A card that says runs/NAME was written where that run was; whoever has the published versions alone has no
-    such folder.
-    """
-    published = [path for path in Path("model_store", folder.name).glob("*") if path.name.isdecimal()]
-    if os.path.exists(folder) or not published:  # noqa: PTH110  False where a path cannot be read
-        return folder
-    newest = max(published, key=lambda path: int(path.name))
-    click.echo(f"{folder}: not there; {newest} is the reference model", err=True)
-    return newest
 
 
 @cli.command()
@@ -282,10 +270,7 @@ def export(run: Path, data_folder: Path | None, store: Path, as_json: bool) -> N
 @click.argument("version", type=PATH)
 @JSON_OPTION
 def convert(version: Path, as_json: bool) -> None:
-    """Publish VERSION, a version's folder, again with the files that a service is fastest with.
-
-    The next version of the same name has the same weights. Needs no data.
-    """
+    """Publish VERSION's folder again as the next version, with the files that a service is fastest with."""
     with output.result(as_json) as found:
         _need_tensorflow()
         from training.publish.convert import convert as run_convert
@@ -320,9 +305,8 @@ def classifier(name: str, data_folder: Path | None, out: Path | None, as_json: b
         accuracy = trained.accuracy(dataset.test, labels.test)
         click.echo(f"test accuracy {accuracy:.4f}")
         shipped = trained.sha256 == classifiers.PINNED.get(dataset.name)
-        click.echo(
-            f"SHA-256 {trained.sha256}, {'the same as' if shipped else 'not that of'} the classifier shipped"
-        )
+        same = "the same as" if shipped else "not that of"
+        click.echo(f"SHA-256 {trained.sha256}, {same} the classifier shipped")
         click.echo(f"written to {out}")
         found |= {"file": str(out), "sha256": trained.sha256, "shipped": shipped, "test_accuracy": accuracy}
 

@@ -416,19 +416,6 @@ def test_a_second_data_set_under_the_same_name_is_told_how_it_gets_its_own(tmp_p
             runs.check_folder(tmp_path, resume=False)
 
 
-def test_a_reference_that_lies_nowhere_is_the_newest_version_of_its_name(tmp_path, monkeypatch, capsys):
-    """A published card names runs/fashion-dense, which only its author has."""
-    monkeypatch.chdir(tmp_path)
-    run = Path("runs/fashion-dense")
-    assert commands._reference(run) == run  # refused where it is opened
-    for version in ("9", "10", ".publishing-x"):
-        (tmp_path / "model_store" / "fashion-dense" / version).mkdir(parents=True)
-    assert commands._reference(run) == Path("model_store/fashion-dense/10")
-    assert "model_store/fashion-dense/10 is the reference model" in capsys.readouterr().err
-    run.mkdir(parents=True)
-    assert commands._reference(run) == run
-
-
 @pytest.mark.tensorflow
 def test_classifier_trains_one_beside_the_shipped_one_and_says_how_good_it_is(
     tiny_dataset, tmp_path, monkeypatch

@@ -28,6 +28,7 @@ from training.models.likelihoods.base import sum_over_image
 from training.models.networks.partial import MeanDecoder
 from training.publish import litert, traversals
 from training.publish.card import CARD, published_axes, render
+from training.publish.versions import newest
 from training.runs import replacing, write_json, writing, written_by_tensorflow
 from training.trained import TrainedModel, call_signature
 
@@ -67,7 +68,7 @@ def export(model: TrainedModel, report: Report, held_out: Images, store: Path) -
     report = report.over(axes.describe(report.axes))
     noise_shape = model.likelihood.noise_shape(model.image_shape)
     model_folder = store / model.name
-    previous = _newest(model_folder) if model_folder.is_dir() else None
+    previous = newest(model_folder)
     with publishing(model_folder) as staging:
         write_encoder(model, staging / "encoder", axes)
         write_decoder(model, staging / "decoder", axes)
@@ -248,20 +249,14 @@ def manifest_digest(manifest: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
-def _newest(model_folder: Path) -> Path | None:
-    """Return the version with the highest number."""
-    versions = [path for path in model_folder.iterdir() if path.name.isdecimal()]
-    return max(versions, key=lambda path: int(path.name), default=None)
-
-
 def rename_to_next_version(staging: Path, model_folder: Path) -> Path:
     """Give `staging` the number after the highest; another publisher may take it first, so try again."""
     for path in (*staging.rglob("*"), staging):
         path.chmod(0o755 if path.is_dir() else 0o644)  # for every reader, whatever the umask is
         _fsync(path)  # so that the rename cannot reach the disk before the content
     while True:
-        newest = _newest(model_folder)
-        version = model_folder / str(int(newest.name) + 1 if newest else 1)
+        last = newest(model_folder)
+        version = model_folder / str(int(last.name) + 1 if last else 1)
         try:
             staging.rename(version)
         except OSError:
