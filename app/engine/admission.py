@@ -6,7 +6,6 @@ from app.engine.work import BATCH_ROWS, T, Work
 from app.errors import Overloaded
 from app.metrics import Metrics
 
-SMOOTHING = 0.1  # weight of the newest measurement
 KEPT_FOR_FEW = 8  # one place in so many is kept for requests of few rows
 
 
@@ -81,8 +80,3 @@ class Admission:
             self._many_seconds += seconds
         if not self.images:  # what is left is rounding
             self._few_seconds = self._many_seconds = 0.0
-
-
-def smoothed(before: float, newest: float) -> float:
-    """Return a moving average; `before` is 0 at its beginning."""
-    return newest if not before else before + SMOOTHING * (newest - before)

@@ -53,12 +53,15 @@ class Request(Generic[T]):
         turns at Python's lock.
         """
         first = start - start % BATCH_ROWS
+        last = min(first + BATCH_ROWS, self.rows.count)
+        if (start, stop) == (first, last) and first not in self._made:
+            return self.rows.make(start, stop - start)
         with self._making:
             made = self._made.get(first)
             if made is None:
                 if len(self._made) == STRETCHES_KEPT:
                     del self._made[next(iter(self._made))]
-                made = self._made[first] = self.rows.make(first, min(BATCH_ROWS, self.rows.count - first))
+                made = self._made[first] = self.rows.make(first, last - first)
         return tuple(array[start - first : stop - first] for array in made)
 
     def receive(self, start: int, stop: int, result: Array) -> None:

@@ -6,8 +6,8 @@ A request brings its work (``app.engine.work``): a generator that yields rows to
 2. *queues* its rows by operation (``app.engine.batching``). Operations take turns, and so do an operation's
    requests of few rows and of many. So a picture of four hundred images does not keep a picture of one
    waiting for longer than a batch.
-3. *packs* a batch of what waits, and *computes* it. An operation that takes less time than a change of thread
-   runs on the event loop, unless the picture is a heavy one. Any other runs in a worker thread, which takes
+3. *packs* a batch of what waits, and *computes* it. One that takes less time than a change of thread runs
+   on the event loop, unless the picture is a heavy one. Any other runs in a worker thread, which takes
    batch after batch until there is none. A free engine computes at once what the loop's present turn has
    brought; while it is busy, work collects.
 4. *hands back* the rows to their requests, as soon as a request has all of them. The generator goes on, on
@@ -29,7 +29,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from app.engine.admission import Admission, smoothed
+from app.engine.admission import Admission
 from app.engine.batching import Batch, Queue, Request, an_exception
 from app.engine.threads import StepThreads, Threads
 from app.engine.work import BATCH_ROWS, Array, Rows, Work
@@ -210,7 +210,7 @@ class Engine:
         if rows is not None:
             request.want(rows)
             try:
-                if rows.count <= BATCH_ROWS:  # here the caches are warm: a worker takes three times as long
+                if rows.cheap and rows.count <= BATCH_ROWS:
                     request.rows_of(0, rows.count)
             except BaseException as failure:
                 request.future.set_exception(an_exception(failure))
@@ -281,20 +281,23 @@ class Engine:
         started, busy = time.perf_counter(), clock()
         results = batch.compute()
         seconds = time.perf_counter() - started
-        operation.busy_seconds[batch.size] = smoothed(operation.busy_seconds[batch.size], clock() - busy)
+        operation.learn(operation.busy_seconds, batch.size, clock() - busy)
         self._metrics.observe(self._metrics.batch_images, batch.rows)
         return batch, results, seconds
 
     # Handing back: on the event loop.
 
     def _collect(self) -> None:
-        """Hand back what worker threads have computed."""
+        """Hand back what worker threads have computed, for a turn at most."""
+        until = time.perf_counter() + TURN_SECONDS
         while self._computed:
             self._hand_back(*self._computed.popleft())
+            if self._computed and time.perf_counter() > until:
+                self._loop.call_soon(self._collect)
+                return
 
     def _hand_back(self, batch: Batch, results: list[Any], seconds: float) -> None:
-        elapsed = batch.operation.elapsed_seconds
-        elapsed[batch.size] = smoothed(elapsed[batch.size], seconds)
+        batch.operation.learn(batch.operation.elapsed_seconds, batch.size, seconds)
         for part, result in zip(batch.parts, results, strict=True):
             request = part.request
             if request.future.done():

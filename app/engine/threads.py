@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from app.engine.admission import smoothed
+from app.engine.work import smoothed
 
 
 class Threads(ThreadPoolExecutor):

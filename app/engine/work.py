@@ -19,14 +19,20 @@ import numpy.typing as npt
 BATCH_ROWS = 32  # the most that one computation has; the number at which positions are measured
 # Numbers of rows that a computation may have, if a row's bytes are the same in each. 11 and 22 are for a
 # picture of 21 images, the default, by two threads and by one.
-SIZES = (1, 2, 4, 6, 8, 11, 16, 22, 32)
+SIZES = (1, 2, 4, 8, 11, 16, 22, 32)
 SPLIT_SECONDS = 0.0005  # a computation as long as that is worth a thread of its own
-SAVED_SECONDS = 0.00003  # that a size must save; to change from one to another takes as long
+SAVED_SECONDS = 0.00003  # that a size must save beside the next one
 MEASURED_ROWS = 4  # that are computed at every position when a model is opened
 PADDING = 0.5  # a valid code, pixel and noise alike
+SMOOTHING = 0.1  # weight of the newest measurement
 
 Array = npt.NDArray[Any]
 T = TypeVar("T")
+
+
+def smoothed(before: float, newest: float) -> float:
+    """Return a moving average; `before` is 0 at its beginning."""
+    return newest if not before else before + SMOOTHING * (newest - before)
 
 
 class Operation:
@@ -71,7 +77,16 @@ class Operation:
         self.elapsed_seconds = dict(self.busy_seconds)
         self.sizes = tuple(self.busy_seconds)
         self._size_for = [next(s for s in self.sizes if s >= rows) for rows in range(BATCH_ROWS + 1)]
-        self._worthwhile = [size for size, took in self.busy_seconds.items() if took >= SPLIT_SECONDS]
+
+    def learn(self, seconds: dict[int, float], size: int, took: float) -> None:
+        """Take up what a computation took into `seconds`, ``busy_seconds`` or ``elapsed_seconds``.
+
+        All sizes move by one factor: what the machine does beside slows all of them, and a size that is not
+        used any more would never learn that it is fast again.
+        """
+        factor = smoothed(1.0, took / seconds[size])
+        for each in seconds:
+            seconds[each] *= factor
 
     def size_for(self, rows: int) -> int:
         """Return the smallest size that holds so many rows, up to BATCH_ROWS."""
@@ -83,17 +98,17 @@ class Operation:
         All threads are to be done at the same time, and none is to begin a computation that is not worth it.
         The others are busy for `elsewhere` seconds yet, all together.
         """
-        if rows >= BATCH_ROWS * threads or not self._worthwhile:
+        if rows >= BATCH_ROWS * threads or self.busy_seconds[BATCH_ROWS] < SPLIT_SECONDS:
             return BATCH_ROWS
         of_all = (rows + BATCH_ROWS * elsewhere / self.busy_seconds[BATCH_ROWS]) / threads
         wanted = max(1, min(rows, of_all))
-        return min(self._worthwhile, key=lambda size: (max(size, wanted) / min(size, wanted), -size))
+        worthwhile = [size for size, seconds in self.busy_seconds.items() if seconds >= SPLIT_SECONDS]
+        return min(worthwhile, key=lambda size: (max(size, wanted) / min(size, wanted), -size))
 
     def predicted_seconds(self, count: int) -> float:
         """Return what `count` rows of one request take if rows of others fill up their batches.
 
-        A batch costs the same however few of its rows are in use. So a row's price is its share of a batch:
-        of the positions that are alike to its own.
+        A row's price is its share of a batch: of the positions that are alike to its own.
         """
         whole, rest = divmod(count, BATCH_ROWS)
         batch_seconds = self.elapsed_seconds[BATCH_ROWS]
@@ -145,7 +160,7 @@ class Operation:
             for position in range(BATCH_ROWS):
                 at[position].append(result[position].tobytes())
         self.alike = tuple(at.index(results) for results in at)
-        self.takes({BATCH_ROWS: sorted(seconds)[MEASURED_ROWS // 2]})
+        self.takes({BATCH_ROWS: min(seconds)})
         among_others = self.exact(*arrays)
         if any(among_others[k].tobytes() != at[k][k] for k in range(MEASURED_ROWS)):
             return False
@@ -161,17 +176,22 @@ class Operation:
         return True
 
     def _measure_sizes(self, arrays: tuple[Array, ...], results: Array, sizes: Collection[int]) -> None:
-        """Keep the sizes that save time, and in which the last rows have the same `results` as among all."""
+        """Keep the sizes that save time, and in which all rows have the same `results` as among all."""
         took = dict(self.busy_seconds)
         for size in sorted(set(sizes) - {BATCH_ROWS}, reverse=True):
-            rows = [array[-size:] for array in arrays]
-            if not np.array_equal(self.exact(*rows), results[-size:]):  # which allocates its memory too
-                continue
-            started = time.perf_counter()
-            self.exact(*rows)
-            seconds = time.perf_counter() - started
-            if seconds <= min(took.values()) - SAVED_SECONDS:
-                took[size] = seconds
+            self.exact(*(array[:size] for array in arrays))  # allocates its memory, which is not to be timed
+            seconds = []
+            # The last ones begin so that no row is left out.
+            for start in {*range(0, BATCH_ROWS - size, size), BATCH_ROWS - size}:
+                stretch = slice(start, start + size)
+                started = time.perf_counter()
+                result = self.exact(*(array[stretch] for array in arrays))
+                seconds.append(time.perf_counter() - started)
+                if not np.array_equal(result, results[stretch]):
+                    break
+            else:
+                if min(seconds) <= min(took.values()) - SAVED_SECONDS:
+                    took[size] = min(seconds)
         self.takes(took)
 
 
@@ -191,11 +211,14 @@ class Rows:
         count: how many.
         make: ``make(start, count)`` returns that stretch of each argument. Called when its turn comes, so
             that work nobody waits for any more costs nothing; by several threads at once.
+        cheap: making a batch of them takes so little that it is done at once, on the event loop: where the
+            query was read the caches are warm, and a worker takes three times as long.
     """
 
     operation: Operation
     count: int
     make: Callable[[int, int], tuple[Array, ...]]
+    cheap: bool = False
 
     @classmethod
     def of(cls, operation: Operation, *arrays: Array) -> Rows:

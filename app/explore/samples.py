@@ -76,7 +76,7 @@ def sampler(
     operations = (operation,)
 
     def steps(seed: int) -> Steps[Picture]:
-        images = yield Rows(operation, n, functools.partial(make, seed))
+        images = yield Rows(operation, n, functools.partial(make, seed), cheap=not drawn)
         return draw_grid(images, columns, style)
 
     return lambda seed: Work(functools.partial(steps, seed), n, operations, heavy)

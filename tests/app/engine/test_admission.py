@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from app.engine.admission import Admission, smoothed
+from app.engine.admission import Admission
 from app.engine.work import BATCH_ROWS, Operation, Work
 from app.errors import Overloaded
 from app.metrics import Metrics
@@ -88,8 +88,3 @@ def test_a_check_of_the_engine_is_always_let_in():
     admission.admit(work(320, seconds=1.0))
     assert admission.admit(work(0)) == 0.0
     assert admission.images == 320
-
-
-def test_an_average_moves_by_a_tenth_of_the_newest_difference():
-    assert smoothed(0.0, 5.0) == 5.0
-    assert smoothed(5.0, 15.0) == pytest.approx(6.0)

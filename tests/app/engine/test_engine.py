@@ -113,8 +113,9 @@ def test_many_images_do_not_keep_one_waiting_for_longer_than_a_batch():
 
 
 @pytest.mark.parametrize("count", [1, BATCH_ROWS, BATCH_ROWS + 1])
+@pytest.mark.parametrize("cheap", [False, True])
 @pytest.mark.parametrize("failure", [MemoryError("no memory"), SystemExit(3)])
-def test_rows_that_cannot_be_made_fail_their_request_alone(count, failure):
+def test_rows_that_cannot_be_made_fail_their_request_alone(count, cheap, failure):
     async def scenario():
         held, engine = Held(held=False), new_engine()
 
@@ -122,7 +123,7 @@ def test_rows_that_cannot_be_made_fail_their_request_alone(count, failure):
             raise failure
 
         def steps():
-            return (yield Rows(held.operation, count, make))
+            return (yield Rows(held.operation, count, make, cheap=cheap))
 
         failed, other = engine.submit(Work(steps, count, (held.operation,))), engine.submit(held.work(5))
         with pytest.raises((MemoryError, RuntimeError), match=str(failure)):

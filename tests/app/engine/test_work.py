@@ -3,7 +3,7 @@ import time
 import numpy as np
 import pytest
 
-from app.engine.work import BATCH_ROWS, PADDING, SIZES, Operation, Rows, Work
+from app.engine.work import BATCH_ROWS, PADDING, SIZES, Operation, Rows, Work, smoothed
 
 ROWS = np.random.default_rng(0).random((BATCH_ROWS, 2), np.float32)
 
@@ -169,3 +169,31 @@ def test_what_takes_less_time_than_a_change_of_thread_is_not_shared():
     operation = Operation("double", lambda rows: rows)
     operation.takes({size: 0.00001 * size for size in SIZES})
     assert operation.share(21, 2) == BATCH_ROWS
+
+
+def test_an_average_moves_by_a_tenth_of_the_newest_difference():
+    assert smoothed(0.0, 5.0) == 5.0
+    assert smoothed(5.0, 15.0) == pytest.approx(6.0)
+
+
+def test_what_one_size_takes_tells_of_all_so_that_none_is_thought_slow_for_ever():
+    operation = Operation("double", lambda rows: rows)
+    operation.takes({1: 0.1, 32: 3.2})
+    operation.learn(
+        operation.busy_seconds, 32, 32.0
+    )  # ten times as long: something else kept the machine busy
+    assert operation.busy_seconds == pytest.approx({1: 0.19, 32: 6.08})
+    for _ in range(100):
+        operation.learn(operation.busy_seconds, 1, 0.1)
+    assert operation.busy_seconds == pytest.approx({1: 0.1, 32: 3.2}, rel=1e-3)
+    assert operation.elapsed_seconds == {1: 0.1, 32: 3.2}
+
+
+@pytest.mark.parametrize("row", [0, 17, 31])
+def test_a_size_in_which_any_one_row_differs_is_found_out(row):
+    value = ROWS[row, 0]
+    operation = Operation(
+        "double", lambda rows: slow(rows) + np.float32(1e-6) * ((rows[:, :1] == value) & (len(rows) == 11))
+    )
+    assert operation.measure(ROWS, sizes=(8, 11))
+    assert set(operation.sizes) == {8, 32}
