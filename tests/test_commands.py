@@ -28,6 +28,7 @@ from tests.conftest import PROJECT, SHIPPED_STORE
 from tests.serving import serving
 from training import cli as training
 from training.configs.load import load
+from training.publish.versions import standing_in_for
 
 EXCEPTIONS = {
     "docker build -t vitrine .": "needs Docker; tests/test_container.py builds the same Dockerfile by buildah",
@@ -157,7 +158,11 @@ class Clone:
         parsed(serving_cli, words)
 
     def train(self, command):
-        """Check what a command reads; tests/test_docs.py trains by README's, tests/training/test_cli.py by a card's."""
+        """Check what a command reads.
+
+        tests/test_docs.py trains by README's, tests/training/test_cli.py by a card's; what convert writes, which
+        here would be the project's own store, is the matter of tests/training/publish/test_convert.py.
+        """
         name, given = parsed(training.cli, shlex.split(command)[1:])
         if name == "fit":
             experiment = load(given["config"])
@@ -167,14 +172,15 @@ class Clone:
             assert given["data_folder"].exists() if own else given["data_folder"] is None, command
             assert out not in self.runs, f"{command}: {out} holds a run already"
             self.runs.add(out)
+        elif name == "convert":
+            assert (given["version"] / "manifest.json").exists(), command
         elif "run" in given:
             assert given["run"] in self.runs, f"{command}: no command before it makes {given['run']}"
         reference = given.get("reference_folder")
         if reference is not None:
             assert given["quality"]
-            assert reference in self.runs or (training._reference(reference) / "manifest.json").exists(), (
-                command
-            )
+            found = standing_in_for(reference) or reference
+            assert reference in self.runs or (found / "manifest.json").exists(), command
 
     def measure(self, command):
         """Check the arguments of a benchmark: it takes from a minute to hours."""
@@ -184,7 +190,7 @@ class Clone:
 
 
 HANDLERS = {
-    r"cp |eval |\. \.venv/bin/activate$|vitrine models$|vitrine-train (describe|convert) ": Clone.run,
+    r"cp |eval |\. \.venv/bin/activate$|vitrine models$|vitrine-train describe ": Clone.run,
     r"curl ": Clone.ask,
     r"make ": Clone.make,
     r"(VITRINE_\w+=\S+ )*vitrine (serve|bench|models|health)\b": Clone.serve,

@@ -210,7 +210,7 @@ class Engine:
         if rows is not None:
             request.want(rows)
             try:
-                if rows.cheap and rows.count <= BATCH_ROWS:
+                if rows.cheap and rows.count <= BATCH_ROWS and rows.operation.is_shared:
                     request.rows_of(0, rows.count)
             except BaseException as failure:
                 request.future.set_exception(an_exception(failure))

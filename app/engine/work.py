@@ -92,13 +92,18 @@ class Operation:
         """Return the smallest size that holds so many rows, up to BATCH_ROWS."""
         return self._size_for[rows]
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether it takes so long that several threads share what waits."""
+        return self.busy_seconds[BATCH_ROWS] >= SPLIT_SECONDS
+
     def share(self, rows: int, threads: int, elsewhere: float = 0.0) -> int:
         """Return how many rows one of `threads` takes of those that wait: a size.
 
         All threads are to be done at the same time, and none is to begin a computation that is not worth it.
         The others are busy for `elsewhere` seconds yet, all together.
         """
-        if rows >= BATCH_ROWS * threads or self.busy_seconds[BATCH_ROWS] < SPLIT_SECONDS:
+        if rows >= BATCH_ROWS * threads or not self.is_shared:
             return BATCH_ROWS
         of_all = (rows + BATCH_ROWS * elsewhere / self.busy_seconds[BATCH_ROWS]) / threads
         wanted = max(1, min(rows, of_all))
@@ -211,8 +216,9 @@ class Rows:
         count: how many.
         make: ``make(start, count)`` returns that stretch of each argument. Called when its turn comes, so
             that work nobody waits for any more costs nothing; by several threads at once.
-        cheap: making a batch of them takes so little that it is done at once, on the event loop: where the
-            query was read the caches are warm, and a worker takes three times as long.
+        cheap: making a batch of them takes so little that it is done at once, on the event loop, if worker
+            threads compute: where the query was read the caches are warm, and a worker takes three times as
+            long.
     """
 
     operation: Operation

@@ -12,34 +12,42 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from scipy.optimize import linear_sum_assignment
 
 from training.errors import RunError
 from training.models.latent_axes import Axes
 from training.models.vae import VariationalAutoencoder, weights_sha256
 from training.publish import export, litert
 from training.publish.card import CARD
-from training.trained import TrainedModel
+from training.publish.versions import newest
+from training.runs import replacing
+from training.trained import Posterior, TrainedModel
 from training.types import Array
 
 WRITTEN_ANEW = ("encoder", "decoder", "manifest.json")
 COMPARED = 256  # codes, and the images that they stand for
+LEVEL = 1.5 / 255  # by more than a level a draw differs only if its noise chose otherwise
 TOLERANCE = 1e-3  # of a pixel in [0, 1], and of a code: what rounding in another order may change
 
 
 def convert(version: Path) -> Path:
     """Publish a version again, as the next one of its name in the same store; return that one's folder.
 
-    A RunError, and nothing left behind, if the networks cannot be built again from the version's
-    configuration, if what is written does not compute what the version does, or if it cannot be written.
+    A RunError, and nothing left behind, if it is not the newest, as its weights would take the newest one's
+    place; if the networks cannot be built again from the version's configuration; if what is written does not
+    compute what the version does; or if it cannot be written.
     """
+    version = version.resolve()  # whose parent is the model's folder, whatever the path is
     published = TrainedModel.from_version(version)
+    if version != newest(version.parent):
+        raise RunError(f"{version}: not the newest version of its model")
     codes = published.known_prior.draw(COMPARED, np.random.default_rng(0)).astype(np.float32)
     images = np.clip(published.decode(codes), 0, 1).astype(np.float32)
     model = _rebuilt(published, version)
-    axes = _axes_between(model.encode(images).z_mean, published.encode(images).z_mean, published.name)
+    axes = _axes_between(model.encode(images), published.encode(images), published.name)
     noise_shape = model.likelihood.noise_shape(model.image_shape)
     manifest: dict[str, Any] = json.loads((version / "manifest.json").read_text())
-    source = {"version": int(version.resolve().name), "digest": manifest["digest"]}
+    source = {"version": int(version.name), "digest": manifest["digest"]}
     with export.publishing(version.parent) as staging:
         for path in sorted(version.iterdir()):
             if path.name not in WRITTEN_ANEW:
@@ -47,8 +55,8 @@ def convert(version: Path) -> Path:
         export.write_encoder(model, staging / "encoder", axes)
         export.write_decoder(model, staging / "decoder", axes)
         litert.check_agreement(staging, model.latent_dim, noise_shape, images, codes)
-        with (staging / CARD).open("a") as card:
-            card.write(_told(source))
+        with replacing(staging / CARD) as card:
+            card.write((version / CARD).read_bytes() + told(source).encode())
         manifest["training"]["converted_from"] = source
         manifest["runtimes"] = {"litert": litert.FILES}
         export.seal(manifest, staging)
@@ -56,7 +64,7 @@ def convert(version: Path) -> Path:
         return export.rename_to_next_version(staging, version.parent)
 
 
-def _told(source: dict[str, Any]) -> str:
+def told(source: dict[str, Any]) -> str:
     """Return what the card says of where the weights come from."""
     return (
         f"\n## Converted\n\nThe weights are those of version {source['version']}, digest "
@@ -81,29 +89,38 @@ def _rebuilt(published: TrainedModel, version: Path) -> TrainedModel:
     return dataclasses.replace(published, encoder=vae.encoder, decoder=vae.decoder, likelihood=vae.likelihood)
 
 
-def _axes_between(trained: Array, published: Array, name: str) -> Axes:
-    """Return the axes that lead from trained codes to published ones, both (N, D), of the same images."""
-    order, signs = [], []
-    for column in published.T:
-        apart = [np.abs(sign * trained - column[:, None]).max(axis=0) for sign in (1, -1)]
-        sign, axis = np.unravel_index(np.argmin(apart), (2, trained.shape[1]))
-        if apart[sign][axis] > TOLERANCE:
-            raise RunError(f"{name}: its axes cannot be told from its weights")
-        order.append(int(axis))
-        signs.append(-1 if sign else 1)
-    if sorted(order) != list(range(len(order))):
+def _axes_between(trained: Posterior, published: Posterior, name: str) -> Axes:
+    """Return the axes that lead from trained posteriors to published ones, of the same images."""
+    variances = _furthest(trained.z_log_var, published.z_log_var)
+    apart = np.stack(
+        [_furthest(sign * trained.z_mean, published.z_mean) + variances for sign in (1, -1)]
+    )  # by sign, published axis and trained axis
+    _, order = linear_sum_assignment(apart.min(axis=0))
+    found = apart[:, np.arange(len(order)), order]
+    if found.min(axis=0).max() > TOLERANCE:
         raise RunError(f"{name}: its axes cannot be told from its weights")
-    return Axes(tuple(order), tuple(signs))
+    return Axes(tuple(map(int, order)), tuple(int(sign) for sign in np.where(found[0] <= found[1], 1, -1)))
+
+
+def _furthest(trained: Array, published: Array) -> Array:
+    """Return how far every published axis, (N, D), ever is from every trained one: (D, D)."""
+    return np.stack([np.abs(trained - column[:, None]).max(axis=0) for column in published.T])
 
 
 def _require_same(before: TrainedModel, after: TrainedModel, codes: Array, images: Array) -> None:
-    """Refuse what decodes, encodes or scores otherwise than the version did."""
+    """Refuse what decodes, draws, encodes or scores otherwise than the version did."""
+    posteriors = before.encode(images), after.encode(images)
     compared = {
         "decode": (before.decode(codes), after.decode(codes)),
-        "encode": (before.encode(images).z_mean, after.encode(images).z_mean),
+        "z_mean": tuple(posterior.z_mean for posterior in posteriors),
+        "z_log_var": tuple(posterior.z_log_var for posterior in posteriors),
         "log_prob": (before.log_prob(images, codes), after.log_prob(images, codes)),
     }
     for what, (one, other) in compared.items():
         if not np.allclose(one, other, rtol=TOLERANCE, atol=TOLERANCE):
             furthest = float(np.abs(one - other).max())
             raise RunError(f"{before.name}: {what} differs by {furthest:.3g}; nothing was published")
+    draws = [model.draw(codes, np.random.default_rng(1)) for model in (before, after)]
+    changed = float(np.mean(np.abs(draws[0] - draws[1]) > LEVEL))
+    if changed > litert.MAX_CHANGED_CHOICES:
+        raise RunError(f"{before.name}: draw differs in {changed:.2%} of the pixels; nothing was published")

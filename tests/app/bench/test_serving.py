@@ -95,7 +95,8 @@ def test_a_server_that_does_not_start_says_why(tmp_path):
 
 # The command's end while the server runs.
 COMMAND = """
-import time
+import signal, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has its background commands ignore it
 from app.bench.serving import serving
 from app.settings import Settings
 with serving(Settings(default_model="fashion-dense@5")) as port:

@@ -1,5 +1,6 @@
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from app.runtimes.litert import LiteRTRuntime  # noqa: E402
 from training.errors import RunError  # noqa: E402
 from training.evaluation.evaluate import evaluate  # noqa: E402
 from training.publish import convert, export  # noqa: E402
-from training.trained import TrainedModel  # noqa: E402
+from training.trained import Posterior, TrainedModel  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -75,11 +76,34 @@ def test_what_computes_something_else_is_not_published(copied, monkeypatch):
 
 
 def test_axes_are_found_again_whatever_their_order_and_direction():
-    trained = np.random.default_rng(0).standard_normal((50, 3)).astype(np.float32)
-    axes = convert._axes_between(trained, trained[:, [2, 0, 1]] * np.float32([1, -1, -1]), "name")
-    assert (axes.order, axes.signs) == ((2, 0, 1), (1, -1, -1))
+    z_mean, z_log_var = np.random.default_rng(0).standard_normal((2, 50, 4)).astype(np.float32)
+    z_mean[:, [1, 3]] = 0  # two dead axes, told apart by their variances alone
+    order = [2, 0, 3, 1]
+    turned = Posterior(z_mean[:, order] * np.float32([1, -1, 1, 1]), z_log_var[:, order])
+    axes = convert._axes_between(Posterior(z_mean, z_log_var), turned, "name")
+    assert (axes.order, axes.signs) == ((2, 0, 3, 1), (1, -1, 1, 1))
     with pytest.raises(RunError, match="cannot be told"):
-        convert._axes_between(trained, trained[:, [0, 0, 1]], "name")
+        convert._axes_between(
+            Posterior(z_mean, z_log_var), Posterior(z_mean[:, [0, 0, 1, 3]], z_log_var), "name"
+        )
+
+
+def test_a_version_is_converted_by_whatever_path_if_it_is_the_newest(copied, monkeypatch):
+    monkeypatch.chdir(copied)
+    again = convert.convert(Path())
+    assert again == copied.parent / "2"
+    assert sorted(path.name for path in copied.parent.iterdir()) == ["1", "2"]
+    with pytest.raises(RunError, match="not the newest version of its model"):
+        convert.convert(copied)
+
+
+def test_draws_that_differ_are_not_published(copied, monkeypatch):
+    def other(self, decoded, noise):
+        return self.mean(decoded) + 0.1 * noise
+
+    monkeypatch.setattr("training.models.likelihoods.gaussian.Gaussian.draw", other)
+    with pytest.raises(RunError, match=r"draw differs in .* of the pixels; nothing was published"):
+        convert.convert(copied)
 
 
 def test_a_folder_that_is_no_version_is_refused(tmp_path):

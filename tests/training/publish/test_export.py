@@ -134,11 +134,11 @@ def test_two_publishers_at_once_both_end_with_a_version(version, tmp_path):
         shutil.copytree(version, stage)
         stages.append(stage)
     with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(lambda s: export._rename_to_next_version(s, tmp_path / "tiny"), stages))
+        found = list(pool.map(lambda s: export.rename_to_next_version(s, tmp_path / "tiny"), stages))
     assert sorted(int(path.name) for path in found) == list(range(1, 9))
 
 
-@pytest.mark.parametrize("step", ["write_decoder", "write_manifest", "_fsync", "_rename_to_next_version"])
+@pytest.mark.parametrize("step", ["write_decoder", "write_manifest", "_fsync", "rename_to_next_version"])
 def test_a_disk_that_fills_up_leaves_nothing_behind(publish, tmp_path, monkeypatch, step):
     publish(tmp_path)
 
@@ -164,15 +164,15 @@ def test_what_tensorflow_cannot_write_is_named_and_nothing_is_left_behind(publis
 def test_what_a_killed_publisher_left_is_removed_unless_another_publishes(tmp_path):
     left = tmp_path / f"{export.STAGING}left"
     (left / "encoder").mkdir(parents=True)
-    with export._staging(tmp_path) as mine:
+    with export.publishing(tmp_path) as mine:
         assert not left.exists()
         (left / "encoder").mkdir(parents=True)
-        with export._staging(tmp_path) as other:  # as if by another process
+        with export.publishing(tmp_path) as other:  # as if by another process
             assert mine.exists()
             assert left.exists()
             assert other.exists()
         assert mine.exists()
-    with export._staging(tmp_path):
+    with export.publishing(tmp_path):
         assert not left.exists()
 
 
