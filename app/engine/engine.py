@@ -42,7 +42,7 @@ log = logging.getLogger("vitrine")
 
 # What a change of thread and back takes under load, with Python's lock in between and caches that are cold.
 INLINE_SECONDS = 0.0006
-ALONE_SECONDS = 0.001  # the same for a batch that nobody else waits for: what it holds up is little
+ALONE_SECONDS = 0.0015  # the same for a batch that nobody else waits for: what it holds up is little
 TURN_SECONDS = 0.001  # the longest that batches keep the event loop from its other work
 LARGE_UPLOAD = 262_144  # bytes; decoding may take a hundred times as long as that of a small one
 
