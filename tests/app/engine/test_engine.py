@@ -135,6 +135,17 @@ def test_rows_that_cannot_be_made_fail_their_request_alone(count, cheap, failure
     asyncio.run(scenario())
 
 
+async def answers_of_who_stays(engine, held, requests):
+    """Ask for all `requests`, (rows, whether the client leaves); yield first number, rows and answer."""
+    futures = [engine.submit(held.work(100 * k, n)) for k, (n, _) in enumerate(requests)]
+    for future, (_, leaves) in zip(futures, requests, strict=True):
+        if leaves:
+            future.cancel()
+    for k, ((count, leaves), future) in enumerate(zip(requests, futures, strict=True)):
+        if not leaves:
+            yield 100 * k, count, await future
+
+
 @given(
     st.lists(st.tuples(st.integers(1, 80), st.booleans()), min_size=1, max_size=12),
     st.sets(st.sampled_from(SIZES)),
@@ -146,13 +157,8 @@ def test_everyone_gets_their_own_rows_in_computations_of_any_size(requests, size
         held = Held(held=False)
         held.operation.takes({size: 0.001 * size for size in sorted(sizes | {BATCH_ROWS})})
         engine = new_engine(worker_threads=threads)
-        futures = [engine.submit(held.work(100 * k, n)) for k, (n, _) in enumerate(requests)]
-        for future, (_, leaves) in zip(futures, requests, strict=True):
-            if leaves:
-                future.cancel()
-        for k, ((count, leaves), future) in enumerate(zip(requests, futures, strict=True)):
-            if not leaves:
-                assert await future == doubled(100 * k, count)
+        async for first, count, answer in answers_of_who_stays(engine, held, requests):
+            assert answer == doubled(first, count)
         assert {len(batch) for batch in held.batches} <= sizes | {BATCH_ROWS}
         await asyncio.sleep(0)
         assert engine.waiting == 0
@@ -173,13 +179,8 @@ def test_everyone_gets_their_own_rows_each_computed_at_a_position_alike_to_its_o
         held = Held(alike, held=False)
         held.operation.function = lambda rows: rows + offsets
         engine = new_engine(worker_threads=2)
-        futures = [engine.submit(held.work(100 * k, n)) for k, (n, _) in enumerate(requests)]
-        for future, (_, leaves) in zip(futures, requests, strict=True):
-            if leaves:
-                future.cancel()
-        for k, ((count, leaves), future) in enumerate(zip(requests, futures, strict=True)):
-            if not leaves:
-                assert await future == [100 * k + row + offsets[row % BATCH_ROWS] for row in range(count)]
+        async for first, count, answer in answers_of_who_stays(engine, held, requests):
+            assert answer == [first + row + offsets[row % BATCH_ROWS] for row in range(count)]
         await asyncio.sleep(0)
         assert engine.waiting == 0
 
