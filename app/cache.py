@@ -10,11 +10,11 @@ import functools
 from collections import OrderedDict
 from collections.abc import Callable
 
-from app.explore.grids import Picture
+from app.explore.grids import Answer
 from app.metrics import Metrics
 
 Key = tuple[str, bytes]  # the digest of a version, and a permanent address of it
-SubmittedPicture = asyncio.Future[Picture]
+SubmittedPicture = asyncio.Future[Answer]
 
 ENTRY_BYTES = 384  # that an entry takes beside its picture's content and its address
 LARGEST_SHARE = 8  # a picture of more than one part in so many is not kept: it would drive out too many
@@ -43,14 +43,14 @@ class PictureCache:
         self.num_bytes = 0
         self._max_bytes = max_bytes
         self._metrics = metrics
-        self._pictures: OrderedDict[Key, Picture] = OrderedDict()  # the one asked for last at the end
+        self._pictures: OrderedDict[Key, Answer] = OrderedDict()  # the one asked for last at the end
         self._computing: dict[Key, _Computation] = {}
 
     def __len__(self) -> int:
         """Return the number of pictures."""
         return len(self._pictures)
 
-    def find(self, key: Key) -> Picture | None:
+    def find(self, key: Key) -> Answer | None:
         """Return a picture if it is kept."""
         picture = self._pictures.get(key)
         if picture is not None:
@@ -105,7 +105,7 @@ class PictureCache:
         if error is None:
             self._keep(key, submitted.result())
 
-    def _keep(self, key: Key, picture: Picture) -> None:
+    def _keep(self, key: Key, picture: Answer) -> None:
         """Keep a picture unless it is too large; those that were asked for least recently make place."""
         size = _size(key, picture)
         if size > self._max_bytes // LARGEST_SHARE:
@@ -118,7 +118,7 @@ class PictureCache:
         self._metrics.cache_pictures.set(len(self._pictures))
 
 
-def _size(key: Key, picture: Picture) -> int:
+def _size(key: Key, picture: Answer) -> int:
     """Return the bytes that an entry takes; digest and media type are objects that it shares."""
     return ENTRY_BYTES + len(key[1]) + len(picture.content) + sum(map(len, picture.notes))
 

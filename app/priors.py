@@ -29,6 +29,10 @@ class StandardNormal:
         """Where a walk holds the other axes unless asked otherwise, (D,): zero."""
         return np.zeros(self.latent_dim, np.float32)
 
+    def centre_of(self, label: int) -> Latents:  # noqa: ARG002  N(0, I) knows no classes
+        """Return the centre of a class, (D,)."""
+        return self.centre
+
     def draw(
         self,
         seed: int,
@@ -66,6 +70,13 @@ class GaussianMixture:
         never trained.
         """
         mean: Latents = self.means[np.argmax(self.weights)].astype(np.float32)
+        return mean
+
+    def centre_of(self, label: int) -> Latents:
+        """Return the highest-weight mean of a class, (D,)."""
+        mean: Latents = self.means[
+            np.argmax(np.where(self.component_class == label, self.weights, 0.0))
+        ].astype(np.float32)
         return mean
 
     @cached_property

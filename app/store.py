@@ -33,6 +33,11 @@ class Version:
     manifest: Manifest
 
     @functools.cached_property
+    def pinned(self) -> str:
+        """``name@version-digest``, with the first 12 digits: what permanent addresses name."""
+        return f"{self.reference}-{self.manifest.digest[:12]}"
+
+    @functools.cached_property
     def reference(self) -> str:
         """``name@version``, as requests write it."""
         return f"{self.name}@{self.number}"

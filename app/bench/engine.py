@@ -10,10 +10,12 @@ from uvicorn.loops.auto import auto_loop_factory
 
 from app.bench.loop import COLUMNS
 from app.engine.engine import Engine
-from app.explore.grids import GridStyle
+from app.explore.grids import Context
 from app.explore.samples import Samples, sampler
 from app.metrics import Metrics
 from app.models import Model
+from app.pictures.grids import GridStyle
+from app.pictures.provenance import Recipe
 from app.profiles import Rate
 from app.settings import Settings
 
@@ -51,7 +53,10 @@ def measure_engine(
 async def _drive(model: Model, settings: Settings, worker_threads: int, load: Load, seconds: float) -> float:
     limits = settings.model_copy(update={"max_images": NO_LIMIT, "max_pixels": NO_LIMIT})
     engine = Engine(worker_threads, NO_LIMIT, NO_DEADLINE, Metrics())
-    work_of = sampler(model, limits, GridStyle(columns=COLUMNS), Samples(load.n))
+    version = model.version
+    address = f"/samples?model={version.pinned}"
+    recipe = Recipe(version.reference, version.manifest.digest, "/samples", {"n": load.n}, address)
+    work_of = sampler(Context(model, limits, GridStyle(columns=COLUMNS), recipe), Samples(load.n))
     seeds = itertools.count()
     images = 0
     started = time.perf_counter()

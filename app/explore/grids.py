@@ -8,71 +8,111 @@ import numpy.typing as npt
 
 from app.errors import InvalidParameter
 from app.models import Model
-from app.pictures import grids
-from app.pictures.encode import FORMATS
-from app.pictures.grids import Ink
+from app.pictures.formats import FORMATS, Codes, Drawing
+from app.pictures.grids import GridStyle
+from app.pictures.provenance import Provenance, Recipe
 from app.settings import Settings, variable
 
 MAX_CODE = 8.0  # further out a decoder has never been trained; N(0, 1) goes there once in 10^15 draws
+
+MAX_FPS = 50  # what the slowest of the formats knows
 
 # Pixels that are drawn and deflated on the event loop: a quarter of a millisecond.
 LIGHT_PIXELS = 65_536
 
 
 @dataclasses.dataclass(frozen=True)
-class Picture:
-    """One answer: a file, and the columns and rows of its grid."""
+class Answer:
+    """One answer: a file, and what is to be known of it beside.
+
+    Args:
+        content: the file.
+        media_type: of it.
+        facts: by name, what a program may want to know without reading the file, in ASCII.
+        notes: what was done to uploads that their sender may not expect.
+    """
 
     content: bytes
     media_type: str
-    columns: int
-    rows: int
-    notes: tuple[str, ...] = ()  # what was done to uploads that their sender may not expect
+    facts: tuple[tuple[str, str], ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
-class GridStyle:
-    """How a grid is drawn."""
+class Context:
+    """What every use case works with.
 
-    columns: int | None = None  # images in a row; None: everything in one row
-    zoom: int = 1  # integer scale of the pixels
-    ink: Ink = "dark"  # 0 is drawn white, or if light, black
-    format: str = "png"  # a key of ``FORMATS``
-    blank: int = 0  # level of cells that hold no image
-
-
-def draw_grid(
-    images: npt.NDArray[np.uint8], columns: int, style: GridStyle, notes: tuple[str, ...] = ()
-) -> Picture:
-    """Return the picture of `images`, (N, H, W) or (N, H, W, 3) levels, in rows of `columns`."""
-    pixels = grids.grid(images, columns, style.zoom, style.ink, style.blank)
-    media_type, encode = FORMATS[style.format]
-    return Picture(encode(pixels), media_type, columns, math.ceil(len(images) / columns), notes)
-
-
-def is_heavy(count: int, model: Model, style: GridStyle) -> bool:
-    """Say whether drawing `count` images takes too long for the event loop."""
-    image = model.manifest.image
-    return count * image.height * image.width * style.zoom**2 > LIGHT_PIXELS
-
-
-def check_grid(style: GridStyle, count: int, model: Model, limits: Settings, rows_each: int = 1) -> int:
-    """Return the columns of a grid of `count` images, or refuse one that is malformed or too large.
-
-    Every row of images takes `rows_each` rows of the grid: two where reconstructions stand below.
+    Args:
+        model: what computes.
+        limits: what a request may ask for.
+        style: how images are drawn.
+        recipe: how the answer is made again.
     """
-    if style.columns is not None and style.columns < 1:
-        raise InvalidParameter.of("columns", "1 or more", style.columns, "Use 1 or more.", "out_of_range")
-    check_count("zoom", style.zoom, 1, limits.max_zoom, "max_zoom")
-    image = model.manifest.image
-    columns = min(style.columns or count, count)
-    cells = rows_each * math.ceil(count / columns) * columns
-    pixels = cells * image.height * image.width * style.zoom**2
-    if pixels > limits.max_pixels:
-        expected = f"at most {limits.max_pixels} pixels in all ({variable('max_pixels')})"
-        remedy = "Ask for fewer images or a smaller zoom."
-        raise InvalidParameter.of("zoom", expected, f"{pixels} pixels", remedy, "too_many_pixels")
-    return columns
+
+    model: Model
+    limits: Settings
+    style: GridStyle
+    recipe: Recipe
+
+    def draw(
+        self,
+        images: npt.NDArray[np.uint8],
+        columns: int,
+        codes: Codes | None = None,
+        provenance: Provenance | None = None,
+        facts: tuple[tuple[str, str], ...] = (),
+    ) -> Answer:
+        """Return `images`, (N, H, W) or (N, H, W, 3) levels, in rows of `columns`, in the format asked for.
+
+        Args:
+            images: in the data's polarity.
+            columns: images in a row.
+            codes: (N, D), what the images were decoded from.
+            provenance: of the recipe, if that is there already.
+            facts: see ``Answer``.
+        """
+        media_type, encode = FORMATS[self.style.format][:2]
+        content = encode(Drawing(images, columns, self.style, self.recipe, provenance, codes))
+        return Answer(content, media_type, (("grid", f"{columns}x{-(-len(images) // columns)}"), *facts))
+
+    def seeded(self, seed: int) -> "Context":
+        """Return the same with a recipe of this seed."""
+        return dataclasses.replace(self, recipe=self.recipe.seeded(seed))
+
+    def without_address(self) -> "Context":
+        """Return the same for an answer that has no address, as uploads are not kept."""
+        return dataclasses.replace(self, recipe=self.recipe._replace(address=None))
+
+    @property
+    def has_codes(self) -> bool:
+        """Whether the answer's format carries codes."""
+        return FORMATS[self.style.format].has_codes
+
+    def is_heavy(self, count: int) -> bool:
+        """Say whether drawing `count` images takes too long for the event loop."""
+        image, style = self.model.manifest.image, self.style
+        pixels = count * image.height * image.width * style.zoom**2
+        return pixels * FORMATS[style.format].cost > LIGHT_PIXELS
+
+    def check_grid(self, count: int, rows_each: int = 1) -> int:
+        """Return the columns of a grid of `count` images, or refuse one that is malformed or too large.
+
+        Every row of images takes `rows_each` rows of the grid: two where reconstructions stand below.
+        """
+        style, limits = self.style, self.limits
+        if style.columns is not None and style.columns < 1:
+            raise InvalidParameter.of("columns", "1 or more", style.columns, "Use 1 or more.", "out_of_range")
+        check_count("zoom", style.zoom, 1, limits.max_zoom, "max_zoom")
+        check_range("fps", style.fps, 1, MAX_FPS)
+        image = self.model.manifest.image
+        columns = min(style.columns or count, count)
+        cells = rows_each * math.ceil(count / columns) * columns
+        pixels = cells * image.height * image.width * style.zoom**2
+        if pixels > limits.max_pixels:
+            expected = f"at most {limits.max_pixels} pixels in all ({variable('max_pixels')})"
+            remedy = "Ask for fewer images or a smaller zoom."
+            raise InvalidParameter.of("zoom", expected, f"{pixels} pixels", remedy, "too_many_pixels")
+        return columns
 
 
 def check_count(name: str, value: int, least: int, most: int, setting: str) -> None:

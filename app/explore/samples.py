@@ -1,7 +1,7 @@
 """Ancestral sampling: z ~ p(z), then x ~ p(x given z).
 
-As in every use case, a function of a model and plain values returns the work that remains. What a client may
-choose is checked at once: a refusal costs nothing and waits for nobody. The work itself is a generator
+As in every use case, a function of a context and plain values returns the work that remains. What a client
+may choose is checked at once: a refusal costs nothing and waits for nobody. The work itself is a generator
 (``app.engine.work``): what it yields is computed in batches.
 """
 
@@ -9,23 +9,27 @@ from __future__ import annotations  # those of inner functions would be evaluate
 
 import dataclasses
 import functools
-import unicodedata
-from collections import Counter
 from collections.abc import Callable
 from typing import Literal
+
+import numpy as np
 
 from app import latent
 from app.engine.work import Array, Rows, Steps, Work
 from app.errors import InvalidParameter
-from app.explore.grids import GridStyle, Picture, check_count, check_grid, check_range, draw_grid, is_heavy
+from app.explore.grids import MAX_CODE, Answer, Context, check_count, check_range
+from app.explore.labels import find_label
+from app.explore.points import Point, codes_of, operations_of
 from app.models import Model
-from app.settings import Settings
+from app.pictures.provenance import SeededProvenance
+from app.priors import Prior, StandardNormal
 
 Render = Literal["mean", "draw"]
+PriorName = Literal["standard_normal", "gaussian_mixture"]
 
 MAX_TEMPERATURE = 4.0
-LISTED_CLASSES = 20  # of a thousand, in a refusal
-JOINERS = "\u200c\u200d"  # unseen, but parts of words in some scripts, and of emoji
+AROUND = 0.5  # temperature of draws around a point, unless a request says otherwise
+MAX_OFFSET = 2**40  # far from where the counter of the generator would wrap
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,99 +42,99 @@ class Samples:
             1 samples the prior.
         render: ``mean`` shows E[x given z], ``draw`` a draw from p(x given z).
         label: a class, by its name or number, whose part of the prior alone is drawn from; None: all of it.
+        offset: the number of the first image.
+        prior: what codes are drawn from; None: the model's own.
+        around: draw from N(this point, temperature^2 I) instead.
     """
 
     n: int
     temperature: float = 1.0
     render: Render = "mean"
     label: str | None = None
+    offset: int = 0
+    prior: PriorName | None = None
+    around: Point | None = None
+
+    def check(self, context: Context) -> None:
+        """Refuse a value that is out of range, or that another one rules out.
+
+        Raises:
+            InvalidParameter: says which.
+        """
+        model = context.model
+        check_count("n", self.n, 1, context.limits.max_images, "max_images")
+        check_range("temperature", self.temperature, 0.0, MAX_TEMPERATURE)
+        check_range("offset", self.offset, 0, MAX_OFFSET)
+        if self.prior not in (None, "standard_normal", own := model.manifest.prior.name):
+            expected = f"standard_normal or {own}" if own != "standard_normal" else own
+            remedy = "Leave prior out for the model's own."
+            raise InvalidParameter.of("prior", expected, self.prior, remedy, "no_such_prior")
+        if self.label is not None:
+            find_label(model, self.label)
+            ruled_out = {"of": self.around is not None, "prior": self.prior_of(model) is not model.prior}
+            for name in (name for name, given in ruled_out.items() if given):
+                expected, remedy = f"label or {name}, not both", "Leave one of them out."
+                raise InvalidParameter.of(name, expected, "both", remedy, "contradictory")
+
+    def prior_of(self, model: Model) -> Prior:
+        """Return what codes are drawn from, or N(0, I) around a point."""
+        if self.around is None and self.prior in (None, model.manifest.prior.name):
+            return model.prior
+        return StandardNormal(model.manifest.latent_dim)
 
 
-def sampler(
-    model: Model, limits: Settings, style: GridStyle, samples: Samples
-) -> Callable[[int], Work[Picture]]:
+def sampler(context: Context, samples: Samples) -> Callable[[int], Work[Answer]]:
     """Return a function of a seed, 0 to 2^63 - 1, that returns the work of its picture.
 
     What does not depend on the seed is checked here, once for many pictures.
 
+    Args:
+        context: with a recipe that names no seed.
+        samples: what is sampled.
+
     Raises:
         InvalidParameter: a value is out of range, or the model knows no such class.
     """
-    n, temperature = samples.n, samples.temperature
-    check_count("n", n, 1, limits.max_images, "max_images")
-    check_range("temperature", temperature, 0.0, MAX_TEMPERATURE)
-    number = None if samples.label is None else find_label(model, samples.label)
-    columns = check_grid(style, n, model, limits)
-    heavy = is_heavy(n, model, style)
+    samples.check(context)
+    model, n, around = context.model, samples.n, samples.around
+    columns, heavy = context.check_grid(n), context.is_heavy(n)
+    provenance = SeededProvenance(context.recipe)
+    codes_of_seed = _codes(model, samples)
     noise_shape = model.manifest.likelihood.noise_shape
-    draw_codes = model.prior.draw
-
-    def codes(seed: int, start: int, count: int) -> tuple[Array, ...]:
-        return (draw_codes(seed, start, count, temperature, number),)
-
-    def codes_and_noise(seed: int, start: int, count: int) -> tuple[Array, ...]:
-        return *codes(seed, start, count), latent.uniform_noise(seed, start, count, noise_shape)
-
     drawn = samples.render == "draw"
-    operation, make = (model.drawing, codes_and_noise) if drawn else (model.decoding, codes)
-    operations = (operation,)
+    operation = model.drawing if drawn else model.decoding
+    operations = (*operations_of(() if around is None else (around,), model), operation)
 
-    def steps(seed: int) -> Steps[Picture]:
-        images = yield Rows(operation, n, functools.partial(make, seed), cheap=not drawn)
-        return draw_grid(images, columns, style)
+    def steps(seed: int) -> Steps[Answer]:
+        centre = None
+        if around is not None:
+            centre = (yield from codes_of([around], model))[0]
+
+        def codes(start: int, count: int) -> Array:
+            return codes_of_seed(seed, start, count, centre)
+
+        def make(start: int, count: int) -> tuple[Array, ...]:
+            if not drawn:
+                return (codes(start, count),)
+            first = samples.offset + start
+            return codes(start, count), latent.uniform_noise(seed, first, count, noise_shape)
+
+        images = yield Rows(operation, n, make, cheap=not drawn)
+        of_seed = context if not context.has_codes else context.seeded(seed)
+        return of_seed.draw(images, columns, codes(0, n) if context.has_codes else None, provenance.of(seed))
 
     return lambda seed: Work(functools.partial(steps, seed), n, operations, heavy)
 
 
-def find_label(model: Model, label: str) -> int:
-    """Return the number of a class of the model's prior, or refuse one that it does not have.
+def _codes(model: Model, samples: Samples) -> Callable[[int, int, int, Array | None], Array]:
+    """Return a function of seed, start and count, and the point that is drawn around, that returns codes."""
+    prior = samples.prior_of(model)
+    label = None if samples.label is None else find_label(model, samples.label)
+    temperature, offset, draw = samples.temperature, samples.offset, prior.draw
 
-    A `label` is a class' name, as it is written or in another case that no other class has, or its number.
-    """
-    names = model.manifest.prior.classes
-    numbers = _numbers_of(names)
-    number = next(
-        (numbers[typed] for typed in (label, spelled(label), folded(label)) if typed in numbers), None
-    )
-    if number is None and label.isdecimal() and int(label) < len(names):
-        number = int(label)
-    if number in model.drawable:
-        return number
-    if not names:
-        remedy = "Leave label out, or name another model."
-        reference = model.version.reference
-        raise InvalidParameter.of("label", "a model with classes", reference, remedy, "no_classes")
-    drawable = [name for number, name in enumerate(names) if number in model.drawable]
-    more = ", ..." if len(drawable) > LISTED_CLASSES else ""
-    expected = f"one of {', '.join(drawable[:LISTED_CLASSES])}{more}, or 0..{len(names) - 1}"
-    remedy = "Name one class." if number is None else "Name another class: this one was never trained on."
-    raise InvalidParameter.of("label", expected, label, remedy, "unknown_class")
+    def codes(seed: int, start: int, count: int, centre: Array | None) -> Array:
+        drawn = draw(seed, offset + start, count, temperature, label)
+        # Beyond it a decoder has never been trained.
+        return drawn if centre is None else np.clip(centre + drawn, -MAX_CODE, MAX_CODE)
 
-
-@functools.lru_cache(maxsize=64)
-def _numbers_of(names: tuple[str, ...]) -> dict[str, int]:
-    """Return the number of the class that each way to write it means, where that is one class."""
-    numbered = list(enumerate(names))
-    cases = Counter(map(folded, names))
-    in_any_case = {folded(name): number for number, name in numbered if cases[folded(name)] == 1}
-    as_read = {spelled(name): number for number, name in reversed(numbered)}
-    return in_any_case | as_read | {name: number for number, name in numbered}  # to the letter comes first
-
-
-def spelled(name: str) -> str:
-    """Return a name as ``model_store/README.md`` writes it, from whatever keyboard: NFC, nothing unseen."""
-    if name.isascii():
-        return " ".join(name.split())
-    seen = "".join(each for each in name if each in JOINERS or unicodedata.category(each) != "Cf")
-    return " ".join(unicodedata.normalize("NFC", seen).split())
-
-
-def folded(name: str) -> str:
-    """Return what a name has in common with the same in another case."""
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFD", spelled(name)).casefold())
-
-
-def check_seed(seed: int) -> None:
-    """Refuse a seed that does not fit in 63 bits."""
-    if not 0 <= seed <= latent.MAX_SEED:
-        raise InvalidParameter.of("seed", "0..2^63-1", seed, "Use a number in this range.", "out_of_range")
+    return codes

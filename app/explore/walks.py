@@ -1,20 +1,23 @@
-"""Latent traversals: one axis walked from low to high, everything else held."""
+"""Latent traversals: one axis walked from low to high, and ways through several points."""
 
 from __future__ import annotations  # those of inner functions would be evaluated anew in every request
 
 import dataclasses
+from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from app import latent
 from app.engine.work import Rows, Steps, Work
 from app.errors import InvalidParameter
-from app.explore import grids
-from app.explore.grids import MAX_CODE, GridStyle, Picture, check_count, check_range
-from app.explore.samples import check_seed
+from app.explore.grids import MAX_CODE, Answer, Context, check_count, check_range
+from app.explore.points import Point, codes_of, operations_of
 from app.models import Model
+from app.pictures.formats import Codes
 from app.settings import Settings
+
+Path = Literal["linear", "slerp"]
+PARALLEL = 1e-6  # sine of the angle below which directions leave no one arc between them
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,9 +48,7 @@ def resolve_walk(
     """
     manifest = model.manifest
     axis = manifest.walk.axis if axis is None else axis
-    if not 0 <= axis < manifest.latent_dim:
-        expected = f"axes 0..{manifest.latent_dim - 1}"
-        raise InvalidParameter.of("axis", expected, axis, "Name one latent axis.", "out_of_range")
+    check_axis("axis", axis, model)
     default_low, default_high = manifest.walk_range(axis)
     low = default_low if low is None else low
     high = default_high if high is None else high
@@ -55,59 +56,100 @@ def resolve_walk(
         check_range(name, value, -MAX_CODE, MAX_CODE)
     if low > high:
         raise InvalidParameter.of("low", f"at most high ({high})", low, "Swap low and high.", "out_of_order")
-    steps = manifest.walk.steps if steps is None else steps
+    return Walk(axis, low, high, resolve_steps(model, limits, steps))
+
+
+def check_axis(name: str, axis: int, model: Model) -> None:
+    """Refuse a latent axis that the model does not have."""
+    if not 0 <= axis < model.manifest.latent_dim:
+        expected = f"axes 0..{model.manifest.latent_dim - 1}"
+        raise InvalidParameter.of(name, expected, axis, "Name one latent axis.", "out_of_range")
+
+
+def resolve_steps(model: Model, limits: Settings, steps: int | None) -> int:
+    """Return a checked number of images; None is the model's own choice."""
+    steps = model.manifest.walk.steps if steps is None else steps
     check_count("steps", steps, 2, limits.max_steps, "max_steps")
-    return Walk(axis, low, high, steps)
+    return steps
 
 
-def interpolate(
-    model: Model,
-    limits: Settings,
-    style: GridStyle,
-    walk: Walk,
-    seed: int | None,
-    z: tuple[float, ...] | None,
-) -> Work[Picture]:
+def interpolate(context: Context, walk: Walk, at: Point | None) -> Work[Answer]:
     """Return the work of a walk along one latent axis in equal steps, every other axis held.
 
     Args:
-        model: what decodes.
-        limits: what a request may ask for.
-        style: how the row is drawn.
+        context: what it is drawn with.
         walk: as ``resolve_walk`` gives it.
-        seed: holds the other axes at the first code of this seed, the one that ``samples`` draws first.
-        z: holds the other axes at this code. Neither seed nor z: at the prior's centre.
+        at: holds the other axes at this point; None: at the prior's centre.
 
     Raises:
-        InvalidParameter: a value is out of range, or seed and z are both given.
+        InvalidParameter: the model has no such point, or the answer would be too large.
     """
-    columns = grids.check_grid(style, walk.steps, model, limits)
-    latent_dim = model.manifest.latent_dim
-    if seed is not None and z is not None:
-        remedy = "Leave one of them out."
-        raise InvalidParameter.of("z", "seed or z, not both", "both", remedy, "contradictory")
-    if seed is not None:
-        check_seed(seed)
-        base = model.prior.draw(seed, 0, 1)[0]
-    elif z is not None:
-        base = check_code(z, latent_dim)
-    else:
-        base = model.prior.centre
+    model = context.model
+    columns = context.check_grid(walk.steps)
+    points = () if at is None else (at,)
 
-    def steps() -> Steps[Picture]:
-        codes = latent.walk(base, walk.axis, walk.low, walk.high, walk.steps)
-        images = yield Rows.of(model.decoding, codes)
-        return grids.draw_grid(images, columns, style)
+    def steps() -> Steps[Answer]:
+        codes = yield from codes_of(points, model)
+        base = codes[0] if points else model.prior.centre
+        walked = latent.walk(base, walk.axis, walk.low, walk.high, walk.steps)
+        images = yield Rows.of(model.decoding, walked)
+        return context.draw(images, columns, walked)
 
-    return Work(steps, walk.steps, (model.decoding,), grids.is_heavy(walk.steps, model, style))
+    operations = (*operations_of(points, model), model.decoding)
+    return Work(steps, walk.steps, operations, context.is_heavy(walk.steps))
 
 
-def check_code(z: tuple[float, ...], latent_dim: int) -> npt.NDArray[np.float32]:
-    """Return z as (D,) float32, or refuse another number of values, or one beyond +-8."""
-    if len(z) != latent_dim:
-        expected, received = f"{latent_dim} numbers, one a latent axis", f"{len(z)} numbers"
-        remedy = f"Give {latent_dim} numbers with commas between them."
-        raise InvalidParameter.of("z", expected, received, remedy, "wrong_length")
-    for index, value in enumerate(z):
-        check_range(f"z[{index}]", value, -MAX_CODE, MAX_CODE)
-    return np.array(z, np.float32)
+def between(context: Context, points: tuple[Point, ...], path: Path, count: int) -> Work[Answer]:
+    """Return the work of a way through two or more points, in equal steps of each part of it.
+
+    Args:
+        context: what it is drawn with.
+        points: where it goes through.
+        path: what lies between two of them; see ``latent.way``.
+        count: number of images.
+
+    Raises:
+        InvalidParameter: the model has no such point, or the answer would be too large.
+    """
+    model = context.model
+    columns = context.check_grid(count)
+
+    def steps() -> Steps[Answer]:
+        codes = yield from codes_of(points, model)
+        walked = way(codes, path, count)
+        images = yield Rows.of(model.decoding, walked)
+        return context.draw(images, columns, walked)
+
+    operations = (*operations_of(points, model), model.decoding)
+    return Work(steps, count, operations, context.is_heavy(count))
+
+
+def way(points: Codes, path: Path, count: int) -> Codes:
+    """Return `count` codes on a way through `points`, (M, D), M > 1; it begins and ends at the outer ones.
+
+    ``linear`` is the straight line. ``slerp`` is the arc of a great circle (Shoemake 1985), which keeps the
+    distance from zero that codes of many axes have, where the straight line passes closer to zero (White
+    2016); between codes of one direction or of opposite ones it is the straight line.
+    """
+    parts, along = np.divmod(np.linspace(0, len(points) - 1, count), 1)
+    first = np.minimum(parts.astype(int), len(points) - 2)
+    along = np.where(parts > first, 1.0, along)
+    exact = points.astype(np.float64)
+    codes = np.empty((count, points.shape[1]), np.float32)
+    for code, start, end, t in zip(codes, exact[first], exact[first + 1], along, strict=True):
+        weights = _arc(start, end, t) if path == "slerp" else None
+        one, other = weights or (1 - t, t)
+        code[:] = one * start + other * end
+    return codes
+
+
+def _arc(start: Codes, end: Codes, t: float) -> tuple[float, float] | None:
+    """Return the weights of two codes in one between them on an arc; None: there is no one arc."""
+    length = float(np.linalg.norm(start) * np.linalg.norm(end))
+    if not length:
+        return None
+    angle = float(np.arccos(np.clip(np.dot(start, end) / length, -1, 1)))
+    sine = float(np.sin(angle))
+    if sine < PARALLEL:
+        return None
+    return float(np.sin((1 - t) * angle)) / sine, float(np.sin(t * angle)) / sine

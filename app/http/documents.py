@@ -9,7 +9,7 @@ from starlette.types import ASGIApp
 from app.http import pages, status
 from app.http.endpoint import PictureEndpoint
 from app.http.pictures import PICTURES
-from app.pictures.encode import FORMATS
+from app.pictures.formats import FORMATS
 from app.service import Service
 
 DESCRIPTION = (

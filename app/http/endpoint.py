@@ -14,9 +14,10 @@ from typing import Any, Protocol, TypeVar
 from starlette.requests import ClientDisconnect, Request
 
 from app.cache import Key
+from app.engine.engine import Engine
 from app.engine.work import Work
 from app.errors import InvalidParameter, MethodNotAllowed, Overloaded, VitrineError
-from app.explore.grids import Picture
+from app.explore.grids import Answer
 from app.http import queries
 from app.http.middleware import RawHeaders, Receive, Scope, Send, send_answer
 from app.http.refusals import Refusals
@@ -35,18 +36,17 @@ PATIENCE_SECONDS = 0.05  # how long a request goes on before anybody looks wheth
 class PreparedPicture:
     """A checked request: the work that remains, and the answer's headers but for those of the picture."""
 
-    work: Work[Picture]
+    work: Work[Answer]
     headers: RawHeaders
     key: Key | None = None  # of a picture whose address is permanent: where the cache keeps it
+    etag: bytes | None = None  # its entity tag
 
-    def headers_of(self, picture: Picture) -> RawHeaders:
+    def headers_of(self, answer: Answer) -> RawHeaders:
         """Return the answer's headers, but for its length."""
-        own = [
-            (b"x-grid", b"%dx%d" % (picture.columns, picture.rows)),
-            (b"content-type", picture.media_type.encode()),
-        ]
-        if picture.notes:
-            own.append((b"x-notes", "; ".join(picture.notes).encode("latin-1")))
+        own = [(b"x-" + name.encode(), fact.encode()) for name, fact in answer.facts]
+        own.append((b"content-type", answer.media_type.encode()))
+        if answer.notes:
+            own.append((b"x-notes", "; ".join(answer.notes).encode("latin-1")))
         return self.headers + own
 
 
@@ -142,12 +142,20 @@ class PictureApp:
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
-        prepared, picture = await self.draw(scope, receive)
-        await send_answer(send, 200, prepared.headers_of(picture), picture.content)
+        """Answer one request; one that names the entity tag of what it would get, by that alone."""
+        engine, prepared = await self._prepare(scope, receive)
+        if prepared.etag is not None and _is_known(prepared.etag, scope["headers"]):
+            await send_answer(send, 304, prepared.headers, b"")
+            return
+        answer = await self._compute(engine, prepared, scope, receive)
+        await send_answer(send, 200, prepared.headers_of(answer), answer.content)
 
-    async def draw(self, scope: Scope, receive: Receive) -> tuple[PreparedPicture, Picture]:
-        """Return the picture that one request asks for, and what was prepared of it; or raise its refusal."""
+    async def draw(self, scope: Scope, receive: Receive) -> Answer:
+        """Return the picture that one request asks for; or raise its refusal."""
+        return await self._compute(*await self._prepare(scope, receive), scope, receive)
+
+    async def _prepare(self, scope: Scope, receive: Receive) -> tuple[Engine, PreparedPicture]:
+        """Return what is prepared of a request, and what is to compute it; or raise its refusal."""
         service, remembered = self._service, self._remembered.get(scope["method"])
         if remembered is None:
             raise MethodNotAllowed(self._remembered)
@@ -160,23 +168,35 @@ class PictureApp:
         query = parsed.query
         engine = service.engine  # before anything is awaited: the service may end meanwhile
         model = await service.find(query.model)
-        if parsed.takes_files:
-            files = await read_files(Request(scope, receive), service.settings)
-            prepared = parsed.prepared(model, service.settings)(files)
-        else:
-            prepared = parsed.prepared(model, service.settings)()
-        cache, key = service.cache, prepared.key
+        if not parsed.takes_files:
+            return engine, parsed.prepared(model, service.settings)()
+        files = await read_files(Request(scope, receive), service.settings)
+        return engine, parsed.prepared(model, service.settings)(files)
+
+    async def _compute(
+        self, engine: Engine, prepared: PreparedPicture, scope: Scope, receive: Receive
+    ) -> Answer:
+        """Return what was prepared, kept or computed; or raise its refusal."""
+        cache, key = self._service.cache, prepared.key
         if key is not None and (kept := cache.find(key)) is not None:
-            return prepared, kept
+            return kept
         try:
             if key is None:
                 future = engine.submit(prepared.work)
             else:
                 future = cache.submit(key, functools.partial(engine.submit, prepared.work))
-            return prepared, await result_of(future, receive)
+            return await result_of(future, receive)
         except Overloaded as refusal:
             await self._refusals.hold_back(scope.get("client"), refusal)
             raise
+
+
+def _is_known(etag: bytes, headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    """Say whether a request's If-None-Match names an entity tag, or any (RFC 9110, section 13.1.2)."""
+    for name, value in headers:
+        if name == b"if-none-match" and (etag in value or value.strip() == b"*"):
+            return True
+    return False
 
 
 async def result_of(future: "asyncio.Future[T]", receive: Receive) -> T:

@@ -48,8 +48,8 @@ SECURITY_HEADERS = [
 
 
 async def send_answer(send: Send, status: int, headers: RawHeaders, body: bytes) -> None:
-    """Send a whole answer; its length is added to the headers, but for 204, which must not have one."""
-    if status != 204:
+    """Send a whole answer; its length is added to the headers, but for 204 and 304, which have no body."""
+    if status not in (204, 304):
         headers = [*headers, (b"content-length", b"%d" % len(body))]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

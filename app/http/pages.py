@@ -77,10 +77,10 @@ def router(service: Service) -> APIRouter:
 async def answer_form(request: Request, uploads: PictureApp) -> HTMLResponse:
     """Return the page with what ``POST /reconstruct`` draws of a form; a refusal of it becomes a page too."""
     request.state.problem_page = functools.partial(_problem_page, request)
-    _, picture = await uploads.draw(request.scope, request.receive)
-    source = f"data:{picture.media_type};base64,{base64.b64encode(picture.content).decode()}"
+    answer = await uploads.draw(request.scope, request.receive)
+    source = f"data:{answer.media_type};base64,{base64.b64encode(answer.content).decode()}"
     headers = {"Content-Security-Policy": ANSWER_POLICY, "Cache-Control": "no-store"}
-    context = {"source": source, "picture": picture, "problem": None}
+    context = {"source": source, "picture": answer, "problem": None}
     return TEMPLATES.TemplateResponse(request, "answer.html", context, headers=headers)
 
 

@@ -1,21 +1,21 @@
 """The pictures: one row of ``PICTURES`` each, with what it takes and what prepares its work."""
 
 import random
-from collections.abc import Mapping
-from typing import Any
-from urllib.parse import quote
 
 from pydantic import Field
 from starlette.routing import Route
 
-from app.engine.work import Work
+from app.errors import InvalidParameter
 from app.explore import reconstruction, walks
-from app.explore.grids import Picture
-from app.explore.samples import Render, Samples, check_seed, find_label, sampler
+from app.explore.labels import label_of
+from app.explore.points import point_in, points_in
+from app.explore.samples import AROUND, PriorName, Render, Samples, sampler
+from app.explore.seeds import check_seed
+from app.http.addresses import answer_headers, context_of, permanent
 from app.http.endpoint import MakePicture, PictureApp, PictureEndpoint, PreparedPicture
-from app.http.middleware import RawHeaders
-from app.http.queries import MAX_LABEL_CHARACTERS, Code, Label, Number, Query, Whole
+from app.http.queries import Code, Label, Number, PointsText, PointText, Query, Seed, Whole
 from app.models import Model
+from app.pictures.provenance import COMPOSITE
 from app.pictures.uploads import Invert
 from app.service import Service
 from app.settings import Settings
@@ -29,14 +29,25 @@ class SamplesQuery(Query):
 
     columns: Whole = Field(7, description="Images in a row; a shorter grid has as many as there are images.")
     n: Whole = Field(21, description="Number of images.", examples=[21])
-    seed: Whole | None = Field(
+    offset: Whole = Field(0, description="Number of the first image: a seed's images go on without an end.")
+    seed: Seed | None = Field(
         None,
-        description="0 to 2^63-1. Makes the picture permanent. If not given, one below 2^53 is drawn, "
-        "and named in X-Seed.",
+        description="0 to 2^63-1, or a word, which stands for a number. Makes the picture permanent. If not "
+        "given, one below 2^53 is drawn. X-Seed names the number.",
     )
-    temperature: Number = Field(1.0, description="0 to 4: scale of the codes; 1 samples the prior.")
+    temperature: Number | None = Field(
+        None,
+        description="0 to 4: scale of the codes; 1, which samples the prior, if not given. Around a point: "
+        f"standard deviation, {AROUND} if not given.",
+    )
     label: Label | None = Field(
         None, description="Class to draw, by its name or number, of a model that knows classes."
+    )
+    prior: PriorName | None = Field(
+        None, description="What codes are drawn from: the model's own prior if not given, or standard_normal."
+    )
+    of: PointText | None = Field(
+        None, description="Draw around this point instead of from the prior.", examples=["example:0"]
     )
     render: Render = Field(
         "mean", description="mean: E[x given z]; draw: a draw from p(x given z), pixel noise included."
@@ -47,21 +58,32 @@ def prepare_samples(query: SamplesQuery, model: Model, settings: Settings) -> Ma
     """Check ``GET /samples``; see ``app.explore.samples``."""
     if query.seed is not None:
         check_seed(query.seed)
-    samples = Samples(query.n, query.temperature, query.render, query.label)
-    work_of = sampler(model, settings, query.style(model, query.columns), samples)
-    label = None if query.label is None else label_of(model, query.label)
-    values = dict(query) | {"seed": None, "label": label}
-    without_seed = address(settings.root_path + "/samples", model, values)
+    around = None if query.of is None else point_in(query.of, "of", model)
+    temperature = query.temperature
+    if temperature is None:
+        temperature = 1.0 if around is None else AROUND
+    samples = Samples(query.n, temperature, query.render, query.label, query.offset, query.prior, around)
+    style = query.style(model, query.columns)
+    values = dict(query) | {
+        "seed": None,
+        "temperature": temperature,
+        "label": None if query.label is None else label_of(model, query.label),
+        "offset": query.offset or None,
+        "prior": None if samples.prior_of(model) is model.prior else query.prior,
+        "of": None if around is None else around.text(model),
+    }
+    context = context_of("/samples", model, settings, style, values)
+    work_of = sampler(context, samples)
     if query.seed is not None:
-        location = b"%b&seed=%d" % (without_seed, query.seed)
-        return permanent(query, model, work_of(query.seed), location, query.seed)
+        seeded = context.seeded(query.seed)
+        return permanent(query, seeded, work_of(query.seed), query.seed)
     headers = answer_headers(model, caching=b"no-store")
+    without_seed = (settings.root_path + str(context.recipe.address)).encode()
 
     def ask() -> PreparedPicture:
-        seed = b"%d" % _seeds.getrandbits(DRAWN_SEED_BITS)
-        location = b"%b&seed=%b" % (without_seed, seed)
-        own = [(b"content-location", location), (b"x-seed", seed)]
-        return PreparedPicture(work_of(int(seed)), [*headers, *own])
+        seed = _seeds.getrandbits(DRAWN_SEED_BITS)
+        own = [(b"content-location", b"%b&seed=%d" % (without_seed, seed)), (b"x-seed", b"%d" % seed)]
+        return PreparedPicture(work_of(seed), [*headers, *own])
 
     return ask
 
@@ -75,32 +97,78 @@ class InterpolateQuery(Query):
     low: Number | None = Field(None, description="Value of the axis in the first image, -8 to 8.")
     high: Number | None = Field(None, description="Value of the axis in the last image, -8 to 8.")
     steps: Whole | None = Field(None, description="Number of images.")
-    seed: Whole | None = Field(
-        None,
-        description="Holds the other axes at this seed's first code; if not given, at the prior's centre.",
+    at: PointText | None = Field(
+        None, description="Holds the other axes at this point; if not given, at the prior's centre."
     )
-    z: Code | None = Field(
-        None, description="Holds the other axes at this code: numbers with commas between them."
+    seed: Seed | None = Field(None, description="The same as at=seed:..., the first code of a seed.")
+    z: Code | None = Field(None, description="The same as at=z:..., numbers with commas between them.")
+    from_: PointText | None = Field(
+        None, alias="from", description="Begin at this point, and walk to another instead of along an axis."
+    )
+    to: PointText | None = Field(None, description="End at this point.")
+    via: PointsText | None = Field(None, description="Pass through these points, with ; between them.")
+    path: walks.Path = Field(
+        "linear", description="Between points: linear, a straight line; slerp, an arc around zero."
     )
 
     @property
-    def code(self) -> tuple[float, ...] | None:
-        """The numbers in `z`."""
-        return None if self.z is None else tuple(float(part) + 0.0 for part in self.z.split(","))
+    def held(self) -> dict[str, str]:
+        """By parameter, the points at which the other axes are to be held; one is right."""
+        seed = None if self.seed is None else f"seed:{self.seed}"
+        found = {"at": self.at, "seed": seed, "z": None if self.z is None else f"z:{self.z}"}
+        return {name: text for name, text in found.items() if text is not None}
+
+
+ALONG_AXIS = ("axis", "low", "high", "at", "seed", "z")
+BETWEEN = ("from", "to", "via", "path")
 
 
 def prepare_walk(query: InterpolateQuery, model: Model, settings: Settings) -> MakePicture:
     """Check ``GET /interpolate``; see ``app.explore.walks``."""
+    given = {name.rstrip("_") for name in query.model_fields_set}
+    if given & {"from", "to", "via"}:
+        return _prepare_way(query, given, model, settings)
+    if "path" in given:
+        raise contradictory("path", "from and to beside it", "an axis", "Name two points, or leave path out.")
     walk = walks.resolve_walk(
         model, settings, axis=query.axis, low=query.low, high=query.high, steps=query.steps
     )
-    work = walks.interpolate(model, settings, query.style(model), walk, seed=query.seed, z=query.code)
-    values = dict(query) | vars(walk)
-    if query.code is not None:
-        # Written afresh: a + that the client wrote would come back as a space.
-        values["z"] = ",".join(map(repr, query.code))
-    location = address(settings.root_path + "/interpolate", model, values)
-    return permanent(query, model, work, location, query.seed)
+    held = query.held
+    if len(held) > 1:
+        names = list(held)
+        raise contradictory(names[-1], f"{' or '.join(names)}, not both", "both", "Leave one of them out.")
+    if query.seed is not None:
+        check_seed(query.seed)
+    at = next((point_in(text, name, model) for name, text in held.items()), None)
+    values = dict(query) | vars(walk) | dict.fromkeys(("seed", "z", "path", "from_"))
+    values["at"] = None if at is None else at.text(model)
+    context = context_of("/interpolate", model, settings, query.style(model), values)
+    return permanent(query, context, walks.interpolate(context, walk, at), query.seed)
+
+
+def _prepare_way(query: InterpolateQuery, given: set[str], model: Model, settings: Settings) -> MakePicture:
+    """Check a walk between points."""
+    if both := sorted(given & {*ALONG_AXIS}):
+        expected = "either an axis or points to walk between"
+        raise contradictory(both[0], expected, "both", f"Leave {both[0]} out.")
+    for name, text in (("from", query.from_), ("to", query.to)):
+        if text is None:
+            expected, remedy = "from and to, both", "Name both points."
+            raise InvalidParameter.of(name, expected, "(not given)", remedy, "missing")
+    via = () if query.via is None else points_in(query.via, "via", model)
+    ends = point_in(str(query.from_), "from", model), point_in(str(query.to), "to", model)
+    points = (ends[0], *via, ends[1])
+    first, *between, last = (point.text(model) for point in points)
+    steps = walks.resolve_steps(model, settings, query.steps)
+    values = dict(query) | {"from_": None, "from": first, "to": last, "steps": steps}
+    values["via"] = ";".join(between) or None
+    context = context_of("/interpolate", model, settings, query.style(model), values)
+    return permanent(query, context, walks.between(context, points, query.path, steps))
+
+
+def contradictory(name: str, expected: str, received: str, remedy: str) -> InvalidParameter:
+    """Return the refusal of parameters that rule each other out."""
+    return InvalidParameter.of(name, expected, received, remedy, "contradictory")
 
 
 class ReconstructQuery(Query):
@@ -111,9 +179,9 @@ class ReconstructQuery(Query):
 
 def prepare_examples(query: ReconstructQuery, model: Model, settings: Settings) -> MakePicture:
     """Check ``GET /reconstruct``; see ``app.explore.reconstruction``."""
-    work = reconstruction.reconstruct_examples(model, settings, query.style(model, query.columns))
-    location = address(settings.root_path + "/reconstruct", model, dict(query))
-    return permanent(query, model, work, location)
+    style = query.style(model, query.columns)
+    context = context_of("/reconstruct", model, settings, style, dict(query), COMPOSITE)
+    return permanent(query, context, reconstruction.reconstruct_examples(context))
 
 
 class UploadQuery(ReconstructQuery):
@@ -128,11 +196,12 @@ class UploadQuery(ReconstructQuery):
 
 def prepare_uploads(query: UploadQuery, model: Model, settings: Settings) -> MakePicture:
     """Return what checks ``POST /reconstruct`` with its files; see ``app.explore.reconstruction``."""
+    style = query.style(model, query.columns)
+    context = context_of("/reconstruct", model, settings, style, dict(query), COMPOSITE).without_address()
+    headers = answer_headers(model, caching=b"no-store")
 
     def ask(files: list[tuple[str, bytes]]) -> PreparedPicture:
-        style = query.style(model, query.columns)
-        work = reconstruction.reconstruct(model, settings, style, files, query.invert)
-        return PreparedPicture(work, answer_headers(model, caching=b"no-store"))
+        return PreparedPicture(reconstruction.reconstruct(context, files, query.invert), headers)
 
     return ask
 
@@ -177,63 +246,3 @@ def routes(service: Service) -> list[Route]:
     paths = dict.fromkeys(endpoint.path for endpoint in PICTURES)
     by_path = {path: PictureApp([each for each in PICTURES if each.path == path], service) for path in paths}
     return [Route(path + behind, by_path[path]) for behind in ("", ".{format}") for path in paths]
-
-
-def permanent(
-    query: Query, model: Model, work: Work[Picture], location: bytes, seed: int | None = None
-) -> MakePicture:
-    """Return what asks for one and the same picture every time: the cache may keep it.
-
-    Args:
-        query: what the client asks for.
-        model: what draws.
-        work: what remains.
-        location: the picture's permanent address; no other picture of the version may have it.
-        seed: where there is one.
-    """
-    headers = answer_headers(model, cache_control(query), location)
-    if seed is not None:
-        headers.append((b"x-seed", b"%d" % seed))
-    prepared = PreparedPicture(work, headers, (model.manifest.digest, location))
-    return lambda: prepared
-
-
-def address(path: str, model: Model, values: Mapping[str, Any]) -> bytes:
-    """Return a picture's permanent address: the version and every parameter, defaults included.
-
-    Of the `values`, parameters by name, those that are None are left out, ``model``, and the usual format;
-    an ink that is None is the model's own.
-    """
-    parts = [f"model={model.version.reference}"]
-    ink = values.get("ink") or model.manifest.image.ink
-    for name, value in sorted({**values, "ink": ink}.items()):
-        if value is not None and name != "model" and (name, value) != ("format", "png"):
-            parts.append(f"{name}={quote(value, safe=',:@') if isinstance(value, str) else value}")
-    return f"{path}?{'&'.join(parts)}".encode("latin-1")
-
-
-def label_of(model: Model, label: str) -> str:
-    """Return the one label that permanent addresses have for a class: its name as the manifest writes it.
-
-    A name means the same in every version that has it. A class whose name is no label has its number.
-    """
-    number = find_label(model, label)
-    name = model.manifest.prior.classes[number]
-    return name if 0 < len(name) <= MAX_LABEL_CHARACTERS else str(number)
-
-
-def cache_control(query: Query) -> bytes:
-    """Return how long a picture may be kept whose query decides it: for good if a version is named."""
-    return b"public, max-age=31536000, immutable" if query.is_pinned else b"no-cache"
-
-
-def answer_headers(model: Model, caching: bytes, location: bytes | None = None) -> RawHeaders:
-    """Return what an answer's headers say of the request.
-
-    Args:
-        model: what draws.
-        caching: the Cache-Control.
-        location: the picture's permanent address; None: it has none, or another for every request.
-    """
-    headers = [(b"x-model", model.version.reference.encode()), (b"cache-control", caching)]
-    return headers if location is None else [*headers, (b"content-location", location)]

@@ -6,24 +6,25 @@ A parameter that an endpoint does not know, or that is given twice, is refused.
 import difflib
 import math
 import re
-from typing import Annotated, Any, TypeVar
-from urllib.parse import parse_qsl
+from collections.abc import Callable, Iterable
+from typing import Annotated, Any, ClassVar, TypeVar
+from urllib.parse import parse_qsl, quote
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo
 from pydantic_core import PydanticCustomError
 
 from app.errors import Fault, InvalidParameter, UnsupportedFormat, echo
-from app.explore.grids import GridStyle
+from app.explore.labels import MAX_LABEL_CHARACTERS
+from app.explore.points import MAX_CHARACTERS, NUMBER, parse, parse_all
+from app.explore.seeds import MAX_WORD_CHARACTERS, read_seed
 from app.models import Model
-from app.pictures.encode import FORMATS
-from app.pictures.grids import Ink
+from app.pictures.formats import FORMATS
+from app.pictures.grids import GridStyle, Ink, Loop
 
-MAX_CODE_CHARACTERS = 8192
-MAX_LABEL_CHARACTERS = 100
 MAX_FAULTS = 8  # in one answer; a request with thousands is no honest mistake
 
+_ASCII = bytes(range(128)).decode()
 _WHOLE = re.compile(r"-?[0-9]{1,19}", re.ASCII)
-_NUMBER = re.compile(r"[+-]?([0-9]{1,40}(\.[0-9]{0,40})?|\.[0-9]{1,40})([eE][+-]?[0-9]{1,3})?", re.ASCII)
 _REFERENCE = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}(@[1-9][0-9]{0,8})?", re.ASCII)
 
 
@@ -39,7 +40,7 @@ def _whole(text: Any) -> int:
 
 
 def _number(text: Any) -> float:
-    if isinstance(text, str) and _NUMBER.fullmatch(text) and math.isfinite(float(text)):
+    if isinstance(text, str) and NUMBER.fullmatch(text) and math.isfinite(float(text)):
         return float(text) + 0.0  # -0.0 becomes 0.0
     if isinstance(text, str) and "," in text:
         raise _refuse("not_a_number", "one number", "Use a point, not a comma, like 0.5.")
@@ -47,14 +48,40 @@ def _number(text: Any) -> float:
 
 
 def _code(text: Any) -> str:
-    if not isinstance(text, str) or len(text) > MAX_CODE_CHARACTERS:
-        expected = f"at most {MAX_CODE_CHARACTERS} characters"
+    if not isinstance(text, str) or len(text) > MAX_CHARACTERS:
+        expected = f"at most {MAX_CHARACTERS} characters"
         raise _refuse("too_long", expected, "Give one number a latent axis.")
     for index, part in enumerate(text.split(",")):
-        if not _NUMBER.fullmatch(part) or not math.isfinite(float(part)):
+        if not NUMBER.fullmatch(part) or not math.isfinite(float(part)):
             expected = f"finite numbers with commas between them; z[{index}] is {echo(part)}"
             raise _refuse("finite_number", expected, "Write numbers like 0,0.5,-1.")
     return text
+
+
+def _seed(text: Any) -> int:
+    try:
+        return read_seed(text)
+    except (TypeError, ValueError):
+        expected = f"a whole number in digits, or a word of up to {MAX_WORD_CHARACTERS} characters"
+        raise _refuse("not_a_seed", expected, "Write digits only, like 21, or a word, like tulip.") from None
+
+
+def _point(text: Any, info: ValidationInfo) -> str:
+    return _read_points(text, info, parse)
+
+
+def _points(text: Any, info: ValidationInfo) -> str:
+    return _read_points(text, info, parse_all)
+
+
+def _read_points(text: Any, info: ValidationInfo, read: Callable[[str, str], object]) -> str:
+    name = (info.field_name or "").rstrip("_")
+    try:
+        read(str(text), name)
+    except InvalidParameter as refusal:
+        fault = refusal.faults[0]
+        raise _refuse(fault.code, f"{fault.expected}; {fault.received}", fault.remedy) from None
+    return str(text)
 
 
 def _reference(text: Any) -> str:
@@ -74,6 +101,9 @@ Whole = Annotated[int, BeforeValidator(_whole)]
 Number = Annotated[float, BeforeValidator(_number)]
 Code = Annotated[str, BeforeValidator(_code)]
 Label = Annotated[str, BeforeValidator(_label)]
+Seed = Annotated[int, BeforeValidator(_seed)]
+PointText = Annotated[str, BeforeValidator(_point)]
+PointsText = Annotated[str, BeforeValidator(_points)]
 Reference = Annotated[str, BeforeValidator(_reference)]
 
 
@@ -91,13 +121,37 @@ class Query(BaseModel):
         description="dark: 0 is drawn white, like ink on paper; light: as the data is. If not given, dark "
         "for a model of grey images on a dark ground, else light.",
     )
-    format: str = Field("png", description=f"Picture format: {', '.join(FORMATS)}.")
+    format: str = Field("png", description=f"Format: {', '.join(FORMATS)}. It may stand behind the path too.")
+    fps: Whole | None = Field(None, description="1 to 50: images a second of an animation; 10 if not given.")
+    loop: Loop | None = Field(
+        None, description="How an animation goes on: forever (if not given), once, or bounce: there and back."
+    )
+
+    formats: ClassVar[tuple[str, ...]] = tuple(FORMATS)  # that answers may have
 
     def style(self, model: Model, columns: int | None = None) -> GridStyle:
-        """Return how a grid of `model`'s images is drawn; no columns: everything in one row."""
+        """Return how a grid of `model`'s images is drawn; no columns: everything in one row.
+
+        Raises:
+            InvalidParameter: a still picture is to have what only animations have.
+        """
         image = model.manifest.image
         blank = 0 if image.ground == "dark" else 255
-        return GridStyle(columns, self.zoom, self.ink or image.ink, self.format, blank)
+        for name in ("fps", "loop"):
+            if getattr(self, name) is not None and not FORMATS[self.format].animated:
+                animated = " or ".join(name for name, offered in FORMATS.items() if offered.animated)
+                remedy = f"Leave {name} out, or ask for one of these."
+                expected = f"format={animated} with it"
+                raise InvalidParameter.of(name, expected, self.format, remedy, "not_animated")
+        return GridStyle(
+            columns,
+            self.zoom,
+            self.ink or image.ink,
+            self.format,
+            blank,
+            10 if self.fps is None else self.fps,
+            self.loop or "forever",
+        )
 
     @property
     def is_pinned(self) -> bool:
@@ -121,7 +175,9 @@ def read(kind: type[SomeQuery], query_string: bytes, suffix: str | None = None) 
         UnsupportedFormat: no such picture format.
     """
     values: dict[str, str] = {}
-    for name, value in parse_qsl(query_string.decode("latin-1"), keep_blank_values=True):
+    # Bytes that should have been escaped are UTF-8, as the escapes are.
+    text = query_string.decode() if query_string.isascii() else quote(query_string, safe=_ASCII)
+    for name, value in parse_qsl(text, keep_blank_values=True):
         if name in values:  # which of the two is meant, a cache cannot know
             received, remedy = f"{name} given twice", "Leave one of them out."
             raise InvalidParameter.of(echo(name), "each parameter once", received, remedy, "given_twice")
@@ -131,18 +187,18 @@ def read(kind: type[SomeQuery], query_string: bytes, suffix: str | None = None) 
     try:
         query = kind.model_validate(values)
     except ValidationError as error:
-        raise _invalid_parameters(error, list(kind.model_fields)) from None
-    check_format(query.format)
+        raise _invalid_parameters(error, [name.rstrip("_") for name in kind.model_fields]) from None
+    check_format(query.format, kind.formats)
     if suffix not in (None, query.format):
         expected, remedy = f"{suffix}, as the path says", "Leave one of them out."
         raise InvalidParameter.of("format", expected, query.format, remedy, "contradictory")
     return query
 
 
-def check_format(received: str) -> None:
-    """Refuse a picture format that is not offered."""
-    if received not in FORMATS:
-        raise UnsupportedFormat(received, FORMATS)
+def check_format(received: str, offered: Iterable[str] = FORMATS) -> None:
+    """Refuse a format that is not offered."""
+    if received not in offered:
+        raise UnsupportedFormat(received, offered)
 
 
 def _invalid_parameters(error: ValidationError, known: list[str]) -> InvalidParameter:

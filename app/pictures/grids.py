@@ -5,13 +5,28 @@ cells of a grid stay comparable. A value k/255 becomes level k, so 8-bit picture
 The 256-colour maps of matplotlib cut into the same bins: every value lands within one level of theirs.
 """
 
+import dataclasses
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 Ink = Literal["dark", "light"]
+Loop = Literal["forever", "once", "bounce"]
 Pixels = npt.NDArray[np.uint8]
+
+
+@dataclasses.dataclass(frozen=True)
+class GridStyle:
+    """How images are drawn."""
+
+    columns: int | None = None  # images in a row; None: everything in one row
+    zoom: int = 1  # integer scale of the pixels
+    ink: Ink = "dark"  # 0 is drawn white, or if light, black
+    format: str = "png"  # a key of ``formats.FORMATS``
+    blank: int = 0  # level of cells that hold no image
+    fps: int = 10  # images a second of an animation
+    loop: Loop = "forever"  # how an animation goes on; bounce: there and back, forever
 
 
 def to_pixels(images: npt.NDArray[np.floating[Any]], *, overwrite: bool = False) -> Pixels:

@@ -1,0 +1,55 @@
+"""Seeds: numbers of up to 63 bits, and words that stand for them."""
+
+import hashlib
+import re
+import unicodedata
+
+from app import latent
+from app.errors import InvalidParameter
+from app.explore.labels import spelled
+
+MAX_WORD_CHARACTERS = 64
+WORD_BITS = 53  # so that a reader whose numbers are doubles, like JavaScript, reads the seed as it is
+
+_WHOLE = re.compile(r"-?[0-9]{1,19}", re.ASCII)
+
+
+def read_seed(text: str) -> int:
+    """Return the seed that a text stands for: a whole number, itself; any other text, one that it hashes to.
+
+    The seed of a word is the upper 53 bits of the SHA-256 of its UTF-8 bytes, after Unicode normalisation
+    (NFC) and with single spaces between its parts. So a word gives the same seed from whatever keyboard.
+
+    Args:
+        text: a number, or a word of up to 64 characters.
+
+    Raises:
+        ValueError: another kind of number, like 1.5, more than 64 characters, or nothing that can be seen.
+    """
+    if _WHOLE.fullmatch(text):
+        return int(text)
+    if len(text) > MAX_WORD_CHARACTERS or _is_number(text):
+        raise ValueError(text)
+    word = spelled(text)
+    if not word or any(unicodedata.category(each) in ("Cc", "Cs", "Co", "Cn") for each in text):
+        raise ValueError(text)
+    if "\ufffd" in word:  # bytes that were no UTF-8
+        raise ValueError(text)
+    return int.from_bytes(hashlib.sha256(word.encode()).digest()[:8], "big") >> (64 - WORD_BITS)
+
+
+def _is_number(text: str) -> bool:
+    """Say whether a text is a number of some kind, which nobody means as a word."""
+    if re.fullmatch(r"\s*[+-]?0[xXoObB][0-9a-fA-F_]+\s*", text):
+        return True
+    try:
+        float(text.replace(",", "."))
+    except ValueError:
+        return False
+    return True
+
+
+def check_seed(seed: int) -> None:
+    """Refuse a seed that does not fit in 63 bits."""
+    if not 0 <= seed <= latent.MAX_SEED:
+        raise InvalidParameter.of("seed", "0..2^63-1", seed, "Use a number in this range.", "out_of_range")
