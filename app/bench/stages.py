@@ -141,13 +141,13 @@ def _started(settings: Settings, runner: asyncio.Runner, open_runtime: OpenRunti
 
 def _ways(app: Any, client: Client, render: Render, n: int) -> list[Measurement]:
     """Return what asks for one picture in each way, and returns the seconds that it took."""
-    from app.http import pictures, queries
+    from app.http import queries, samples
 
     service = app.service
     query_string = f"n={n}" if render == "mean" else f"n={n}&render={render}"
-    query = queries.read(pictures.SamplesQuery, query_string.encode())
+    query = queries.read(samples.SamplesQuery, query_string.encode())
     model: Model = service.models.get(service.models.find(service.settings.default_model))
-    prepared = pictures.prepare_samples(query, model, service.settings)
+    prepared = samples.prepare_samples(query, model, service.settings)
     seeds = itertools.count()
 
     async def by_http() -> dict[str, float]:

@@ -2,14 +2,15 @@
 
 import dataclasses
 import math
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from app.errors import InvalidParameter
 from app.models import Model
 from app.pictures.formats import FORMATS, Codes, Drawing
-from app.pictures.grids import GridStyle
+from app.pictures.grids import GridStyle, Pixels
 from app.pictures.provenance import Provenance, Recipe
 from app.settings import Settings, variable
 
@@ -56,11 +57,12 @@ class Context:
 
     def draw(
         self,
-        images: npt.NDArray[np.uint8],
+        images: Pixels,
         columns: int,
         codes: Codes | None = None,
         provenance: Provenance | None = None,
         facts: tuple[tuple[str, str], ...] = (),
+        data: Mapping[str, Any] | None = None,
     ) -> Answer:
         """Return `images`, (N, H, W) or (N, H, W, 3) levels, in rows of `columns`, in the format asked for.
 
@@ -70,9 +72,10 @@ class Context:
             codes: (N, D), what the images were decoded from.
             provenance: of the recipe, if that is there already.
             facts: see ``Answer``.
+            data: what JSON says beside.
         """
         media_type, encode = FORMATS[self.style.format][:2]
-        content = encode(Drawing(images, columns, self.style, self.recipe, provenance, codes))
+        content = encode(Drawing(images, columns, self.style, self.recipe, provenance, codes, data))
         return Answer(content, media_type, (("grid", f"{columns}x{-(-len(images) // columns)}"), *facts))
 
     def seeded(self, seed: int) -> "Context":
@@ -93,6 +96,20 @@ class Context:
         image, style = self.model.manifest.image, self.style
         pixels = count * image.height * image.width * style.zoom**2
         return pixels * FORMATS[style.format].cost > LIGHT_PIXELS
+
+    def interleaved(self, images: Sequence[Pixels], columns: int) -> Pixels:
+        """Return several images of each thing, (N, H, W) each, in rows: the first of all above the others.
+
+        A row that is not full is filled up with blank cells.
+        """
+        rows = []
+        for start in range(0, len(images[0]), columns):
+            for each in images:
+                row = np.full((columns, *each.shape[1:]), self.style.blank, np.uint8)
+                part = each[start : start + columns]
+                row[: len(part)] = part
+                rows.append(row)
+        return np.concatenate(rows)
 
     def check_grid(self, count: int, rows_each: int = 1) -> int:
         """Return the columns of a grid of `count` images, or refuse one that is malformed or too large.

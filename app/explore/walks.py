@@ -11,6 +11,7 @@ from app import latent
 from app.engine.work import Rows, Steps, Work
 from app.errors import InvalidParameter
 from app.explore.grids import MAX_CODE, Answer, Context, check_count, check_range
+from app.explore.images import NO_UPLOADS, Uploads
 from app.explore.points import Point, codes_of, operations_of
 from app.models import Model
 from app.pictures.formats import Codes
@@ -99,7 +100,9 @@ def interpolate(context: Context, walk: Walk, at: Point | None) -> Work[Answer]:
     return Work(steps, walk.steps, operations, context.is_heavy(walk.steps))
 
 
-def between(context: Context, points: tuple[Point, ...], path: Path, count: int) -> Work[Answer]:
+def between(
+    context: Context, points: tuple[Point, ...], path: Path, count: int, uploads: Uploads = NO_UPLOADS
+) -> Work[Answer]:
     """Return the work of a way through two or more points, in equal steps of each part of it.
 
     Args:
@@ -107,6 +110,7 @@ def between(context: Context, points: tuple[Point, ...], path: Path, count: int)
         points: where it goes through.
         path: what lies between two of them; see ``latent.way``.
         count: number of images.
+        uploads: what points may mean by ``image:``.
 
     Raises:
         InvalidParameter: the model has no such point, or the answer would be too large.
@@ -115,13 +119,15 @@ def between(context: Context, points: tuple[Point, ...], path: Path, count: int)
     columns = context.check_grid(count)
 
     def steps() -> Steps[Answer]:
-        codes = yield from codes_of(points, model)
+        originals, notes = uploads.read(context)
+        codes = yield from codes_of(points, model, originals)
         walked = way(codes, path, count)
         images = yield Rows.of(model.decoding, walked)
-        return context.draw(images, columns, walked)
+        return dataclasses.replace(context.draw(images, columns, walked), notes=notes)
 
     operations = (*operations_of(points, model), model.decoding)
-    return Work(steps, count, operations, context.is_heavy(count))
+    heavy = context.is_heavy(count)
+    return Work(steps, count, operations, heavy, upload_bytes=uploads.num_bytes)
 
 
 def way(points: Codes, path: Path, count: int) -> Codes:

@@ -21,7 +21,7 @@ from app.explore.grids import Answer
 from app.http import queries
 from app.http.middleware import RawHeaders, Receive, Scope, Send, send_answer
 from app.http.refusals import Refusals
-from app.http.uploads import read_files
+from app.http.uploads import Body
 from app.models import Model
 from app.service import Service
 from app.settings import Settings
@@ -50,19 +50,19 @@ class PreparedPicture:
         return self.headers + own
 
 
-MakePicture = Callable[..., PreparedPicture]  # () -> it, or files -> it if the endpoint takes files
+MakePicture = Callable[..., PreparedPicture]  # () -> it, or body -> it if the endpoint takes a body
 
 
 class Prepare(Protocol):
-    """Checks a query against a model and the limits.
+    """Checks a query against a model and the limits; an endpoint that compares has a second model.
 
-    Returns a function that every such request calls, with the uploaded files if the endpoint takes any.
+    Returns a function that every such request calls, with what was read of its body if there is to be one.
 
     Raises:
         VitrineError: the model, or a limit, does not let it be.
     """
 
-    def __call__(self, query: Any, model: Model, settings: Settings) -> MakePicture: ...  # noqa: D102
+    def __call__(self, query: Any, *models_and_settings: Any) -> MakePicture: ...  # noqa: D102
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,21 +74,21 @@ class PictureEndpoint:
     prepare: Prepare  # what makes work of them
     summary: str  # half a sentence, for the API documentation
     description: str  # the rest
-    takes_files: bool = False  # it is asked by POST, with images in the body
+    body: Body | None = None  # it is asked by POST, with this
 
     @property
     def method(self) -> str:
         """The one HTTP method that it is asked by; HEAD is GET without a body."""
-        return "POST" if self.takes_files else "GET"
+        return "POST" if self.body else "GET"
 
 
 class _ParsedQuery:
     """A query string that has been read, and what was prepared of it; or the refusals of either."""
 
     def __init__(self, endpoint: PictureEndpoint, query_string: bytes, suffix: str | None) -> None:
-        self.takes_files = endpoint.takes_files
+        self.body = endpoint.body
         self._prepare = endpoint.prepare
-        self._prepared: dict[Model, MakePicture | VitrineError] = {}
+        self._prepared: dict[tuple[Model, ...], MakePicture | VitrineError] = {}
         self._query: queries.Query | VitrineError
         try:
             self._query = queries.read(endpoint.query, query_string, suffix)
@@ -100,15 +100,15 @@ class _ParsedQuery:
         """The query, or else the refusal of it, raised."""
         return _or_raise(self._query)
 
-    def prepared(self, model: Model, settings: Settings) -> MakePicture:
-        """Return what asks `model` for a picture, or raise its refusal."""
-        found = self._prepared.get(model)
+    def prepared(self, models: tuple[Model, ...], settings: Settings) -> MakePicture:
+        """Return what asks models for a picture, or raise its refusal."""
+        found = self._prepared.get(models)
         if found is None:
             try:
-                found = self._prepare(self.query, model, settings)
+                found = self._prepare(self.query, *models, settings)
             except InvalidParameter as refusal:
                 found = _to_keep(refusal)
-            self._prepared[model] = found
+            self._prepared[models] = found
         return _or_raise(found)
 
 
@@ -167,11 +167,13 @@ class PictureApp:
         )
         query = parsed.query
         engine = service.engine  # before anything is awaited: the service may end meanwhile
-        model = await service.find(query.model)
-        if not parsed.takes_files:
-            return engine, parsed.prepared(model, service.settings)()
-        files = await read_files(Request(scope, receive), service.settings)
-        return engine, parsed.prepared(model, service.settings)(files)
+        models: tuple[Model, ...] = (await service.find(query.model),)
+        for reference in query.others:
+            models += (await service.find(reference),)
+        if parsed.body is None:
+            return engine, parsed.prepared(models, service.settings)()
+        sent = await parsed.body.read(Request(scope, receive), service.settings)
+        return engine, parsed.prepared(models, service.settings)(sent)
 
     async def _compute(
         self, engine: Engine, prepared: PreparedPicture, scope: Scope, receive: Receive

@@ -39,7 +39,9 @@ ANSWER_POLICY = (
 def router(service: Service) -> APIRouter:
     """Return the routes of a service's pages."""
     router = APIRouter(include_in_schema=False)
-    uploads = PictureApp([endpoint for endpoint in PICTURES if endpoint.takes_files], service)
+    uploads = PictureApp(
+        [endpoint for endpoint in PICTURES if endpoint.path == "/reconstruct" and endpoint.body], service
+    )
 
     @router.api_route("/", methods=["GET", "POST"], response_class=HTMLResponse)
     async def home(request: Request) -> HTMLResponse:

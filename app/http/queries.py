@@ -20,6 +20,7 @@ from app.explore.seeds import MAX_WORD_CHARACTERS, read_seed
 from app.models import Model
 from app.pictures.formats import FORMATS
 from app.pictures.grids import GridStyle, Ink, Loop
+from app.pictures.uploads import Invert
 
 MAX_FAULTS = 8  # in one answer; a request with thousands is no honest mistake
 
@@ -105,6 +106,13 @@ Seed = Annotated[int, BeforeValidator(_seed)]
 PointText = Annotated[str, BeforeValidator(_point)]
 PointsText = Annotated[str, BeforeValidator(_points)]
 Reference = Annotated[str, BeforeValidator(_reference)]
+Inverted = Annotated[
+    Invert,
+    Field(
+        description="yes: dark on light becomes light on dark, or back; auto: if the border is not of the "
+        "model's own ground, dark or light, and never for a model of colour; no: as is."
+    ),
+]
 
 
 class Query(BaseModel):
@@ -154,9 +162,14 @@ class Query(BaseModel):
         )
 
     @property
+    def others(self) -> tuple[str, ...]:
+        """References of models beside ``model``."""
+        return ()
+
+    @property
     def is_pinned(self) -> bool:
-        """Whether a model's version is named, so that the answer can never change."""
-        return self.model is not None and "@" in self.model
+        """Whether every model's version is named, so that the answer can never change."""
+        return self.model is not None and all("@" in reference for reference in (self.model, *self.others))
 
 
 SomeQuery = TypeVar("SomeQuery", bound=Query)
@@ -218,3 +231,8 @@ def _invalid_parameters(error: ValidationError, known: list[str]) -> InvalidPara
             expected = str(context.get("expected", found["msg"]))
             faults.append(Fault(name, expected, received, f"Use {expected}.", found["type"]))
     return InvalidParameter(*faults)
+
+
+def contradictory(name: str, expected: str, received: str, remedy: str) -> InvalidParameter:
+    """Return the refusal of parameters that rule each other out."""
+    return InvalidParameter.of(name, expected, received, remedy, "contradictory")

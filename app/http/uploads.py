@@ -10,7 +10,8 @@ from __future__ import annotations
 import dataclasses
 import logging
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
@@ -34,6 +35,18 @@ _QUOTED = re.compile(rb'"(?:\\.|[^"\\])*"', re.DOTALL)
 # A file's name in the form of RFC 5987. RFC 7578 forbids it, so the parser passes it over; some write it.
 _EXTENDED_NAME = re.compile(rb";[ \t]*filename\*\d*\*?[ \t]*=", re.IGNORECASE)
 _AS_IT_IS = {b"", b"7bit", b"8bit", b"binary", b"identity"}  # Content-Transfer-Encoding
+
+
+class Body(NamedTuple):
+    """What a request's body may be.
+
+    Args:
+        read: reads it, or refuses it.
+        content: by media type, OpenAPI's schema of it.
+    """
+
+    read: Callable[[Request, Settings], Awaitable[Any]]
+    content: dict[str, Any]
 
 
 @dataclasses.dataclass
@@ -66,10 +79,10 @@ async def read_files(request: Request, settings: Settings) -> list[tuple[str, by
         remedy = "Send the image as it is; images are compressed already."
         raise UnsupportedUpload.of("Content-Encoding", expected, encoding, remedy, "compressed_body")
     if kind == "multipart/form-data":
-        body = await _read_body(request, settings)
+        body = await read_body(request, settings)
         return _files_of(parse_form(body, request.headers["content-type"], settings.max_upload_images))
     if kind.startswith("image/"):
-        return [("body", await _read_body(request, settings))]
+        return [("body", await read_body(request, settings))]
     expected = "multipart/form-data with a field file, or image/*"
     alone = "(curl --data-binary @shirt.png -H 'Content-Type: image/png')"
     remedy = f"Send a form (curl -F file=@shirt.png) or the file itself {alone}."
@@ -95,7 +108,7 @@ def _files_of(parts: list[Part]) -> list[tuple[str, bytes]]:
     return files
 
 
-async def _read_body(request: Request, settings: Settings) -> bytes:
+async def read_body(request: Request, settings: Settings) -> bytes:
     """Return the request body, or give up as soon as it is over the limit."""
     limit = settings.max_upload_bytes
     announced = request.headers.get("content-length", "")
@@ -229,3 +242,12 @@ class _Collector:
 def _malformed(reason: str) -> MalformedUpload:
     expected, remedy = "a well-formed multipart/form-data body", "Let a library write the form."
     return MalformedUpload.of("body", expected, reason, remedy, "malformed")
+
+
+BINARY = {"schema": {"type": "string", "format": "binary"}}
+_FORM = {
+    "type": "object",
+    "required": ["file"],
+    "properties": {"file": {"type": "array", "items": BINARY["schema"]}},
+}
+FILES = Body(read_files, {"multipart/form-data": {"schema": _FORM}, "image/*": BINARY})

@@ -9,7 +9,7 @@ import csv
 import io
 import json
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -37,6 +37,7 @@ class Drawing(NamedTuple):
         recipe: how they are drawn again.
         provenance: the recipe as files hold it, if that is there already.
         codes: (N, D), what each image was decoded from; None: they were not, or not one each.
+        data: what JSON says beside.
     """
 
     images: Pixels
@@ -45,6 +46,7 @@ class Drawing(NamedTuple):
     recipe: Recipe
     provenance: Provenance | None = None
     codes: Codes | None = None
+    data: Mapping[str, Any] | None = None
 
     @property
     def grid(self) -> Pixels:
@@ -157,7 +159,7 @@ def _json(drawing: Drawing) -> bytes:
             image["point"] = point_of(drawing.codes[number])
         images.append(image)
     answer = json.loads(drawing.recipe.as_json())
-    answer |= {"columns": drawing.columns, "images": images}
+    answer |= {"columns": drawing.columns, **(drawing.data or {}), "images": images}
     return json.dumps(answer).encode()
 
 

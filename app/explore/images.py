@@ -1,0 +1,43 @@
+"""The images that came with a request."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from app.explore.grids import Context
+from app.pictures import uploads
+from app.pictures.grids import Pixels
+from app.pictures.uploads import Invert
+
+
+class Uploads(NamedTuple):
+    """Files that were uploaded, not read yet.
+
+    Args:
+        files: what errors call each file, and its bytes.
+        invert: whether files are inverted; see ``app.pictures.uploads``.
+    """
+
+    files: tuple[tuple[str, bytes], ...] = ()
+    invert: Invert = "no"
+
+    @property
+    def num_bytes(self) -> int:
+        """Size of all files."""
+        return sum(len(data) for _, data in self.files)
+
+    def read(self, context: Context) -> tuple[Pixels, tuple[str, ...]]:
+        """Return (N, H, W) levels as the encoder will see them, and what their sender should know.
+
+        Raises:
+            UploadError: a file cannot be used; even a header can take time to read, so call it in the work.
+        """
+        image = context.model.manifest.image
+        if not self.files:
+            return np.empty((0, *image.shape), np.uint8), ()
+        read = uploads.read_uploads(self.files, image.shape, self.invert, context.limits, image.polarity)
+        notes = tuple(f"{found.name}: {note}" for found in read for note in found.notes)
+        return np.stack([found.pixels for found in read]), notes
+
+
+NO_UPLOADS = Uploads()
