@@ -6,9 +6,10 @@ from fastapi import FastAPI
 from fastapi.middleware.asyncexitstack import AsyncExitStackMiddleware
 from starlette.types import ASGIApp
 
-from app.http import pages, status
+from app.http import inspection, pages, queries, status
 from app.http.endpoint import PictureEndpoint
 from app.http.pictures import PICTURES
+from app.http.pictures import by_path as pictures_by_path
 from app.http.uploads import BINARY
 from app.pictures.formats import FORMATS
 from app.service import Service
@@ -43,6 +44,7 @@ def api(service: Service) -> FastAPI:
     app = FastAPI(title="Vitrine", description=DESCRIPTION, docs_url=None, redoc_url=None)
     app.router.redirect_slashes = False
     app.include_router(status.router(service))
+    app.include_router(inspection.router(service, pictures_by_path(service)))
     app.include_router(pages.router(service))
     pages.mount_assets(app)
     make = app.openapi
@@ -70,17 +72,12 @@ def application(service: Service) -> ASGIApp:
 
 def describe(endpoint: PictureEndpoint) -> dict[str, Any]:
     """Return a picture endpoint as an operation of OpenAPI."""
-    schema = endpoint.query.model_json_schema()
     operation: dict[str, Any] = {
         "tags": ["pictures"],
         "summary": endpoint.summary,
         "description": endpoint.description,
         "operationId": f"{endpoint.method.lower()}_{endpoint.path.strip('/')}",
-        "parameters": [
-            {"name": name, "in": "query", "required": name in schema.get("required", ()), "schema": field}
-            | ({"description": field["description"]} if "description" in field else {})
-            for name, field in schema["properties"].items()
-        ],
+        "parameters": queries.documented(endpoint.query),
         "responses": ANSWERS,
     }
     if endpoint.body is not None:

@@ -120,8 +120,13 @@ PICTURES = (
 )
 
 
+def by_path(service: Service) -> dict[str, PictureApp]:
+    """Return what answers at each path."""
+    paths = dict.fromkeys(endpoint.path for endpoint in PICTURES)
+    return {path: PictureApp([each for each in PICTURES if each.path == path], service) for path in paths}
+
+
 def routes(service: Service) -> list[Route]:
     """Return the routes of all pictures: each path, and then each with a format behind it."""
-    paths = dict.fromkeys(endpoint.path for endpoint in PICTURES)
-    by_path = {path: PictureApp([each for each in PICTURES if each.path == path], service) for path in paths}
-    return [Route(path + behind, by_path[path]) for behind in ("", ".{format}") for path in paths]
+    apps = by_path(service)
+    return [Route(path + behind, apps[path]) for behind in ("", ".{format}") for path in apps]

@@ -118,16 +118,37 @@ Inverted = Annotated[
 ]
 
 
-class Query(BaseModel):
-    """Parameters of every picture."""
+class Plain(BaseModel):
+    """Parameters of an address that asks no model."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    formats: ClassVar[tuple[str, ...]] = ()  # that answers may have; none: they have one
+
+
+class ModelQuery(Plain):
+    """Parameters of an address that asks a model."""
 
     model: Reference | None = Field(
         None,
         description="Model: NAME for its newest version, NAME@VERSION for one for good, NAME@VERSION-DIGEST "
         "with the digest's first 12 digits for that one in whatever store.",
     )
+
+    @property
+    def others(self) -> tuple[str, ...]:
+        """References of models beside ``model``."""
+        return ()
+
+    @property
+    def is_pinned(self) -> bool:
+        """Whether every model's version is named, so that the answer can never change."""
+        return self.model is not None and all("@" in reference for reference in (self.model, *self.others))
+
+
+class Query(ModelQuery):
+    """Parameters of every picture."""
+
     zoom: Whole = Field(1, description="Integer scale of the pixels.", examples=[3])
     ink: Ink | None = Field(
         None,
@@ -140,7 +161,7 @@ class Query(BaseModel):
         None, description="How an animation goes on: forever (if not given), once, or bounce: there and back."
     )
 
-    formats: ClassVar[tuple[str, ...]] = tuple(FORMATS)  # that answers may have
+    formats: ClassVar = tuple(FORMATS)
 
     def style(self, model: Model, columns: int | None = None) -> GridStyle:
         """Return how a grid of `model`'s images is drawn; no columns: everything in one row.
@@ -166,18 +187,8 @@ class Query(BaseModel):
             self.loop or "forever",
         )
 
-    @property
-    def others(self) -> tuple[str, ...]:
-        """References of models beside ``model``."""
-        return ()
 
-    @property
-    def is_pinned(self) -> bool:
-        """Whether every model's version is named, so that the answer can never change."""
-        return self.model is not None and all("@" in reference for reference in (self.model, *self.others))
-
-
-SomeQuery = TypeVar("SomeQuery", bound=Query)
+SomeQuery = TypeVar("SomeQuery", bound=Plain)
 
 
 def read(kind: type[SomeQuery], query_string: bytes, suffix: str | None = None) -> SomeQuery:
@@ -206,10 +217,11 @@ def read(kind: type[SomeQuery], query_string: bytes, suffix: str | None = None) 
         query = kind.model_validate(values)
     except ValidationError as error:
         raise _invalid_parameters(error, [name.rstrip("_") for name in kind.model_fields]) from None
-    check_format(query.format, kind.formats)
-    if suffix not in (None, query.format):
-        expected, remedy = f"{suffix}, as the path says", "Leave one of them out."
-        raise InvalidParameter.of("format", expected, query.format, remedy, "contradictory")
+    if kind.formats:
+        received = values.get("format", kind.formats[0])
+        check_format(received, kind.formats)
+        if suffix not in (None, received):
+            raise contradictory("format", f"{suffix}, as the path says", received, "Leave one of them out.")
     return query
 
 
@@ -217,6 +229,16 @@ def check_format(received: str, offered: Iterable[str] = FORMATS) -> None:
     """Refuse a format that is not offered."""
     if received not in offered:
         raise UnsupportedFormat(received, offered)
+
+
+def documented(kind: type[Plain]) -> list[dict[str, Any]]:
+    """Return the parameters of a query as OpenAPI describes them."""
+    schema = kind.model_json_schema()
+    return [
+        {"name": name, "in": "query", "required": name in schema.get("required", ()), "schema": field}
+        | ({"description": field["description"]} if "description" in field else {})
+        for name, field in schema["properties"].items()
+    ]
 
 
 def _invalid_parameters(error: ValidationError, known: list[str]) -> InvalidParameter:
