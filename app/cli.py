@@ -106,7 +106,7 @@ def serve(**options: Any) -> None:
 @click.option("--memory", is_flag=True, help="Open each, and say how much memory that takes.")
 @_errors_exit()
 def models(model_store: str | None, as_json: bool, memory: bool) -> None:
-    """List the store's models, every file checked against its checksum."""
+    """List the store's models, every file checked against its checksum, and what was deleted."""
     from app import store
     from app.settings import load_settings
 
@@ -128,11 +128,16 @@ def models(model_store: str | None, as_json: bool, memory: bool) -> None:
 
             entry["memory_bytes"] = None if runtime is None else bench.memory_of(settings, version.reference)
         listed.append(entry)
+    if found.warning:
+        click.echo(found.warning, err=True)
     if as_json:
-        click.echo(json.dumps({"models": listed, "rejected": found.rejected}, indent=2))
+        deleted = [{"model": pinned, "digest": digest} for pinned, digest in found.deleted.items()]
+        click.echo(json.dumps({"models": listed, "rejected": found.rejected, "deleted": deleted}, indent=2))
         return
     for entry in listed:
         click.echo(_as_line(entry))
+    for pinned in found.deleted:
+        click.echo(f"{pinned}  deleted")
     for rejected, reason in found.rejected.items():
         click.echo(f"{rejected}  not served: {reason}", err=True)
 
@@ -198,7 +203,7 @@ def _ask_readyz(host: str, port: int) -> tuple[int, str]:
 
 
 @cli.command()
-@click.option("--model", help="NAME or NAME@VERSION; the default model if not given.")
+@click.option("--model", help="NAME, NAME@VERSION or NAME@VERSION-DIGEST; the default model if not given.")
 @click.option(
     "--seconds",
     type=click.FloatRange(0, 3600),

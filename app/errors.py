@@ -10,6 +10,7 @@
       * UnsupportedUpload   415
         * UnsupportedPicture  415  an image format, in a variety that is not decoded
   * ModelNotFound           404
+    * ModelGone             410  a version that was published and has been deleted
   * UnsupportedFormat       406  a picture format that is not offered
   * Overloaded              503  more work than the machine takes on
   * DeadlinePassed          504  admitted, but not done in time
@@ -173,11 +174,29 @@ class ModelNotFound(VitrineError):
     kind = "model-not-found"
     title = "There is no such model"
 
-    def __init__(self, received: object, known: list[str]) -> None:
-        expected = f"one of {', '.join(known)}" if known else "a model, but the store has none"
-        remedy = "Name one of these, or leave model out for the default."
-        fault = Fault("model", expected, echo(received), remedy, "model_not_found")
+    def __init__(self, received: object, known: list[str], remedy: str | None = None) -> None:
+        fault = self._fault(received, known, "model_not_found", remedy)
         super().__init__(f"model: {fault.summary}", fault)
+
+    @staticmethod
+    def _fault(received: object, known: list[str], code: str, remedy: str | None = None) -> Fault:
+        expected = f"one of {', '.join(known)}" if known else "a model, but the store has none"
+        remedy = remedy or "Name one of these, or leave model out for the default."
+        return Fault("model", expected, echo(received), remedy, code)
+
+
+class ModelGone(ModelNotFound):
+    """A version that was published and has been deleted. Names every digest that its number had."""
+
+    status = 410
+    kind = "model-gone"
+    title = "This version of a model was deleted, and no other takes its place"
+
+    def __init__(self, received: object, version: str, digests: Collection[str], known: list[str]) -> None:
+        fault = self._fault(received, known, "model_gone")
+        was = f"{version} was published as digest {' and '.join(digests)}, and has been deleted."
+        instead = f" Ask for one of {', '.join(known)}." if known else ""
+        VitrineError.__init__(self, was + instead, fault)
 
 
 class UnsupportedFormat(VitrineError):

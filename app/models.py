@@ -166,7 +166,7 @@ class Models:
         """Open the model that answers when a request names none.
 
         Args:
-            default: NAME, its newest usable version, or NAME@VERSION.
+            default: NAME, its newest usable version, NAME@VERSION or NAME@VERSION-DIGEST.
 
         Raises:
             StoreError: it has no usable version.
@@ -213,10 +213,10 @@ class Models:
                 log.warning("not served: %s", error.detail)
 
     def find(self, reference: str) -> Version:
-        """Return the version that ``name`` (its newest usable one) or ``name@version`` means.
+        """Return the version that a reference means, see ``Store.find``; ``name``: its newest usable one.
 
         Raises:
-            ModelNotFound: there is none; names those there are.
+            ModelNotFound: there is none, or no more (ModelGone); names those there are.
             ModelError: there is, and none of its versions can be served; says why of the newest.
         """
         try:
@@ -250,10 +250,10 @@ class Models:
             return self.opened[reference]
 
     async def find_opened(self, reference: str) -> Model:
-        """Return the model of ``NAME`` or ``NAME@VERSION``, opened now if nobody has yet.
+        """Return the model of a reference, see ``find``, opened now if nobody has yet.
 
         Raises:
-            ModelNotFound: there is none.
+            ModelNotFound: there is none, or no more (ModelGone).
             ModelError: the version cannot be opened.
         """
         while True:

@@ -65,6 +65,8 @@ class Service:
         found = store.scan(self.settings.model_store)
         for version, reason in found.rejected.items():
             log.warning("not served: %s: %s", version, reason)
+        if found.warning:
+            log.warning("%s", found.warning)
         self.settings = settings = self.settings.for_store(found.names)
         models = Models(found, self._open_runtime, settings.inference_threads)
         models.open_default(settings.default_model)
@@ -91,11 +93,11 @@ class Service:
         engine.close()
 
     def find(self, reference: str | None) -> Awaitable[Model]:
-        """Find the opened model of ``NAME`` or ``NAME@VERSION``, or the default model for None.
+        """Find the opened model of a reference, see ``Store.find``, or the default model for None.
 
         Raises:
             NotReady: the service has not started.
-            ModelNotFound: there is no such model.
+            ModelNotFound: there is no such model, or no more.
             ModelError: the version cannot be opened.
         """
         return self.models.find_opened(reference or self.settings.default_model)

@@ -43,9 +43,9 @@ class Settings(BaseSettings):
     model_store: Path = Field(PROJECT / "model_store", description="Folder with the models to serve.")
     default_model: str = Field(
         "fashion",
-        pattern=r"^[a-z0-9][a-z0-9._-]{0,63}(@[1-9][0-9]{0,8})?$",
+        pattern=r"^[a-z0-9][a-z0-9._-]{0,63}(@[1-9][0-9]{0,8}(-[0-9a-f]{12})?)?$",
         description=(
-            "Model that answers when a request names none: NAME or NAME@VERSION. "
+            "Model that answers when a request names none: NAME, NAME@VERSION or NAME@VERSION-DIGEST. "
             "If not set, the only model of a store of one."
         ),
     )

@@ -1,7 +1,8 @@
 """Reads the model store: ``<name>/<version>/manifest.json`` and the files it lists.
 
 The format is defined in ``model_store/README.md``. A version is served if its manifest is valid, no file is
-missing, changed or added, and there is no symbolic link in it. Else the reason is kept.
+missing, changed or added, there is no symbolic link in it, and its number was not published as another
+version. Else the reason is kept. Versions that were published and have no folder are known by their digests.
 """
 
 import dataclasses
@@ -15,11 +16,17 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from app.errors import ModelNotFound, ModelUnavailable, StoreError
+from app import published
+from app.errors import ModelGone, ModelNotFound, ModelUnavailable, StoreError
 from app.manifest import Manifest
+from app.published import Digests, Published
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 VERSION = re.compile(r"[1-9][0-9]{0,8}")
+SHORT_DIGEST = 12  # hex digits of a digest in a reference
+REFERENCE = re.compile(
+    rf"(?P<name>{NAME.pattern})(@(?P<number>{VERSION.pattern})(-(?P<digest>[0-9a-f]{{{SHORT_DIGEST}}}))?)?"
+)
 MAX_MANIFEST_BYTES = 4_194_304
 
 
@@ -33,14 +40,19 @@ class Version:
     manifest: Manifest
 
     @functools.cached_property
-    def pinned(self) -> str:
-        """``name@version-digest``, with the first 12 digits: what permanent addresses name."""
-        return f"{self.reference}-{self.manifest.digest[:12]}"
-
-    @functools.cached_property
     def reference(self) -> str:
         """``name@version``, as requests write it."""
         return f"{self.name}@{self.number}"
+
+    @functools.cached_property
+    def pinned(self) -> str:
+        """``name@version-digest``, with the digest's first 12 digits: never another version in any store."""
+        return pinned(self.name, self.number, self.manifest.digest)
+
+
+def pinned(name: str, number: int, digest: str) -> str:
+    """Return the reference of the version `number` of `name` that has this digest and no other."""
+    return f"{name}@{number}-{digest[:SHORT_DIGEST]}"
 
 
 class InvalidVersion(Exception):
@@ -54,10 +66,14 @@ class Store:
     Args:
         versions: by name, names and versions in rising order; no name without a version.
         rejected: ``name/version`` -> why it is not served.
+        gone: the digests of versions that were published and are not there any more.
+        warning: what the store's memory of them lacks, in one line; empty if nothing.
     """
 
     versions: dict[str, tuple[Version, ...]]
     rejected: dict[str, str]
+    gone: Digests = dataclasses.field(default_factory=dict)
+    warning: str = ""
 
     @property
     def names(self) -> set[str]:
@@ -69,27 +85,70 @@ class Store:
         """Every version, by name and in rising order."""
         return [version for versions in self.versions.values() for version in versions]
 
+    @property
+    def deleted(self) -> dict[str, str]:
+        """Pinned reference -> digest, of every version that was published and is not there any more."""
+        return {
+            pinned(name, number, digest): digest
+            for name, numbers in self.gone.items()
+            for number, digests in numbers.items()
+            for digest in digests
+        }
+
+    @functools.cached_property
+    def _by_reference(self) -> dict[str, Version]:
+        """Every version by ``name@version`` and by its pinned reference: requests look it up."""
+        return {reference: each for each in self.all for reference in (each.reference, each.pinned)}
+
     def find(self, reference: str, passed_over: Container[str] = ()) -> Version:
-        """Return the version that ``name`` (its newest) or ``name@version`` means.
+        """Return the version that ``name`` (its newest), ``name@version`` or ``name@version-digest`` means.
 
         Args:
             reference: what a request or a setting says.
-            passed_over: references that a bare name does not stand for.
+            passed_over: references, as ``name@version``, that a bare name does not stand for.
 
         Raises:
-            ModelNotFound: there is none; names those there are.
+            ModelNotFound: there is none; names those there are, or the reference with the right digest.
+            ModelGone: there was, and it has been deleted; names its digests.
             ModelUnavailable: there is, and the scan refused it; says why.
         """
-        name, _, number = reference.partition("@")
-        for version in reversed(self.versions.get(name, ())):
-            if reference == version.reference or (not number and version.reference not in passed_over):
+        if (named := self._by_reference.get(reference)) is not None:
+            return named
+        for version in reversed(self.versions.get(reference, ())):
+            if version.reference not in passed_over:
                 return version
         known = [version.reference for version in self.all if version.reference not in passed_over]
-        for path, reason in reversed(self.rejected.items()):
-            rejected = path.replace("/", "@")
-            if reference in (rejected, path.partition("/")[0]) and reference not in self.versions:
-                raise ModelUnavailable.of(rejected, reason, known)
-        raise ModelNotFound(reference, known)
+        raise self._refusal(reference, known)
+
+    def _refusal(self, reference: str, known: list[str]) -> ModelNotFound | ModelUnavailable:
+        """Return why there is nothing to serve by `reference`, where `known` can be."""
+        parts = REFERENCE.fullmatch(reference)
+        if parts is None:
+            return ModelNotFound(reference, known)
+        name, number, digest = parts["name"], parts["number"], parts["digest"]
+        rejected = self._rejected(name, number)
+        if rejected is not None:
+            return ModelUnavailable.of(rejected.replace("/", "@"), self.rejected[rejected], known)
+        gone = self.gone.get(name, {})
+        if number is None and gone and name not in self.versions:
+            number = str(max(gone))
+        digests = gone.get(int(number or 0), ())
+        if digests and any(each.startswith(digest or "") for each in digests):
+            of_name = [each for each in known if each.partition("@")[0] == name]
+            said = f"{name}@{number}" if digest is None else reference
+            return ModelGone(reference, said, digests, of_name or known)
+        if (right := self._by_reference.get(f"{name}@{number}")) is not None:
+            remedy = f"Version {number} of {name} has another digest; ask for {right.pinned}."
+            return ModelNotFound(reference, [right.pinned], remedy)
+        return ModelNotFound(reference, known)
+
+    def _rejected(self, name: str, number: str | None) -> str | None:
+        """Return the path by which the scan refused a version, or the newest one of a name without any."""
+        if number is not None:
+            return next((path for path in (f"{name}/{number}", name) if path in self.rejected), None)
+        if name in self.versions:
+            return None
+        return next((path for path in reversed(self.rejected) if path.partition("/")[0] == name), None)
 
 
 def scan(folder: Path) -> Store:
@@ -98,21 +157,23 @@ def scan(folder: Path) -> Store:
     Raises:
         StoreError: there is no such folder, or no version in it can be served.
     """
+    # Before the folders: of a version that is published meanwhile there is a folder, if there is a record.
+    remembered = published.read(folder)
     versions: dict[str, tuple[Version, ...]] = {}
     rejected: dict[str, str] = {}
     for model in _models(folder):
         if model.is_symlink():
             rejected[model.name] = "a symbolic link; a model must lie in the store itself"
             continue
-        found = []
         try:
             paths = [path for path in model.iterdir() if VERSION.fullmatch(path.name)]
         except OSError as error:
             rejected[model.name] = f"cannot be read ({error.strerror or error})"
             continue
+        found = []
         for path in sorted(paths, key=lambda path: int(path.name)):
             try:
-                found.append(Version(model.name, int(path.name), path, check(path, model.name)))
+                found.append(_read_version(path, model.name, remembered))
             except (InvalidVersion, OSError) as error:
                 # File names may hold bytes that are no text, which no JSON answer could carry.
                 reason = str(error).encode("ascii", "backslashreplace").decode()
@@ -122,7 +183,32 @@ def scan(folder: Path) -> Store:
     if not versions:
         reasons = "".join(f" {version}: {reason}." for version, reason in rejected.items())
         raise StoreError(f"{folder}: no model that can be served.{reasons} {_REMEDY}")
-    return Store(versions, rejected)
+    return Store(versions, rejected, _gone(remembered, versions, rejected), remembered.warning)
+
+
+def _read_version(path: Path, name: str, remembered: Published) -> Version:
+    version = Version(name, int(path.name), path, check(path, name))
+    recorded = remembered.of(name, version.number)
+    if recorded and version.manifest.digest not in recorded:
+        raise InvalidVersion(
+            f"version {version.number} was published as digest {' and '.join(recorded)}, "
+            f"not {version.manifest.digest}; a number is never used again"
+        )
+    return version
+
+
+def _gone(
+    remembered: Published, versions: dict[str, tuple[Version, ...]], rejected: dict[str, str]
+) -> Digests:
+    """Return the recorded digests of which there is no version, and no rejected folder in its place."""
+    served = {version.pinned for found in versions.values() for version in found}
+    gone: Digests = {}
+    for name, numbers in sorted(remembered.digests.items()):
+        for number, recorded in sorted(numbers.items()):
+            missing = tuple(digest for digest in recorded if pinned(name, number, digest) not in served)
+            if missing and not {name, f"{name}/{number}"} & rejected.keys():
+                gone.setdefault(name, {})[number] = missing
+    return gone
 
 
 def _models(folder: Path) -> list[Path]:

@@ -135,3 +135,16 @@ def seal(folder: Path, manifest: dict[str, Any]) -> None:
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))
     manifest["digest"] = hashlib.sha256(text.encode()).hexdigest()
     (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
+def digest_of(folder: Path) -> str:
+    digest: str = json.loads((folder / "manifest.json").read_text())["digest"]
+    return digest
+
+
+def record(folder: Path) -> str:
+    """Have the store of a version remember it, as its publisher does; return the version's digest."""
+    line = {"model": folder.parent.name, "version": int(folder.name), "digest": digest_of(folder)}
+    with (folder.parents[1] / "published.jsonl").open("a") as file:
+        file.write(json.dumps(line) + "\n")
+    return digest_of(folder)

@@ -115,6 +115,10 @@ def test_it_runs_as_a_user_without_rights_on_a_disk_it_cannot_write(ready):
     assert capabilities == 0
 
 
+def test_it_remembers_the_versions_that_were_deleted(ready):
+    assert "fashion@3-0720d171dac0  deleted" in podman("exec", ready, "vitrine", "models").splitlines()
+
+
 def test_its_bytecode_is_compiled(ready):
     count = "import pathlib, app; print(len(list(pathlib.Path(app.__file__).parent.rglob('*.pyc'))))"
     assert int(podman("exec", ready, "python", "-c", count)) >= len(list((PROJECT / "app").rglob("*.py")))

@@ -47,7 +47,7 @@ def opened_apart(
 
     Args:
         settings: threads, runtime and store.
-        reference: the model, NAME or NAME@VERSION.
+        reference: the model, as ``Store.find`` takes it.
         open_runtime: how a version is opened; as the settings say if not given.
     """
     ours, its = multiprocessing.Pipe()

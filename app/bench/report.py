@@ -24,7 +24,7 @@ def measure(
 
     Args:
         settings: worker threads, inference threads, runtime and store.
-        reference: the model, NAME or NAME@VERSION; None: the default model.
+        reference: the model, as ``Store.find`` takes it; None: the default model.
         seconds: of one measurement.
         counts: images in a picture; none: ``loop.COUNTS`` and ``stages.COUNTS``.
         say: takes the lines of the report.

@@ -25,7 +25,7 @@ MAX_FAULTS = 8  # in one answer; a request with thousands is no honest mistake
 
 _ASCII = bytes(range(128)).decode()
 _WHOLE = re.compile(r"-?[0-9]{1,19}", re.ASCII)
-_REFERENCE = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}(@[1-9][0-9]{0,8})?", re.ASCII)
+_REFERENCE = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}(@[1-9][0-9]{0,8}(-[0-9a-f]{12})?)?", re.ASCII)
 
 
 def _refuse(code: str, expected: str, remedy: str) -> PydanticCustomError:
@@ -87,8 +87,11 @@ def _read_points(text: Any, info: ValidationInfo, read: Callable[[str, str], obj
 def _reference(text: Any) -> str:
     if isinstance(text, str) and _REFERENCE.fullmatch(text):
         return text
-    expected = "NAME or NAME@VERSION, a name of lower-case letters, digits, '.', '_' and '-'"
-    raise _refuse("malformed_reference", expected, "Look up the names at /version.")
+    expected = (
+        "NAME, NAME@VERSION or NAME@VERSION-DIGEST, a name of lower-case letters, digits, '.', '_' and '-', "
+        "a digest's first 12 hexadecimal digits in lower case"
+    )
+    raise _refuse("malformed_reference", expected, "Look up names and digests at /version.")
 
 
 def _label(text: Any) -> str:
@@ -113,7 +116,9 @@ class Query(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     model: Reference | None = Field(
-        None, description="Model: NAME for its newest version, NAME@VERSION for one for good."
+        None,
+        description="Model: NAME for its newest version, NAME@VERSION for one for good, NAME@VERSION-DIGEST "
+        "with the digest's first 12 digits for that one in whatever store.",
     )
     zoom: Whole = Field(1, description="Integer scale of the pixels.", examples=[3])
     ink: Ink | None = Field(

@@ -1,6 +1,7 @@
 import contextlib
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from app.bench import ServerFailed
 from app.cli import cli
 from app.settings import load_settings
 from tests.conftest import PROJECT, SHIPPED_STORE
-from tests.fakes import open_fake, write_version
+from tests.fakes import digest_of, open_fake, record, write_version
 from tests.serving import serving_fakes
 
 
@@ -74,6 +75,33 @@ def test_models_as_json_names_versions_that_are_not_served(run, fake_store):
     assert [entry["model"] for entry in found["models"]] == ["fake@1"]
     assert found["models"][0]["runtime"] == "tensorflow"
     assert list(found["rejected"]) == ["fake/2"]
+
+
+def test_models_lists_what_was_deleted(run, fake_store):
+    digest = record(write_version(fake_store, number=2))
+    shutil.rmtree(fake_store / "fake" / "2")
+    done = run("models", "--model-store", str(fake_store))
+    assert done.stdout.splitlines()[1:] == [f"fake@2-{digest[:12]}  deleted"]
+    assert done.stderr == ""
+    found = json.loads(run("models", "--json", "--model-store", str(fake_store)).output)
+    assert found["deleted"] == [{"model": f"fake@2-{digest[:12]}", "digest": digest}]
+    with (fake_store / "published.jsonl").open("a") as file:
+        file.write('{"model": "fa')
+    done = run("models", "--model-store", str(fake_store))
+    assert done.exit_code == 0
+    assert done.stderr == f"{fake_store / 'published.jsonl'}: line 2: no record of a version, passed over\n"
+
+
+def test_serving_by_default_a_version_that_was_deleted_exits_3_and_names_its_digest(run, fake_store):
+    digest = record(write_version(fake_store, number=2))
+    shutil.rmtree(fake_store / "fake" / "2")
+    for reference in ("fake@2", f"fake@2-{digest[:12]}"):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("VITRINE_DEFAULT_MODEL", reference)
+            done = run("serve", "--model-store", str(fake_store))
+        assert done.exit_code == 3
+        said = f"vitrine: {reference} was published as digest {digest}, and has been deleted."
+        assert done.stderr == f"{said} Ask for one of fake@1. Set VITRINE_DEFAULT_MODEL.\n"
 
 
 def test_serving_a_model_that_lacks_its_runtime_exits_3_with_the_remedy(run, fake_store, monkeypatch):
@@ -293,6 +321,18 @@ def fake_bench(fake_store, tmp_path, monkeypatch):
         monkeypatch.setattr(f"{module}.opener", lambda choice: open_fake)
     monkeypatch.setattr("app.bench.stages.serving", serving_fakes)
     monkeypatch.chdir(tmp_path)
+
+
+def test_a_pinned_reference_is_taken_wherever_a_version_is(
+    run, not_served, fake_bench, fake_store, monkeypatch
+):
+    pinned = f"fake@1-{digest_of(fake_store / 'fake' / '1')[:12]}"
+    done = run("bench", "--model", pinned, "--seconds", "0", "--n", "1", "--json")
+    assert json.loads(done.stdout)["model"] == "fake@1"
+    monkeypatch.setenv("VITRINE_DEFAULT_MODEL", pinned)
+    done = run("serve")
+    assert done.exit_code == 0, done.output
+    assert len(not_served) == 1
 
 
 def test_bench_prints_a_row_for_each_count(run, fake_bench):

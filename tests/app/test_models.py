@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from app.engine.work import BATCH_ROWS, Operation
-from app.errors import ModelError, ModelNotFound, ModelUnavailable, StoreError
+from app.errors import ModelError, ModelGone, ModelNotFound, ModelUnavailable, StoreError
 from app.models import Model, Models
 from app.runtimes import RuntimeUnavailable
 from app.store import scan
-from tests.fakes import FakeRuntime, list_files, open_fake, png_bytes, seal, write_version
+from tests.fakes import FakeRuntime, digest_of, list_files, open_fake, png_bytes, record, seal, write_version
 
 
 @pytest.fixture
@@ -208,3 +208,36 @@ def test_a_default_model_that_cannot_run_here_names_its_reason_once(tmp_path, ca
     assert refusal.value.detail.count("needs tensorflow") == 1
     assert "mine@2" in refusal.value.detail
     assert caplog.records == []
+
+
+def test_every_reference_of_a_version_finds_the_one_opened_model(tmp_path):
+    digest = digest_of(write_version(tmp_path))
+    models = Models(scan(tmp_path), open_fake, 1)
+    models.open_default(f"fake@1-{digest[:12]}")
+
+    async def find(reference):
+        return await models.find_opened(reference)
+
+    found = [asyncio.run(find(reference)) for reference in ("fake", "fake@1", f"fake@1-{digest[:12]}")]
+    assert found == [models.opened["fake@1"]] * 3
+    assert list(models.opened) == ["fake@1"]
+
+
+def test_a_pinned_version_that_cannot_be_opened_is_refused_with_its_reason_and_no_other_serves(tmp_path):
+    write_version(tmp_path, number=1)
+    digest = digest_of(write_version(tmp_path, number=2))
+    models = Models(scan(tmp_path), failing_open("2"), threads=1)
+    for _ in range(2):
+        with pytest.raises(ModelError, match="fake@2: KeyError"):
+            asyncio.run(models.find_opened(f"fake@2-{digest[:12]}"))
+
+
+def test_a_default_model_that_was_deleted_is_named_with_its_digest(tmp_path):
+    write_version(tmp_path, number=1)
+    digest = record(write_version(tmp_path, number=2))
+    shutil.rmtree(tmp_path / "fake" / "2")
+    models = Models(scan(tmp_path), open_fake, 1)
+    with pytest.raises(ModelGone):
+        models.find("fake@2")
+    with pytest.raises(StoreError, match=f"fake@2 was published as digest {digest}, and has been deleted"):
+        models.open_default("fake@2")

@@ -49,6 +49,22 @@ def test_a_settings_variable_has_the_prefix():
     assert variable("max_images") == "VITRINE_MAX_IMAGES"
 
 
+@pytest.mark.parametrize("reference", ["mine", "mine@2", "mine@2-0123456789ab"])
+def test_the_default_model_may_be_a_name_a_version_or_one_with_its_digest(monkeypatch, reference):
+    monkeypatch.setenv("VITRINE_DEFAULT_MODEL", reference)
+    assert load_settings().default_model == reference
+
+
+@pytest.mark.parametrize(
+    "reference",
+    ["mine@2-", "mine@2-0123456789a", "mine@2-0123456789abc", "mine@2-0123456789AB", "mine-2@0123456789ab"],
+)
+def test_a_default_model_of_another_form_is_refused(monkeypatch, reference):
+    monkeypatch.setenv("VITRINE_DEFAULT_MODEL", reference)
+    with pytest.raises(SettingsError, match="VITRINE_DEFAULT_MODEL"):
+        load_settings()
+
+
 @pytest.fixture
 def profile(tmp_path, monkeypatch):
     """A profile of this very machine, which the environment names."""

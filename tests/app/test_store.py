@@ -10,8 +10,8 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from app import store
-from app.errors import ModelNotFound, ModelUnavailable, StoreError
-from tests.fakes import MIXTURE, list_files, seal, write_version
+from app.errors import ModelGone, ModelNotFound, ModelUnavailable, StoreError
+from tests.fakes import MIXTURE, digest_of, list_files, record, seal, write_version
 
 LITERT = {
     "encoder": "encoder/assets.extra/encoder.tflite",
@@ -298,3 +298,152 @@ def test_a_folder_that_may_not_be_read_is_refused_with_the_reason(tmp_path, monk
     found = store.scan(tmp_path)
     assert list(found.versions) == ["good"]
     assert [reason for reason in found.rejected.values() if "Permission denied" in reason]
+
+
+@pytest.fixture
+def retired(tmp_path):
+    """A store of versions 1 and 3, whose version 2 was published and deleted; and the digest of that one."""
+    digests = [record(write_version(tmp_path, number=number, note=str(number))) for number in (1, 2, 3)]
+    shutil.rmtree(tmp_path / "fake" / "2")
+    return store.scan(tmp_path), digests
+
+
+@pytest.mark.parametrize("written", ["fake@2", "fake@2-{}"])
+def test_a_deleted_version_is_gone_and_its_digest_and_what_there_is_are_named(retired, written):
+    found, (_, digest, _) = retired
+    reference = written.format(digest[:12])
+    with pytest.raises(ModelGone) as refusal:
+        found.find(reference)
+    assert refusal.value.status == 410
+    assert refusal.value.detail == (
+        f"{reference} was published as digest {digest}, and has been deleted. Ask for one of fake@1, fake@3."
+    )
+    assert refusal.value.faults[0].received == reference
+    assert found.deleted == {f"fake@2-{digest[:12]}": digest}
+    assert found.find("fake").number == 3
+
+
+def test_a_deleted_version_of_another_digest_or_a_number_never_used_is_not_found(retired):
+    found, (first, _, _) = retired
+    for reference in (
+        f"fake@2-{first[:12]}",
+        "fake@4",
+        f"fake@4-{first[:12]}",
+        "fake@02",
+        "fake@",
+        "fake@2-",
+    ):
+        with pytest.raises(ModelNotFound, match="expected one of fake@1, fake@3") as refusal:
+            found.find(reference)
+        assert type(refusal.value) is ModelNotFound
+
+
+def test_a_pinned_reference_names_its_version_and_no_other(retired):
+    found, (first, _, third) = retired
+    assert found.find("fake").pinned == f"fake@3-{third[:12]}"
+    assert found.find(f"fake@1-{first[:12]}").number == 1
+    with pytest.raises(ModelNotFound) as refusal:
+        found.find(f"fake@3-{first[:12]}")
+    assert (refusal.value.status, type(refusal.value)) == (404, ModelNotFound)
+    right = f"fake@3-{third[:12]}"
+    assert refusal.value.faults[0].remedy == f"Version 3 of fake has another digest; ask for {right}."
+    assert f"expected one of {right}. Received: fake@3-{first[:12]}" in refusal.value.detail
+
+
+@pytest.mark.parametrize("digits", [0, 11, 13, 64])
+def test_a_reference_has_twelve_digits_of_the_digest(retired, digits):
+    found, (first, _, _) = retired
+    with pytest.raises(ModelNotFound):
+        found.find(f"fake@1-{first[:digits]}")
+
+
+def test_a_digest_in_a_reference_is_in_lower_case(retired):
+    found, (first, _, _) = retired
+    assert first[:12].upper() != first[:12]
+    with pytest.raises(ModelNotFound):
+        found.find(f"fake@1-{first[:12].upper()}")
+
+
+def test_a_model_whose_folder_is_gone_is_remembered(tmp_path):
+    digests = [record(write_version(tmp_path, "old", number, note=str(number))) for number in (1, 2)]
+    write_version(tmp_path, "new")
+    shutil.rmtree(tmp_path / "old")
+    found = store.scan(tmp_path)
+    assert found.names == {"new"}
+    for reference, version, digest in (
+        ("old@1", "old@1", digests[0]),
+        ("old@2", "old@2", digests[1]),
+        ("old", "old@2", digests[1]),  # its newest
+    ):
+        with pytest.raises(ModelGone) as refusal:
+            found.find(reference)
+        assert refusal.value.detail == (
+            f"{version} was published as digest {digest}, and has been deleted. Ask for one of new@1."
+        )
+
+
+def test_of_a_number_that_was_used_twice_every_digest_is_gone_and_all_are_named(tmp_path):
+    write_version(tmp_path, number=2)
+    digests = []
+    for note in ("before", "after"):
+        digests.append(record(write_version(tmp_path, note=note)))
+        shutil.rmtree(tmp_path / "fake" / "1")
+    found = store.scan(tmp_path)
+    for reference in ("fake@1", *(f"fake@1-{digest[:12]}" for digest in digests)):
+        with pytest.raises(ModelGone, match=f"digest {digests[0]} and {digests[1]}, and has been deleted"):
+            found.find(reference)
+
+
+def test_a_version_that_replaced_another_is_served_and_the_replaced_one_is_gone(tmp_path):
+    before = record(write_version(tmp_path, note="before"))
+    shutil.rmtree(tmp_path / "fake" / "1")
+    after = record(write_version(tmp_path, note="after"))
+    found = store.scan(tmp_path)
+    assert found.find("fake@1").manifest.digest == found.find(f"fake@1-{after[:12]}").manifest.digest == after
+    assert found.rejected == {}
+    with pytest.raises(ModelGone, match=f"digest {before}, and"):
+        found.find(f"fake@1-{before[:12]}")
+
+
+def test_a_version_whose_number_was_published_as_another_is_refused_and_the_one_before_serves(tmp_path):
+    record(write_version(tmp_path, number=1))
+    former = record(write_version(tmp_path, number=2, note="former"))
+    shutil.rmtree(tmp_path / "fake" / "2")
+    successor = digest_of(write_version(tmp_path, number=2, note="successor"))
+    found = store.scan(tmp_path)
+    assert found.find("fake").number == 1
+    said = f"version 2 was published as digest {former}, not {successor}; a number is never used again"
+    assert found.rejected == {"fake/2": said}
+    for reference in ("fake@2", f"fake@2-{former[:12]}", f"fake@2-{successor[:12]}"):
+        with pytest.raises(ModelUnavailable, match="a number is never used again"):
+            found.find(reference)
+
+
+def test_a_version_that_cannot_be_read_is_not_said_to_be_deleted(tmp_path):
+    write_version(tmp_path, "good")
+    damaged = write_version(tmp_path, "mine")
+    linked = write_version(tmp_path / "elsewhere", "linked")
+    for folder in (damaged, linked):
+        record(folder)
+    (damaged / "decoder" / "weights").write_text("changed")
+    (tmp_path / "linked").symlink_to(linked.parent)
+    with (tmp_path / "published.jsonl").open("a") as file:
+        file.write((tmp_path / "elsewhere" / "published.jsonl").read_text())
+    found = store.scan(tmp_path)
+    for reference in ("mine@1", "mine", "linked", "linked@1"):
+        with pytest.raises(ModelUnavailable):
+            found.find(reference)
+    assert found.gone == {}
+
+
+def test_a_version_that_is_published_while_the_store_is_read_is_not_said_to_be_deleted(tmp_path, monkeypatch):
+    write_version(tmp_path)
+    models = store._models
+
+    def meanwhile(folder):
+        found = models(folder)
+        record(write_version(tmp_path, "late"))
+        return found
+
+    monkeypatch.setattr(store, "_models", meanwhile)
+    assert store.scan(tmp_path).gone == {}

@@ -20,7 +20,7 @@ import tensorflow as tf
 
 from training.data import Images
 from training.data.ground import is_drawn_inverted
-from training.errors import RunError
+from training.errors import NotWritten, RunError
 from training.evaluation.schema import AxesMatch, Report
 from training.models import latent_axes
 from training.models.latent_axes import Axes
@@ -28,6 +28,7 @@ from training.models.likelihoods.base import sum_over_image
 from training.models.networks.partial import MeanDecoder
 from training.publish import litert, traversals
 from training.publish.card import CARD, published_axes, render
+from training.publish.published import next_number, remember
 from training.publish.versions import newest
 from training.runs import replacing, write_json, writing, written_by_tensorflow
 from training.trained import TrainedModel, call_signature
@@ -250,21 +251,32 @@ def manifest_digest(manifest: dict[str, Any]) -> str:
 
 
 def rename_to_next_version(staging: Path, model_folder: Path) -> Path:
-    """Give `staging` the number after the highest; another publisher may take it first, so try again."""
+    """Give `staging` the number after the highest ever published, and have the store remember it.
+
+    Another publisher may take the number first, so try again. A version that cannot be remembered is taken
+    back, as its number would not be safe from its successor.
+    """
     for path in (*staging.rglob("*"), staging):
         path.chmod(0o755 if path.is_dir() else 0o644)  # for every reader, whatever the umask is
         _fsync(path)  # so that the rename cannot reach the disk before the content
     while True:
-        last = newest(model_folder)
-        version = model_folder / str(int(last.name) + 1 if last else 1)
+        version = model_folder / str(next_number(model_folder))
         try:
             staging.rename(version)
         except OSError:
             if not version.exists():
                 raise
         else:
-            _fsync(model_folder)
-            return version
+            break
+    try:
+        _fsync(model_folder)
+        remember(model_folder.parent)
+        _fsync(model_folder.parent)
+    except (OSError, NotWritten):
+        with contextlib.suppress(OSError):
+            version.rename(staging)
+        raise
+    return version
 
 
 def _fsync(path: Path) -> None:

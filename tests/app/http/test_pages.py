@@ -201,3 +201,10 @@ def test_the_schema_describes_the_pictures_and_their_parameters(client):
 def test_every_type_of_problem_is_explained(client):
     kind = client.get("/samples?n=0").json()["type"]
     assert f"<code>{kind}</code>" in client.get(kind).text
+
+
+def test_every_kind_of_problem_that_a_request_can_meet_is_listed_with_its_status(client):
+    rows = re.findall(r"<code>/problems/([a-z-]+)</code></td><td>(\d+)</td>", client.get("/problems").text)
+    assert ("model-gone", "410") in rows
+    assert ("model-not-found", "404") in rows
+    assert len(rows) == len(set(rows))

@@ -14,7 +14,7 @@ from app.main import create_app
 from app.pictures.formats import FORMATS, Format
 from app.settings import Settings
 from tests.conftest import Client
-from tests.fakes import MIXTURE, open_fake, pixels_of, png_bytes, write_version
+from tests.fakes import MIXTURE, digest_of, open_fake, pixels_of, png_bytes, record, write_version
 from tests.picture_files import encoded
 
 SQUARE = png_bytes(np.full((8, 8), 204, np.uint8))
@@ -304,6 +304,12 @@ def test_the_address_may_end_in_png_and_the_end_wins_over_the_accept_header(clie
         ("model=" + "a" * 300, "model", "NAME@VERSION"),
         ("model=/etc/passwd", "model", "NAME@VERSION"),
         ("model=fake@0", "model", "NAME@VERSION"),
+        ("model=fake@1-", "model", "NAME@VERSION-DIGEST"),
+        ("model=fake@1-0123456789a", "model", "first 12 hexadecimal digits"),
+        ("model=fake@1-0123456789abc", "model", "first 12 hexadecimal digits"),
+        ("model=fake@1-0123456789AB", "model", "lower case"),
+        ("model=fake@1-0123456789ag", "model", "hexadecimal"),
+        ("model=fake-0123456789ab@", "model", "NAME@VERSION"),
     ],
 )
 def test_a_bad_parameter_of_samples_is_refused_by_name(client, query, parameter, word):
@@ -390,6 +396,51 @@ def test_another_format_is_refused_with_those_offered(client, url):  # 23
 def test_an_unknown_model_or_version_is_not_found_and_the_known_ones_are_named(client):  # 26
     for reference in ("other", "fake@2", "con"):
         assert_problem(client.get(f"/samples?model={reference}"), 404, "model", "fake@1")
+
+
+def test_a_pinned_model_gives_the_picture_of_its_version_and_a_wrong_digest_gives_none(client, fake_store):
+    digest = digest_of(fake_store / "fake" / "1")
+    for query in ("samples?n=3&seed=7", "interpolate?axis=1", "reconstruct?zoom=2"):
+        expected, pinned = (
+            client.get(f"/{query}&model={reference}") for reference in ("fake@1", f"fake@1-{digest[:12]}")
+        )
+        assert pinned.content == expected.content
+        assert pinned.headers["cache-control"] == expected.headers["cache-control"]
+        assert "immutable" in pinned.headers["cache-control"]
+        wrong = client.get(f"/{query}&model=fake@1-000000000000")
+        problem = assert_problem(wrong, 404, "model", f"ask for fake@1-{digest[:12]}")
+        assert problem["type"] == "/problems/model-not-found"
+    uploaded = client.post(
+        f"/reconstruct?model=fake@1-{digest[:12]}", content=SQUARE, headers={"content-type": "image/png"}
+    )
+    assert uploaded.headers["x-model"] == "fake@1"
+
+
+def test_a_deleted_version_is_gone_with_its_digest_and_its_successor_has_another_number(tmp_path):
+    first = record(write_version(tmp_path, number=1, note="first"))
+    second = record(write_version(tmp_path, number=2, note="second"))
+    lost = record(write_version(tmp_path, "lost"))
+    shutil.rmtree(tmp_path / "fake" / "2")
+    shutil.rmtree(tmp_path / "lost")
+    with contextlib.closing(
+        Client(create_app(Settings(model_store=tmp_path, default_model="fake"), open_fake))
+    ) as client:
+        for reference, digest in (
+            ("fake@2", second),
+            (f"fake@2-{second[:12]}", second),
+            ("lost@1", lost),
+            (f"lost@1-{lost[:12]}", lost),
+            ("lost", lost),
+        ):
+            for path in ("samples", "interpolate", "reconstruct"):
+                answer = client.get(f"/{path}?model={reference}")
+                problem = assert_problem(answer, 410, "model", digest, "fake@1")
+                assert problem["type"] == "/problems/model-gone"
+                assert problem["errors"][0]["code"] == "model_gone"
+                assert client.request("HEAD", f"/{path}?model={reference}").status_code == 410
+        assert_problem(client.get(f"/samples?model=fake@2-{first[:12]}"), 404, "model", "fake@1")
+        assert 'vitrine_problems_total{kind="model-gone"} 30.0' in client.get("/metrics").text
+        assert client.get("/samples?n=1").headers["x-model"] == "fake@1"
 
 
 @pytest.mark.parametrize(

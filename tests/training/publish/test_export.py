@@ -114,6 +114,52 @@ def test_every_file_can_be_read_by_every_user_whatever_the_umask(publish, tmp_pa
 def test_versions_count_up_and_nothing_else_is_left(publish, tmp_path):
     assert [publish(tmp_path).name for _ in range(3)] == ["1", "2", "3"]
     assert sorted(path.name for path in (tmp_path / "tiny").iterdir()) == ["1", "2", "3"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["published.jsonl", "tiny"]
+
+
+def recorded(store):
+    """(version, digest) of every line of what a store remembers, in the order of publication."""
+    found = [json.loads(line) for line in (store / "published.jsonl").read_text().splitlines()]
+    assert {line["model"] for line in found} == {"tiny"}
+    return [(line["version"], line["digest"]) for line in found]
+
+
+def test_the_number_of_a_deleted_version_is_never_used_again(version, tmp_path):
+    folder = tmp_path / "tiny"
+    digest = json.loads((version / "manifest.json").read_text())["digest"]
+    for number, deleted in ((1, None), (2, folder / "2"), (3, folder), (4, None)):
+        with export.publishing(folder) as staging:  # TensorFlow itself is kept out of it
+            shutil.copytree(version, staging, dirs_exist_ok=True)
+            assert export.rename_to_next_version(staging, folder) == folder / str(number)
+        if deleted:
+            shutil.rmtree(deleted)
+    assert recorded(tmp_path) == [(number, digest) for number in (1, 2, 3, 4)]
+    assert [path.name for path in folder.iterdir()] == ["4"]
+
+
+def test_a_version_whose_publisher_was_killed_before_it_was_recorded_is_by_the_next(version, tmp_path):
+    digest = json.loads((version / "manifest.json").read_text())["digest"]
+    shutil.copytree(version, tmp_path / "tiny" / "1")
+    staging = shutil.copytree(version, tmp_path / "tiny" / ".publishing-x")
+    assert export.rename_to_next_version(staging, tmp_path / "tiny").name == "2"
+    assert recorded(tmp_path) == [(1, digest), (2, digest)]
+
+
+def test_a_version_that_cannot_be_recorded_is_taken_back(publish, tmp_path):
+    (tmp_path / "published.jsonl").mkdir()
+    with pytest.raises(NotWritten, match=r"published\.jsonl: cannot be written"):
+        publish(tmp_path)
+    assert list((tmp_path / "tiny").iterdir()) == []
+
+
+def test_a_version_whose_record_does_not_reach_the_disk_is_taken_back(publish, tmp_path, monkeypatch):
+    def full(descriptor, lines):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("training.publish.published._write", full)
+    with pytest.raises(NotWritten, match="No space left"):
+        publish(tmp_path)
+    assert list((tmp_path / "tiny").iterdir()) == []
 
 
 def test_publishing_the_same_run_twice_gives_the_same_manifest_but_for_tensorflows_own_bytes(
@@ -136,6 +182,7 @@ def test_two_publishers_at_once_both_end_with_a_version(version, tmp_path):
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(lambda s: export.rename_to_next_version(s, tmp_path / "tiny"), stages))
     assert sorted(int(path.name) for path in found) == list(range(1, 9))
+    assert sorted(number for number, _ in recorded(tmp_path)) == list(range(1, 9))
 
 
 @pytest.mark.parametrize("step", ["write_decoder", "write_manifest", "_fsync", "rename_to_next_version"])
