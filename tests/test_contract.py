@@ -13,7 +13,7 @@ import tensorflow as tf  # noqa: E402
 
 from app import latent, store  # noqa: E402
 from app.engine.work import Operation  # noqa: E402
-from app.explore import samples  # noqa: E402
+from app.explore import labels  # noqa: E402
 from app.http import queries  # noqa: E402
 from app.main import create_app  # noqa: E402
 from app.priors import open_prior  # noqa: E402
@@ -54,10 +54,10 @@ def published(tiny_run, tiny_model, tiny_dataset, tmp_path_factory):
 )
 def test_a_class_as_training_names_it_is_found_by_the_service_as_it_was_called(name):
     written = class_name(name)
-    assert samples.spelled(written) == written
+    assert labels.spelled(written) == written
     if isinstance(name, str) and 0 < len(written) <= len(name) <= 100 and "\x07" not in name:
-        assert samples.spelled(name) == written
-        assert samples.folded(name.upper()) == samples.folded(written)
+        assert labels.spelled(name) == written
+        assert labels.folded(name.upper()) == labels.folded(written)
     assert queries.MAX_LABEL_CHARACTERS == MAX_CHARACTERS >= len(written) > 0
 
 

@@ -8,14 +8,13 @@ from typing import NamedTuple
 
 from uvicorn.loops.auto import auto_loop_factory
 
-from app.bench.loop import COLUMNS
+from app.bench.loop import COLUMNS, recipe_of
 from app.engine.engine import Engine
 from app.explore.grids import Context
 from app.explore.samples import Samples, sampler
 from app.metrics import Metrics
 from app.models import Model
 from app.pictures.grids import GridStyle
-from app.pictures.provenance import Recipe
 from app.profiles import Rate
 from app.settings import Settings
 
@@ -53,10 +52,8 @@ def measure_engine(
 async def _drive(model: Model, settings: Settings, worker_threads: int, load: Load, seconds: float) -> float:
     limits = settings.model_copy(update={"max_images": NO_LIMIT, "max_pixels": NO_LIMIT})
     engine = Engine(worker_threads, NO_LIMIT, NO_DEADLINE, Metrics())
-    version = model.version
-    address = f"/samples?model={version.pinned}"
-    recipe = Recipe(version.reference, version.manifest.digest, "/samples", {"n": load.n}, address)
-    work_of = sampler(Context(model, limits, GridStyle(columns=COLUMNS), recipe), Samples(load.n))
+    context = Context(model, limits, GridStyle(columns=COLUMNS), recipe_of(model.version, load.n))
+    work_of = sampler(context, Samples(load.n))
     seeds = itertools.count()
     images = 0
     started = time.perf_counter()

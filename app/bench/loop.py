@@ -11,6 +11,8 @@ from app.explore.samples import Render
 from app.models import Model
 from app.pictures import grids
 from app.pictures.encode import encode_png
+from app.pictures.provenance import Recipe, SeededProvenance
+from app.store import Version
 
 COUNTS = (1, 21, 100, 400)
 PARTS = ("codes", "decode", "grid", "png")
@@ -39,8 +41,15 @@ def measure_loop(model: Model, n: int, seconds: float, render: Render = "mean") 
     return Loop(n, n / total, {part: took / total for part, took in times.items()})
 
 
+def recipe_of(version: Version, n: int) -> Recipe:
+    """Return the recipe of a version's pictures of `n` images, which names no seed."""
+    address = f"/samples?model={version.pinned}"
+    return Recipe(version.reference, version.manifest.digest, "/samples", {"n": n}, address)
+
+
 def draw_picture(model: Model, n: int, seed: int, render: Render = "mean") -> tuple[bytes, dict[str, float]]:
     """Return the PNG of /samples, and the seconds of each part; drawing noise belongs to codes."""
+    texts = SeededProvenance(recipe_of(model.version, n))  # made once for many pictures of a service
     marks = [time.perf_counter()]
     arrays = [model.prior.draw(seed, 0, n)]
     if render == "draw":
@@ -50,7 +59,7 @@ def draw_picture(model: Model, n: int, seed: int, render: Render = "mean") -> tu
     marks.append(time.perf_counter())
     pixels = grids.grid(images, COLUMNS)
     marks.append(time.perf_counter())
-    png = encode_png(pixels)
+    png = encode_png(pixels, texts.of(seed))
     marks.append(time.perf_counter())
     return png, {
         part: end - start for part, (start, end) in zip(PARTS, itertools.pairwise(marks), strict=True)

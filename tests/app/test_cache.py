@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from app.cache import ENTRY_BYTES, PictureCache
 from app.errors import DeadlinePassed, ModelError, Overloaded
-from app.explore.grids import Picture
+from app.explore.grids import Answer
 from app.metrics import Metrics
 from tests.app.test_metrics import read
 
@@ -24,7 +24,7 @@ ADDRESS_BYTES = len(key(0)[1])
 
 
 def picture(size=100, fill=b"x"):
-    return Picture(fill * size, "image/png", 1, 1)
+    return Answer(fill * size, "image/png")
 
 
 def cache_of(entries, size=100):
@@ -142,7 +142,7 @@ def test_what_is_counted_is_what_the_pictures_take(size, number):
             tracemalloc.start()
             before = tracemalloc.get_traced_memory()[0]
             for each in range(number):
-                cache._keep(key(each), Picture(bytes(size), "image/png", 1, 1))
+                cache._keep(key(each), Answer(bytes(size), "image/png"))
             gc.collect()
             taken = tracemalloc.get_traced_memory()[0] - before
             assert 0.75 * cache.num_bytes < taken < 1.02 * cache.num_bytes

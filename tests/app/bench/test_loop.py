@@ -3,15 +3,17 @@
 import pytest
 
 from app.bench import PARTS
-from app.bench.loop import draw_picture, measure_loop
-from app.explore.grids import GridStyle
+from app.bench.loop import draw_picture, measure_loop, recipe_of
+from app.explore.grids import Context
 from app.explore.samples import Samples, sampler
+from app.pictures.grids import GridStyle
 
 
 @pytest.mark.parametrize("n", [1, 21, 33, 100])
 @pytest.mark.parametrize("render", ["mean", "draw"])
 def test_the_bare_loop_draws_the_picture_that_is_served(model, settings, n, render):
-    served = sampler(model, settings, GridStyle(columns=7), Samples(n, render=render))(42)
+    context = Context(model, settings, GridStyle(columns=7), recipe_of(model.version, n))
+    served = sampler(context, Samples(n, render=render))(42)
     png, spent = draw_picture(model, n, 42, render)
     assert png == served().content
     assert tuple(spent) == PARTS

@@ -1,32 +1,64 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
-from app.explore.grids import GridStyle, check_range, draw_grid, is_heavy
+from app.explore.grids import check_range
 from app.explore.samples import Samples, sampler
+from app.pictures.formats import FORMATS
+from app.pictures.grids import GridStyle
 from app.settings import Settings
-from tests.app.explore.asking import faults
+from tests.app.explore.asking import context_of, faults
 from tests.fakes import pixels_of
 
 
 def test_a_picture_with_too_many_pixels_is_refused(model):
-    limits = Settings(max_pixels=8 * 8 * 4)
-    five = {"model": model, "limits": limits, "style": GridStyle(2), "samples": Samples(5)}
-    assert "VITRINE_MAX_PIXELS" in faults(sampler, **five).expected
-    assert sampler(model, limits, GridStyle(2), Samples(4))(1)().rows == 2
+    context = context_of(model, GridStyle(2), Settings(max_pixels=8 * 8 * 4))
+    assert "VITRINE_MAX_PIXELS" in faults(sampler, context=context, samples=Samples(5)).expected
+    assert dict(sampler(context, Samples(4))(1)().facts)["grid"] == "2x2"
 
 
-def test_a_grid_is_drawn_in_the_format_and_the_ink_that_are_asked_for():
+def test_a_grid_is_drawn_in_the_format_and_the_ink_that_are_asked_for(model):
     images = np.arange(3, dtype=np.uint8)[:, None, None] * np.full((1, 2, 2), 50, np.uint8)
-    picture = draw_grid(images, 2, GridStyle(ink="light"), ("a note",))
-    assert (picture.media_type, picture.columns, picture.rows) == ("image/png", 2, 2)
-    assert picture.notes == ("a note",)
+    picture = context_of(model, GridStyle(ink="light")).draw(images, 2, facts=(("a", "fact"),))
+    assert (picture.media_type, picture.facts) == ("image/png", (("grid", "2x2"), ("a", "fact")))
+    assert picture.notes == ()
     assert pixels_of(picture.content).tolist() == [[0, 0, 50, 50]] * 2 + [[100, 100, 0, 0]] * 2
 
 
 def test_a_grid_is_heavy_from_a_quarter_of_a_millisecond_on(model):
-    assert not is_heavy(1024, model, GridStyle())  # 65,536 pixels of the fake's 8 x 8
-    assert is_heavy(1025, model, GridStyle())
-    assert is_heavy(257, model, GridStyle(zoom=2))
+    assert not context_of(model, GridStyle()).is_heavy(1024)  # 65,536 pixels of the fake's 8 x 8
+    assert context_of(model, GridStyle()).is_heavy(1025)
+    assert context_of(model, GridStyle(zoom=2)).is_heavy(257)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_format_whose_pixels_take_longer_is_heavy_with_fewer_of_them(model, name):
+    context = context_of(model, GridStyle(format=name))
+    most = 1024 // FORMATS[name].cost
+    assert not context.is_heavy(most)
+    assert context.is_heavy(most + 1)
+
+
+@pytest.mark.parametrize("fps", [0, 51])
+def test_a_rate_that_no_format_knows_is_refused(model, fps):
+    fault = faults(context_of(model, GridStyle(format="apng", fps=fps)).check_grid, 3)
+    assert (fault.parameter, fault.expected) == ("fps", "1..50")
+
+
+def test_a_context_of_a_seed_or_without_an_address_differs_in_its_recipe_alone(model):
+    context = context_of(model)
+    seeded, alone = context.seeded(7), context.without_address()
+    assert seeded.recipe.address == f"{context.recipe.address}&seed=7"
+    assert seeded.recipe.parameters == {"seed": 7}
+    assert alone.recipe == context.recipe._replace(address=None)
+    for other in (seeded, alone):
+        assert dataclasses.replace(other, recipe=context.recipe) == context
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_codes_are_carried_by_the_formats_that_say_so(model, name):
+    assert context_of(model, GridStyle(format=name)).has_codes is (name in ("npz", "json", "zip", "csv"))
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -8.0001])

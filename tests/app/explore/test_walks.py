@@ -10,7 +10,7 @@ from tests.fakes import MIXTURE, FakeRuntime, pixels_of, write_version
 
 def test_interpolation_holds_the_code_that_samples_draw_first(of_classes):
     first = pixels_of(drawn(of_classes, n=1, seed=9).content)
-    strip = pixels_of(walked(of_classes, axis=0, seed=9).content)
+    strip = pixels_of(walked(of_classes, axis=0, at="seed:9").content)
     np.testing.assert_array_equal(strip[4:, :8], first[4:])  # axis 1, the lower half
 
 
@@ -22,12 +22,12 @@ def test_a_walk_holds_every_axis_but_one(model):
 
 def test_a_walk_from_a_seed_passes_by_that_seeds_first_code(model):
     z = latent.standard_normal(11, 0, 1, 2)[0]
-    pixels = pixels_of(walked(model, seed=11, axis=0).content)
+    pixels = pixels_of(walked(model, at="seed:11", axis=0).content)
     assert abs(int(pixels[7, 0]) - level(z[1])) <= 1
 
 
 def test_a_walk_from_a_code_holds_that_code(model):
-    assert pixels_of(walked(model, z=(0.0, 3.0)).content)[7, 0] == level(3)
+    assert pixels_of(walked(model, at="z:0,3").content)[7, 0] == level(3)
 
 
 def test_a_walk_from_nowhere_holds_the_priors_centre(tmp_path):
@@ -58,10 +58,9 @@ def test_a_walk_between_equal_ends_is_a_constant_strip(model):
         ({"low": 2.0}, "low", "high"),
         ({"high": 8.5}, "high", "-8..8"),
         ({"low": -1e308}, "low", "-8..8"),
-        ({"z": (1.0,)}, "z", "2 numbers"),
-        ({"z": (1.0, 2.0, 3.0)}, "z", "2 numbers"),
-        ({"z": (0.0, 9.0)}, "z[1]", "-8..8"),
-        ({"z": (0.0, 0.0), "seed": 1}, "z", "not both"),
+        ({"at": "z:1"}, "at", "2 numbers"),
+        ({"at": "z:1,2,3"}, "at", "2 numbers"),
+        ({"at": "z:0,9"}, "at[1]", "-8..8"),
     ],
 )
 def test_a_walk_beyond_a_limit_is_refused_by_name(model, changes, parameter, word):

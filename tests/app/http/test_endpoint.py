@@ -12,12 +12,12 @@ import pytest
 from pydantic import Field
 
 from app.errors import InvalidParameter
-from app.explore.grids import GridStyle
 from app.explore.samples import Samples, sampler
 from app.http import pictures, queries
+from app.http.addresses import context_of
 from app.http.endpoint import PictureEndpoint, PreparedPicture, _ParsedQuery
 from app.main import create_app
-from app.pictures.encode import FORMATS
+from app.pictures.formats import FORMATS
 from app.settings import Settings
 from tests.conftest import Client
 from tests.fakes import open_fake, pixels_of, png_bytes, seal
@@ -125,7 +125,8 @@ class RowQuery(queries.Query):
 def prepare_row(query, model, settings):
     if query.n > 9:
         raise InvalidParameter.of("n", "at most 9", query.n, "Use 9 or fewer.", "out_of_range")
-    work_of = sampler(model, settings, GridStyle(), Samples(query.n))
+    context = context_of("/row", model, settings, query.style(model), dict(query))
+    work_of = sampler(context, Samples(query.n))
     return lambda: PreparedPicture(work_of(0), [(b"x-row", b"yes")])
 
 

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from app.main import create_app
-from app.pictures.encode import FORMATS, Format
+from app.pictures.formats import FORMATS, Format
 from app.settings import Settings
 from tests.conftest import Client
 from tests.fakes import MIXTURE, digest_of, open_fake, pixels_of, png_bytes, record, write_version
@@ -875,7 +875,7 @@ def test_what_the_system_has_no_memory_for_is_answered_503_and_the_next_picture_
     def fail(*arguments):
         raise error
 
-    monkeypatch.setattr("app.explore.samples.draw_grid", fail)
+    monkeypatch.setattr("app.explore.grids.Context.draw", fail)
     response = client.get("/samples")
     assert assert_problem(response, 503)["type"] == "/problems/out-of-resources"
     assert response.headers["retry-after"] == "2"

@@ -9,15 +9,16 @@ pytestmark = pytest.mark.tensorflow
 
 from app import latent, store  # noqa: E402
 from app.errors import InvalidParameter  # noqa: E402
-from app.explore.grids import GridStyle  # noqa: E402
 from app.explore.reconstruction import reconstruct_examples  # noqa: E402
 from app.explore.samples import Samples, sampler  # noqa: E402
 from app.explore.walks import resolve_walk  # noqa: E402
 from app.models import Model  # noqa: E402
 from app.pictures import grids  # noqa: E402
 from app.pictures.encode import decode_png  # noqa: E402
+from app.pictures.grids import GridStyle  # noqa: E402
 from app.runtimes import opener  # noqa: E402
 from app.settings import Settings  # noqa: E402
+from tests.app.explore.asking import context_of  # noqa: E402
 from tests.conftest import SHIPPED_MODEL, SHIPPED_STORE  # noqa: E402
 from tests.fakes import FakeRuntime, pixels_of, write_version  # noqa: E402
 from tests.tiny import model_of  # noqa: E402
@@ -67,7 +68,7 @@ def test_defect_14_the_service_reconstructs_the_decoded_mean(shipped_model):
     codes = [shipped_model.encoding.whole(images) for _ in range(2)]
     assert np.array_equal(*codes)
     style = GridStyle(columns=5, ink="light")
-    found = pixels_of(reconstruct_examples(shipped_model, Settings(), style)().content)
+    found = pixels_of(reconstruct_examples(context_of(shipped_model, style))().content)
     originals = np.stack([found[:28, 28 * k : 28 * k + 28] for k in range(5)]).astype(np.float32) / 255
     decoded = shipped_model.decoding.whole(shipped_model.encoding.whole(originals))
     for k in range(5):
@@ -90,7 +91,7 @@ def test_defect_15_a_picture_says_which_of_the_two_it_shows(fake):
     """Nobody who looks at a picture can tell a mean from a draw."""
     style = GridStyle(columns=2, ink="light")
     mean, draw = (
-        pixels_of(sampler(fake, Settings(), style, Samples(2, render=render))(4)().content).astype(int)
+        pixels_of(sampler(context_of(fake, style), Samples(2, render=render))(4)().content).astype(int)
         for render in ("mean", "draw")
     )
     assert all(len(np.unique(half)) == 1 for half in (mean[:4, :8], mean[4:, 8:]))  # flat, as the fake's are
