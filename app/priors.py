@@ -17,6 +17,8 @@ from app.latent import Latents
 from app.manifest import Manifest
 from app.store import Version
 
+Doubles = npt.NDArray[np.float64]
+
 
 @dataclasses.dataclass(frozen=True)
 class StandardNormal:
@@ -78,6 +80,35 @@ class GaussianMixture:
             np.argmax(np.where(self.component_class == label, self.weights, 0.0))
         ].astype(np.float32)
         return mean
+
+    @cached_property
+    def _precisions(self) -> tuple[Doubles, Doubles, Doubles]:
+        """C_k^-1 and (C_k C_k^T)^-1, each (K, D, D), and log(w_k / |C_k|), (K,)."""
+        whitening = np.linalg.inv(self.cholesky)
+        scales = np.abs(np.diagonal(self.cholesky, axis1=1, axis2=2))
+        return (
+            whitening,
+            whitening.transpose(0, 2, 1) @ whitening,
+            np.log(self.weights) - np.log(scales).sum(1),
+        )
+
+    def shifted(self, codes: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Return where a step of mean shift leads from each of `codes`, (N, D): uphill on the density.
+
+        It is (sum_k r_k P_k)^-1 sum_k r_k P_k m_k with the precisions P_k and the responsibilities r_k of the
+        components for a code (Carreira-Perpinan 2000, section 3).
+        """
+        whitening, precisions, log_scales = self._precisions
+        apart = codes[None] - self.means[:, None]  # (K, N, D)
+        white = apart @ whitening.transpose(0, 2, 1)
+        log_densities = log_scales[:, None] - 0.5 * (white * white).sum(axis=2)
+        shares = np.exp(log_densities - log_densities.max(axis=0))
+        shares = (shares / shares.sum(axis=0)).T  # (N, K)
+        pulls = np.matmul(precisions, self.means[:, :, None])[:, :, 0]
+        latent_dim = self.means.shape[1]
+        mixed = (shares @ precisions.reshape(len(self.means), -1)).reshape(-1, latent_dim, latent_dim)
+        shifted: npt.NDArray[np.float64] = np.linalg.solve(mixed, (shares @ pulls)[:, :, None])[:, :, 0]
+        return shifted
 
     @cached_property
     def _reached(self) -> dict[int | None, npt.NDArray[np.float64]]:

@@ -118,7 +118,7 @@ class Engine:
 
     def _seconds_for_steps(self, work: Work[Any]) -> float:
         """Return how long the request's own steps will wait for their threads."""
-        seconds = self._drawing.predicted_seconds() if work.heavy else 0.0
+        seconds = self._drawing.predicted_seconds() if work.heavy or work.slow_start else 0.0
         if work.upload_bytes:
             seconds += self._decoders(work).predicted_seconds()
         return seconds
@@ -178,10 +178,11 @@ class Engine:
 
     def _advance(self, request: Request[Any], result: Array | None = None) -> None:
         """Go on with a request whose rows have been computed."""
-        if result is None:
-            threads = self._decoders(request.work) if request.work.upload_bytes else None
-        else:
-            threads = self._drawing if request.heavy else None
+        threads = None
+        if result is None and request.work.upload_bytes:
+            threads = self._decoders(request.work)
+        elif request.work.slow_start if result is None else request.heavy:
+            threads = self._drawing
         if threads is None:
             self._take_up(request, *_step(request, result))
         else:

@@ -250,6 +250,7 @@ class Work(Generic[T]):
         heavy: whether its own steps, behind the rows, take so long that they need a thread. It also keeps
             its batches off the event loop.
         upload_bytes: size of the files that its first step decodes, in a thread; 0: it decodes none.
+        slow_start: whether its first step needs a thread for another reason.
     """
 
     steps: Callable[[], Steps[T]]
@@ -257,6 +258,7 @@ class Work(Generic[T]):
     operations: tuple[Operation, ...] = ()
     heavy: bool = False
     upload_bytes: int = 0
+    slow_start: bool = False
 
     @property
     def images(self) -> int:

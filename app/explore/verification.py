@@ -61,7 +61,7 @@ def reading(data: bytes) -> Work[Frames]:
         return frames_of(data, "file")
         yield  # a generator, like the steps of all work
 
-    return Work(steps, 1, heavy=True, upload_bytes=len(data))
+    return Work(steps, 1, upload_bytes=len(data))
 
 
 def comparing(found: Frames, answer: Answer, image: int | None) -> Work[Difference]:
@@ -72,7 +72,7 @@ def comparing(found: Frames, answer: Answer, image: int | None) -> Work[Differen
         return difference(found, frames_of(content, "the picture drawn again"))
         yield
 
-    return Work(steps, 1, heavy=True)
+    return Work(steps, 1, slow_start=True)
 
 
 def _single(answer: Answer, image: int) -> bytes:

@@ -3,22 +3,16 @@
 from __future__ import annotations  # those of inner functions would be evaluated anew in every request
 
 import dataclasses
-from typing import Literal
-
-import numpy as np
 
 from app import latent
 from app.engine.work import Rows, Steps, Work
 from app.errors import InvalidParameter
 from app.explore.grids import MAX_CODE, Answer, Context, check_count, check_range
 from app.explore.images import NO_UPLOADS, Uploads
+from app.explore.paths import MAX_POINTS, Path, way
 from app.explore.points import Point, codes_of, operations_of
 from app.models import Model
-from app.pictures.formats import Codes
 from app.settings import Settings
-
-Path = Literal["linear", "slerp"]
-PARALLEL = 1e-6  # sine of the angle below which directions leave no one arc between them
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,7 +102,7 @@ def between(
     Args:
         context: what it is drawn with.
         points: where it goes through.
-        path: what lies between two of them; see ``latent.way``.
+        path: what lies between two of them; see ``app.explore.paths``.
         count: number of images.
         uploads: what points may mean by ``image:``.
 
@@ -117,45 +111,18 @@ def between(
     """
     model = context.model
     columns = context.check_grid(count)
+    if len(points) > MAX_POINTS:
+        expected, remedy = f"at most {MAX_POINTS - 2} points on the way", "Leave some of them out."
+        raise InvalidParameter.of("via", expected, len(points) - 2, remedy, "too_many")
 
     def steps() -> Steps[Answer]:
         originals, notes = uploads.read(context)
         codes = yield from codes_of(points, model, originals)
-        walked = way(codes, path, count)
+        walked = way(codes, path, count, model.prior)
         images = yield Rows.of(model.decoding, walked)
         return dataclasses.replace(context.draw(images, columns, walked), notes=notes)
 
     operations = (*operations_of(points, model), model.decoding)
-    heavy = context.is_heavy(count)
-    return Work(steps, count, operations, heavy, upload_bytes=uploads.num_bytes)
-
-
-def way(points: Codes, path: Path, count: int) -> Codes:
-    """Return `count` codes on a way through `points`, (M, D), M > 1; it begins and ends at the outer ones.
-
-    ``linear`` is the straight line. ``slerp`` is the arc of a great circle (Shoemake 1985), which keeps the
-    distance from zero that codes of many axes have, where the straight line passes closer to zero (White
-    2016); between codes of one direction or of opposite ones it is the straight line.
-    """
-    parts, along = np.divmod(np.linspace(0, len(points) - 1, count), 1)
-    first = np.minimum(parts.astype(int), len(points) - 2)
-    along = np.where(parts > first, 1.0, along)
-    exact = points.astype(np.float64)
-    codes = np.empty((count, points.shape[1]), np.float32)
-    for code, start, end, t in zip(codes, exact[first], exact[first + 1], along, strict=True):
-        weights = _arc(start, end, t) if path == "slerp" else None
-        one, other = weights or (1 - t, t)
-        code[:] = one * start + other * end
-    return codes
-
-
-def _arc(start: Codes, end: Codes, t: float) -> tuple[float, float] | None:
-    """Return the weights of two codes in one between them on an arc; None: there is no one arc."""
-    length = float(np.linalg.norm(start) * np.linalg.norm(end))
-    if not length:
-        return None
-    angle = float(np.arccos(np.clip(np.dot(start, end) / length, -1, 1)))
-    sine = float(np.sin(angle))
-    if sine < PARALLEL:
-        return None
-    return float(np.sin((1 - t) * angle)) / sine, float(np.sin(t * angle)) / sine
+    slow = path == "density"
+    heavy = slow or context.is_heavy(count)
+    return Work(steps, count, operations, heavy, uploads.num_bytes, slow_start=slow)

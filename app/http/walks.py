@@ -5,6 +5,7 @@ from pydantic import Field
 from app.errors import InvalidParameter
 from app.explore import walks
 from app.explore.images import Uploads
+from app.explore.paths import Path
 from app.explore.points import point_in, points_in
 from app.explore.seeds import check_seed
 from app.http.addresses import answer_headers, context_of, permanent
@@ -33,8 +34,10 @@ class InterpolateQuery(Query):
     )
     to: PointText | None = Field(None, description="End at this point.")
     via: PointsText | None = Field(None, description="Pass through these points, with ; between them.")
-    path: walks.Path = Field(
-        "linear", description="Between points: linear, a straight line; slerp, an arc around zero."
+    path: Path = Field(
+        "linear",
+        description="Between points: linear, a straight line; slerp, an arc around zero; density, where "
+        "codes of real images lie, of a model whose prior is a mixture.",
     )
 
     @property

@@ -1,0 +1,97 @@
+"""Ways from code to code: a straight line, an arc, or one that stays where codes of real images lie."""
+
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from app.pictures.formats import Codes
+from app.priors import GaussianMixture, Prior
+
+Path = Literal["linear", "slerp", "density"]
+
+MAX_POINTS = 10
+PARALLEL = 1e-6  # sine of the angle below which directions leave no one arc between them
+# Of a path that follows the density: codes that it is found by, steps of the search, and their length.
+NODES, ITERATIONS, RATE = 25, 30, 0.3
+# What its codes are rounded to, far below what can be seen: another processor's rounding changes none.
+GRID = 2.0**-10
+
+Doubles = npt.NDArray[np.float64]
+
+
+def way(points: Codes, path: Path, count: int, prior: Prior) -> Codes:
+    """Return `count` codes on a way through `points`, (M, D), M > 1; it begins and ends at the outer ones.
+
+    ``linear`` is the straight line. ``slerp`` is the arc of a great circle (Shoemake 1985), which keeps the
+    distance from zero that codes of many axes have, where the straight line passes closer to zero (White
+    2016); between codes of one direction or of opposite ones it is the straight line. ``density`` follows
+    the ridge of a prior that is a mixture, fitted to the codes of the training images: what lies between two
+    classes is then an image of some class, not of both at once. It is found by the string method (E, Ren &
+    Vanden-Eijnden 2007) with the steps of mean shift (Carreira-Perpinan 2000). Of N(0, I), which favours no
+    place, it is the arc.
+
+    Args:
+        points: where it goes through.
+        path: what lies between two of them.
+        count: number of codes, in equal steps of each part.
+        prior: of the model.
+    """
+    parts, along = np.divmod(np.linspace(0, len(points) - 1, count), 1)
+    first = np.minimum(parts.astype(int), len(points) - 2)
+    along = np.where(parts > first, 1.0, along)
+    exact = points.astype(np.float64)
+    codes: Codes = np.empty((count, points.shape[1]), np.float32)
+    for part in range(len(points) - 1):
+        chosen = first == part
+        codes[chosen] = _between(exact[part], exact[part + 1], along[chosen], path, prior)
+    return codes
+
+
+def _between(start: Doubles, end: Doubles, along: Doubles, path: Path, prior: Prior) -> Doubles:
+    """Return codes between two, at parts of the way from 0 to 1; the two themselves are kept as they are."""
+    if path == "density" and isinstance(prior, GaussianMixture):
+        found = _on(_string(start, end, prior), along)
+        found = np.round(found / GRID) * GRID
+    else:
+        weights = _arc(start, end, along) if path != "linear" else None
+        one, other = weights if weights is not None else (1 - along, along)
+        found = one[:, None] * start + other[:, None] * end
+    found[along == 0], found[along == 1] = start, end
+    return found
+
+
+def _arc(start: Doubles, end: Doubles, along: Doubles) -> tuple[Doubles, Doubles] | None:
+    """Return the weights of two codes in those between them on an arc; None: there is no one arc."""
+    length = float(np.linalg.norm(start) * np.linalg.norm(end))
+    if not length:
+        return None
+    angle = float(np.arccos(np.clip(np.dot(start, end) / length, -1, 1)))
+    sine = float(np.sin(angle))
+    if sine < PARALLEL:
+        return None
+    return np.sin((1 - along) * angle) / sine, np.sin(along * angle) / sine
+
+
+def _string(start: Doubles, end: Doubles, prior: GaussianMixture) -> Doubles:
+    """Return a path, (NODES, D), that climbs the prior's density everywhere but along itself."""
+    nodes: Doubles = np.linspace(start, end, NODES)
+    if np.array_equal(start, end):
+        return nodes
+    for _ in range(ITERATIONS):
+        along = nodes[2:] - nodes[:-2]
+        lengths = np.linalg.norm(along, axis=1, keepdims=True)
+        along /= np.where(lengths > 0, lengths, 1)
+        climb = prior.shifted(nodes[1:-1]) - nodes[1:-1]
+        climb -= (climb * along).sum(axis=1, keepdims=True) * along
+        nodes[1:-1] += RATE * climb
+        nodes = _on(nodes, np.linspace(0, 1, NODES))
+    return nodes
+
+
+def _on(nodes: Doubles, along: Doubles) -> Doubles:
+    """Return the codes at parts of a path's length, from 0 to 1."""
+    lengths = np.linalg.norm(np.diff(nodes, axis=0), axis=1)
+    reached = np.concatenate([[0.0], np.cumsum(lengths)])
+    places = along * reached[-1]
+    return np.stack([np.interp(places, reached, column) for column in nodes.T], axis=1)
