@@ -85,12 +85,10 @@ class GaussianMixture:
     def _precisions(self) -> tuple[Doubles, Doubles, Doubles]:
         """C_k^-1 and (C_k C_k^T)^-1, each (K, D, D), and log(w_k / |C_k|), (K,)."""
         whitening = np.linalg.inv(self.cholesky)
+        precisions = np.matmul(whitening.transpose(0, 2, 1), whitening)
         scales = np.abs(np.diagonal(self.cholesky, axis1=1, axis2=2))
-        return (
-            whitening,
-            whitening.transpose(0, 2, 1) @ whitening,
-            np.log(self.weights) - np.log(scales).sum(1),
-        )
+        log_scales = np.log(self.weights) - np.log(scales).sum(axis=1)
+        return _doubles(whitening), _doubles(precisions), _doubles(log_scales)
 
     def shifted(self, codes: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """Return where a step of mean shift leads from each of `codes`, (N, D): uphill on the density.
@@ -133,6 +131,10 @@ class GaussianMixture:
         shifted = np.matmul(self.cholesky[chosen], epsilon[:, :, None])[:, :, 0]
         codes: Latents = (self.means[chosen] + temperature * shifted).astype(np.float32)
         return codes
+
+
+def _doubles(values: npt.NDArray[Any]) -> Doubles:
+    return np.ascontiguousarray(values, np.float64)
 
 
 Prior = StandardNormal | GaussianMixture
