@@ -17,24 +17,21 @@ DESCRIPTION = (
     "address, with a seed and a model's version, gives the same bytes."
 )
 BINARY = {"schema": {"type": "string", "format": "binary"}}
-HEADERS = {
+OF_EVERY_ANSWER = {
     "X-Model": "NAME@VERSION that answered.",
-    "X-Grid": "COLUMNSxROWS of the grid.",
-    "X-Seed": "The seed, where there is one.",
-    "Content-Location": "The permanent address of this very picture.",
+    "Cache-Control": "How long the answer may be kept: for good if the model's version was named.",
+    "X-Request-Id": "What the log knows the request by.",
 }
-ANSWERS = {
-    "200": {
-        "description": "The picture.",
-        "content": {offered.media_type: BINARY for offered in FORMATS.values()},
-        "headers": {
-            name: {"description": text, "schema": {"type": "string"}} for name, text in HEADERS.items()
-        },
-    },
-    "default": {
-        "description": "A problem, of a kind that /problems explains.",
-        "content": {"application/problem+json": {"schema": {"type": "object"}}},
-    },
+OF_A_PICTURE = {"X-Grid": "COLUMNSxROWS of the grid."}
+OF_AN_UPLOAD = {"X-Notes": "What was done to the images that their sender may not expect."}
+OF_AN_ADDRESS = {
+    "Content-Location": "The permanent address of this very picture.",
+    "ETag": "Of a permanent address: names these bytes, in whatever store; see If-None-Match.",
+    "X-Seed": "The seed as a number, where there is one.",
+}
+PROBLEM = {
+    "description": "A problem, of a kind that /problems explains.",
+    "content": {"application/problem+json": {"schema": {"type": "object"}}},
 }
 FILES = {
     "type": "object",
@@ -74,6 +71,28 @@ def application(service: Service) -> ASGIApp:
     return AsyncExitStackMiddleware(api(service).router)
 
 
+def _answers(endpoint: PictureEndpoint) -> dict[str, Any]:
+    """Return what a picture endpoint answers, by status."""
+    own = OF_AN_UPLOAD if endpoint.takes_files else OF_AN_ADDRESS
+    answers: dict[str, Any] = {
+        "200": {
+            "description": "The picture.",
+            "content": {FORMATS[name].media_type: BINARY for name in endpoint.query.formats},
+            "headers": _headers(OF_EVERY_ANSWER | OF_A_PICTURE | own),
+        }
+    }
+    if not endpoint.takes_files:
+        answers["304"] = {
+            "description": "The picture that If-None-Match names is still the one at this address.",
+            "headers": _headers(OF_EVERY_ANSWER | own),
+        }
+    return answers | {"default": PROBLEM}
+
+
+def _headers(texts: dict[str, str]) -> dict[str, Any]:
+    return {name: {"description": text, "schema": {"type": "string"}} for name, text in texts.items()}
+
+
 def describe(endpoint: PictureEndpoint) -> dict[str, Any]:
     """Return a picture endpoint as an operation of OpenAPI."""
     schema = endpoint.query.model_json_schema()
@@ -87,6 +106,6 @@ def describe(endpoint: PictureEndpoint) -> dict[str, Any]:
             | ({"description": field["description"]} if "description" in field else {})
             for name, field in schema["properties"].items()
         ],
-        "responses": ANSWERS,
+        "responses": _answers(endpoint),
     }
     return operation | ({"requestBody": UPLOAD} if endpoint.takes_files else {})
