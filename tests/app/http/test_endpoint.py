@@ -190,15 +190,15 @@ def test_what_was_prepared_for_one_model_is_not_taken_for_another():
     assert prepared == ["older", "newer"]
 
 
-def test_a_path_and_a_query_that_name_two_formats_are_refused(client, monkeypatch):
-    monkeypatch.setitem(FORMATS, "other", FORMATS["png"])
-    assert client.get("/samples.other?n=1&seed=1").status_code == 200
-    answer = client.get("/samples.png?n=1&format=other")
+def test_a_path_and_a_query_that_name_two_formats_are_refused(client):
+    assert client.get("/samples.webp?n=1&seed=1").status_code == 200
+    assert client.get("/samples.webp?n=1&seed=1&format=webp").status_code == 200
+    answer = client.get("/samples.png?n=1&format=webp")
     assert answer.status_code == 422
     assert answer.json()["errors"][0] | {"remedy": ""} == {
         "parameter": "format",
         "expected": "png, as the path says",
-        "received": "other",
+        "received": "webp",
         "remedy": "",
         "code": "contradictory",
     }
@@ -291,9 +291,9 @@ def test_head_finds_what_get_has_left_and_get_what_head_has(keeping):
     assert asked(keeping) == {"miss": 2.0, "hit": 2.0}
 
 
-def test_another_look_is_another_picture(keeping, monkeypatch):
-    monkeypatch.setitem(FORMATS, "other", FORMATS["png"])
-    looks = ("", "&ink=light", "&zoom=2", "&columns=2", "&format=other", "&temperature=0.5", "&render=draw")
+def test_another_look_is_another_picture(keeping):
+    looks = ("", "&ink=light", "&zoom=2", "&columns=2", "&temperature=0.5", "&render=draw", "&offset=1")
+    looks += tuple(f"&format={name}" for name in FORMATS if name != "png")
     for look in looks:
         keeping.get(f"/samples?n=4&seed=5{look}")
     assert asked(keeping) == {"miss": len(looks)}
@@ -316,8 +316,12 @@ def test_a_version_of_the_same_name_and_another_digest_has_pictures_of_its_own(k
     seal(folder, manifest | {"likelihood": manifest["likelihood"] | {"parameters": {"variance": 0.5}}})
     other = Client(create_app(keeping.app.service.settings, open_fake))
     other.app.service.cache = keeping.app.service.cache
-    assert other.get("/interpolate?axis=0").headers["content-location"] == first.headers["content-location"]
+    second = other.get("/interpolate?axis=0")
+    assert second.headers["x-model"] == first.headers["x-model"] == "fake@1"
+    for name in ("content-location", "etag"):
+        assert second.headers[name] != first.headers[name]
     assert len(keeping.app.service.cache) == 2
+    assert other.get(first.headers["content-location"]).status_code == 404
     other.close()
 
 

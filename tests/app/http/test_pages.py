@@ -189,6 +189,11 @@ def test_the_schema_describes_the_pictures_and_their_parameters(client):
         "temperature",
         "label",
         "render",
+        "offset",
+        "prior",
+        "of",
+        "fps",
+        "loop",
     }
     assert all(parameter["description"] for parameter in parameters.values())
     assert "image/png" in schema["paths"]["/samples"]["get"]["responses"]["200"]["content"]
