@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN = .venv/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help setup serve test train lint format requirements benchmark-peers peer-requirements clean
+.PHONY: help setup serve test train lint format requirements benchmark-peers inference-clients peer-requirements clean
 
 # Every training run has a folder of its own.
 RUN ?= runs/fashion-dense-$(shell date +%Y%m%d-%H%M%S)
@@ -44,8 +44,11 @@ requirements: .venv/dev ## pin the dependencies of pyproject.toml again, with ha
 	done
 
 PEERS = naive litserve bentoml ray-serve openvino
+CLIENTS = benchmarks/.environments/inference-clients
 
 benchmark-peers: $(PEERS:%=benchmarks/.environments/%/installed) ## install what benchmarks/ measures Vitrine beside: 7 GB
+
+inference-clients: $(CLIENTS)/installed ## install the clients that tests/test_inference_clients.py runs: 500 MB
 
 # Each has an environment of its own: none is held to the versions of another.
 benchmarks/.environments/%/installed: benchmarks/peers/%.txt
@@ -55,7 +58,7 @@ benchmarks/.environments/%/installed: benchmarks/peers/%.txt
 
 peer-requirements: .venv/dev ## pin what these need again, with hashes
 	$(PIP) uv
-	for peer in $(PEERS); do \
+	for peer in $(PEERS) $(notdir $(CLIENTS)); do \
 		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
 			--no-header benchmarks/peers/$$peer.in -o benchmarks/peers/$$peer.txt || exit 1; \
 	done

@@ -4,6 +4,7 @@
   * AddressNotFound         404
   * MethodNotAllowed        405
   * InvalidParameter        422  a query parameter, or a limit it ran into
+    * InvalidInference      400  a request of the Open Inference Protocol
     * UploadError           422  a file that cannot be used
       * MalformedUpload     400  the request body is not what its headers say
       * UploadTooLarge      413
@@ -127,6 +128,14 @@ class InvalidParameter(VitrineError):
     def of(cls, parameter: str, expected: str, received: object, remedy: str, code: str) -> Self:
         """Return the error of one parameter, what was received escaped and cut."""
         return cls(Fault(parameter, expected, echo(received), remedy, code))
+
+
+class InvalidInference(InvalidParameter):
+    """A request of the Open Inference Protocol is malformed, or not what the model takes."""
+
+    status = 400  # as the protocol has it
+    kind = "invalid-inference"
+    title = "An inference request cannot be used"
 
 
 class UploadError(InvalidParameter):

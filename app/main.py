@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
-from app.http import documents, pictures
+from app.http import documents, inference, pictures
 from app.http.middleware import Middleware
 from app.runtimes import OpenRuntime, opener
 from app.service import Service
@@ -14,7 +14,7 @@ from app.settings import Settings, load_settings
 
 
 class Vitrine(Starlette):
-    """Pictures by their endpoints; whatever else there is by FastAPI's routes."""
+    """Pictures and tensors by their endpoints; whatever else there is by FastAPI's routes."""
 
     def __init__(self, service: Service) -> None:
         @asynccontextmanager
@@ -23,7 +23,8 @@ class Vitrine(Starlette):
             yield
             service.stop()
 
-        super().__init__(routes=pictures.routes(service), lifespan=lifespan)
+        routes = [*pictures.routes(service), *inference.routes(service)]
+        super().__init__(routes=routes, lifespan=lifespan)
         self.service = service
         self.router.redirect_slashes = False
         self.router.default = documents.application(service)

@@ -37,7 +37,7 @@ class Model:
         threads: threads that one computation may use.
 
     Attributes:
-        encoding: operation (B, H, W) images -> (B, D) z_mean, B one of its sizes.
+        encoding: operation (B, H, W) images -> (B, D) z_mean, B one of its sizes; exact: ``moments``.
         decoding: operation (B, D) z -> (B, H, W) levels of p(x given z)'s mean, uint8.
         drawing: operation (B, D) z and uniform noise -> (B, H, W) levels of a draw, uint8.
         examples: (N, H, W) levels of the held-out images that the version ships, uint8.
@@ -56,7 +56,7 @@ class Model:
         def levels(compute: Callable[..., Array]) -> Callable[..., grids.Pixels]:
             return lambda *arrays: grids.to_pixels(compute(*arrays), overwrite=True)
 
-        self.encoding = Operation("encode", self.encode, own_thread=own_thread)
+        self.encoding = Operation("encode", self.encode, self.moments, own_thread)
         self.decoding = Operation("decode", levels(self.decode), self.decode, own_thread)
         self.drawing = Operation("draw", levels(self.draw), self.draw, own_thread)
 
@@ -112,11 +112,13 @@ class Model:
 
     def encode(self, images: Array) -> Array:
         """Return z_mean, (B, D), of `images`, (B, H, W) in [0, 1]; raise ModelError as ``warm_up`` does."""
-        z_mean = self._runtime.encode(images)[0]
-        expected = (len(images), self.manifest.latent_dim)
-        if z_mean.shape != expected or not np.isfinite(z_mean).all():
-            raise self._error(f"encode gave {z_mean.shape}, expected {expected}, all finite")
-        return z_mean
+        return self._checked_code(self._runtime.encode(images)[0], len(images))
+
+    def moments(self, images: Array) -> Array:
+        """Return z_mean and z_log_var of q(z given x), (B, 2, D), of `images`; see ``encode``."""
+        return np.stack(
+            [self._checked_code(code, len(images)) for code in self._runtime.encode(images)], axis=1
+        )
 
     def decode(self, z: Array) -> Array:
         """Return the mean of p(x given z), (B, H, W), of `z`, (B, D); see ``encode``."""
@@ -125,6 +127,12 @@ class Model:
     def draw(self, z: Array, noise: Array) -> Array:
         """Return a draw from p(x given z), (B, H, W), from uniform `noise` in (0, 1); see ``encode``."""
         return self._checked(self._runtime.draw(z, noise))
+
+    def _checked_code(self, code: Array, count: int) -> Array:
+        expected = (count, self.manifest.latent_dim)
+        if code.shape != expected or not np.isfinite(code).all():
+            raise self._error(f"encode gave {code.shape}, expected {expected}, all finite")
+        return code
 
     def _checked(self, images: Array) -> Array:
         shape = self.manifest.image.shape

@@ -9,6 +9,7 @@ from __future__ import annotations  # those of inner functions would be evaluate
 
 import collections
 import dataclasses
+import functools
 import time
 from collections.abc import Callable, Collection, Generator
 from typing import Any, Generic, TypeVar
@@ -91,6 +92,17 @@ class Operation:
     def size_for(self, rows: int) -> int:
         """Return the smallest size that holds so many rows, up to BATCH_ROWS."""
         return self._size_for[rows]
+
+    @functools.cached_property
+    def unrounded(self) -> Operation:
+        """The operation of ``exact``: the same kernel, so what was measured until now holds for both.
+
+        Requests of the two never share a batch, as their results differ.
+        """
+        operation = Operation(f"{self.name} unrounded", self.exact, own_thread=self.own_thread)
+        operation.alike = self.alike
+        operation.takes(self.busy_seconds)
+        return operation
 
     @property
     def is_shared(self) -> bool:

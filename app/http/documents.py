@@ -6,7 +6,7 @@ from fastapi import FastAPI
 from fastapi.middleware.asyncexitstack import AsyncExitStackMiddleware
 from starlette.types import ASGIApp
 
-from app.http import inspection, pages, queries, status
+from app.http import inference_openapi, inspection, pages, queries, status
 from app.http.endpoint import PictureEndpoint
 from app.http.pictures import PICTURES
 from app.http.pictures import by_path as pictures_by_path
@@ -52,7 +52,9 @@ def api(service: Service) -> FastAPI:
             paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = describe(endpoint)
         schema = make()
         schema["servers"] = [{"url": ".", "description": "where this page is"}]
-        return schema | {"paths": paths | schema["paths"]}  # pictures are what people come for
+        protocol = inference_openapi.paths()
+        # Pictures are what people come for.
+        return schema | {"paths": paths | protocol | schema["paths"]}
 
     app.openapi = openapi  # type: ignore[method-assign]  # as FastAPI's own documentation does it
     return app

@@ -58,8 +58,8 @@ async def send_answer(send: Send, status: int, headers: RawHeaders, body: bytes)
 class Middleware:
     """Gives a request its id and an answer the security headers, HEAD what GET has, and counts all of it.
 
-    An exception that nobody has answered becomes an answer here: ``application/problem+json``, or a page
-    where the endpoint has put what draws one, (error) -> HTML, into the request's state as ``problem_page``.
+    An exception that nobody has answered becomes an answer here: ``application/problem+json``, or what the
+    endpoint has put a function for into the request's state: ``problem_body``, (error) -> (media type, body).
 
     Args:
         app: what answers.
@@ -131,11 +131,13 @@ class Middleware:
             log.error("request %s: %s", request_id, problem.detail, exc_info=problem)
         self._metrics.count_problem(problem.kind)
         problem.__traceback__ = None  # a refusal may be kept, and its frames hold the whole request
-        page = scope["state"].get("problem_page")
-        kind = b"text/html; charset=utf-8" if page else b"application/problem+json"
+        if own := scope["state"].get("problem_body"):
+            kind, body = own(problem)
+        else:
+            kind = b"application/problem+json"
+            body = problem.as_json(echo(scope["path"]), request_id, self._root_path)
         headers = [(b"cache-control", b"no-store"), (b"content-type", kind)]
         headers += [(name.lower().encode(), text.encode("latin-1")) for name, text in problem.headers.items()]
-        body = page(problem) if page else problem.as_json(echo(scope["path"]), request_id, self._root_path)
         return problem.status, headers, body
 
 

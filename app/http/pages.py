@@ -78,7 +78,7 @@ def router(service: Service) -> APIRouter:
 
 async def answer_form(request: Request, uploads: PictureApp) -> HTMLResponse:
     """Return the page with what ``POST /reconstruct`` draws of a form; a refusal of it becomes a page too."""
-    request.state.problem_page = functools.partial(_problem_page, request)
+    request.state.problem_body = functools.partial(_problem_page, request)
     answer = await uploads.draw(request.scope, request.receive)
     source = f"data:{answer.media_type};base64,{base64.b64encode(answer.content).decode()}"
     headers = {"Content-Security-Policy": ANSWER_POLICY, "Cache-Control": "no-store"}
@@ -86,9 +86,9 @@ async def answer_form(request: Request, uploads: PictureApp) -> HTMLResponse:
     return TEMPLATES.TemplateResponse(request, "answer.html", context, headers=headers)
 
 
-def _problem_page(request: Request, problem: errors.VitrineError) -> bytes:
+def _problem_page(request: Request, problem: errors.VitrineError) -> tuple[bytes, bytes]:
     template = TEMPLATES.get_template("answer.html")
-    return template.render(request=request, problem=problem).encode()
+    return b"text/html; charset=utf-8", template.render(request=request, problem=problem).encode()
 
 
 def _kinds(error: type[errors.VitrineError]) -> list[type[errors.VitrineError]]:

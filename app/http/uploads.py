@@ -72,12 +72,7 @@ async def read_files(request: Request, settings: Settings) -> list[tuple[str, by
         received, remedy = f"{len(types)} of them", "Send the header once."
         raise UnsupportedUpload.of("Content-Type", "one header", received, remedy, "content_type_twice")
     kind = types[0].partition(";")[0].strip().lower()
-    # Lines of one name are one list, and all of it holds.
-    encoding = ", ".join(request.headers.getlist("content-encoding")) or "identity"
-    if {each.strip().lower() for each in encoding.split(",")} != {"identity"}:
-        expected = "a body that is not compressed"
-        remedy = "Send the image as it is; images are compressed already."
-        raise UnsupportedUpload.of("Content-Encoding", expected, encoding, remedy, "compressed_body")
+    refuse_compressed(request, "Send the image as it is; images are compressed already.")
     if kind == "multipart/form-data":
         body = await read_body(request, settings)
         return _files_of(parse_form(body, request.headers["content-type"], settings.max_upload_images))
@@ -87,6 +82,15 @@ async def read_files(request: Request, settings: Settings) -> list[tuple[str, by
     alone = "(curl --data-binary @shirt.png -H 'Content-Type: image/png')"
     remedy = f"Send a form (curl -F file=@shirt.png) or the file itself {alone}."
     raise UnsupportedUpload.of("Content-Type", expected, kind or "none", remedy, "unsupported_content_type")
+
+
+def refuse_compressed(request: Request, remedy: str) -> None:
+    """Refuse a request whose body is compressed as a whole, with what to do about it."""
+    # Lines of one name are one list, and all of it holds.
+    encoding = ", ".join(request.headers.getlist("content-encoding")) or "identity"
+    if {each.strip().lower() for each in encoding.split(",")} != {"identity"}:
+        expected = "a body that is not compressed"
+        raise UnsupportedUpload.of("Content-Encoding", expected, encoding, remedy, "compressed_body")
 
 
 def _files_of(parts: list[Part]) -> list[tuple[str, bytes]]:

@@ -34,6 +34,30 @@ def test_encode_returns_the_posterior_mean_of_every_image(version):
     np.testing.assert_allclose(Model(version, FakeRuntime()).encoding.whole(images), 2.0, atol=1e-5)
 
 
+def test_both_moments_of_the_posterior_are_given_for_every_image(version):
+    class Slanted(FakeRuntime):
+        def encode(self, images):
+            z_mean, _ = super().encode(images)
+            return z_mean, -z_mean
+
+    images = np.linspace(0, 1, 40, dtype=np.float32)[:, None, None].repeat(8, axis=1).repeat(8, axis=2)
+    moments = Model(version, Slanted()).encoding.unrounded.whole(images)
+    assert (moments.shape, moments.dtype) == ((40, 2, 2), np.float32)
+    np.testing.assert_array_equal(moments[:, 0], FakeRuntime().encode(images)[0])
+    np.testing.assert_array_equal(moments[:, 1], -moments[:, 0])
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+def test_a_variance_that_is_not_finite_is_found_out_while_warming_up(version, wrong):
+    class Infinite(FakeRuntime):
+        def encode(self, images):
+            z_mean, z_log_var = super().encode(images)
+            return z_mean, z_log_var + np.float32(wrong)
+
+    with pytest.raises(ModelError, match="encode gave"):
+        Model(version, Infinite()).warm_up()
+
+
 class Broken(FakeRuntime):
     def __init__(self, images):
         super().__init__()

@@ -98,6 +98,27 @@ def test_positions_are_told_apart_by_what_is_not_rounded_yet():
     assert operation.alike == (0,) * 30 + (30,) * 2
 
 
+def test_what_is_not_rounded_is_computed_in_the_same_places_and_sizes_without_being_measured():
+    calls = []
+
+    def exact(rows):
+        calls.append(len(rows))
+        return slow(rows) + np.float32(0.25)
+
+    operation = Operation("levels", lambda rows: exact(rows).round(), exact, own_thread=False)
+    assert operation.measure(ROWS, sizes=(8,))
+    measured = len(calls)
+    unrounded = operation.unrounded
+    assert unrounded is operation.unrounded
+    assert len(calls) == measured
+    assert (unrounded.sizes, unrounded.alike) == (operation.sizes, operation.alike) == ((8, 32), (0,) * 32)
+    assert (unrounded.busy_seconds, unrounded.own_thread) == (operation.busy_seconds, False)
+    unrounded.learn(unrounded.busy_seconds, 8, 1.0)  # the other's own are as they were
+    assert operation.busy_seconds[8] < 0.1 < unrounded.busy_seconds[8]
+    np.testing.assert_array_equal(unrounded(ROWS[:3]), ROWS[:3] * 2 + np.float32(0.25))
+    assert calls[-1] == 8
+
+
 def slow(rows):
     """As many milliseconds as there are rows."""
     time.sleep(0.001 * len(rows))

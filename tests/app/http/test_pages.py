@@ -168,7 +168,7 @@ def test_pages_forbid_scripts_from_elsewhere(client):
 
 def test_the_schema_describes_the_pictures_and_their_parameters(client):
     schema = client.get("/openapi.json").json()
-    assert set(schema["paths"]) == {
+    assert {path for path in schema["paths"] if not path.startswith("/v2")} == {  # tests of its own
         "/samples",
         "/interpolate",
         "/reconstruct",
