@@ -4,6 +4,8 @@
   * AddressNotFound         404
   * MethodNotAllowed        405
   * InvalidParameter        422  a query parameter, or a limit it ran into
+    * MalformedImageRequest 400  a part of an address of the IIIF Image API
+    * ImageNotFound         404  an identifier of the IIIF Image API that names no plane
     * UploadError           422  a file that cannot be used
       * MalformedUpload     400  the request body is not what its headers say
       * UploadTooLarge      413
@@ -127,6 +129,22 @@ class InvalidParameter(VitrineError):
     def of(cls, parameter: str, expected: str, received: object, remedy: str, code: str) -> Self:
         """Return the error of one parameter, what was received escaped and cut."""
         return cls(Fault(parameter, expected, echo(received), remedy, code))
+
+
+class MalformedImageRequest(InvalidParameter):
+    """A region, size, rotation, quality or format of the IIIF Image API that cannot be answered."""
+
+    status = 400
+    kind = "malformed-image-request"
+    title = "The IIIF Image API knows no such request, or its limits do not allow it"
+
+
+class ImageNotFound(InvalidParameter):
+    """An identifier of the IIIF Image API that names no plane of a model's latent space."""
+
+    status = 404
+    kind = "image-not-found"
+    title = "There is no such image of the IIIF Image API"
 
 
 class UploadError(InvalidParameter):

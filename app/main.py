@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
-from app.http import documents, pictures
+from app.http import documents, iiif, pictures
 from app.http.middleware import Middleware
 from app.runtimes import OpenRuntime, opener
 from app.service import Service
@@ -23,7 +23,7 @@ class Vitrine(Starlette):
             yield
             service.stop()
 
-        super().__init__(routes=pictures.routes(service), lifespan=lifespan)
+        super().__init__(routes=[*pictures.routes(service), *iiif.routes(service)], lifespan=lifespan)
         self.service = service
         self.router.redirect_slashes = False
         self.router.default = documents.application(service)
