@@ -5,6 +5,8 @@
   * MethodNotAllowed        405
   * InvalidParameter        422  a query parameter, or a limit it ran into
     * InvalidInference      400  a request of the Open Inference Protocol
+    * MalformedImageRequest 400  a part of an address of the IIIF Image API
+    * ImageNotFound         404  an identifier of the IIIF Image API that names no plane
     * UploadError           422  a file that cannot be used
       * MalformedUpload     400  the request body is not what its headers say
       * UploadTooLarge      413
@@ -136,6 +138,22 @@ class InvalidInference(InvalidParameter):
     status = 400  # as the protocol has it
     kind = "invalid-inference"
     title = "An inference request cannot be used"
+
+
+class MalformedImageRequest(InvalidParameter):
+    """A region, size, rotation, quality or format of the IIIF Image API that cannot be answered."""
+
+    status = 400
+    kind = "malformed-image-request"
+    title = "The IIIF Image API knows no such request, or its limits do not allow it"
+
+
+class ImageNotFound(InvalidParameter):
+    """An identifier of the IIIF Image API that names no plane of a model's latent space."""
+
+    status = 404
+    kind = "image-not-found"
+    title = "There is no such image of the IIIF Image API"
 
 
 class UploadError(InvalidParameter):

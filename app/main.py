@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
-from app.http import documents, inference, pictures
+from app.http import documents, iiif, inference, pictures
 from app.http.middleware import Middleware
 from app.runtimes import OpenRuntime, opener
 from app.service import Service
@@ -23,7 +23,7 @@ class Vitrine(Starlette):
             yield
             service.stop()
 
-        routes = [*pictures.routes(service), *inference.routes(service)]
+        routes = [*pictures.routes(service), *inference.routes(service), *iiif.routes(service)]
         super().__init__(routes=routes, lifespan=lifespan)
         self.service = service
         self.router.redirect_slashes = False

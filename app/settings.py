@@ -107,6 +107,12 @@ class Settings(BaseSettings):
         pattern=r"^(/[A-Za-z0-9._~-]+)*$",
         description="Path under which a proxy offers the service, like /vitrine; it may strip or keep it.",
     )
+    origin: str = Field(
+        "",
+        pattern=r"^(https?://[A-Za-z0-9.:\[\]-]+)?$",
+        description="Scheme and host by which clients find the service, like https://pictures.example, for "
+        "addresses that must have both; if not set, http and the request's Host.",
+    )
     graceful_seconds: int = Field(
         20, ge=0, description="Seconds that requests under way get to finish when the server stops."
     )

@@ -5,6 +5,7 @@ for a model, and refusals of either are kept. A picture that the cache keeps (``
 Plain ASGI: routing, dependencies and responses of a framework take several times as long as a small picture.
 """
 
+import abc
 import asyncio
 import dataclasses
 import functools
@@ -125,21 +126,16 @@ def _or_raise(found: T | VitrineError) -> T:
     return found
 
 
-class PictureApp:
-    """The picture endpoints at one path of a running service; a plain ASGI application.
+class AnsweringApp(abc.ABC):
+    """What answers requests for pictures, however it prepares them; a plain ASGI application.
 
     Args:
-        endpoints: one for each method.
         service: what answers.
     """
 
-    def __init__(self, endpoints: Iterable[PictureEndpoint], service: Service) -> None:
+    def __init__(self, service: Service) -> None:
         self._service = service
         self._refusals = Refusals()
-        self._remembered = {
-            endpoint.method: functools.lru_cache(maxsize=1024)(functools.partial(_ParsedQuery, endpoint))
-            for endpoint in endpoints
-        }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; one that names the entity tag of what it would get, by that alone."""
@@ -153,6 +149,43 @@ class PictureApp:
     async def draw(self, scope: Scope, receive: Receive) -> Answer:
         """Return the picture that one request asks for; or raise its refusal."""
         return await self._compute(*await self._prepare(scope, receive), scope, receive)
+
+    @abc.abstractmethod
+    async def _prepare(self, scope: Scope, receive: Receive) -> tuple[Engine, PreparedPicture]:
+        """Return what is prepared of a request, and what is to compute it; or raise its refusal."""
+
+    async def _compute(
+        self, engine: Engine, prepared: PreparedPicture, scope: Scope, receive: Receive
+    ) -> Answer:
+        """Return what was prepared, kept or computed; or raise its refusal."""
+        cache, key = self._service.cache, prepared.key
+        if key is not None and (kept := cache.find(key)) is not None:
+            return kept
+        try:
+            if key is None:
+                future = engine.submit(prepared.work)
+            else:
+                future = cache.submit(key, functools.partial(engine.submit, prepared.work))
+            return await result_of(future, receive)
+        except Overloaded as refusal:
+            await self._refusals.hold_back(scope.get("client"), refusal)
+            raise
+
+
+class PictureApp(AnsweringApp):
+    """The picture endpoints at one path of a running service.
+
+    Args:
+        endpoints: one for each method.
+        service: what answers.
+    """
+
+    def __init__(self, endpoints: Iterable[PictureEndpoint], service: Service) -> None:
+        super().__init__(service)
+        self._remembered = {
+            endpoint.method: functools.lru_cache(maxsize=1024)(functools.partial(_ParsedQuery, endpoint))
+            for endpoint in endpoints
+        }
 
     async def _prepare(self, scope: Scope, receive: Receive) -> tuple[Engine, PreparedPicture]:
         """Return what is prepared of a request, and what is to compute it; or raise its refusal."""
@@ -174,23 +207,6 @@ class PictureApp:
             return engine, parsed.prepared(models, service.settings)()
         sent = await parsed.body.read(Request(scope, receive), service.settings)
         return engine, parsed.prepared(models, service.settings)(sent)
-
-    async def _compute(
-        self, engine: Engine, prepared: PreparedPicture, scope: Scope, receive: Receive
-    ) -> Answer:
-        """Return what was prepared, kept or computed; or raise its refusal."""
-        cache, key = self._service.cache, prepared.key
-        if key is not None and (kept := cache.find(key)) is not None:
-            return kept
-        try:
-            if key is None:
-                future = engine.submit(prepared.work)
-            else:
-                future = cache.submit(key, functools.partial(engine.submit, prepared.work))
-            return await result_of(future, receive)
-        except Overloaded as refusal:
-            await self._refusals.hold_back(scope.get("client"), refusal)
-            raise
 
 
 def _is_known(etag: bytes, headers: Iterable[tuple[bytes, bytes]]) -> bool:

@@ -48,7 +48,7 @@ class ManifoldQuery(Query):
 
 def prepare_manifold(query: ManifoldQuery, model: Model, settings: Settings) -> MakePicture:
     """Check ``GET /manifold``; see ``app.explore.planes``."""
-    plane = _plane(query, model)
+    plane = plane_of(query, model)
     values = dict(query) | dict.fromkeys(("x", "y", "at", "points"))
     names = [point.text(model) for point in plane.points]
     if query.points is None:
@@ -59,7 +59,7 @@ def prepare_manifold(query: ManifoldQuery, model: Model, settings: Settings) -> 
     return permanent(query, context, planes.manifold(context, plane))
 
 
-def _plane(query: ManifoldQuery, model: Model) -> planes.Plane:
+def plane_of(query: ManifoldQuery, model: Model) -> planes.Plane:
     """Return the plane that a query means."""
     if query.points is not None:
         if given := sorted(query.model_fields_set & {"x", "y", "at"}):

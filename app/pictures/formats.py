@@ -83,7 +83,7 @@ def _apng(drawing: Drawing) -> bytes:
 
 
 def _webp(drawing: Drawing) -> bytes:
-    return _saved([drawing.grid], "WEBP", lossless=True, method=WEBP_EFFORT, xmp=drawing.texts.xmp)
+    return saved([drawing.grid], "WEBP", lossless=True, method=WEBP_EFFORT, xmp=drawing.texts.xmp)
 
 
 _XMP_EXTENSION = b"!\xff\x0bXMP DataXMP"  # its block begins so, and ends in a row of falling bytes
@@ -96,7 +96,7 @@ def _gif(drawing: Drawing) -> bytes:
     options: dict[str, Any] = {} if style.loop == "once" else {"loop": 0}
     # Hundredths of a second are what the format knows.
     duration = max(20, round(100 / style.fps) * 10)
-    content = _saved(
+    content = saved(
         drawing.frames(), "GIF", duration=duration, comment=texts.comment, optimize=False, **options
     )
     palette = 3 << (content[10] & 7) + 1 if content[10] & 0x80 else 0
@@ -104,7 +104,7 @@ def _gif(drawing: Drawing) -> bytes:
     return b"".join((content[:start], _XMP_EXTENSION, texts.xmp, _XMP_TRAILER, content[start:]))
 
 
-def _saved(frames: list[Pixels], kind: str, **options: Any) -> bytes:
+def saved(frames: list[Pixels], kind: str, **options: Any) -> bytes:
     """Return what Pillow makes of frames; several in the formats that know them."""
     first, *others = (Image.fromarray(frame) for frame in frames)
     if others:
