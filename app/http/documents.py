@@ -72,11 +72,15 @@ def application(service: Service) -> ASGIApp:
 def _answers(endpoint: PictureEndpoint) -> dict[str, Any]:
     """Return what a picture endpoint answers, by status."""
     own = OF_AN_UPLOAD if endpoint.body else OF_AN_ADDRESS
+    facts = {
+        "-".join(part.title() for part in ("x", *name.split("-"))): text
+        for name, text in endpoint.facts.items()
+    }
     answers: dict[str, Any] = {
         "200": {
             "description": "The picture.",
             "content": {FORMATS[name].media_type: BINARY for name in endpoint.query.formats},
-            "headers": _headers(OF_EVERY_ANSWER | OF_A_PICTURE | own),
+            "headers": _headers(OF_EVERY_ANSWER | OF_A_PICTURE | facts | own),
         }
     }
     if not endpoint.body:

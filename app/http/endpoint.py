@@ -9,7 +9,7 @@ import abc
 import asyncio
 import dataclasses
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
@@ -76,6 +76,8 @@ class PictureEndpoint:
     summary: str  # half a sentence, for the API documentation
     description: str  # the rest
     body: Body | None = None  # it is asked by POST, with this
+    # By name, what X- headers say beside the grid.
+    facts: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @property
     def method(self) -> str:

@@ -23,6 +23,12 @@ from app.http.uploads import FILES
 from app.http.walks import InterpolateQuery, UploadedWalkQuery, prepare_uploaded_walk, prepare_walk
 from app.service import Service
 
+CLOSENESS = {
+    "mse": "Mean squared error of values in [0, 1], the mean over all images.",
+    "psnr": "Peak signal-to-noise ratio in decibels, the mean over all images.",
+    "ssim": "Structural similarity, the mean over all images.",
+}
+
 PICTURES = (
     PictureEndpoint(
         "/samples",
@@ -69,6 +75,7 @@ PICTURES = (
         "All latent axes, a strip each",
         "Walk every latent axis from its 2.5 to its 97.5 % quantile, the others held. "
         "As JSON with the KL, the range and the state of each axis.",
+        facts={"dead-axes": "Number of axes that know next to nothing of an image."},
     ),
     PictureEndpoint(
         "/manifold",
@@ -99,6 +106,7 @@ PICTURES = (
         prepare_comparison,
         "The same points through two models",
         "Decode points by `model`, above, and by another model or version, below.",
+        facts={"models": "Both models, the one above first."},
     ),
     PictureEndpoint(
         "/reconstruct",
@@ -106,6 +114,7 @@ PICTURES = (
         prepare_examples,
         "The model's own examples and their reconstructions",
         "Encode and decode the held-out images that the model ships: originals above, reconstructions below.",
+        facts=CLOSENESS,
     ),
     PictureEndpoint(
         "/reconstruct",
@@ -116,6 +125,7 @@ PICTURES = (
         "Send a form with one or more fields `file`, or one image as the raw body with its `image/*` type. "
         "A file of any size is scaled to fit and padded, never stretched.",
         body=FILES,
+        facts=CLOSENESS,
     ),
 )
 

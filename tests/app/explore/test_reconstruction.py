@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from app.explore.images import Uploads
 from app.explore.reconstruction import reconstruct, reconstruct_examples
 from app.models import Model
 from app.pictures.grids import GridStyle
@@ -12,26 +13,28 @@ from tests.fakes import FakeRuntime, pixels_of, png_bytes, write_version
 
 def test_originals_stand_above_their_reconstructions(model):
     files = [(f"file[{i}]", png_bytes(np.full((8, 8), value, np.uint8))) for i, value in enumerate((51, 204))]
-    picture = reconstruct(context_of(model, ROW), files, "no")()
+    picture = reconstruct(context_of(model, ROW), Uploads(tuple(files)))()
     pixels = pixels_of(picture.content)
     assert pixels.shape == (16, 16)
     assert (pixels[:, :8] == 51).all()
     assert (pixels[:, 8:] == 204).all()
-    assert picture.facts == (("grid", "2x2"),)
+    assert dict(picture.facts)["grid"] == "2x2"
 
 
 def test_the_lower_row_is_what_the_model_makes_of_the_upper(model):
     stripes = np.zeros((8, 8), np.uint8)
     stripes[:, ::2] = 204  # the mean of each half is 102, all that the fake model keeps
     files = [("file", png_bytes(stripes))]
-    pixels = pixels_of(reconstruct(context_of(model, ROW), files, "no")().content)
+    pixels = pixels_of(reconstruct(context_of(model, ROW), Uploads(tuple(files)))().content)
     assert np.array_equal(pixels[:8], stripes)
     assert set(pixels[8:].ravel().tolist()) == {102}
 
 
 def test_more_images_than_columns_give_further_pairs_of_rows(model):
     files = [("file", png_bytes(np.full((8, 8), 20 * i, np.uint8))) for i in range(5)]
-    pixels = pixels_of(reconstruct(context_of(model, GridStyle(2, 1, "light")), files, "no")().content)
+    pixels = pixels_of(
+        reconstruct(context_of(model, GridStyle(2, 1, "light")), Uploads(tuple(files)))().content
+    )
     assert pixels.shape == (6 * 8, 2 * 8)
     assert pixels[::8, 0].tolist() == [0, 0, 40, 40, 80, 80]
     assert pixels[::8, 8].tolist() == [20, 20, 60, 60, 0, 0]
@@ -54,7 +57,7 @@ def test_a_reconstructions_pixels_are_counted_as_they_are_drawn(model, count, co
     for allowed in (cells, cells - 1):
         limits = Settings(max_pixels=64 * allowed)
         context = context_of(model, GridStyle(columns), limits)
-        request = {"context": context, "files": files, "invert": "no"}
+        request = {"context": context, "sent": Uploads(tuple(files))}
         if allowed == cells:
             assert pixels_of(reconstruct(**request)().content).size == 64 * cells
         else:
@@ -63,5 +66,5 @@ def test_a_reconstructions_pixels_are_counted_as_they_are_drawn(model, count, co
 
 def test_what_was_done_to_an_upload_is_noted_beside_its_name(model):
     files = [(f"file[{k}]", png_bytes(np.full((8, 8), level, np.uint8))) for k, level in enumerate((250, 5))]
-    answer = reconstruct(context_of(model, ROW), files, "auto")()
+    answer = reconstruct(context_of(model, ROW), Uploads(tuple(files), "auto"))()
     assert answer.notes == ("file[0]: inverted",)

@@ -19,8 +19,11 @@ def test_every_picture_is_documented_with_the_parameters_that_it_reads(paths, en
     assert [each["name"] for each in operation["parameters"]] == [
         field.alias or name for name, field in fields
     ]
-    assert all(each["description"] and not each["required"] for each in operation["parameters"])
-    assert ("requestBody" in operation) is endpoint.takes_files
+    assert all(each["description"] for each in operation["parameters"])
+    assert [each["name"] for each in operation["parameters"] if each["required"]] == [
+        field.alias or name for name, field in fields if field.is_required()
+    ]
+    assert ("requestBody" in operation) is (endpoint.method == "POST")
     assert "image/png" in operation["responses"]["200"]["content"]
     assert "application/problem+json" in operation["responses"]["default"]["content"]
 
@@ -33,7 +36,7 @@ def test_defaults_and_ranges_of_values_stand_in_the_schema():
 
 
 def test_pictures_are_documented_first(paths):
-    assert list(paths)[:3] == ["/samples", "/interpolate", "/reconstruct"]
+    assert list(paths)[:3] == ["/samples", "/interpolate", "/decode"]
 
 
 def test_status_is_documented_and_pages_are_not(paths):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from app.errors import VitrineError
+from app.http.pictures import PICTURES
 from tests.fakes import pixels_of, png_bytes
 
 DARK = png_bytes(np.arange(784, dtype=np.uint8).reshape(28, 28) // 4)
@@ -169,9 +170,8 @@ def test_pages_forbid_scripts_from_elsewhere(client):
 def test_the_schema_describes_the_pictures_and_their_parameters(client):
     schema = client.get("/openapi.json").json()
     assert {path for path in schema["paths"] if not path.startswith("/v2")} == {  # tests of its own
-        "/samples",
-        "/interpolate",
-        "/reconstruct",
+        *(endpoint.path for endpoint in PICTURES),
+        "/inspect",
         "/livez",
         "/readyz",
         "/version",
