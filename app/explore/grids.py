@@ -106,12 +106,18 @@ class Context:
         check_range("fps", style.fps, 1, MAX_FPS)
         image = self.model.manifest.image
         columns = min(style.columns or count, count)
-        cells = rows_each * math.ceil(count / columns) * columns
-        pixels = cells * image.height * image.width * style.zoom**2
+        rows = rows_each * math.ceil(count / columns)
+        pixels = rows * columns * image.height * image.width * style.zoom**2
         if pixels > limits.max_pixels:
             expected = f"at most {limits.max_pixels} pixels in all ({variable('max_pixels')})"
             remedy = "Ask for fewer images or a smaller zoom."
             raise InvalidParameter.of("zoom", expected, f"{pixels} pixels", remedy, "too_many_pixels")
+        longest = FORMATS[style.format].max_side
+        side = max(columns * image.width, rows * image.height) * style.zoom
+        if longest is not None and side > longest:
+            expected = f"at most {longest} pixels a side of a {style.format}"
+            remedy = "Ask for other columns, a smaller zoom, or a png."
+            raise InvalidParameter.of("zoom", expected, f"{side} pixels", remedy, "too_many_pixels")
         return columns
 
 

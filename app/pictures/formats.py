@@ -186,6 +186,7 @@ class Format(NamedTuple):
         cost: of a pixel, in those of a PNG.
         has_codes: whether it carries codes.
         animated: whether it shows the images one after the other.
+        max_side: pixels along a side of the grid that it can hold; None: as many as there are.
     """
 
     media_type: str
@@ -193,12 +194,13 @@ class Format(NamedTuple):
     cost: int = 1
     has_codes: bool = False
     animated: bool = False
+    max_side: int | None = None
 
 
 # By the name that the query and the path's suffix have for it; the first is the default.
 FORMATS = {
     "png": Format("image/png", _png),
-    "webp": Format("image/webp", _webp, cost=20),
+    "webp": Format("image/webp", _webp, cost=20, max_side=16_383),
     "gif": Format("image/gif", _gif, cost=10, animated=True),
     "apng": Format("image/apng", _apng, cost=2, animated=True),
     "npy": Format("application/octet-stream", _npy),
