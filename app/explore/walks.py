@@ -113,6 +113,9 @@ def between(context: Context, points: tuple[Point, ...], path: Path, count: int)
     """
     model = context.model
     columns = context.check_grid(count)
+    if len(points) > count:  # some would be passed by
+        expected, remedy = f"at most {count - 2} points on a way of {count} images", "Ask for more steps."
+        raise InvalidParameter.of("via", expected, f"{len(points) - 2} points", remedy, "too_many")
 
     def steps() -> Steps[Answer]:
         codes = yield from codes_of(points, model)

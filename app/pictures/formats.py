@@ -174,7 +174,7 @@ def _csv(drawing: Drawing) -> bytes:
 
 def point_of(code: Codes) -> str:
     """Return the name of a code, (D,), as a point: with as many digits as tell it from its neighbours."""
-    return "z:" + ",".join(map(str, code))
+    return "z:" + ",".join(map(str, code + np.float32(0)))  # -0.0 becomes 0.0
 
 
 class Format(NamedTuple):
