@@ -223,7 +223,6 @@ def test_every_source_file_has_its_test_file():
 
 # Files tested through another's tests, which this names.
 WITHOUT_OWN_TEST = {
-    "app/http/queries.py": "tests/app/http/test_pictures.py",
     "app/manifest.py": "tests/app/test_store.py",
     "app/metrics.py": "tests/app/http/test_status.py",
     "app/runtimes/tensorflow.py": "tests/test_contract.py",
