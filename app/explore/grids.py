@@ -100,8 +100,11 @@ class Context:
     def interleaved(self, images: Sequence[Pixels], columns: int) -> Pixels:
         """Return several images of each thing, (N, H, W) each, in rows: the first of all above the others.
 
-        A row that is not full is filled up with blank cells.
+        A row that is not full is filled up with blank cells. In a format that carries images apart from each
+        other, all of the first kind come before all of the next.
         """
+        if FORMATS[self.style.format].apart:
+            columns = len(images[0])
         rows = []
         for start in range(0, len(images[0]), columns):
             for each in images:
@@ -123,12 +126,18 @@ class Context:
         check_range("fps", style.fps, 1, MAX_FPS)
         image = self.model.manifest.image
         columns = min(style.columns or count, count)
-        cells = rows_each * math.ceil(count / columns) * columns
-        pixels = cells * image.height * image.width * style.zoom**2
+        rows = rows_each * math.ceil(count / columns)
+        pixels = rows * columns * image.height * image.width * style.zoom**2
         if pixels > limits.max_pixels:
             expected = f"at most {limits.max_pixels} pixels in all ({variable('max_pixels')})"
             remedy = "Ask for fewer images or a smaller zoom."
             raise InvalidParameter.of("zoom", expected, f"{pixels} pixels", remedy, "too_many_pixels")
+        longest = FORMATS[style.format].max_side
+        side = max(columns * image.width, rows * image.height) * style.zoom
+        if longest is not None and side > longest:
+            expected = f"at most {longest} pixels a side of a {style.format}"
+            remedy = "Ask for other columns, a smaller zoom, or a png."
+            raise InvalidParameter.of("zoom", expected, f"{side} pixels", remedy, "too_many_pixels")
         return columns
 
 

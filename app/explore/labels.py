@@ -61,11 +61,17 @@ def folded(name: str) -> str:
     return unicodedata.normalize("NFC", unicodedata.normalize("NFD", spelled(name)).casefold())
 
 
-def label_of(model: Model, label: str) -> str:
+def label_of(model: Model, label: str, without: str = "") -> str:
     """Return the one label that permanent addresses have for a class: its name as the manifest writes it.
 
-    A name means the same in every version that has it. A class whose name is no label has its number.
+    A name means the same in every version that has it. A class whose name is no label, or has a character of
+    `without`, has its number, behind as many zeros as tell it from a class that is called so.
     """
-    number = find_label(model, label)
-    name = model.manifest.prior.classes[number]
-    return name if 0 < len(name) <= MAX_LABEL_CHARACTERS else str(number)
+    number, names = find_label(model, label), model.manifest.prior.classes
+    name = names[number]
+    if 0 < len(name) <= MAX_LABEL_CHARACTERS and not {*without} & {*name}:
+        return name
+    text, numbers = str(number), _numbers_of(names)
+    while numbers.get(text, number) != number:
+        text = f"0{text}"
+    return text

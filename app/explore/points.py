@@ -33,6 +33,8 @@ from app.pictures.formats import Codes, point_of
 
 MAX_CHARACTERS = 8192
 MAX_TERMS = 16
+MAX_POINTS = 1024
+SEPARATORS = "~;"
 
 KINDS = "centre, label:NAME, seed:42/3, example:0, image:0, z:0,0.5,-1"
 NUMBER = re.compile(r"[+-]?([0-9]{1,40}(\.[0-9]{0,40})?|\.[0-9]{1,40})([eE][+-]?[0-9]{1,3})?", re.ASCII)
@@ -62,8 +64,7 @@ class Place(NamedTuple):
     def text(self, model: Model) -> str:
         """Return the one way in which permanent addresses write the place."""
         if self.kind == "label":
-            label = label_of(model, self.name)
-            return f"label:{find_label(model, label) if {*'~;'} & {*label} else label}"
+            return f"label:{label_of(model, self.name, without=SEPARATORS)}"
         if self.kind == "seed":
             return f"seed:{self.seed}/{self.number}"
         if self.kind == "z":
@@ -87,7 +88,7 @@ class Point(NamedTuple):
     def text(self, model: Model) -> str:
         """Return the one way in which permanent addresses write the point."""
         return "~".join(
-            place.text(model) if weight == 1 else f"{weight!r}*{place.text(model)}"
+            place.text(model) if weight == 1 else f"{_written(weight)}*{place.text(model)}"
             for weight, place in self.terms
         )
 
@@ -121,12 +122,18 @@ class Point(NamedTuple):
         raise InvalidParameter.of(self.parameter, expected, received, remedy, "out_of_range")
 
 
-def parse(text: str, parameter: str) -> Point:
+def _written(weight: float) -> str:
+    """Return a weight with no character that a query string must escape, as a plus sign."""
+    return repr(weight).replace("+", "")
+
+
+def parse(text: str, parameter: str, start: int = 0) -> Point:
     """Return the point that a text names; see the top of the module.
 
     Args:
         text: as the client wrote it.
         parameter: what refusals call it.
+        start: characters in front of it in what the client wrote.
 
     Raises:
         InvalidParameter: it is no point; says where in the text.
@@ -134,7 +141,7 @@ def parse(text: str, parameter: str) -> Point:
     if len(text) > MAX_CHARACTERS:
         expected, remedy = f"at most {MAX_CHARACTERS} characters", "Give one number a latent axis."
         raise InvalidParameter.of(parameter, expected, text, remedy, "too_long")
-    terms, start = [], 0
+    terms: list[Term] = []
     for term in text.split("~"):
         terms.append(_term(term, start, parameter))
         start += len(term) + 1
@@ -149,7 +156,14 @@ def parse_all(text: str, parameter: str) -> tuple[Point, ...]:
     parts = text.split(";")
     if len(parts) == 1:
         return (parse(text, parameter),)
-    return tuple(parse(part, f"{parameter}[{number}]") for number, part in enumerate(parts))
+    if len(parts) > MAX_POINTS:
+        expected, remedy = f"at most {MAX_POINTS} points", "Leave some of them out."
+        raise InvalidParameter.of(parameter, expected, f"{len(parts)} points", remedy, "too_many")
+    points, start = [], 0
+    for number, part in enumerate(parts):
+        points.append(parse(part, f"{parameter}[{number}]", start))
+        start += len(part) + 1
+    return tuple(points)
 
 
 def _term(text: str, start: int, parameter: str) -> Term:
@@ -294,10 +308,8 @@ def codes_of(
 
     codes: Codes = np.empty((len(points), model.manifest.latent_dim), np.float32)
     for code, point in zip(codes, points, strict=True):
-        total = sum(
-            (weight * code_of(place).astype(np.float64) for weight, place in point.terms), np.float64(0)
-        )
-        code[:] = total
+        with np.errstate(over="ignore", invalid="ignore"):  # what lies beyond all numbers is refused below
+            code[:] = sum(weight * code_of(place).astype(np.float64) for weight, place in point.terms)
         if not (np.abs(code) <= MAX_CODE).all():
             furthest = int(np.argmax(np.abs(code)))
             expected, remedy = f"a point within +-{MAX_CODE:g} on every axis", "Use smaller weights."

@@ -69,6 +69,9 @@ class Samples:
             expected = f"standard_normal or {own}" if own != "standard_normal" else own
             remedy = "Leave prior out for the model's own."
             raise InvalidParameter.of("prior", expected, self.prior, remedy, "no_such_prior")
+        if self.around is not None and self.prior is not None:
+            expected, remedy = "of or prior, not both", "Leave one of them out."
+            raise InvalidParameter.of("prior", expected, "both", remedy, "contradictory")
         if self.label is not None:
             find_label(model, self.label)
             ruled_out = {"of": self.around is not None, "prior": self.prior_of(model) is not model.prior}

@@ -6,7 +6,7 @@ import unicodedata
 
 from app import latent
 from app.errors import InvalidParameter
-from app.explore.labels import spelled
+from app.explore.labels import JOINERS, spelled
 
 MAX_WORD_CHARACTERS = 64
 WORD_BITS = 53  # so that a reader whose numbers are doubles, like JavaScript, reads the seed as it is
@@ -28,10 +28,12 @@ def read_seed(text: str) -> int:
     """
     if _WHOLE.fullmatch(text):
         return int(text)
-    if len(text) > MAX_WORD_CHARACTERS or _is_number(text):
+    if len(text) > 4 * MAX_WORD_CHARACTERS or _is_number(text):  # a keyboard may write a character as several
         raise ValueError(text)
     word = spelled(text)
-    if not word or any(unicodedata.category(each) in ("Cc", "Cs", "Co", "Cn") for each in text):
+    if not word.strip(JOINERS) or len(word) > MAX_WORD_CHARACTERS:
+        raise ValueError(text)
+    if any(unicodedata.category(each) in ("Cc", "Cs", "Co", "Cn") for each in text):
         raise ValueError(text)
     if "\ufffd" in word:  # bytes that were no UTF-8
         raise ValueError(text)

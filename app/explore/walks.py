@@ -111,9 +111,10 @@ def between(
     """
     model = context.model
     columns = context.check_grid(count)
-    if len(points) > MAX_POINTS:
-        expected, remedy = f"at most {MAX_POINTS - 2} points on the way", "Leave some of them out."
-        raise InvalidParameter.of("via", expected, len(points) - 2, remedy, "too_many")
+    if len(points) > (most := min(count, MAX_POINTS)):  # of more than images some would be passed by
+        expected = f"at most {most - 2} points on a way of {count} images"
+        remedy = "Leave some of them out, or ask for more steps."
+        raise InvalidParameter.of("via", expected, f"{len(points) - 2} points", remedy, "too_many")
 
     def steps() -> Steps[Answer]:
         originals, notes = uploads.read(context)

@@ -1,6 +1,6 @@
 """``/decode``, ``/directions`` and ``/compare``: what they take, and what is prepared of it."""
 
-from typing import Any, ClassVar
+from typing import Any
 
 from pydantic import Field
 
@@ -127,8 +127,6 @@ class CompareQuery(Query):
     points: PointsText = Field(
         ";".join(f"seed:0/{number}" for number in range(7)), description="What both decode."
     )
-
-    formats: ClassVar = ("png", "webp", "npy", "json")
 
     @property
     def others(self) -> tuple[str, ...]:

@@ -1,7 +1,5 @@
 """``/reconstruct``: what it takes, and what is prepared of it."""
 
-from typing import ClassVar
-
 from pydantic import Field
 
 from app.explore import reconstruction
@@ -24,8 +22,6 @@ class ReconstructQuery(Query):
         description="both: originals above, reconstructions below; error: and below "
         "these how far they differ.",
     )
-
-    formats: ClassVar = ("png", "webp", "npy", "json")
 
 
 def prepare_examples(query: ReconstructQuery, model: Model, settings: Settings) -> MakePicture:

@@ -176,7 +176,7 @@ def _csv(drawing: Drawing) -> bytes:
 
 def point_of(code: Codes) -> str:
     """Return the name of a code, (D,), as a point: with as many digits as tell it from its neighbours."""
-    return "z:" + ",".join(map(str, code))
+    return "z:" + ",".join(map(str, code + np.float32(0)))  # -0.0 becomes 0.0
 
 
 class Format(NamedTuple):
@@ -188,6 +188,8 @@ class Format(NamedTuple):
         cost: of a pixel, in those of a PNG.
         has_codes: whether it carries codes.
         animated: whether it shows the images one after the other.
+        apart: whether it carries the images apart from each other, in no grid.
+        max_side: pixels along a side of the grid that it can hold; None: as many as there are.
     """
 
     media_type: str
@@ -195,17 +197,19 @@ class Format(NamedTuple):
     cost: int = 1
     has_codes: bool = False
     animated: bool = False
+    apart: bool = False
+    max_side: int | None = None
 
 
 # By the name that the query and the path's suffix have for it; the first is the default.
 FORMATS = {
     "png": Format("image/png", _png),
-    "webp": Format("image/webp", _webp, cost=20),
-    "gif": Format("image/gif", _gif, cost=10, animated=True),
-    "apng": Format("image/apng", _apng, cost=2, animated=True),
-    "npy": Format("application/octet-stream", _npy),
-    "npz": Format("application/zip", _npz, has_codes=True),
-    "json": Format("application/json", _json, cost=4, has_codes=True),
-    "zip": Format("application/zip", _zip, cost=4, has_codes=True),
-    "csv": Format("text/csv; charset=utf-8", _csv, has_codes=True),
+    "webp": Format("image/webp", _webp, cost=20, max_side=16_383),
+    "gif": Format("image/gif", _gif, cost=10, animated=True, apart=True),
+    "apng": Format("image/apng", _apng, cost=2, animated=True, apart=True),
+    "npy": Format("application/octet-stream", _npy, apart=True),
+    "npz": Format("application/zip", _npz, has_codes=True, apart=True),
+    "json": Format("application/json", _json, cost=4, has_codes=True, apart=True),
+    "zip": Format("application/zip", _zip, cost=4, has_codes=True, apart=True),
+    "csv": Format("text/csv; charset=utf-8", _csv, has_codes=True, apart=True),
 }

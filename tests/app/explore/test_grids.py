@@ -40,6 +40,23 @@ def test_a_format_whose_pixels_take_longer_is_heavy_with_fewer_of_them(model, na
     assert context.is_heavy(most + 1)
 
 
+@pytest.mark.parametrize(("columns", "zoom"), [(None, 16), (1, 16), (127, 16), (None, 15)])
+def test_a_grid_that_is_longer_than_its_format_can_be_is_refused_and_the_longest_is_drawn(
+    model, columns, zoom
+):
+    count = 16_383 // (8 * zoom)  # 8 x 8 pixels each
+    for more in (0, 1):
+        context = context_of(model, GridStyle(columns, zoom, format="webp"))
+        if columns in (None, 1) and more:
+            fault = faults(context.check_grid, count + more)
+            assert (fault.parameter, fault.code) == ("zoom", "too_many_pixels")
+            assert "16383 pixels a side of a webp" in fault.expected
+        else:
+            images = np.zeros((count + more, 8, 8), np.uint8)
+            assert context.draw(images, context.check_grid(count + more)).media_type == "image/webp"
+    assert context_of(model, GridStyle(columns, zoom)).check_grid(count + 1) == min(columns or 999, count + 1)
+
+
 @pytest.mark.parametrize("fps", [0, 51])
 def test_a_rate_that_no_format_knows_is_refused(model, fps):
     fault = faults(context_of(model, GridStyle(format="apng", fps=fps)).check_grid, 3)

@@ -88,3 +88,16 @@ def test_a_permanent_address_has_the_name_as_the_manifest_writes_it(tmp_path, ty
 def test_a_permanent_address_has_the_number_of_a_class_whose_name_is_no_label(tmp_path, length, is_label):
     name = "b" * length
     assert label_of(of_names(tmp_path, ("a", name)), "1") == (name if is_label else "1")
+
+
+@pytest.mark.parametrize(("name", "written"), [("a~b", "1"), ("a;b", "1"), ("a-b", "a-b")])
+def test_an_address_that_cannot_have_every_character_has_the_number(tmp_path, name, written):
+    assert label_of(of_names(tmp_path, ("a", name)), "1", without="~;") == written
+
+
+def test_a_number_that_is_another_class_name_gets_zeros_in_front(tmp_path):
+    """A reader of the address would find the other class by its name."""
+    model = of_names(tmp_path, ("1", "b" * 101, "01"), component_class=(0, 1))
+    written = label_of(model, "001")
+    assert written == "001"
+    assert find_label(model, written) == 1
