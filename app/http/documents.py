@@ -50,7 +50,7 @@ def api(service: Service) -> FastAPI:
         paths: dict[str, Any] = {}
         for endpoint in PICTURES:
             paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = describe(endpoint)
-        paths |= iiif.operations(ANSWERS["default"])
+        paths |= iiif.operations(PROBLEM)
         schema = make()
         schema["servers"] = [{"url": ".", "description": "where this page is"}]
         protocol = inference_openapi.paths()
