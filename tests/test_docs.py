@@ -124,8 +124,8 @@ METAPHORS = re.compile(
     r"\b(houses?|ghosts?|shelf|shelves|doors?|bent|booked|lanes?|tiles?|rooms?|short way|goes by)\b", re.I
 )
 EXEMPT = re.compile(
-    r"\b(np|tf|ops|image)\.tile\b|\bVITRINE_LANES\b"
-)  # names of libraries, and one that is refused
+    r"\b(np|tf|ops|image)\.tile\b|\bVITRINE_LANES\b|[\"`]tiles[\"`]"
+)  # names of libraries, one that is refused, and a key that the IIIF Image API names
 
 
 def metaphors(text):

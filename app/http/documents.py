@@ -6,7 +6,7 @@ from fastapi import FastAPI
 from fastapi.middleware.asyncexitstack import AsyncExitStackMiddleware
 from starlette.types import ASGIApp
 
-from app.http import inference_openapi, inspection, pages, queries, status
+from app.http import iiif, inference_openapi, inspection, pages, queries, status
 from app.http.endpoint import PictureEndpoint
 from app.http.pictures import PICTURES
 from app.http.pictures import by_path as pictures_by_path
@@ -50,6 +50,7 @@ def api(service: Service) -> FastAPI:
         paths: dict[str, Any] = {}
         for endpoint in PICTURES:
             paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = describe(endpoint)
+        paths |= iiif.operations(PROBLEM)
         schema = make()
         schema["servers"] = [{"url": ".", "description": "where this page is"}]
         protocol = inference_openapi.paths()

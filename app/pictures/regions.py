@@ -22,7 +22,8 @@ def scaled(pixels: Pixels, box: Box, size: tuple[int, int]) -> Pixels:
     """Return the part of a picture within a box, scaled to `size`, (width, height).
 
     Levels are means of those below a pixel, or lie between their neighbours: Pillow's bilinear filter, whose
-    support grows with the scale. No level is beyond those that it is made of.
+    support grows with the scale. No level is beyond those that it is made of. Pixels beside the box take part
+    at its edges, so that neighbouring parts meet.
     """
     image = Image.fromarray(pixels)
     return np.asarray(image.resize(size, Image.Resampling.BILINEAR, box=box))
