@@ -13,7 +13,9 @@ from tests.fakes import FakeRuntime, pixels_of, write_version
 
 
 def sheet(model, at="z:0,0", steps=3, style=ROW, limits=LIMITS):
-    return contact_sheet(context_of(model, style, limits, path="/axes"), points_in(at, "at", model)[0], steps)()
+    return contact_sheet(
+        context_of(model, style, limits, path="/axes"), points_in(at, "at", model)[0], steps
+    )()
 
 
 def test_every_axis_runs_through_its_range_in_a_row_of_its_own(model):
