@@ -10,6 +10,7 @@ from app.http import iiif, inference_openapi, inspection, pages, queries, status
 from app.http.endpoint import PictureEndpoint
 from app.http.pictures import PICTURES
 from app.http.pictures import by_path as pictures_by_path
+from app.http.plane_images import PREFIX
 from app.http.uploads import BINARY
 from app.pictures.formats import FORMATS
 from app.service import Service
@@ -41,7 +42,8 @@ def api(service: Service) -> FastAPI:
     app = FastAPI(title="Vitrine", description=DESCRIPTION, docs_url=None, redoc_url=None)
     app.router.redirect_slashes = False
     app.include_router(status.router(service))
-    app.include_router(inspection.router(service, pictures_by_path(service)))
+    apps = {**pictures_by_path(service), f"{PREFIX}/": iiif.Images(service)}
+    app.include_router(inspection.router(service, apps))
     app.include_router(pages.router(service))
     pages.mount_assets(app)
     make = app.openapi

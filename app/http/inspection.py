@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import unquote
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
@@ -11,7 +12,7 @@ from pydantic import Field
 from app.errors import InvalidParameter, UploadError, VitrineError
 from app.explore import verification
 from app.http import queries
-from app.http.endpoint import PictureApp, result_of
+from app.http.endpoint import AnsweringApp, result_of
 from app.http.queries import Whole
 from app.http.uploads import FILES, read_files
 from app.pictures.files import open_file
@@ -21,6 +22,11 @@ from app.service import Service
 MAX_ADDRESS = 16_384
 _ADDRESS = re.compile(
     r"(?P<path>/[a-z]{1,40})\?(?P<query>model=[^&@]+@[0-9]+-(?P<digest>[0-9a-f]{12})&[\x21-\x7e]*)"
+)
+# Of a part of a plane; see ``app.http.iiif``.
+_IMAGE_ADDRESS = re.compile(
+    r"(?P<path>/manifold/)(?P<identifier>[^/]+%40[0-9]+-(?P<digest>[0-9a-f]{12});[^/]*)"
+    r"/(?P<region>[^/]+)/(?P<size>[^/]+)/(?P<rotation>[^/]+)/(?P<quality>[a-z]+)\.(?P<format>[a-z]+)"
 )
 
 NO_MARK = (
@@ -41,12 +47,12 @@ class InspectQuery(queries.Plain):
     verify: Whole = Field(0, description="1: draw the picture again by its recipe, and compare the pixels.")
 
 
-def router(service: Service, apps: Mapping[str, PictureApp]) -> APIRouter:
+def router(service: Service, apps: Mapping[str, AnsweringApp]) -> APIRouter:
     """Return the route of a service.
 
     Args:
         service: what draws.
-        apps: by path, what answers with pictures.
+        apps: by path, what answers with pictures; by ``/manifold/``, with parts of planes.
     """
     router = APIRouter(tags=["pictures"])
 
@@ -87,18 +93,17 @@ def router(service: Service, apps: Mapping[str, PictureApp]) -> APIRouter:
 
 
 async def _verified(
-    service: Service, apps: Mapping[str, PictureApp], mark: Mark, data: bytes, request: Request
+    service: Service, apps: Mapping[str, AnsweringApp], mark: Mark, data: bytes, request: Request
 ) -> dict[str, Any]:
     """Return whether a picture is what its recipe gives: agrees, differs or unknown, and why."""
     address = _address_of(mark, apps)
     if isinstance(address, str):
         return {"verdict": "unknown", "reason": address}
-    path, query_string, image = address
+    asked, image = address
     found = await result_of(service.engine.submit(verification.reading(data)), request.receive)
-    asked = {"method": "GET", "path": path, "path_params": {}, "query_string": query_string}
-    scope = {**request.scope, **asked}
+    scope = {**request.scope, **asked, "method": "GET"}
     try:
-        drawn = await apps[path].draw(scope, request.receive)
+        drawn = await apps[asked["path"]].draw(scope, request.receive)
         work = verification.comparing(found, drawn, image)
         compared = await result_of(service.engine.submit(work), request.receive)
     except VitrineError as refusal:
@@ -109,12 +114,12 @@ async def _verified(
         return {"verdict": "unknown", "reason": NO_RECIPE}
     if not compared.differing:
         return {"verdict": "agrees", "reason": AGREES, "pixels": compared.total}
-    reason = DIFFERS + (DIFFERS_DRAW if b"render=draw" in query_string else "")
+    reason = DIFFERS + (DIFFERS_DRAW if b"render=draw" in asked["query_string"] else "")
     return {"verdict": "differs", "reason": reason, **compared._asdict()}
 
 
-def _address_of(mark: Mark, apps: Mapping[str, PictureApp]) -> tuple[str, bytes, int | None] | str:
-    """Return the path, the query and the number of an image of a recipe, or why there is none."""
+def _address_of(mark: Mark, apps: Mapping[str, AnsweringApp]) -> tuple[dict[str, Any], int | None] | str:
+    """Return what of a request asks for a recipe's picture, and the number of an image, or why not."""
     recipe = mark.recipe
     if recipe is None:
         return OTHER_MARK if mark.source_type else NO_MARK
@@ -123,11 +128,14 @@ def _address_of(mark: Mark, apps: Mapping[str, PictureApp]) -> tuple[str, bytes,
         return NO_ADDRESS
     found = None
     if isinstance(address, str) and len(address) <= MAX_ADDRESS:
-        found = _ADDRESS.fullmatch(address)
+        found = _ADDRESS.fullmatch(address) or _IMAGE_ADDRESS.fullmatch(address)
     if found is None or found["path"] not in apps:
         return NO_RECIPE
     if not str(recipe.get("digest")).startswith(found["digest"]):
         return NO_RECIPE
     if image is not None and (not isinstance(image, int) or image < 0):
         return NO_RECIPE
-    return found["path"], found["query"].encode(), image
+    groups = found.groupdict()
+    query_string = groups.pop("query", "").encode()
+    parts = {name: unquote(part) for name, part in groups.items()}
+    return {"path": found["path"], "path_params": parts, "query_string": query_string}, image

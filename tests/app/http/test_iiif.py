@@ -276,6 +276,33 @@ def test_images_of_every_format_say_where_they_come_from(client, info):
         assert f'"address": "{permanent}"'.encode() in content
 
 
+def png_of(pixels):
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("kind", ["jpg", "png", "webp"])
+def test_an_image_is_verified_by_what_it_says_of_itself(client, info, kind):
+    image = client.get(f"{info['id']}/300,200,40,30/!30,30/!90/default.{kind}")
+    answer = client.post("/inspect?verify=1", files={"file": image.content}).json()
+    assert answer["recipe"]["address"] == image.headers["content-location"]
+    assert answer["verification"]["verdict"] == "agrees"
+
+
+def test_an_image_with_another_pixel_is_found_out(client, info):
+    image = client.get(f"{info['id']}/full/64,64/0/default.png").content
+    pixels = pixels_of(image).copy()
+    pixels[3, 5] ^= 1
+    start = image.index(b"iTXt") - 4
+    mark = image[start : start + 12 + int.from_bytes(image[start : start + 4], "big")]
+    changed = png_of(pixels)
+    changed = changed[:33] + mark + changed[33:]  # behind the header
+    verification = client.post("/inspect?verify=1", files={"file": changed}).json()["verification"]
+    assert (verification["verdict"], verification["differing"]) == ("differs", 1)
+    assert [(each["x"], each["y"]) for each in verification["pixels"]] == [(5, 3)]
+
+
 @pytest.mark.parametrize(
     "end",
     [
@@ -334,6 +361,8 @@ def test_a_held_point_beyond_the_latent_space_is_not_found_when_it_is_computed(t
         )  # as some proxies do
         assert escaped.content == decoded.content
         assert escaped.headers["content-location"] == decoded.headers["content-location"]
+        checked = client.post("/inspect?verify=1", files={"file": escaped.content}).json()["verification"]
+        assert checked["verdict"] == "agrees"
 
 
 def test_random_requests_get_an_image_or_a_refusal_and_never_fail(client, info):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from app.errors import VitrineError
+from app.http import iiif
 from app.http.pictures import PICTURES
 from tests.fakes import pixels_of, png_bytes
 
@@ -171,6 +172,7 @@ def test_the_schema_describes_the_pictures_and_their_parameters(client):
     schema = client.get("/openapi.json").json()
     assert {path for path in schema["paths"] if not path.startswith("/v2")} == {  # tests of its own
         *(endpoint.path for endpoint in PICTURES),
+        *iiif.operations({}),
         "/inspect",
         "/livez",
         "/readyz",
