@@ -4,6 +4,7 @@ Each draws code k of a seed as a pure function of (seed, k), whatever the number
 """
 
 import dataclasses
+import math
 from collections.abc import Callable
 from functools import cached_property
 from typing import Any
@@ -16,6 +17,8 @@ from app.errors import ModelError
 from app.latent import Latents
 from app.manifest import Manifest
 from app.store import Version
+
+LOG_TWO_PI = math.log(2 * math.pi)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,6 +43,11 @@ class StandardNormal:
         """Return codes `start` to `start + count - 1`, z = temperature * epsilon: (count, D) float32."""
         codes = latent.standard_normal(seed, start, count, self.latent_dim)
         return codes if temperature == 1.0 else codes * np.float32(temperature)
+
+    def log_prob(self, z: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+        """Return log p(z) in nats of codes (N, D): (N,) float64."""
+        squares: npt.NDArray[np.float64] = np.square(z, dtype=np.float64).sum(axis=1)
+        return -0.5 * (squares + self.latent_dim * LOG_TWO_PI)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,6 +99,25 @@ class GaussianMixture:
         shifted = np.matmul(self.cholesky[chosen], epsilon[:, :, None])[:, :, 0]
         codes: Latents = (self.means[chosen] + temperature * shifted).astype(np.float32)
         return codes
+
+    def log_prob(self, z: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+        """Return log p(z) in nats of codes (N, D): (N,) float64."""
+        whiten, log_scale = self._whitening
+        log_joint = np.empty((len(z), len(self.weights)))
+        for component, (rows, mean) in enumerate(zip(whiten, self.means, strict=True)):
+            # |C^-1 (z - m)|^2 is the squared Mahalanobis distance.
+            np.square((z - mean) @ rows.T).sum(axis=1, out=log_joint[:, component])
+        log_joint *= -0.5
+        log_joint += np.log(self.weights) - log_scale - 0.5 * self.means.shape[1] * LOG_TWO_PI
+        log_density: npt.NDArray[np.float64] = np.logaddexp.reduce(log_joint, axis=1)
+        return log_density
+
+    @cached_property
+    def _whitening(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """C^-1 of each component, (K, D, D), and log |C|, (K,)."""
+        log_scale: npt.NDArray[np.float64] = np.log(np.diagonal(self.cholesky, axis1=1, axis2=2)).sum(axis=1)
+        whiten: npt.NDArray[np.float64] = np.linalg.inv(self.cholesky).astype(np.float64)
+        return whiten, log_scale
 
 
 Prior = StandardNormal | GaussianMixture

@@ -160,7 +160,7 @@ def write_decoder(model: TrainedModel, path: Path, axes: Axes) -> None:
         return {"image": mean(axes.trained(z))}
 
     def log_prob(z: tf.Tensor, images: tf.Tensor) -> dict[str, tf.Tensor]:
-        per_pixel = likelihood.log_prob(images, network(z))
+        per_pixel = likelihood.log_prob_of_pixels(images, network(z))
         return {"log_prob": sum_over_image(per_pixel), "log_prob_per_pixel": per_pixel}
 
     def draw(z: tf.Tensor, noise: tf.Tensor) -> dict[str, tf.Tensor]:

@@ -26,7 +26,7 @@ FILES = {
     "encoder": "encoder/assets.extra/encoder.tflite",
     "decoder": "decoder/assets.extra/decoder.tflite",
 }
-SIGNATURES = {"encoder": ("encode",), "decoder": ("decode", "draw")}
+SIGNATURES = {"encoder": ("encode",), "decoder": ("decode", "draw", "log_prob")}
 CHECKED_CODES = 1_024
 BATCH = 256  # rows computed at a time to be compared
 MAX_LEVELS = 1  # by which two runtimes may differ: a rounding error may lie across the edge of a level
