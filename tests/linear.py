@@ -14,7 +14,7 @@ LOG_LEVEL_WIDTH = -np.log(255)
 
 
 def log_normal(x, mean, covariance):
-    """log N(x; mean, covariance) of rows (N, P), in float64."""
+    """Return log N(x; mean, covariance) of rows (N, P), in float64."""
     away = x - mean
     solved = np.linalg.solve(covariance, away.T).T
     _, log_determinant = np.linalg.slogdet(2 * np.pi * covariance)
