@@ -22,6 +22,7 @@
   * MetricsUnavailable      503  counters that would not tell the truth
   * ModelError              500  a model that does not do what its manifest says
     * ModelUnavailable      404  a version that is in the store and cannot run here
+    * ScoringUnavailable    404  a version that is served, and was published without what scores need
   * StoreError              500  the model store cannot be served; ends the start
 
 Each error carries its HTTP status as a plain integer; nothing here knows HTTP otherwise.
@@ -320,6 +321,20 @@ class ModelUnavailable(ModelError):
         """Return the error of a version, with those that a request may ask for in its place."""
         instead = f" Ask for one of {', '.join(others)}." if others else ""
         return cls(f"{reference} is in the store, and cannot be served here: {reason}.{instead}")
+
+
+class ScoringUnavailable(ModelError):
+    """A version is served, and its files for this runtime have no log-probability."""
+
+    status = 404
+    kind = "scoring-unavailable"
+    title = "This model cannot score or complete images"
+
+    def __init__(self, reference: str) -> None:
+        super().__init__(
+            f"{reference} was published without the log-probability that scores and completions need. Ask "
+            "for a newer version: vitrine-train convert publishes one. VITRINE_RUNTIME=tensorflow needs none."
+        )
 
 
 class StoreError(VitrineError):

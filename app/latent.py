@@ -19,6 +19,8 @@ MAX_SEED = 2**63 - 1
 STREAM_LATENTS = 0
 STREAM_NOISE = 1
 STREAM_CHOICES = 2
+STREAM_POSTERIOR = 3
+STREAM_RESAMPLING = 4
 
 WORDS_PER_BLOCK = 4  # one step of Philox' counter gives four 64-bit words
 _WORD = 2**64 - 1
@@ -28,8 +30,28 @@ Latents = npt.NDArray[np.float32]
 
 def standard_normal(seed: int, start: int, count: int, latent_dim: int) -> Latents:
     """Return codes `start` to `start + count - 1` of a seed, z ~ N(0, I), as (count, latent_dim) float32."""
+    return _normal(seed, STREAM_LATENTS, start, count, latent_dim)
+
+
+def posterior_noise(seed: int, start: int, count: int, latent_dim: int) -> Latents:
+    """Return the epsilon of draws z_mean + sigma * epsilon of q(z given x), numbers `start` and following.
+
+    They are standard normals, independent of the seed's codes: (count, latent_dim) float32.
+    """
+    return _normal(seed, STREAM_POSTERIOR, start, count, latent_dim)
+
+
+def resampling(seed: int, start: int, count: int) -> npt.NDArray[np.float64]:
+    """Return the numbers that choose among weighted draws for answers `start` to `start + count - 1`.
+
+    They are uniform on the open interval (0, 1): (count,) float64.
+    """
+    return _uniform(seed, STREAM_RESAMPLING, start, count, 1)[:, 0]
+
+
+def _normal(seed: int, stream: int, start: int, count: int, latent_dim: int) -> Latents:
     pairs = (latent_dim + 1) // 2
-    uniform = _uniform(seed, STREAM_LATENTS, start, count, 2 * pairs)
+    uniform = _uniform(seed, stream, start, count, 2 * pairs)
     radius = np.log(uniform[:, :pairs])
     radius *= -2.0
     np.sqrt(radius, out=radius)

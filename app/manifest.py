@@ -1,8 +1,9 @@
 """What a version's ``manifest.json`` says; the format is defined in ``model_store/README.md``."""
 
+import itertools
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 
 class _Part(BaseModel):
@@ -47,9 +48,14 @@ class Image(_Part):
 
 
 class Likelihood(_Part):
-    """The observation model that the decoder's ``log_prob`` and ``draw`` belong to."""
+    """The observation model that the decoder's ``log_prob`` and ``draw`` belong to.
+
+    `log_level_width` is what turns its log-density at a pixel into the log-probability of an 8-bit level, in
+    nats; 0 of one that is such a probability. None: the version does not tell.
+    """
 
     name: str
+    log_level_width: float | None = None
     parameters: dict[str, Any] = {}
     noise_shape: tuple[Size, ...]
 
@@ -117,6 +123,29 @@ class Axis(_Part):
         return self
 
 
+def _in_order(quantiles: tuple[float, ...]) -> tuple[float, ...]:
+    if any(one > other for one, other in itertools.pairwise(quantiles)):
+        raise ValueError("expected numbers in order")
+    return quantiles
+
+
+Quantiles = Annotated[tuple[float, ...], Field(min_length=2), AfterValidator(_in_order)]
+
+
+class Scores(_Part):
+    """How unusual held-out images are, so that a score can be told as a percentile.
+
+    `nats` and `corrected` are quantiles at equal steps of probability from 0 to 1, the larger the more
+    unusual: of -L_k, and of what that exceeds the images' complexity by under the compressor `complexity`.
+    """
+
+    k: int = Field(ge=1)  # draws of the posterior for each image
+    num_images: int = Field(ge=1)
+    complexity: str
+    nats: Quantiles
+    corrected: Quantiles
+
+
 class LiteRT(_Part):
     """The flatbuffers that LiteRT runs, and the only number of rows that they take; None: any."""
 
@@ -151,6 +180,7 @@ class Manifest(_Part):
     walk: Walk = Walk()
     axes: tuple[Axis, ...]
     runtimes: Runtimes = Runtimes()
+    scores: Scores | None = None
     examples: tuple[str, ...] = ()
     files: tuple[File, ...]
     digest: Digest

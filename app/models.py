@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from app.engine.work import BATCH_ROWS, SIZES, Operation
-from app.errors import ModelError, ModelNotFound, ModelUnavailable, StoreError
+from app.errors import ModelError, ModelNotFound, ModelUnavailable, ScoringUnavailable, StoreError
 from app.manifest import Manifest
 from app.pictures import grids
 from app.pictures.encode import decode_png
@@ -40,6 +40,8 @@ class Model:
         encoding: operation (B, H, W) images -> (B, D) z_mean, B one of its sizes; exact: ``moments``.
         decoding: operation (B, D) z -> (B, H, W) levels of p(x given z)'s mean, uint8.
         drawing: operation (B, D) z and uniform noise -> (B, H, W) levels of a draw, uint8.
+        scoring: operation (B, D) z and (B, H, W) images -> (B, H, W) log p(x given z) of each pixel in nats;
+            see ``prepare_scoring``.
         examples: (N, H, W) levels of the held-out images that the version ships, uint8.
 
     Raises:
@@ -59,11 +61,24 @@ class Model:
         self.encoding = Operation("encode", self.encode, self.moments, own_thread)
         self.decoding = Operation("decode", levels(self.decode), self.decode, own_thread)
         self.drawing = Operation("draw", levels(self.draw), self.draw, own_thread)
+        self.scoring = Operation("score", self.log_prob, own_thread=own_thread)
+        self._preparing = threading.Lock()
+        self._prepared = False
 
     @property
     def manifest(self) -> Manifest:
         """The version's manifest."""
         return self.version.manifest
+
+    @property
+    def posterior(self) -> Operation:
+        """Operation (B, H, W) images -> (B, 2, D) z_mean and z_log_var."""
+        return self.encoding.unrounded
+
+    @property
+    def means(self) -> Operation:
+        """Operation (B, D) z -> (B, H, W) means of p(x given z), float32."""
+        return self.decoding.unrounded
 
     @functools.cached_property
     def drawable(self) -> frozenset[int]:
@@ -85,12 +100,45 @@ class Model:
         Raises:
             ModelError: a shape is not the manifest's, a number is not finite, or a row depends on the others.
         """
+        z, images, noise = self._random_rows()
+        self._measure({self.decoding: [z], self.drawing: [z, noise], self.encoding: [images]})
+
+    def require_scoring(self) -> None:
+        """Refuse to score: the version may be of before what that needs.
+
+        Raises:
+            ScoringUnavailable: says how it is had.
+        """
+        if not self._runtime.scores:
+            raise ScoringUnavailable(self.version.reference)
+
+    def prepare_scoring(self) -> None:
+        """Do for ``scoring`` what ``warm_up`` does for the rest, once.
+
+        Not at the start: most models are never asked for a score, and it takes some tenths of a second. It is
+        for a thread that may wait; who comes meanwhile waits for it too.
+
+        Raises:
+            ModelError: as ``warm_up``.
+            ScoringUnavailable: as ``require_scoring``.
+        """
+        self.require_scoring()
+        with self._preparing:
+            if not self._prepared:
+                z, images, _ = self._random_rows()
+                self._measure({self.scoring: [z, images]})
+                self._prepared = True
+
+    def _random_rows(self) -> tuple[Array, Array, Array]:
+        """Return codes, images and noise of draws, BATCH_ROWS of each."""
         manifest = self.manifest
         generator = np.random.default_rng(0)
         z = generator.standard_normal((BATCH_ROWS, manifest.latent_dim), np.float32)
         noise = generator.uniform(0.01, 0.99, (BATCH_ROWS, *manifest.likelihood.noise_shape))
         images = generator.random((BATCH_ROWS, *manifest.image.shape), np.float32)
-        rows = {self.decoding: [z], self.drawing: [z, noise.astype(np.float32)], self.encoding: [images]}
+        return z, images, noise.astype(np.float32)
+
+    def _measure(self, rows: dict[Operation, list[Array]]) -> None:
         for operation, arrays in rows.items():
             operation.function(*arrays)  # the first call is slow, and not to be timed
             if not operation.measure(*arrays, sizes=SIZES if self._runtime.rows is None else ()):
@@ -133,6 +181,10 @@ class Model:
         if code.shape != expected or not np.isfinite(code).all():
             raise self._error(f"encode gave {code.shape}, expected {expected}, all finite")
         return code
+
+    def log_prob(self, z: Array, images: Array) -> Array:
+        """Return log p(x given z) of each pixel in nats, (B, H, W), of `images` under `z`; see ``encode``."""
+        return self._checked(self._runtime.log_prob(z, images))
 
     def _checked(self, images: Array) -> Array:
         shape = self.manifest.image.shape

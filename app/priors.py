@@ -4,6 +4,7 @@ Each draws code k of a seed as a pure function of (seed, k), whatever the number
 """
 
 import dataclasses
+import math
 from collections.abc import Callable
 from functools import cached_property
 from typing import Any
@@ -18,6 +19,7 @@ from app.manifest import Manifest
 from app.store import Version
 
 Doubles = npt.NDArray[np.float64]
+LOG_TWO_PI = math.log(2 * math.pi)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,6 +48,11 @@ class StandardNormal:
         """Return codes `start` to `start + count - 1`, z = temperature * epsilon: (count, D) float32."""
         codes = latent.standard_normal(seed, start, count, self.latent_dim)
         return codes if temperature == 1.0 else codes * np.float32(temperature)
+
+    def log_prob(self, z: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+        """Return log p(z) in nats of codes (N, D): (N,) float64."""
+        squares: npt.NDArray[np.float64] = np.square(z, dtype=np.float64).sum(axis=1)
+        return -0.5 * (squares + self.latent_dim * LOG_TWO_PI)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,27 +88,17 @@ class GaussianMixture:
         ].astype(np.float32)
         return mean
 
-    @cached_property
-    def _precisions(self) -> tuple[Doubles, Doubles, Doubles]:
-        """C_k^-1 and (C_k C_k^T)^-1, each (K, D, D), and log(w_k / |C_k|), (K,)."""
-        whitening = np.linalg.inv(self.cholesky)
-        precisions = np.matmul(whitening.transpose(0, 2, 1), whitening)
-        scales = np.abs(np.diagonal(self.cholesky, axis1=1, axis2=2))
-        log_scales = np.log(self.weights) - np.log(scales).sum(axis=1)
-        return _doubles(whitening), _doubles(precisions), _doubles(log_scales)
-
     def shifted(self, codes: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """Return where a step of mean shift leads from each of `codes`, (N, D): uphill on the density.
 
         It is (sum_k r_k P_k)^-1 sum_k r_k P_k m_k with the precisions P_k and the responsibilities r_k of the
         components for a code (Carreira-Perpinan 2000, section 3).
         """
-        whitening, precisions, log_scales = self._precisions
-        apart = codes[None] - self.means[:, None]  # (K, N, D)
-        white = apart @ whitening.transpose(0, 2, 1)
-        log_densities = log_scales[:, None] - 0.5 * (white * white).sum(axis=2)
-        shares = np.exp(log_densities - log_densities.max(axis=0))
-        shares = (shares / shares.sum(axis=0)).T  # (N, K)
+        whiten, _ = self._whitening
+        precisions = np.matmul(whiten.transpose(0, 2, 1), whiten)
+        log_joint = self._log_joint(codes)
+        shares = np.exp(log_joint - log_joint.max(axis=1, keepdims=True))
+        shares /= shares.sum(axis=1, keepdims=True)
         pulls = np.matmul(precisions, self.means[:, :, None])[:, :, 0]
         latent_dim = self.means.shape[1]
         mixed = (shares @ precisions.reshape(len(self.means), -1)).reshape(-1, latent_dim, latent_dim)
@@ -132,9 +129,28 @@ class GaussianMixture:
         codes: Latents = (self.means[chosen] + temperature * shifted).astype(np.float32)
         return codes
 
+    def log_prob(self, z: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+        """Return log p(z) in nats of codes (N, D): (N,) float64."""
+        log_density: Doubles = np.logaddexp.reduce(self._log_joint(z), axis=1)
+        return log_density
 
-def _doubles(values: npt.NDArray[Any]) -> Doubles:
-    return np.ascontiguousarray(values, np.float64)
+    def _log_joint(self, z: npt.NDArray[Any]) -> Doubles:
+        """Return log w_k N(z; m_k, C_k C_k^T) in nats, (N, K), of codes (N, D)."""
+        whiten, log_scale = self._whitening
+        log_joint: Doubles = np.empty((len(z), len(self.weights)))
+        for component, (rows, mean) in enumerate(zip(whiten, self.means, strict=True)):
+            # |C^-1 (z - m)|^2 is the squared Mahalanobis distance.
+            np.square((z - mean) @ rows.T).sum(axis=1, out=log_joint[:, component])
+        log_joint *= -0.5
+        log_joint += np.log(self.weights) - log_scale - 0.5 * self.means.shape[1] * LOG_TWO_PI
+        return log_joint
+
+    @cached_property
+    def _whitening(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """C^-1 of each component, (K, D, D), and log |C|, (K,)."""
+        log_scale: npt.NDArray[np.float64] = np.log(np.diagonal(self.cholesky, axis1=1, axis2=2)).sum(axis=1)
+        whiten: npt.NDArray[np.float64] = np.linalg.inv(self.cholesky).astype(np.float64)
+        return whiten, log_scale
 
 
 Prior = StandardNormal | GaussianMixture

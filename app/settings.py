@@ -88,6 +88,11 @@ class Settings(BaseSettings):
     )
     max_images: int = Field(400, ge=1, description="Images in one picture.")
     max_steps: int = Field(64, ge=2, description="Steps in one interpolation.")
+    max_draws: int = Field(
+        8192,
+        ge=1,
+        description="Draws of the latent code in one score or completion, all images together.",
+    )
     max_zoom: int = Field(16, ge=1, description="Integer scale of the pixels.")
     max_pixels: int = Field(16_000_000, ge=1, description="Pixels in one answer.")
     max_upload_bytes: int = Field(10_485_760, ge=1, description="Bytes in one request body.")

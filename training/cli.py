@@ -16,11 +16,10 @@ import click
 from training import output
 from training.configs.load import load, to_toml
 from training.configs.meanings import meanings_of
-from training.configs.schema import Config
 from training.errors import ConfigError, DataError, RunError, TrainingError
 
 if TYPE_CHECKING:
-    from training.data import Dataset, Fit
+    from training.data import Dataset
     from training.trained import TrainedModel
 
 EXIT_USAGE = 2
@@ -91,7 +90,7 @@ def fit(
     again = {"--out": run, "--data": data_folder, "--seed": seed}
     with output.result(as_json) as found, output.telling_how_to_resume(config, again, tensorboard):
         _need_tensorflow()
-        dataset = data.load(experiment.data.name, data_folder, _image_fit(experiment))
+        dataset = data.load(experiment.data.name, data_folder, runs.image_fit(experiment))
         for note in dataset.notes:  # the whole of it will be in data.json
             click.echo(note)
         click.echo(f"ground: {dataset.ground}")
@@ -127,7 +126,7 @@ def _images(run: Path, data_folder: Path | None) -> "Dataset":
 
     _need_tensorflow()
     config, environment = runs.read(run)
-    return data.load_again(config.data.name, data_folder, _image_fit(config), environment)
+    return data.load_again(config.data.name, data_folder, runs.image_fit(config), environment)
 
 
 @cli.command()
@@ -268,14 +267,18 @@ def export(run: Path, data_folder: Path | None, store: Path, as_json: bool) -> N
 
 @cli.command()
 @click.argument("version", type=PATH)
+@DATA_OPTION
 @JSON_OPTION
-def convert(version: Path, as_json: bool) -> None:
-    """Publish VERSION's folder again as the next version, with the files that a service is fastest with."""
+def convert(version: Path, data_folder: Path | None, as_json: bool) -> None:
+    """Publish VERSION's folder again as the next version, with the files that a service is fastest with.
+
+    With the data at hand, what a usual score is gets measured too.
+    """
     with output.result(as_json) as found:
         _need_tensorflow()
         from training.publish.convert import convert as run_convert
 
-        converted = run_convert(version)
+        converted = run_convert(version, data_folder)
         click.echo(f"published {converted}")
         digest = json.loads((converted / "manifest.json").read_text())["digest"]
         found |= {"version": int(converted.name), "folder": str(converted), "digest": digest}
@@ -322,14 +325,6 @@ def describe(config: Path, as_json: bool) -> None:
         click.echo(to_toml(experiment.as_dict()))
         click.echo("\n".join(meanings))
         found |= {"config": experiment.as_dict(), "meaning": meanings}
-
-
-def _image_fit(config: Config) -> "Fit":
-    """Return what an experiment's images are made to be."""
-    from training.data import Fit
-
-    size = config.data.size
-    return Fit((size[0], size[1]) if size else None, config.data.channels, len(config.network.channels))
 
 
 def main() -> None:

@@ -44,6 +44,12 @@ def environment(config: Config, dataset: data.Dataset, digest: str) -> dict[str,
     }
 
 
+def image_fit(config: Config) -> data.Fit:
+    """Return what an experiment's images are made to be."""
+    size = config.data.size
+    return data.Fit((size[0], size[1]) if size else None, config.data.channels, len(config.network.channels))
+
+
 def check_folder(out: Path, resume: bool) -> bool:
     """Return whether a folder holds a finished run; a RunError unless it can be trained into.
 

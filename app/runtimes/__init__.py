@@ -41,6 +41,10 @@ class Runtime(Protocol):
     def rows(self) -> int | None:
         """The only number of rows that it takes at once; None: any."""
 
+    @property
+    def scores(self) -> bool:
+        """Whether the version brings ``log_prob``; one of before LiteRT's files had it may not."""
+
     def encode(self, images: Array) -> tuple[Array, Array]:
         """Return z_mean and z_log_var, each (B, D), of `images`, (B, H, W) in [0, 1]."""
 
@@ -49,6 +53,9 @@ class Runtime(Protocol):
 
     def draw(self, z: Array, noise: Array) -> Array:
         """Return a draw from p(x given z), (B, H, W), made from uniform `noise` in (0, 1)."""
+
+    def log_prob(self, z: Array, images: Array) -> Array:
+        """Return log p(x given z) of each pixel in nats, (B, H, W), of `images` in [0, 1] under `z`."""
 
     def rest(self) -> None:
         """Give back memory that the next call can have again."""

@@ -21,14 +21,19 @@ class LiteRTRuntime:
 
     Attributes:
         rows: the only number of rows that it takes; None: any.
+        scores: whether the decoder's flatbuffer has ``log_prob``.
     """
 
     name = "litert"
 
     def __init__(self, folder: Path, threads: int) -> None:
         self._encoders = _Interpreters((folder / LITERT_ENCODER).read_bytes(), ("encode",), threads)
-        self._decoders = _Interpreters((folder / LITERT_DECODER).read_bytes(), ("decode", "draw"), threads)
+        decoder = (folder / LITERT_DECODER).read_bytes()
+        self._decoders = _Interpreters(decoder, ("decode", "draw"), threads)
+        # Few requests ask for scores: what computes them takes memory from the first of these on.
+        self._scorers = functools.cache(lambda: _Interpreters(decoder, ("log_prob",), threads))
         self.rows = self._encoders.rows or self._decoders.rows
+        self.scores = "log_prob" in self._decoders.signatures
 
     def encode(self, images: Array) -> tuple[Array, Array]:
         """Return z_mean and z_log_var; see ``Runtime``."""
@@ -43,10 +48,16 @@ class LiteRTRuntime:
         """Return a draw from p(x given z); see ``Runtime``."""
         return self._decoders.run("draw", z=z, noise=noise)["image"]
 
+    def log_prob(self, z: Array, images: Array) -> Array:
+        """Return log p(x given z) of each pixel; see ``Runtime``."""
+        return self._scorers().run("log_prob", z=z, images=images)["log_prob_per_pixel"]
+
     def rest(self) -> None:
         """Let the idle interpreters go; see ``Runtime``."""
         self._encoders.rest()
         self._decoders.rest()
+        if self._scorers.cache_info().currsize:
+            self._scorers().rest()
 
 
 class _Interpreter:
@@ -54,6 +65,7 @@ class _Interpreter:
 
     def __init__(self, flatbuffer: bytes, signatures: tuple[str, ...], threads: int) -> None:
         interpreter = Interpreter(model_content=flatbuffer, num_threads=threads)
+        self.signatures = frozenset(interpreter.get_signature_list())
         self._runners = {name: interpreter.get_signature_runner(name) for name in signatures}
         self._sizes: dict[str, int] = {}  # by signature, the number of rows that its memory is allocated for
 
@@ -86,6 +98,7 @@ class _Interpreters:
         self._make = functools.partial(_Interpreter, flatbuffer, signatures, threads)
         first = self._make()
         self.rows = first.rows
+        self.signatures = first.signatures
         self._idle = [first]
         self._lock = threading.Lock()
 

@@ -25,6 +25,7 @@ class TensorFlowRuntime:
 
     name = "tensorflow"
     rows = None
+    scores = True
 
     def __init__(self, folder: Path, threads: int) -> None:
         _limit_threads(threads)
@@ -33,6 +34,7 @@ class TensorFlowRuntime:
         self._encode = self._encoder.signatures["encode"]
         self._decode = self._decoder.signatures["decode"]
         self._draw = self._decoder.signatures["draw"]
+        self._log_prob = self._decoder.signatures["log_prob"]
 
     def encode(self, images: Array) -> tuple[Array, Array]:
         """Return z_mean and z_log_var; see ``Runtime``."""
@@ -48,6 +50,12 @@ class TensorFlowRuntime:
         """Return a draw from p(x given z); see ``Runtime``."""
         image: Array = self._draw(z=tf.constant(z), noise=tf.constant(noise))["image"].numpy()
         return image
+
+    def log_prob(self, z: Array, images: Array) -> Array:
+        """Return log p(x given z) of each pixel; see ``Runtime``."""
+        outputs = self._log_prob(z=tf.constant(z), images=tf.constant(images))
+        per_pixel: Array = outputs["log_prob_per_pixel"].numpy()
+        return per_pixel
 
     def rest(self) -> None:
         """Do nothing: TensorFlow keeps what it has loaded; see ``Runtime``."""

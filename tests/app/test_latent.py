@@ -77,3 +77,28 @@ def test_a_walk_changes_one_axis_in_equal_steps_and_holds_the_others():
     np.testing.assert_allclose(codes[:, 1], [-0.8, -0.4, 0.0, 0.4, 0.8], atol=1e-6)
     assert (codes[:, [0, 2]] == [5.0, 7.0]).all()
     assert codes.dtype == np.float32
+
+
+@given(seed=seeds, start=st.integers(0, 30), dim=st.integers(1, 33))
+def test_a_stretch_of_posterior_noise_computed_alone_is_that_stretch_of_the_sequence(seed, start, dim):
+    whole = latent.posterior_noise(seed, 0, 40, dim)
+    assert np.array_equal(latent.posterior_noise(seed, start, 10, dim), whole[start : start + 10])
+    assert np.array_equal(
+        latent.resampling(seed, start, 10), latent.resampling(seed, 0, 40)[start : start + 10]
+    )
+
+
+def test_posterior_noise_is_standard_normal_and_independent_of_the_codes_of_its_seed():
+    noise = latent.posterior_noise(7, 0, 100_000, 3).astype(np.float64)
+    # As for codes: four standard errors.
+    assert abs(noise.mean()) < 0.0073
+    assert abs(noise.var() - 1) < 0.0104
+    codes = latent.standard_normal(7, 0, 100_000, 3)
+    assert abs(np.corrcoef(noise.ravel(), codes.ravel())[0, 1]) < 4 / math.sqrt(300_000)
+
+
+def test_resampling_is_uniform_and_independent_of_the_choices_of_its_seed():
+    uniform = latent.resampling(7, 0, 100_000)
+    assert 0 < uniform.min() < uniform.max() < 1
+    assert abs(uniform.mean() - 0.5) < 4 * math.sqrt(1 / 12 / 100_000)
+    assert abs(np.corrcoef(uniform, latent.choices(7, 0, 100_000))[0, 1]) < 4 / math.sqrt(100_000)

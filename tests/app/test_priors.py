@@ -81,3 +81,36 @@ def test_a_file_that_is_no_such_mixture_is_refused_by_name(tmp_path, damage):
 def test_a_file_without_an_array_is_refused(tmp_path):
     with pytest.raises(ModelError):
         opened(tmp_path, {name: MIXTURE[name] for name in ("weights", "means")})
+
+
+def test_the_density_of_n_0_i_is_the_formula(tmp_path):
+    z = np.float32([[0.0, 0.0], [3.0, -4.0]])
+    found = opened(tmp_path).log_prob(z)
+    assert found.dtype == np.float64
+    # log N(z; 0, I) = -|z|^2 / 2 - D log(2 pi) / 2, here with |z|^2 = 0 and 25.
+    np.testing.assert_allclose(found, np.array([0, -12.5]) - np.log(2 * np.pi), rtol=1e-14)
+
+
+def test_the_density_of_a_mixture_is_the_sum_of_its_components(mixture):
+    z = np.random.default_rng(0).uniform(-3, 3, (50, 2))
+    expected = []
+    for weight, mean, factor in zip(mixture.weights, mixture.means, mixture.cholesky, strict=True):
+        covariance = factor @ factor.T
+        away = z - mean
+        distance = np.einsum("ni,ij,nj->n", away, np.linalg.inv(covariance), away)
+        expected.append(
+            np.log(weight) - 0.5 * distance - np.log(2 * np.pi) - 0.5 * np.log(np.linalg.det(covariance))
+        )
+    np.testing.assert_allclose(mixture.log_prob(z), np.logaddexp(*expected), rtol=1e-9)
+
+
+def test_the_density_of_a_mixture_stays_finite_far_from_every_component(mixture):
+    far = mixture.log_prob(np.float32([[8.0, 8.0], [1e4, 1e4]]))
+    assert np.isfinite(far).all()
+    assert far[1] < far[0] < -1_000  # 6 of an axis' deviations of 0.1 are 60 of them
+
+
+def test_the_density_integrates_to_one(mixture):
+    steps = np.linspace(-3, 3, 601)
+    z = np.stack(np.meshgrid(steps, steps), axis=-1).reshape(-1, 2)
+    assert np.exp(mixture.log_prob(z)).sum() * 0.01**2 == pytest.approx(1, abs=1e-6)

@@ -47,7 +47,8 @@ PROTOCOLS = {
     "everything: look at the pairs",
     "reconstruction": "of test images; PSNR and SSIM are means over images",
     "outliers": "AUROC of the score between test images and images of another kind; less_complexity: of the "
-    "score less what the image costs as a PNG file (Serra et al. 2020)",
+    "score less what a general code needs for the image (Serra et al. 2020): JPEG-LS' prediction, adaptive "
+    "frequencies",
 }
 WITHOUT_CLASSIFIER = (
     "No classifier is shipped for this data set, so whatever is measured in its features is left out: "
@@ -241,7 +242,13 @@ def measure_outliers(real: Real, model: TrainedModel) -> schema.Outliers:
         return -bounds.bound_of(bounds.log_weights(model, images, SCORE_DRAWS, real.seed, weigh), SCORE_DRAWS)
 
     table = ood.outlier_table(unusual, images, real.seed)
-    return schema.Outliers(**table, num_images=len(images), warning=ood.WARNING, score=f"-L_{SCORE_DRAWS}")
+    return schema.Outliers(
+        **table,
+        num_images=len(images),
+        warning=ood.WARNING,
+        score=f"-L_{SCORE_DRAWS}",
+        complexity=ood.COMPLEXITY,
+    )
 
 
 def _measure_reference(real: Real, reference: TrainedModel, mine: schema.Samples) -> schema.ReferenceQuality:

@@ -93,6 +93,7 @@ class Outliers(ReportSection):
     num_images: int
     warning: str
     score: str
+    complexity: str | None = None  # the code whose length is complexity; None: a PNG file's, of older reports
 
 
 class ClassifierReport(ReportSection):

@@ -1,11 +1,13 @@
 """A published version anew, with the files that this state of the project writes.
 
 Weights, axes, prior and measurements stay. What changes is how the encoder and the decoder are written: the
-SavedModels' graphs and LiteRT's files, which decide how fast a service is.
+SavedModels' graphs and LiteRT's files, which decide how fast a service is. With the data at hand, what a
+usual score is gets measured too.
 """
 
 import dataclasses
 import json
+import logging
 import shutil
 from pathlib import Path
 from typing import Any
@@ -14,15 +16,18 @@ import numpy as np
 import tensorflow as tf
 from scipy.optimize import linear_sum_assignment
 
-from training.errors import RunError
+from training import data, runs
+from training.errors import DataError, RunError
 from training.models.latent_axes import Axes
 from training.models.vae import VariationalAutoencoder, weights_sha256
-from training.publish import export, litert
+from training.publish import export, litert, scores
 from training.publish.card import CARD
 from training.publish.versions import newest
 from training.runs import replacing
 from training.trained import Posterior, TrainedModel
 from training.types import Array
+
+logger = logging.getLogger(__name__)
 
 WRITTEN_ANEW = ("encoder", "decoder", "manifest.json")
 COMPARED = 256  # codes, and the images that they stand for
@@ -30,8 +35,12 @@ LEVEL = 1.5 / 255  # by more than a level a draw differs only if its noise chose
 TOLERANCE = 1e-3  # of a pixel in [0, 1], and of a code: what rounding in another order may change
 
 
-def convert(version: Path) -> Path:
+def convert(version: Path, data_folder: Path | None = None) -> Path:
     """Publish a version again, as the next one of its name in the same store; return that one's folder.
+
+    Its ``scores`` are measured with the validation images in `data_folder`, or where the data set is usually
+    found. Without them the next version has those of this one, if it has any. A DataError if `data_folder`
+    does not hold the images that the version was trained on.
 
     A RunError, and nothing left behind, if it is not the newest, as its weights would take the newest one's
     place; if the networks cannot be built again from the version's configuration; if what is written does not
@@ -41,6 +50,7 @@ def convert(version: Path) -> Path:
     published = TrainedModel.from_version(version)
     if version != newest(version.parent):
         raise RunError(f"{version}: not the newest version of its model")
+    held_out = _held_out(published, data_folder)
     codes = published.known_prior.draw(COMPARED, np.random.default_rng(0)).astype(np.float32)
     images = np.clip(published.decode(codes), 0, 1).astype(np.float32)
     model = _rebuilt(published, version)
@@ -59,9 +69,25 @@ def convert(version: Path) -> Path:
             card.write((version / CARD).read_bytes() + told(source).encode())
         manifest["training"]["converted_from"] = source
         manifest["runtimes"] = {"litert": litert.FILES}
+        manifest["likelihood"]["log_level_width"] = model.likelihood.log_level_width
+        if held_out is not None:
+            manifest["scores"] = scores.measure(published, held_out)
         export.seal(manifest, staging)
         _require_same(published, TrainedModel.from_version(staging), codes, images)
         return export.rename_to_next_version(staging, version.parent)
+
+
+def _held_out(published: TrainedModel, data_folder: Path | None) -> Array | None:
+    """Return the validation images of a version; None if no folder is named and they are not found."""
+    config = published.experiment
+    try:
+        fit = runs.image_fit(config)
+        return data.load_again(config.data.name, data_folder, fit, published.environment).validation
+    except DataError as error:
+        if data_folder is not None:
+            raise
+        logger.warning("scores: not measured, as that takes the data: %s", error)
+        return None
 
 
 def told(source: dict[str, Any]) -> str:

@@ -26,7 +26,7 @@ from training.models import latent_axes
 from training.models.latent_axes import Axes
 from training.models.likelihoods.base import sum_over_image
 from training.models.networks.partial import MeanDecoder
-from training.publish import litert, traversals
+from training.publish import litert, scores, traversals
 from training.publish.card import CARD, published_axes, render
 from training.publish.published import next_number, remember
 from training.publish.versions import newest
@@ -49,7 +49,8 @@ def export(model: TrainedModel, report: Report, held_out: Images, store: Path) -
     Args:
         model: opened from a run, with its prior.
         report: what ``evaluate`` measured.
-        held_out: validation images: the first are shipped as examples, the first thousand match the axes.
+        held_out: validation images: the first are shipped as examples, the first thousand match the axes,
+            the first two thousand say what a usual score is.
         store: the model store; created if it is missing.
 
     A RunError, and nothing left behind, if the store cannot be written, the bounds were measured with another
@@ -85,7 +86,7 @@ def export(model: TrainedModel, report: Report, held_out: Images, store: Path) -
             report = report.model_copy(update={"axes_match": matched})
         with replacing(staging / CARD) as file:
             file.write(render(model, report).encode())
-        write_manifest(model, report, staging)
+        write_manifest(model, report, scores.measure(model, held_out), staging)
         return rename_to_next_version(staging, model_folder)
 
 
@@ -161,7 +162,7 @@ def write_decoder(model: TrainedModel, path: Path, axes: Axes) -> None:
         return {"image": mean(axes.trained(z))}
 
     def log_prob(z: tf.Tensor, images: tf.Tensor) -> dict[str, tf.Tensor]:
-        per_pixel = likelihood.log_prob(images, network(z))
+        per_pixel = likelihood.log_prob_of_pixels(images, network(z))
         return {"log_prob": sum_over_image(per_pixel), "log_prob_per_pixel": per_pixel}
 
     def draw(z: tf.Tensor, noise: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -201,8 +202,11 @@ def write_examples(examples: Images, folder: Path) -> None:
         traversals.write_png(folder / f"{index}.png", image)
 
 
-def write_manifest(model: TrainedModel, report: Report, folder: Path) -> None:
-    """Write ``manifest.json``: what the folder holds, with a checksum for every file and one for all."""
+def write_manifest(model: TrainedModel, report: Report, usual: dict[str, Any], folder: Path) -> None:
+    """Write ``manifest.json``: what the folder holds, with a checksum for every file and one for all.
+
+    `usual` is its ``scores``; see ``training.publish.scores``.
+    """
     config, likelihood, measured = model.experiment, model.likelihood, report.as_dict()
     image: dict[str, Any] = {"shape": list(model.image_shape), "value_range": [0.0, 1.0]}
     if model.ground is not None:
@@ -216,6 +220,7 @@ def write_manifest(model: TrainedModel, report: Report, folder: Path) -> None:
         "likelihood": {
             "name": likelihood.name,
             "parameters": likelihood.parameters,
+            "log_level_width": likelihood.log_level_width,
             "noise_shape": list(likelihood.noise_shape(model.image_shape)),
         },
         "prior": model.known_prior.manifest_entry(),
@@ -224,6 +229,7 @@ def write_manifest(model: TrainedModel, report: Report, folder: Path) -> None:
         "metrics": {key: measured[key] for key in PUBLISHED_METRICS if key in measured},
         "training": {"config": config.as_dict()} | {key: model.environment[key] for key in recorded},
         "runtimes": {"litert": litert.FILES},
+        "scores": usual,
         "examples": sorted(f"examples/{path.name}" for path in (folder / "examples").iterdir()),
     }
     seal(manifest, folder)

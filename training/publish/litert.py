@@ -1,7 +1,7 @@
 """A version's SavedModels as flatbuffers for LiteRT, TensorFlow's own small runtime.
 
-What a service needs is converted: encode, decode and draw. A flatbuffer takes any number of rows; it uses
-LiteRT's built-in operations alone, so that no TensorFlow is needed to run it.
+What a service needs is converted: encode, decode, draw and log_prob. A flatbuffer takes any number of rows;
+it uses LiteRT's built-in operations alone, so that no TensorFlow is needed to run it.
 """
 
 import contextlib
@@ -26,7 +26,7 @@ FILES = {
     "encoder": "encoder/assets.extra/encoder.tflite",
     "decoder": "decoder/assets.extra/decoder.tflite",
 }
-SIGNATURES = {"encoder": ("encode",), "decoder": ("decode", "draw")}
+SIGNATURES = {"encoder": ("encode",), "decoder": ("decode", "draw", "log_prob")}
 CHECKED_CODES = 1_024
 BATCH = 256  # rows computed at a time to be compared
 MAX_LEVELS = 1  # by which two runtimes may differ: a rounding error may lie across the edge of a level
@@ -34,6 +34,9 @@ MAX_LEVELS = 1  # by which two runtimes may differ: a rounding error may lie acr
 # otherwise only if the noise falls between the two runtimes' thresholds, which are some 1e-7 apart. A wrong
 # operation moves per cents of the pixels.
 MAX_CHANGED_CHOICES = 1e-4
+# Of an image's log-probability, for each pixel and each nat of it: rounding is relative to size. The
+# published models differ by less than a tenth of that, a wrong operation by whole nats.
+MAX_NATS_PER_PIXEL = 1e-5
 
 Call = Any  # of a signature: arrays by name -> arrays by name
 
@@ -60,7 +63,7 @@ def check_agreement(
     """Compare the pictures that the two runtimes draw of a version: of random codes, and of `images` rebuilt.
 
     `codes`, (N, D), are drawn beside the random ones. A RunError if they differ by more than a level; for
-    draws, in more than one pixel of ten thousand.
+    draws, in more than one pixel of ten thousand; or if images are more probable to one than to the other.
     """
     rng = np.random.default_rng(0)
     z = rng.standard_normal((CHECKED_CODES, latent_dim), np.float32)
@@ -74,9 +77,16 @@ def check_agreement(
             "a reconstruction": calls["decode"](z=calls["encode"](images=images)["z_mean"])["image"],
         }
 
-    ours = pictures(_saved_model_calls(version))
+    def log_prob(calls: dict[str, Call]) -> Array:
+        z_mean = calls["encode"](images=images)["z_mean"]
+        # No further out than the service goes; see model_store/README.md.
+        return np.asarray(calls["log_prob"](z=np.clip(z_mean, -8, 8), images=images)["log_prob_per_pixel"])
+
+    calls = _saved_model_calls(version)
+    ours, our_log_prob = pictures(calls), log_prob(calls)
     with _without_announcements(version):
-        theirs = pictures(_litert_calls(version))
+        calls = _litert_calls(version)
+        theirs, their_log_prob = pictures(calls), log_prob(calls)
     for what, picture in ours.items():
         difference = _levels_apart(np.asarray(picture), theirs[what])
         changed = float(np.mean(difference > MAX_LEVELS))
@@ -84,6 +94,10 @@ def check_agreement(
             share = f"more than a grey level in {changed:.2%} of the pixels"
             how_far = share if what == "draw" else f"{difference.max()} grey levels"
             raise RunError(f"TensorFlow and LiteRT differ in {what} by {how_far}; nothing was published")
+    apart = _nats_apart(our_log_prob, their_log_prob)
+    if not apart <= MAX_NATS_PER_PIXEL:
+        how_far = f"{apart:.2g} nats a pixel"
+        raise RunError(f"TensorFlow and LiteRT differ in log_prob by {how_far}; nothing was published")
 
 
 @contextlib.contextmanager
@@ -104,6 +118,13 @@ def _without_announcements(folder: Path) -> Iterator[None]:
             written.seek(0)
             with contextlib.suppress(OSError):
                 os.write(2, b"".join(line for line in written if not line.startswith(b"INFO: ")))
+
+
+def _nats_apart(first: Array, second: Array) -> float:
+    """Return by how much the log-probability of an image differs at most, for each pixel of mean size."""
+    sums = [each.reshape(len(each), -1).sum(axis=1, dtype=np.float64) for each in (first, second)]
+    sizes = 1 + np.abs(first.reshape(len(first), -1).astype(np.float64))
+    return float((np.abs(sums[0] - sums[1]) / sizes.sum(axis=1)).max())
 
 
 def _levels_apart(first: Array, second: Array) -> npt.NDArray[np.int64]:

@@ -118,6 +118,14 @@ def test_a_flatbuffer_of_one_number_of_rows_takes_no_other():
             interpreters.run("serving_default", z=np.zeros((rows, 10), np.float32))
 
 
+def test_a_version_of_before_log_prob_says_so_and_draws_all_the_same(runtime):
+    assert SHIPPED_VERSION.name == "5"
+    assert not runtime.scores
+    with pytest.raises(ValueError, match="log_prob"):
+        runtime.log_prob(Z, IMAGES)
+    assert runtime.decode(Z).shape == (32, 28, 28)
+
+
 def test_after_a_rest_it_computes_the_same_bytes(runtime):
     before = outputs(runtime)
     runtime.rest()

@@ -81,7 +81,7 @@ def test_the_quality_of_samples_is_measured_where_it_is_asked_for(tiny_model, ti
         report.reconstruction.pca_reconstruction_mse, rel=0.1
     )
     assert set(found.outliers.auroc) == set(found.outliers.auroc_less_complexity)
-    assert found.outliers.score == "-L_10"
+    assert (found.outliers.score, found.outliers.complexity) == ("-L_10", "med-kt")
     assert "beside" not in report.as_dict()["quality"]
 
 

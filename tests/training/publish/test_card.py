@@ -181,6 +181,7 @@ def test_what_was_measured_stands_on_the_card(tiny_model, measured):
     for name, value in found.outliers.auroc.items():
         assert f"| {name} | {value:.3f} | {found.outliers.auroc_less_complexity[name]:.3f} |" in text
     assert found.outliers.warning in text
+    assert "by what that exceeds the\nlength of a general code for the image:" in text
     assert "Frechet" not in text  # there is no classifier for these images
 
 

@@ -9,7 +9,7 @@ pytestmark = pytest.mark.tensorflow
 
 from app import store  # noqa: E402
 from app.runtimes.litert import LiteRTRuntime  # noqa: E402
-from training.errors import RunError  # noqa: E402
+from training.errors import DataError, RunError  # noqa: E402
 from training.evaluation.evaluate import evaluate  # noqa: E402
 from training.publish import convert, export  # noqa: E402
 from training.trained import Posterior, TrainedModel  # noqa: E402
@@ -109,3 +109,40 @@ def test_draws_that_differ_are_not_published(copied, monkeypatch):
 def test_a_folder_that_is_no_version_is_refused(tmp_path):
     with pytest.raises(RunError, match="not a version of a model store"):
         convert.convert(tmp_path)
+
+
+def without_scores(version):
+    """Make of a version one that was published before there were scores."""
+    manifest = json.loads((version / "manifest.json").read_text())
+    del manifest["scores"], manifest["likelihood"]["log_level_width"]
+    (version / "manifest.json").write_text(json.dumps(manifest))
+
+
+def test_with_the_data_at_hand_a_version_of_before_scores_gets_them(copied, tiny_dataset, monkeypatch):
+    published = json.loads((copied / "manifest.json").read_text())
+    without_scores(copied)
+    asked = []
+    monkeypatch.setattr(convert.data, "load_again", lambda *given: asked.append(given) or tiny_dataset)
+    again = convert.convert(copied, Path("images"))
+    manifest = json.loads((again / "manifest.json").read_text())
+    assert [given[1] for given in asked] == [Path("images")]
+    assert manifest["likelihood"] == published["likelihood"]
+    for key, value in manifest["scores"].items():
+        # The same weights by a graph that was written to a file: float32 sums of some 30 nats.
+        expected = published["scores"][key]
+        assert value == (pytest.approx(expected, abs=1e-3) if isinstance(expected, list) else expected)
+    assert store.scan(again.parents[1]).find("tiny").manifest.scores.num_images == 32
+
+
+def test_without_the_data_a_version_is_converted_without_scores_and_the_reason_is_told(copied, caplog):
+    without_scores(copied)
+    manifest = json.loads((convert.convert(copied) / "manifest.json").read_text())
+    assert "scores" not in manifest
+    assert manifest["likelihood"]["log_level_width"] == -np.log(255)
+    assert "scores: not measured, as that takes the data" in caplog.text
+
+
+def test_data_that_were_named_and_are_not_the_versions_own_are_refused(copied, tmp_path):
+    with pytest.raises(DataError, match=r"has no train-images-idx3-ubyte\.gz"):
+        convert.convert(copied, tmp_path)
+    assert [path.name for path in copied.parent.iterdir()] == ["1"]

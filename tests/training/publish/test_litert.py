@@ -91,6 +91,21 @@ def test_codes_are_drawn_that_are_asked_for(images, gaussian):
         litert.check_agreement(gaussian(0.05), 2, SHAPE, images, far)
 
 
+def test_a_log_probability_of_another_width_is_found_out(images, gaussian, tmp_path, monkeypatch):
+    one, decoder = shutil.copytree(gaussian(0.05), tmp_path / "one"), litert.FILES["decoder"]
+    (one / decoder).write_bytes((gaussian(0.05001) / decoder).read_bytes())
+    # A draw from the one is within a level of a draw from the other.
+    with pytest.raises(RunError, match=r"differ in log_prob by .* nats a pixel; nothing was published"):
+        litert.check_agreement(one, 2, SHAPE, images)
+
+
+def test_images_whose_probability_is_no_number_publish_nothing():
+    log_prob = np.zeros((2, 3), np.float32)
+    assert litert._nats_apart(log_prob, log_prob) == 0
+    log_prob[1, 1] = np.nan
+    assert not litert._nats_apart(log_prob, log_prob) <= litert.MAX_NATS_PER_PIXEL
+
+
 def test_an_operation_that_litert_lacks_is_refused(tmp_path):
     import tensorflow as tf
 
@@ -100,7 +115,9 @@ def test_an_operation_that_litert_lacks_is_refused(tmp_path):
             return {"image": tf.math.ndtri(z)}
 
     decoder = Decoder()
-    tf.saved_model.save(decoder, str(tmp_path), signatures={"decode": decoder.decode, "draw": decoder.decode})
+    tf.saved_model.save(
+        decoder, str(tmp_path), signatures=dict.fromkeys(litert.SIGNATURES["decoder"], decoder.decode)
+    )
     with pytest.raises(RunError, match="decoder: cannot be converted for LiteRT"):
         litert.convert(tmp_path, "decoder")
 
@@ -135,10 +152,12 @@ def test_a_flatbuffer_takes_any_number_of_rows_and_gives_each_row_the_same_bytes
     rng = np.random.default_rng(0)
     z = rng.standard_normal((32, 2), np.float32)
     noise = rng.uniform(0.01, 0.99, (32, *likelihood.noise_shape(SHAPE))).astype(np.float32)
-    together = runtime.decode(z), runtime.draw(z, noise)
+    images = rng.random((32, *SHAPE), np.float32)
+    together = runtime.decode(z), runtime.draw(z, noise), runtime.log_prob(z, images)
     for rows in (1, 3, 11):
         assert np.array_equal(runtime.decode(z[-rows:]), together[0][-rows:])
         assert np.array_equal(runtime.draw(z[-rows:], noise[-rows:]), together[1][-rows:])
+        assert np.array_equal(runtime.log_prob(z[-rows:], images[-rows:]), together[2][-rows:])
 
 
 def test_no_shape_is_computed_in_a_flatbuffer_so_that_its_kernels_are_the_fast_ones(tmp_path):

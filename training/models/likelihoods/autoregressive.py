@@ -43,7 +43,7 @@ class AutoregressiveLogistic(DiscretizedLogistic):
         super().__init__(components)
         self.num_parameters = 3 * components + len(self.NEIGHBOURS)
 
-    def log_prob_of_images(self, images: Tensor, decoded: Tensor) -> Tensor:  # noqa: D102
+    def log_prob_of_pixels(self, images: Tensor, decoded: Tensor) -> Tensor:  # noqa: D102
         planes = planes_of(decoded)
         logits, means, scales = self._split(planes, axis=0)
         levels, sharpness = tf.round(images * LEVELS), 1 / scales

@@ -38,12 +38,16 @@ class Likelihood:
         """Return log p(x given z) of every pixel in nats, (B, *S)."""
         raise NotImplementedError
 
-    def log_prob_of_images(self, images: Tensor, decoded: Tensor) -> Tensor:
-        """Return log p(x given z) of whole images in nats, (B,): the sum of ``log_prob`` up to rounding.
+    def log_prob_of_pixels(self, images: Tensor, decoded: Tensor) -> Tensor:
+        """Return what ``log_prob`` does up to rounding, (B, *S), in operations that evaluation is fast with.
 
-        For evaluation, which asks for no gradient and no single pixel, and where it is most of the work.
+        For evaluation, which asks for no gradient and where it is most of the work, and for LiteRT.
         """
-        return sum_over_image(self.log_prob(images, decoded))
+        return self.log_prob(images, decoded)
+
+    def log_prob_of_images(self, images: Tensor, decoded: Tensor) -> Tensor:
+        """Return log p(x given z) of whole images in nats, (B,): the sum of ``log_prob_of_pixels``."""
+        return sum_over_image(self.log_prob_of_pixels(images, decoded))
 
     def mean(self, decoded: Tensor) -> Tensor:
         """Return E[x given z], (B, *S)."""
@@ -85,3 +89,11 @@ def sum_over_image(log_prob: Tensor, axes_before: int = 1) -> Tensor:
 def only_parameter(decoded: Tensor) -> Tensor:
     """Return the one parameter of every pixel, (B, *S); LiteRT would slice it out element by element."""
     return tf.squeeze(decoded, axis=-1)
+
+
+def softplus(x: Tensor) -> Tensor:
+    """Return log(1 + exp(x)) for x of any size; LiteRT computes ``tf.math.softplus`` literally.
+
+    Its gradient is the logistic function everywhere, zero included.
+    """
+    return 0.5 * (x + tf.abs(x)) + tf.math.log1p(tf.exp(-tf.abs(x)))

@@ -4,7 +4,7 @@ import math
 
 import tensorflow as tf
 
-from training.models.likelihoods.base import LEVELS, Likelihood, only_parameter
+from training.models.likelihoods.base import LEVELS, Likelihood, only_parameter, softplus
 from training.types import Tensor
 
 
@@ -18,7 +18,7 @@ class Bernoulli(Likelihood):
     def log_prob(self, images: Tensor, decoded: Tensor) -> Tensor:
         """Return x * logit - log(1 + exp(logit)), which is normalised over x in {0, 1} only."""
         logits = only_parameter(decoded)
-        return images * logits - tf.math.softplus(logits)
+        return images * logits - softplus(logits)
 
     def mean(self, decoded: Tensor) -> Tensor:  # noqa: D102
         return tf.sigmoid(only_parameter(decoded))

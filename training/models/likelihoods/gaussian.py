@@ -5,7 +5,7 @@ import math
 import numpy as np
 import tensorflow as tf
 
-from training.models.likelihoods.base import LEVELS, START, Likelihood, only_parameter
+from training.models.likelihoods.base import LEVELS, START, Likelihood, only_parameter, softplus
 from training.models.likelihoods.registry import MIN_VARIANCE
 from training.types import Array, Tensor
 
@@ -82,7 +82,7 @@ class GaussianPerPixel(Likelihood):
         return decoded[..., 0] + tf.sqrt(self._variance(decoded)) * normal_quantile(noise)
 
     def _variance(self, decoded: Tensor) -> Tensor:
-        return MIN_VARIANCE + START_VARIANCE * tf.math.softplus(decoded[..., 1] + START)
+        return MIN_VARIANCE + START_VARIANCE * softplus(decoded[..., 1] + START)
 
 
 class GaussianShared(GaussianPerPixel):

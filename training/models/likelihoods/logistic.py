@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from training.models.likelihoods.base import LEVELS, START, Likelihood, sum_over_image
+from training.models.likelihoods.base import LEVELS, START, Likelihood, softplus
 from training.types import Array, Tensor
 
 MIN_SCALE = 0.1  # in levels: narrower than a level needs, wide enough for float32
@@ -52,7 +52,7 @@ class DiscretizedLogistic(Likelihood):
         log_prob = log_level_prob(levels[..., None], means, scales)
         return tf.reduce_logsumexp(tf.nn.log_softmax(logits, axis=-1) + log_prob, axis=-1)
 
-    def log_prob_of_images(self, images: Tensor, decoded: Tensor) -> Tensor:  # noqa: D102
+    def log_prob_of_pixels(self, images: Tensor, decoded: Tensor) -> Tensor:  # noqa: D102
         logits, means, scales = self._split(planes_of(decoded), axis=0)
         return mixture_log_prob(tf.round(images * LEVELS), logits, means, 1 / scales)
 
@@ -140,7 +140,7 @@ def planes_of(decoded: Tensor) -> Tensor:
 
 
 def mixture_log_prob(levels: Tensor, logits: Tensor, means: Tensor, sharpness: Tensor) -> Tensor:
-    """Return the log-probability of whole images under mixtures of cut logistics, (B,).
+    """Return the log-probability of every pixel's level under mixtures of cut logistics, (B, *S).
 
     The formula of ``log_level_prob``, with F(x) = exp(min(x, 0)) / (1 + exp(-|x|)): the exponents are added
     as logarithms, and what is left of every F lies between 1/2 and 1, so one logarithm a pixel is enough.
@@ -156,7 +156,7 @@ def mixture_log_prob(levels: Tensor, logits: Tensor, means: Tensor, sharpness: T
     rest = tf.where(lowest, 1 / factor_above, tf.where(highest, 1 / factor_below, inner))
     largest = tf.reduce_max(exponent, axis=0)
     mixed = tf.reduce_sum(tf.exp(exponent - largest) * rest, axis=0)
-    return sum_over_image(largest + tf.math.log(mixed) - tf.reduce_logsumexp(logits, axis=0))
+    return largest + tf.math.log(mixed) - tf.reduce_logsumexp(logits, axis=0)
 
 
 class Component(NamedTuple):
@@ -174,7 +174,7 @@ class Component(NamedTuple):
 def clipped_mean(components: list[Component]) -> Tensor:
     """Return the mean of every pixel's mixture confined to the levels' range, in levels."""
     total = sum(component.weight for component in components)
-    return sum(w * s * (_softplus(m / s) - _softplus((m - LEVELS) / s)) for w, m, s in components) / total
+    return sum(w * s * (softplus(m / s) - softplus((m - LEVELS) / s)) for w, m, s in components) / total
 
 
 def logistic_draw(components: list[Component], choice: Tensor, uniform: Tensor) -> Tensor:
@@ -191,8 +191,3 @@ def logistic_draw(components: list[Component], choice: Tensor, uniform: Tensor) 
     mean = sum(one * component.mean for one, component in zip(chosen, components, strict=True))
     scale = sum(one * component.scale for one, component in zip(chosen, components, strict=True))
     return mean + scale * (tf.math.log(uniform) - tf.math.log1p(-uniform))
-
-
-def _softplus(x: Tensor) -> Tensor:
-    """Return log(1 + exp(x)) for x of any size; LiteRT computes ``tf.math.softplus`` literally."""
-    return tf.maximum(x, 0.0) + tf.math.log1p(tf.exp(-tf.abs(x)))
