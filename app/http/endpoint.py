@@ -71,7 +71,7 @@ class PictureEndpoint:
     """What there is to know of one picture over HTTP; see ``app.http.pictures``."""
 
     path: str  # its address; with a format behind it (``.png``) too
-    query: type[queries.Query]  # the parameters it takes
+    query: type[queries.ModelQuery]  # the parameters it takes
     prepare: Prepare  # what makes work of them
     summary: str  # half a sentence, for the API documentation
     description: str  # the rest
@@ -92,14 +92,14 @@ class _ParsedQuery:
         self.body = endpoint.body
         self._prepare = endpoint.prepare
         self._prepared: dict[tuple[Model, ...], MakePicture | VitrineError] = {}
-        self._query: queries.Query | VitrineError
+        self._query: queries.ModelQuery | VitrineError
         try:
             self._query = queries.read(endpoint.query, query_string, suffix)
         except VitrineError as refusal:
             self._query = _to_keep(refusal)
 
     @property
-    def query(self) -> queries.Query:
+    def query(self) -> queries.ModelQuery:
         """The query, or else the refusal of it, raised."""
         return _or_raise(self._query)
 

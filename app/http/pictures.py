@@ -19,7 +19,19 @@ from app.http.points import (
 )
 from app.http.reconstructions import ReconstructQuery, UploadQuery, prepare_examples, prepare_uploads
 from app.http.samples import SamplesQuery, prepare_samples
-from app.http.uploads import FILES
+from app.http.scores import (
+    CompleteQuery,
+    EncodeQuery,
+    ScoreQuery,
+    SentCompleteQuery,
+    SentScoreQuery,
+    prepare_completion,
+    prepare_encode,
+    prepare_score,
+    prepare_sent_completion,
+    prepare_sent_score,
+)
+from app.http.uploads import FILES, MASKED
 from app.http.walks import InterpolateQuery, UploadedWalkQuery, prepare_uploaded_walk, prepare_walk
 from app.service import Service
 
@@ -28,6 +40,19 @@ CLOSENESS = {
     "psnr": "Peak signal-to-noise ratio in decibels, the mean over all images.",
     "ssim": "Structural similarity, the mean over all images.",
 }
+
+SCORED = (
+    "The importance-weighted bound L_k on log p(x) in nats and in bits a pixel, with its standard error, the "
+    "ELBO and its terms, and what it says beside the held-out images; first the score that is corrected for "
+    "the image's complexity. A likelihood alone does not detect unusual images. As a picture: the images, "
+    "below each the surprise of its pixels."
+)
+SURPRISE = {"surprise": "The least and the most surprise of a pixel in nats, drawn black and white."}
+COMPLETED = (
+    "Draws from p(x missing given x seen) by importance weighting. A row for each image: what was seen, the "
+    "mean completion, then `n` completions."
+)
+SIZES = {"effective-sample-size": "Of each image's weighted codes; near 1, the completions are much alike."}
 
 PICTURES = (
     PictureEndpoint(
@@ -99,6 +124,51 @@ PICTURES = (
         "What some of your images have that others lack",
         "As by GET, of images: `plus=image:0;image:1&minus=image:2`.",
         body=FILES,
+    ),
+    PictureEndpoint(
+        "/encode",
+        EncodeQuery,
+        prepare_encode,
+        "The codes of your images",
+        "q(z given x) of each image: z_mean, z_log_var, the KL by axis in nats, and the nearest examples.",
+        body=FILES,
+        facts={"images": "Number of images."},
+    ),
+    PictureEndpoint(
+        "/score",
+        ScoreQuery,
+        prepare_score,
+        "How unusual the model's own examples are",
+        SCORED,
+        facts=SURPRISE,
+    ),
+    PictureEndpoint(
+        "/score",
+        SentScoreQuery,
+        prepare_sent_score,
+        "How unusual your images are",
+        SCORED,
+        body=FILES,
+        facts=SURPRISE,
+    ),
+    PictureEndpoint(
+        "/complete",
+        CompleteQuery,
+        prepare_completion,
+        "The model's own examples, half hidden, completed",
+        COMPLETED,
+        facts=SIZES,
+    ),
+    PictureEndpoint(
+        "/complete",
+        SentCompleteQuery,
+        prepare_sent_completion,
+        "Your images completed where pixels are missing",
+        COMPLETED
+        + " Missing are transparent pixels, those that are white in a `mask` sent beside each `file`, "
+        "and a half that `hide` names.",
+        body=MASKED,
+        facts=SIZES,
     ),
     PictureEndpoint(
         "/compare",

@@ -59,7 +59,10 @@ class Part:
     left_empty: bool = False  # an input for a file, without one
 
 
-async def read_files(request: Request, settings: Settings) -> list[tuple[str, bytes]]:
+Files = list[tuple[str, bytes]]  # what errors call each, and its bytes
+
+
+async def read_files(request: Request, settings: Settings) -> Files:
     """Return the images in a request body, each with the name that errors give it.
 
     The body stays in memory and is never longer than the limit, whatever its headers say.
@@ -67,6 +70,29 @@ async def read_files(request: Request, settings: Settings) -> list[tuple[str, by
     Raises:
         UploadError: or one of its kinds: malformed, too large, of no known kind, no file in it.
     """
+    sent = await _read(request, settings, settings.max_upload_images)
+    return [("body", sent)] if isinstance(sent, bytes) else _files_of(sent)
+
+
+async def read_masked(request: Request, settings: Settings) -> tuple[Files, Files]:
+    """Return the images in a request body, and the masks beside them, fields called ``mask``.
+
+    Raises:
+        UploadError: as ``read_files``, or there are masks, and not as many as images.
+    """
+    sent = await _read(request, settings, 2 * settings.max_upload_images)
+    if isinstance(sent, bytes):
+        return [("body", sent)], []
+    files = _files_of(sent)
+    masks = [part.content for part in sent if part.name == "mask" and not part.left_empty]
+    if masks and len(masks) != len(files):
+        expected, remedy = f"{len(files)} of them, one for each image", "Send a mask for each, or none."
+        raise UploadError.of("mask", expected, len(masks), remedy, "wrong_length")
+    return files, [(f"mask[{index}]", content) for index, content in enumerate(masks)]
+
+
+async def _read(request: Request, settings: Settings, most: int) -> list[Part] | bytes:
+    """Return the parts of a form, with at most so many files, or an image that is the body."""
     types = request.headers.getlist("content-type") or [""]
     if len(types) > 1:
         received, remedy = f"{len(types)} of them", "Send the header once."
@@ -74,10 +100,9 @@ async def read_files(request: Request, settings: Settings) -> list[tuple[str, by
     kind = types[0].partition(";")[0].strip().lower()
     refuse_compressed(request, "Send the image as it is; images are compressed already.")
     if kind == "multipart/form-data":
-        body = await read_body(request, settings)
-        return _files_of(parse_form(body, request.headers["content-type"], settings.max_upload_images))
+        return parse_form(await read_body(request, settings), request.headers["content-type"], most)
     if kind.startswith("image/"):
-        return [("body", await read_body(request, settings))]
+        return await read_body(request, settings)
     expected = "multipart/form-data with a field file, or image/*"
     alone = "(curl --data-binary @shirt.png -H 'Content-Type: image/png')"
     remedy = f"Send a form (curl -F file=@shirt.png) or the file itself {alone}."
@@ -93,7 +118,7 @@ def refuse_compressed(request: Request, remedy: str) -> None:
         raise UnsupportedUpload.of("Content-Encoding", expected, encoding, remedy, "compressed_body")
 
 
-def _files_of(parts: list[Part]) -> list[tuple[str, bytes]]:
+def _files_of(parts: list[Part]) -> Files:
     """Return the fields called ``file``, each with the name that errors give it."""
     found = [part for part in parts if part.name == "file" and not part.left_empty]
     if not found:
@@ -255,3 +280,9 @@ _FORM = {
     "properties": {"file": {"type": "array", "items": BINARY["schema"]}},
 }
 FILES = Body(read_files, {"multipart/form-data": {"schema": _FORM}, "image/*": BINARY})
+_MASKED_FORM = {
+    "type": "object",
+    "required": ["file"],
+    "properties": {name: {"type": "array", "items": BINARY["schema"]} for name in ("file", "mask")},
+}
+MASKED = Body(read_masked, {"multipart/form-data": {"schema": _MASKED_FORM}, "image/*": BINARY})

@@ -130,7 +130,7 @@ def _npz(drawing: Drawing) -> bytes:
         buffer = io.BytesIO()
         np.save(buffer, array)
         members[f"{name}.npy"] = buffer.getvalue()
-    return _zipped(members)
+    return zipped(members)
 
 
 def _zip(drawing: Drawing) -> bytes:
@@ -138,10 +138,10 @@ def _zip(drawing: Drawing) -> bytes:
     if drawing.codes is not None:
         members["codes.csv"] = _csv(drawing)
     members["recipe.json"] = drawing.recipe.as_json().encode()
-    return _zipped(members)
+    return zipped(members)
 
 
-def _zipped(members: dict[str, bytes]) -> bytes:
+def zipped(members: dict[str, bytes]) -> bytes:
     """Return a ZIP file of members, stored as they are: pictures are deflated already."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:

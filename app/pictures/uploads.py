@@ -82,6 +82,68 @@ def read_uploads(
     return [_read(file, shape, invert, polarity) for file in opened]
 
 
+def read_seen(
+    files: Sequence[tuple[str, bytes]], shape: tuple[int, ...], limits: UploadLimits
+) -> list[npt.NDArray[np.bool_]]:
+    """Return which pixels of each file are opaque, (H, W), fitted as ``read_uploads`` fits the file.
+
+    A pixel that any transparent one had a part in is not; what is padded is, as it is the border's.
+
+    Raises:
+        UploadError: as ``read_uploads``.
+    """
+    found = []
+    for name, data in files:
+        file = open_file(data, name)
+        _check_size(file.image, 0, limits, name)
+        with decoding(file.data, file.kind, file.name):
+            file.image.load()
+        opaque = Image.new("L", file.image.size, 255)
+        if file.image.has_transparency_data:
+            opaque = file.image.convert("RGBA").getchannel("A")
+        found.append(_fit_mask(opaque, _orientation(file.image), shape) == 255)
+    return found
+
+
+def read_masks(
+    files: Sequence[tuple[str, bytes]], shape: tuple[int, ...], limits: UploadLimits
+) -> list[npt.NDArray[np.bool_]]:
+    """Return which pixels each mask lets be seen, (H, W): white hides, black shows.
+
+    Raises:
+        UploadError: as ``read_uploads``.
+    """
+    found = []
+    for name, data in files:
+        file = open_file(data, name)
+        _check_size(file.image, 0, limits, name)
+        with decoding(file.data, file.kind, file.name):
+            file.image.load()
+        levels = _levels(file.image, "L").point(lambda level: 255 if level < 128 else 0)
+        found.append(_fit_mask(levels, _orientation(file.image), shape) == 255)
+    return found
+
+
+def _fit_mask(opaque: Image.Image, orientation: int, shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
+    """Return a mask, white where pixels are seen, fitted like an image; every part of a pixel counts."""
+    turn = _TURNS.get(orientation)
+    turned = opaque if turn is None else opaque.transpose(turn)
+    (top, left), size = _placed(turned.size, shape)
+    if size != turned.size:
+        turned = turned.resize(size, Image.Resampling.BOX)
+    fitted = np.full(shape[:2], 255, np.uint8)
+    fitted[top : top + size[1], left : left + size[0]] = np.asarray(turned)
+    return fitted
+
+
+def _placed(size: tuple[int, int], shape: tuple[int, ...]) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Return where a picture of a size, (width, height), lies in an image: top, left, and its size there."""
+    height, width = shape[:2]
+    scale = min(width / size[0], height / size[1])
+    scaled = (max(1, round(size[0] * scale)), max(1, round(size[1] * scale)))
+    return ((height - scaled[1]) // 2, (width - scaled[0]) // 2), scaled
+
+
 def _compare(paper: int, invert: Invert, polarity: Polarity) -> tuple[bool, tuple[str, ...]]:
     """Say whether a picture with this luma at its border is inverted, and what its sender should know."""
     border = "light" if paper > 127 else "dark"
@@ -203,9 +265,7 @@ def _fit(image: Image.Image, shape: tuple[int, ...]) -> tuple[Pixels, int]:
     It is scaled from all of its pixels: a JPEG decoded at a fraction of its size gives another picture, by up
     to 9 grey levels.
     """
-    height, width = shape[:2]
-    scale = min(width / image.width, height / image.height)
-    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    (top, left), size = _placed(image.size, shape)
     if size != image.size:
         image = image.resize(size, Image.Resampling.LANCZOS)
     levels = np.asarray(image)
@@ -213,7 +273,6 @@ def _fit(image: Image.Image, shape: tuple[int, ...]) -> tuple[Pixels, int]:
     paper = np.median(np.concatenate(edges), axis=0).astype(np.uint8)  # a level for each channel
     fitted = np.empty(shape, np.uint8)
     fitted[:] = paper
-    top, left = (height - size[1]) // 2, (width - size[0]) // 2
     fitted[top : top + size[1], left : left + size[0]] = levels
     weights = [1.0] if paper.ndim == 0 else [0.299, 0.587, 0.114]  # ITU-R 601, as greys are made of colours
     return fitted, round(float(np.dot(weights, np.atleast_1d(paper))))
