@@ -5,6 +5,7 @@ from typing import Any
 
 from fastapi import APIRouter, Response
 
+from app import DISTRIBUTION
 from app.service import Service
 
 NO_CACHE = {"Cache-Control": "no-cache"}
@@ -50,7 +51,7 @@ def describe(service: Service) -> dict[str, Any]:
     """
     models, settings = service.models, service.settings
     return {
-        "version": metadata.version("vitrine"),
+        "version": metadata.version(DISTRIBUTION),
         "default_model": models.find(settings.default_model).reference,
         "models": [
             {
