@@ -23,10 +23,9 @@ from pathlib import Path
 import click
 import pytest
 
-from app import DISTRIBUTION
 from app.cli import cli as serving_cli
 from app.settings import Settings, variable
-from tests.conftest import PROJECT, SHIPPED_STORE
+from tests.conftest import DISTRIBUTION, PROJECT, SHIPPED_STORE
 from tests.serving import serving
 from training import cli as training
 from training.configs.load import load

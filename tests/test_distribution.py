@@ -20,11 +20,10 @@ import httpx
 import numpy as np
 import pytest
 
-from app import DISTRIBUTION
 from app.main import create_app
 from app.settings import Settings
 from app.store import scan
-from tests.conftest import PROJECT, SHIPPED_STORE, Client
+from tests.conftest import DISTRIBUTION, PROJECT, SHIPPED_STORE, Client
 from tests.fakes import pixels_of
 from tests.serving import serving
 
@@ -107,16 +106,15 @@ def newest_carried():
 
 
 def test_the_distribution_has_a_command_of_its_own_name_which_uvx_and_pipx_run():
-    assert DECLARED["name"] == DISTRIBUTION
     assert DECLARED["scripts"][DISTRIBUTION] == DECLARED["scripts"]["vitrine"]
     assert metadata.version(DISTRIBUTION) == DECLARED["version"]
 
 
-def test_the_version_is_asked_for_by_that_name_alone():
+def test_whatever_asks_for_the_version_knows_that_name():
     asked = re.compile(r"""(?:metadata\.version\(|package_name=)["'](.+?)["']""")
     sources = [*(PROJECT / "app").rglob("*.py"), *(PROJECT / "training").rglob("*.py")]
     found = {name for path in sources for name in asked.findall(path.read_text())}
-    assert found == {DISTRIBUTION}  # the training's; the service imports the name
+    assert found == {DISTRIBUTION}
 
 
 @pytest.mark.process

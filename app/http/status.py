@@ -5,7 +5,6 @@ from typing import Any
 
 from fastapi import APIRouter, Response
 
-from app import DISTRIBUTION
 from app.service import Service
 
 NO_CACHE = {"Cache-Control": "no-cache"}
@@ -51,7 +50,7 @@ def describe(service: Service) -> dict[str, Any]:
     """
     models, settings = service.models, service.settings
     return {
-        "version": metadata.version(DISTRIBUTION),
+        "version": metadata.version("vitrine-vae"),
         "default_model": models.find(settings.default_model).reference,
         "models": [
             {
