@@ -85,7 +85,7 @@ def environment(wheel, tmp_path_factory):
 def server(environment, tmp_path_factory):
     """What the one command serves where nothing is, and nothing is set."""
     folder = tmp_path_factory.mktemp("nothing")
-    unset = {"PYTHONPATH": "", "VITRINE_DEFAULT_MODEL": ""}
+    unset = {"PYTHONPATH": "", "VITRINE_DEFAULT_MODEL": "", "VITRINE_MODEL_STORE": ""}
     with serving(folder, program=environment / "bin" / DISTRIBUTION, **unset) as server:
         yield server
 
@@ -93,7 +93,7 @@ def server(environment, tmp_path_factory):
 @pytest.fixture(scope="module")
 def checkout():
     """The service of this project, which computes everything that it is asked for."""
-    client = Client(create_app(Settings(model_store=SHIPPED_STORE, cache_bytes=0)))
+    client = Client(create_app(Settings(model_store=SHIPPED_STORE, default_model="fashion", cache_bytes=0)))
     yield client
     client.close()
 
