@@ -14,13 +14,15 @@ COPY pyproject.toml README.md LICENSE /build/
 COPY model_store /build/model_store
 COPY app /build/app
 COPY training /build/training
+COPY setup.py /build/setup.py
 # Bytecode is compiled here: the image is read-only when it runs, and would compile at every start.
 RUN /opt/vitrine/bin/pip install --no-cache-dir --disable-pip-version-check --no-deps --no-build-isolation \
         --compile /build \
     # what installs, and has nothing left to install: 20 MB
     && /opt/vitrine/bin/pip uninstall --yes --quiet --disable-pip-version-check setuptools pip \
-    # where the store is looked for if VITRINE_MODEL_STORE is blank, as compose writes an unset variable
-    && ln -s /srv/model_store "$(echo /opt/vitrine/lib/python3*/site-packages)/model_store" \
+    # The models that the package carries are /srv/model_store, once: it is looked for here if VITRINE_MODEL_STORE is
+    # blank, as compose writes an unset variable.
+    && cd /opt/vitrine/lib/python3*/site-packages/app && rm -r model_store && ln -s /srv/model_store model_store \
     # readable by the user that the image runs as, whatever the rights of the checkout
     && chmod -R a+rX /build/model_store /opt/vitrine
 

@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN = .venv/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help setup serve test train lint format requirements benchmark-peers inference-clients peer-requirements clean
+.PHONY: help setup serve test train lint format requirements dist benchmark-peers inference-clients peer-requirements clean
 
 # Every training run has a folder of its own.
 RUN ?= runs/fashion-dense-$(shell date +%Y%m%d-%H%M%S)
@@ -39,9 +39,15 @@ requirements: .venv/dev ## pin the dependencies of pyproject.toml again, with ha
 	for set in serve train dev; do \
 		case $$set in serve) extras= ;; train) extras="--extra train" ;; dev) extras="--extra train --extra dev" ;; esac; \
 		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
-			--no-header pyproject.toml $$extras $$pinned -o requirements/$$set.txt || exit 1; \
+			--no-header pyproject.toml --extra build $$extras $$pinned -o requirements/$$set.txt || exit 1; \
 		pinned="-c requirements/serve.txt"; \
 	done
+
+dist: .venv/dev ## build the source distribution, and the wheel from it, into dist/
+	rm -rf dist
+	$(BIN)/python -c 'from setuptools import build_meta; build_meta.build_sdist("dist")' >/dev/null
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation \
+		--wheel-dir dist dist/*.tar.gz
 
 PEERS = naive litserve bentoml ray-serve openvino
 CLIENTS = benchmarks/.environments/inference-clients
@@ -64,7 +70,7 @@ peer-requirements: .venv/dev ## pin what these need again, with hashes
 	done
 
 clean: ## remove what the other targets made, but for runs/ and model_store/
-	rm -rf .venv benchmarks/.environments build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv benchmarks/.environments build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # Bytecode is compiled as it is installed, so that no start has to.
 .venv/serve .venv/train .venv/dev: .venv/%: requirements/%.txt pyproject.toml

@@ -17,6 +17,9 @@ PREFIX = "VITRINE_"
 RENAMED = {"VITRINE_LANES": "VITRINE_WORKER_THREADS"}
 COUNTERS = "_VITRINE_COUNTERS"  # set by the parent of several worker processes, for them
 PROJECT = Path(__file__).resolve().parent.parent
+STORE_HERE = Path("model_store")  # where vitrine-train publishes, if it is not told otherwise
+STORE_CARRIED = PROJECT / "app" / "model_store"  # put there by setup.py, in an installation
+STORE_OF_PROJECT = PROJECT / "model_store"
 
 # What Kubernetes, and Docker's links, write into every container for a Service that is called vitrine, or
 # vitrine-something: its address, once as a host and a port, once for each port as a URL and its parts.
@@ -40,7 +43,9 @@ class Settings(BaseSettings):
     workers: int = Field(
         1, ge=1, le=64, description="Server processes; each holds its own copy of the models."
     )
-    model_store: Path = Field(PROJECT / "model_store", description="Folder with the models to serve.")
+    model_store: Path = Field(
+        default_factory=lambda: _store_found(), description="Folder with the models to serve."
+    )
     default_model: str = Field(
         "fashion",
         pattern=r"^[a-z0-9][a-z0-9._-]{0,63}(@[1-9][0-9]{0,8}(-[0-9a-f]{12})?)?$",
@@ -171,6 +176,13 @@ class Settings(BaseSettings):
             f"{threads} threads may compute on {cores} cores: workers={self.workers} x "
             f"worker_threads={self.worker_threads} x inference_threads={self.inference_threads}"
         )
+
+
+def _store_found() -> Path:
+    """Return the store in the current folder, else what an installation carries, else the project's."""
+    if STORE_HERE.is_dir():
+        return STORE_HERE.absolute()
+    return STORE_CARRIED if STORE_CARRIED.is_dir() else STORE_OF_PROJECT
 
 
 def _threads_for(given: dict[str, Any]) -> int:

@@ -1,6 +1,7 @@
 import asyncio
 import contextlib
 import os
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
@@ -15,6 +16,7 @@ from tests.fakes import MIXTURE, open_fake, write_version
 pytest_plugins = ["tests.tiny"]
 
 PROJECT = Path(__file__).resolve().parent.parent
+DISTRIBUTION: str = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["name"]
 SHIPPED_STORE = PROJECT / "model_store"
 SHIPPED_MODEL = "fashion-dense@5"  # with its version: the store may hold later ones that somebody trained
 

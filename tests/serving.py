@@ -54,13 +54,18 @@ class Server:
 
 @contextlib.contextmanager
 def serving(
-    folder: Path, *options: str, workers: int = 1, port: int = 0, **environment: str
+    folder: Path,
+    *options: str,
+    workers: int = 1,
+    port: int = 0,
+    program: Path = VITRINE,
+    **environment: str,
 ) -> Iterator[Server]:
-    """Run ``vitrine serve`` on a free port of this machine."""
+    """Run ``vitrine serve``, or another `program`'s, on a free port of this machine."""
     log = folder / f"server-{time.monotonic_ns()}.log"
     with log.open("w") as output:
         process = subprocess.Popen(
-            [VITRINE, "serve", "--port", str(port), "--workers", str(workers), *options],
+            [program, "serve", "--port", str(port), "--workers", str(workers), *options],
             stdout=output,
             stderr=subprocess.STDOUT,
             text=True,

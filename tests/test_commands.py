@@ -17,6 +17,7 @@ import re
 import shlex
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import click
@@ -24,7 +25,7 @@ import pytest
 
 from app.cli import cli as serving_cli
 from app.settings import Settings, variable
-from tests.conftest import PROJECT, SHIPPED_STORE
+from tests.conftest import DISTRIBUTION, PROJECT, SHIPPED_STORE
 from tests.serving import serving
 from training import cli as training
 from training.configs.load import load
@@ -158,6 +159,17 @@ class Clone:
         assert words.pop(0) == "vitrine"
         parsed(serving_cli, words)
 
+    def install(self, command):
+        """Check what is run, from where packages are published or from `make dist`; `test_distribution.py` does it."""
+        words = shlex.split(command)
+        wheel = f"dist/{DISTRIBUTION.replace('-', '_')}-{metadata.version(DISTRIBUTION)}-py3-none-any.whl"
+        assert "--from" not in words or words[words.index("--from") + 1] == wheel, command
+        arguments = words[words.index(DISTRIBUTION) + 1 :]
+        if "install" in words:
+            assert not arguments, command
+        else:
+            parsed(serving_cli, arguments)
+
     def train(self, command):
         """Check what a command reads.
 
@@ -194,6 +206,7 @@ HANDLERS = {
     r"cp |eval |\. \.venv/bin/activate$|vitrine models$|vitrine-train describe ": Clone.run,
     r"curl ": Clone.ask,
     r"make ": Clone.make,
+    r"uvx |uv tool install |pipx (run|install) ": Clone.install,
     r"(VITRINE_\w+=\S+ )*vitrine (serve|bench|models|health)\b": Clone.serve,
     r"vitrine-train ": Clone.train,
     r"\.venv/bin/python (-m benchmarks\.|benchmarks/)\w+": Clone.measure,
@@ -301,6 +314,7 @@ def test_every_exception_stands_in_a_document_and_has_a_reason():
         ("\n\n    vitrine-train evaluate runs/fashion\n", "no command before it makes runs/fashion"),
         ("\n\n    vitrine-train fit training/configs/fashion.toml\n" * 2, "holds a run already"),
         ("\n\n    VITRINE_PROT=1 vitrine serve\n", "VITRINE_PROT"),
+        ("\n\n    uvx --from dist/vitrine-1.whl vitrine-vae serve\n", "vitrine-1.whl"),
     ],
 )
 def test_a_new_command_that_nobody_runs_or_excuses_fails(text, complaint, clone):

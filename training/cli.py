@@ -45,7 +45,7 @@ RUN_ARGUMENT = click.argument("run", type=PATH)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="vitrine", prog_name="vitrine-train")
+@click.version_option(package_name="vitrine-vae", prog_name="vitrine-train")
 def cli() -> None:
     """Train variational autoencoders and publish them to a model store.
 

@@ -50,7 +50,7 @@ def describe(service: Service) -> dict[str, Any]:
     """
     models, settings = service.models, service.settings
     return {
-        "version": metadata.version("vitrine"),
+        "version": metadata.version("vitrine-vae"),
         "default_model": models.find(settings.default_model).reference,
         "models": [
             {

@@ -20,9 +20,9 @@ _INSTALLED_BY = {
     "tensorflow": "make train, or pip install -e '.[tensorflow]' in the project's folder",
 }
 _WITHOUT_PROJECT = {  # as in the container, which has neither make nor pip
-    "litert": "install vitrine again, with all that it depends on",
+    "litert": "install vitrine-vae again, with all that it depends on",
     "tensorflow": "publish it again by vitrine-train export, which writes files for LiteRT, "
-    "or serve it where vitrine[tensorflow] is installed",
+    "or serve it where vitrine-vae[tensorflow] is installed",
 }
 _MAKEFILE = Path(__file__).parents[2] / "Makefile"
 

@@ -45,6 +45,41 @@ def test_limits_are_the_settings_that_begin_with_max():
     assert set(limits) == {name for name in Settings.model_fields if name.startswith("max_")}
 
 
+@pytest.fixture
+def stores(tmp_path, monkeypatch):
+    """Where the three stores would be that are looked for, if each were there."""
+    here, carried, project = (tmp_path / name for name in ("here", "site-packages/app", "project"))
+    for folder in (here, carried, project):
+        folder.mkdir(parents=True)
+    monkeypatch.chdir(here)
+    monkeypatch.setattr(reading, "STORE_CARRIED", carried / "model_store")
+    monkeypatch.setattr(reading, "STORE_OF_PROJECT", project / "model_store")
+    return [folder / "model_store" for folder in (here, carried, project)]
+
+
+@pytest.mark.parametrize(
+    ("there", "expected"), [((), 2), ((2,), 2), ((1,), 1), ((1, 2), 1), ((0, 2), 0), ((0, 1, 2), 0)]
+)
+def test_the_store_is_the_current_folders_or_the_one_carried_or_the_projects(stores, there, expected):
+    for index in there:
+        stores[index].mkdir()
+    assert load_settings().model_store == stores[expected]
+
+
+def test_a_file_in_the_current_folder_is_no_store(stores):
+    stores[1].mkdir()
+    stores[0].write_text("")
+    assert load_settings().model_store == stores[1]
+
+
+def test_a_store_that_is_set_wins_over_those_that_are_found(stores, monkeypatch):
+    for folder in stores:
+        folder.mkdir()
+    monkeypatch.setenv("VITRINE_MODEL_STORE", "/models")
+    assert load_settings().model_store == Path("/models")
+    assert load_settings(model_store="mine").model_store == Path("mine")
+
+
 def test_a_settings_variable_has_the_prefix():
     assert variable("max_images") == "VITRINE_MAX_IMAGES"
 

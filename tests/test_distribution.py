@@ -1,0 +1,261 @@
+"""What strangers install: the source distribution, the wheel from it, and what its one command serves elsewhere.
+
+Everything is built by ``make dist`` from a copy of the project, in which lie things that nobody is to get. The wheel
+is installed by pip into an empty environment that sees the dependencies of this one, and nothing of the project.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import tomllib
+import zipfile
+from importlib import metadata
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+
+from app.main import create_app
+from app.settings import Settings
+from app.store import scan
+from tests.conftest import DISTRIBUTION, PROJECT, SHIPPED_STORE, Client
+from tests.fakes import pixels_of
+from tests.serving import serving
+
+DECLARED = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
+CARRIED = {"fashion", "fashion-map"}
+NOT_COPIED = (".*_cache", ".git", ".venv", ".hypothesis", ".environments", "*.egg-info", "__pycache__", "build", "dist", "runs")  # fmt: skip
+# What may lie in a folder where somebody works, and is no part of a distribution.
+LEFT_BEHIND = ("runs/mine/weights.h5", "benchmarks/.environments/naive/installed", ".venv/bin/python3", "notes.txt",
+               "app/__pycache__/cli.cpython-311.pyc", "tests/__pycache__/tiny.cpython-311.pyc")  # fmt: skip
+
+
+def run(*command, **options):
+    done = subprocess.run(command, capture_output=True, text=True, check=False, **options)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def copy_of_the_project(folder):
+    shutil.copytree(PROJECT, folder, ignore=shutil.ignore_patterns(*NOT_COPIED), symlinks=True)
+    for name in LEFT_BEHIND:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("nobody's")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """The folder with both distributions. An earlier version of a model is in the store: it stays there."""
+    project = copy_of_the_project(tmp_path_factory.mktemp("sources") / "project")
+    models = project / "model_store" / "fashion"
+    shutil.copytree(max(models.iterdir(), key=lambda path: int(path.name)), models / "1")
+    # `.venv/dev`, the installed tools of development, are those that run this test.
+    run("make", "--old-file=.venv/dev", f"BIN={Path(sys.executable).parent}", "dist", cwd=project)
+    return project / "dist"
+
+
+@pytest.fixture(scope="module")
+def wheel(built):
+    (found,) = built.glob("*.whl")
+    return found
+
+
+@pytest.fixture(scope="module")
+def environment(wheel, tmp_path_factory):
+    """An environment with the wheel, in which this one's libraries can be imported."""
+    folder = tmp_path_factory.mktemp("elsewhere") / "environment"
+    run(sys.executable, "-m", "venv", "--without-pip", folder)
+    pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", folder / "bin" / "python")
+    run(*pip, "install", "--quiet", "--no-deps", "--no-index", wheel)
+    (packages,) = folder.glob("lib/python3*/site-packages")
+    # Only folders: the .pth files in them, one of which names this project, are not read.
+    libraries = [path for path in sys.path if Path(path).name == "site-packages"]
+    (packages / "libraries.pth").write_text("".join(f"{path}\n" for path in libraries))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def server(environment, tmp_path_factory):
+    """What the one command serves where nothing is, and nothing is set."""
+    folder = tmp_path_factory.mktemp("nothing")
+    unset = {"PYTHONPATH": "", "VITRINE_DEFAULT_MODEL": "", "VITRINE_MODEL_STORE": ""}
+    with serving(folder, program=environment / "bin" / DISTRIBUTION, **unset) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def checkout():
+    """The service of this project, which computes everything that it is asked for."""
+    client = Client(create_app(Settings(model_store=SHIPPED_STORE, default_model="fashion", cache_bytes=0)))
+    yield client
+    client.close()
+
+
+def newest_carried():
+    """Reference of the newest version of each model that a wheel is to carry."""
+    return {
+        versions[-1].reference for name, versions in scan(SHIPPED_STORE).versions.items() if name in CARRIED
+    }
+
+
+def test_the_distribution_has_a_command_of_its_own_name_which_uvx_and_pipx_run():
+    assert DECLARED["scripts"][DISTRIBUTION] == DECLARED["scripts"]["vitrine"]
+    assert metadata.version(DISTRIBUTION) == DECLARED["version"]
+
+
+def test_whatever_asks_for_the_version_knows_that_name():
+    asked = re.compile(r"""(?:metadata\.version\(|package_name=)["'](.+?)["']""")
+    sources = [*(PROJECT / "app").rglob("*.py"), *(PROJECT / "training").rglob("*.py")]
+    found = {name for path in sources for name in asked.findall(path.read_text())}
+    assert found == {DISTRIBUTION}
+
+
+@pytest.mark.process
+@pytest.mark.parametrize(
+    ("program", "shown"), [(DISTRIBUTION, "vitrine"), ("vitrine-train", "vitrine-train")]
+)
+def test_the_installed_commands_know_their_version(environment, tmp_path, program, shown):
+    told = run(environment / "bin" / program, "--version", cwd=tmp_path)
+    assert told == f"{shown}, version {DECLARED['version']}\n"
+
+
+@pytest.mark.process
+def test_the_source_distribution_has_all_that_is_versioned_and_nothing_else(built):
+    (path,) = built.glob("*.tar.gz")
+    with tarfile.open(path) as archive:
+        found = {name.partition("/")[2] for name in archive.getnames()}
+    assert not found & set(LEFT_BEHIND)
+    assert not [
+        name for name in found if re.search(r"__pycache__|\.environments|\.pyc$|^(runs|dist|\.venv)/", name)
+    ]
+    tops = {name.partition("/")[0] for name in found if name}
+    made = {"PKG-INFO", "setup.cfg", "vitrine_vae.egg-info"}
+    folders = {".ci", "app", "benchmarks", "docs", "model_store", "requirements", "tests", "training"}
+    files = {".dockerignore", ".gitignore", "CHANGELOG.md", "Dockerfile", "LICENSE", "MANIFEST.in", "Makefile",
+             "README.md", "pyproject.toml", "setup.py"}  # fmt: skip
+    assert tops == made | folders | files
+    for folder in folders - {"model_store"}:  # where an earlier version lies
+        sources = {
+            file.relative_to(PROJECT).as_posix()
+            for file in (PROJECT / folder).rglob("*")
+            if file.is_file() and not {"__pycache__", ".environments"} & set(file.parts)
+        }
+        assert sources <= found, sources - found
+
+
+@pytest.mark.process
+def test_the_wheel_has_both_programs_and_the_newest_versions_and_nothing_else(wheel):
+    names = zipfile.ZipFile(wheel).namelist()
+    assert {name.partition("/")[0] for name in names} == {
+        "app",
+        "training",
+        f"vitrine_vae-{DECLARED['version']}.dist-info",
+    }
+    versions = {"@".join(name.split("/")[2:4]) for name in names if re.match(r"app/model_store/[^/]+/", name)}
+    assert versions == newest_carried()
+    sources = {path.relative_to(PROJECT).as_posix() for top in ("app", "training") for path in (PROJECT / top).rglob("*.py")}  # fmt: skip
+    assert {name for name in names if name.endswith(".py")} == sources
+    assert wheel.stat().st_size < 25_000_000
+
+
+@pytest.mark.process
+def test_the_carried_store_is_whole_and_remembers_what_was_deleted_of_its_models(environment):
+    (folder,) = environment.glob("lib/python3*/site-packages/app/model_store")
+    carried, shipped = scan(folder), scan(SHIPPED_STORE)
+    assert {version.reference for version in carried.all} == newest_carried()
+    assert not carried.rejected
+    assert not carried.warning
+    assert carried.gone["fashion"][3] == shipped.gone["fashion"][3]
+    assert set(carried.gone) <= CARRIED  # others were not deleted: they stand in another store
+    for version in carried.all:
+        assert version.manifest.digest == shipped.find(version.reference).manifest.digest
+
+
+@pytest.mark.process
+def test_nothing_of_the_checkout_can_be_imported_where_the_wheel_is_installed(environment, tmp_path):
+    code = "import app, json, sys, training; print(json.dumps([app.__file__, training.__file__, sys.path]))"
+    told = run(environment / "bin" / "python", "-I", "-c", code, cwd=tmp_path, env={"PATH": os.defpath})
+    *files, paths = json.loads(told)
+    (packages,) = environment.glob("lib/python3*/site-packages")
+    assert [Path(file).parents[1] for file in files] == [packages, packages]
+    assert str(PROJECT) not in paths
+    assert [path for path in paths if Path(path, "app").exists()] == [str(packages)]
+
+
+@pytest.mark.process
+@pytest.mark.parametrize(
+    "address",
+    [
+        "/samples?n=21&seed=42",
+        "/samples?n=21&seed=42&render=draw&zoom=2",
+        "/samples?n=9&seed=7&model=fashion-map",
+        "/interpolate?axis=0",
+        "/reconstruct",
+    ],
+)
+def test_one_command_serves_pictures_whose_pixels_are_those_of_the_checkout(server, checkout, address):
+    theirs, ours = httpx.get(server.url + address), checkout.get(address)
+    assert (theirs.status_code, ours.status_code) == (200, 200)
+    assert theirs.headers["X-Model"] == ours.headers["X-Model"]
+    pixels = pixels_of(theirs.content)
+    assert np.ptp(pixels) > 200  # a picture, from dark to white
+    assert np.array_equal(pixels, pixels_of(ours.content))
+
+
+@pytest.mark.process
+def test_the_log_says_which_store_is_served(server, environment):
+    (folder,) = environment.glob("lib/python3*/site-packages/app/model_store")
+    assert re.search(
+        rf"serving fashion@\d+ from {re.escape(str(folder))}$", server.log.read_text(), re.MULTILINE
+    )
+
+
+@pytest.mark.process
+def test_a_model_that_is_left_out_is_unknown_and_a_deleted_version_gone(server):
+    assert httpx.get(f"{server.url}/samples?model=fashion-dense").status_code == 404
+    gone = httpx.get(f"{server.url}/samples?model=fashion@3")
+    assert gone.status_code == 410
+    assert "0720d171dac09130a474b61b7a052437f8f0861c36ce171b69eb049a233d0627" in gone.json()["detail"]
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("page", ["/", "/docs"])
+def test_the_pages_and_all_that_they_load_are_installed(server, page):
+    answer = httpx.get(server.url + page)
+    assert answer.status_code == 200
+    loaded = set(re.findall(r"""<(?:script|link|img)[^>]+(?:src|href)=["']([^"'#]+)["']""", answer.text))
+    assert loaded
+    for link in loaded:
+        found = httpx.get(httpx.URL(server.url + page).join(link.replace("&amp;", "&")))
+        assert found.status_code == 200, link
+        assert found.content
+    assert httpx.get(f"{server.url}/version").json()["version"] == DECLARED["version"]
+
+
+@pytest.mark.process
+def test_a_store_in_the_current_folder_is_served_in_the_place_of_the_carried_one(environment, tmp_path):
+    version = max((SHIPPED_STORE / "fashion-dense").iterdir(), key=lambda path: int(path.name))
+    shutil.copytree(version, tmp_path / "model_store" / "fashion-dense" / version.name)
+    told = run(environment / "bin" / DISTRIBUTION, "models", "--json", cwd=tmp_path, env={"PATH": os.defpath})
+    assert [entry["model"] for entry in json.loads(told)["models"]] == [f"fashion-dense@{version.name}"]
+
+
+@pytest.mark.process
+def test_a_version_that_is_not_what_its_manifest_says_is_not_built_into_a_wheel(tmp_path):
+    project = copy_of_the_project(tmp_path / "project")
+    broken = max((project / "model_store" / "fashion-map").iterdir(), key=lambda path: int(path.name))
+    (broken / "decoder" / "saved_model.pb").write_bytes(b"changed")
+    code = "import sys; from setuptools import build_meta; build_meta.build_wheel(sys.argv[1])"
+    done = subprocess.run(
+        [sys.executable, "-c", code, tmp_path], cwd=project, capture_output=True, text=True, check=False
+    )
+    assert done.returncode != 0
+    assert "decoder/saved_model.pb: not what" in done.stderr
+    assert not list(tmp_path.glob("*.whl"))
