@@ -56,6 +56,7 @@ NO_COMMANDS = {
 PYTHON = {
     "README.md": "tests/test_docs.py",
     "docs/extending.md": "tests/test_extending.py",
+    "docs/provenance.md": "tests/test_docs.py",
     "docs/your-pictures.md": "tests/test_docs.py",
 }
 SHELLS = ("sh", "bash", "shell")
