@@ -58,6 +58,7 @@ PYTHON = {
     "README.md": "tests/test_docs.py",
     "docs/extending.md": "tests/test_extending.py",
     "docs/inference-protocol.md": "tests/test_inference_clients.py",
+    "docs/provenance.md": "tests/test_docs.py",
     "docs/your-pictures.md": "tests/test_docs.py",
 }
 SHELLS = ("sh", "bash", "shell")

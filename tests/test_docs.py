@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -200,6 +201,44 @@ def test_every_example_of_readme_does_what_it_says(tmp_path):
         assert blocks("python")
         for block in blocks("python"):  # -S: without any package, as `make serve` installs few
             subprocess.run([sys.executable, "-I", "-S", "-c", here(block)], cwd=tmp_path, check=True)
+
+
+@pytest.mark.process
+def test_the_mark_of_a_picture_is_read_as_its_page_says(tmp_path):
+    page = (PROJECT / "docs" / "provenance.md").read_text()
+    (command,), (program,) = blocks("sh", page), blocks("python", page)
+    with serving(tmp_path, VITRINE_DEFAULT_MODEL="fashion@4") as server:
+        words = shlex.split(command.replace("http://127.0.0.1:8000", server.url))
+        subprocess.run([*words, "--silent", "--fail"], cwd=tmp_path, check=True)
+        told = subprocess.run(
+            [sys.executable, "-I", "-c", program], cwd=tmp_path, check=True, capture_output=True, text=True
+        ).stdout.split()
+        assert told[0] == "fashion@4"
+        again = httpx.get(server.url + told[1])
+        assert again.content == (tmp_path / "picture.png").read_bytes()
+
+
+@pytest.mark.process
+def test_the_addresses_that_a_page_calls_the_same_are_the_same(tmp_path):
+    page = "".join(blocks("sh", (PROJECT / "docs" / "addresses.md").read_text()))
+    commands = [shlex.split(line) for line in page.splitlines()]
+    with serving(tmp_path, VITRINE_DEFAULT_MODEL="fashion@4") as server:
+        for words in commands:
+            here = [word.replace("http://127.0.0.1:8000", server.url) for word in words]
+            subprocess.run([*here, "--silent", "--fail"], cwd=tmp_path, check=True)
+    heads = [
+        re.findall(r"^(?:content-location|etag): .*$", (tmp_path / name).read_text(), re.MULTILINE)
+        for name in ("a.txt", "b.txt")
+    ]
+    assert heads[0] == heads[1]
+    assert len(heads[0]) == 2
+    pictures = {words[words.index("-o") + 1]: None for words in commands}
+    content = {name: (tmp_path / name).read_bytes() for name in pictures}
+    assert content["a.png"] == content["b.png"]
+    assert content["tulip.png"] == content["same.png"] != content["words.png"]
+    assert pixels_of(content["kept.png"]).shape == (84, 196)  # the 304 left it as it was
+    with np.load(tmp_path / "codes.npz") as found:
+        assert found["images"].shape == (100, 28, 28)
 
 
 def put_photos(folder):

@@ -41,15 +41,24 @@ def measure_loop(model: Model, n: int, seconds: float, render: Render = "mean") 
     return Loop(n, n / total, {part: took / total for part, took in times.items()})
 
 
-def recipe_of(version: Version, n: int) -> Recipe:
-    """Return the recipe of a version's pictures of `n` images, which names no seed."""
-    address = f"/samples?model={version.pinned}"
-    return Recipe(version.reference, version.manifest.digest, "/samples", {"n": n}, address)
+def recipe_of(version: Version, n: int, render: Render = "mean") -> Recipe:
+    """Return the recipe of the pictures that /samples draws of `n` images; it names no seed."""
+    values = {
+        "columns": COLUMNS,
+        "ink": "dark",
+        "n": n,
+        "render": render,
+        "temperature": 1.0,
+        "zoom": 1,
+    }
+    query = "&".join(f"{name}={value}" for name, value in values.items())
+    address = f"/samples?model={version.pinned}&{query}"
+    return Recipe(version.reference, version.manifest.digest, "/samples", values, address)
 
 
 def draw_picture(model: Model, n: int, seed: int, render: Render = "mean") -> tuple[bytes, dict[str, float]]:
     """Return the PNG of /samples, and the seconds of each part; drawing noise belongs to codes."""
-    texts = SeededProvenance(recipe_of(model.version, n))  # made once for many pictures of a service
+    texts = SeededProvenance(recipe_of(model.version, n, render))  # made once for many pictures of a service
     marks = [time.perf_counter()]
     arrays = [model.prior.draw(seed, 0, n)]
     if render == "draw":

@@ -12,7 +12,7 @@ from app.pictures.grids import GridStyle
 @pytest.mark.parametrize("n", [1, 21, 33, 100])
 @pytest.mark.parametrize("render", ["mean", "draw"])
 def test_the_bare_loop_draws_the_picture_that_is_served(model, settings, n, render):
-    context = Context(model, settings, GridStyle(columns=7), recipe_of(model.version, n))
+    context = Context(model, settings, GridStyle(columns=7), recipe_of(model.version, n, render))
     served = sampler(context, Samples(n, render=render))(42)
     png, spent = draw_picture(model, n, 42, render)
     assert png == served().content

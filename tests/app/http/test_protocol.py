@@ -320,3 +320,22 @@ def test_a_client_that_is_gone_gives_its_place_back_while_its_picture_waits(serv
 
 def test_a_connection_is_kept_for_as_long_as_the_setting_says():
     assert Settings().keep_alive_seconds == 75
+
+
+def test_a_picture_that_is_known_leaves_the_connection_good_for_the_next_request(tmp_path):
+    write_version(tmp_path)
+    app = create_app(Settings(model_store=tmp_path, default_model="fake"), open_fake)
+    with (
+        serving_in_a_thread(app) as port,
+        contextlib.closing(http.client.HTTPConnection("127.0.0.1", port)) as client,
+    ):
+        client.request("GET", "/samples?n=2&seed=1")
+        first = client.getresponse()
+        content, etag = first.read(), first.headers["ETag"]
+        for method in ("GET", "HEAD"):
+            client.request(method, "/samples?n=2&seed=1", headers={"If-None-Match": etag})
+            answer = client.getresponse()
+            assert (answer.status, answer.read(), answer.headers["ETag"]) == (304, b"", etag)
+        client.request("GET", "/samples?n=2&seed=1", headers={"If-None-Match": '"another"'})
+        answer = client.getresponse()
+        assert (answer.status, answer.read()) == (200, content)
