@@ -13,16 +13,19 @@ import tensorflow as tf  # noqa: E402
 
 from app import latent, store  # noqa: E402
 from app.engine.work import Operation  # noqa: E402
-from app.explore import labels  # noqa: E402
+from app.explore import labels, scores  # noqa: E402
 from app.http import queries  # noqa: E402
 from app.main import create_app  # noqa: E402
+from app.models import Model  # noqa: E402
 from app.priors import open_prior  # noqa: E402
+from app.runtimes import opener  # noqa: E402
 from app.runtimes.tensorflow import TensorFlowRuntime  # noqa: E402
 from app.settings import Settings  # noqa: E402
 from tests.conftest import SHIPPED_MODEL, Client  # noqa: E402
 from tests.conftest import SHIPPED_VERSION as SHIPPED  # noqa: E402
 from tests.fakes import pixels_of, png_bytes  # noqa: E402
 from training.data.names import MAX_CHARACTERS, class_name  # noqa: E402
+from training.metrics import bounds  # noqa: E402
 from training.publish.card import published_axes  # noqa: E402
 from training.publish.export import export  # noqa: E402
 from training.trained import TrainedModel  # noqa: E402
@@ -88,6 +91,39 @@ def test_a_published_model_answers_all_three_requests(published, runtime):
     client.close()
 
 
+def require_same_bounds(version, model, images, runtime):
+    """Require that the service's L_k of images, (N, ...) in [0, 1], is that of training; return its scores."""
+    served = Model(
+        store.scan(version.parents[1]).find(version.parent.name), opener(runtime)(version, threads=1)
+    )
+    files = [("image", png_bytes(np.rint(image * 255).astype(np.uint8))) for image in images]
+    found = scores.score(served, Settings(), files, "no", scores.Draws(k=1_024))().scores
+    levels = (np.rint(images * 255) / 255).astype(np.float32)
+    expected = bounds.bound_of(bounds.log_weights(model, levels, 1_024, seed=1), 1_024)
+    # Other draws of the same posterior: four standard errors of the difference, and float32 sums.
+    errors = np.array([each.standard_error for each in found])
+    assert (np.abs([each.log_p_x for each in found] - expected) < 4 * np.sqrt(2) * errors + 1e-3).all()
+    width = model.likelihood.log_level_width
+    bits = [-(each.log_p_x / images[0].size + width) / np.log(2) for each in found]
+    np.testing.assert_allclose([each.bits_per_dim for each in found], bits)
+    return found
+
+
+@pytest.mark.parametrize("runtime", ["litert", "tensorflow"])
+def test_the_service_scores_as_training_does_and_held_out_images_are_usual(
+    published, tiny_model, tiny_dataset, runtime
+):
+    found = require_same_bounds(published, tiny_model, tiny_dataset.validation[:8], runtime)
+    assert max(each.standard_error for each in found) < 0.1
+    # Percentiles among the 32 images of which these are eight: another k, and other draws.
+    ours = sorted(each.percentile for each in found)
+    assert 0 <= ours[0] < 50 < ours[-1] <= 100
+    manifest = store.check(published, "tiny")
+    for each in found:
+        share = np.mean(np.array(manifest.scores.nats) < -each.log_p_x)
+        assert each.percentile == pytest.approx(100 * share, abs=1)
+
+
 @pytest.mark.parametrize("colours", [(), (3,)], ids=["grey", "colour"])
 def test_convolutions_and_discretized_logistics_go_all_the_way_to_a_picture(
     colours, tiny_config, tiny_dataset, tmp_path
@@ -129,6 +165,13 @@ def test_convolutions_and_discretized_logistics_go_all_the_way_to_a_picture(
     drawn = pixels_of(client.get("/samples?n=1&seed=3&ink=light&render=draw").content)
     # Draws are whole levels; where rounding meets a half, another graph may fall on the next one.
     assert np.abs(drawn - levels).max() <= 1
+    codes = np.random.default_rng(0).standard_normal((50, 2)).astype(np.float32)
+    np.testing.assert_allclose(
+        open_prior(store.scan(tmp_path / "store").find("tiny")).log_prob(codes),
+        model.known_prior.log_prob(published_axes(model, report).trained(codes)),
+        atol=1e-4,  # training's is float32
+    )
+    require_same_bounds(version, model, dataset.test[:4], "litert")
     originals = pixels_of(client.get("/reconstruct?ink=light").content)[:6, :4]
     assert np.array_equal(originals, np.rint(dataset.validation[0] * 255))
     assert ("colour" if colours else "grey") in (version / "card.md").read_text()

@@ -100,7 +100,9 @@ class InferenceProtocol:
 
     async def server(self, scope: Scope, receive: Receive) -> Answer:  # noqa: ARG002
         """Say which server this is."""
-        return _told({"name": "vitrine", "version": metadata.version("vitrine-vae"), "extensions": EXTENSIONS})
+        return _told(
+            {"name": "vitrine", "version": metadata.version("vitrine-vae"), "extensions": EXTENSIONS}
+        )
 
     async def live(self, scope: Scope, receive: Receive) -> Answer:  # noqa: ARG002
         """Say that the process is alive."""

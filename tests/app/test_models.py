@@ -7,7 +7,14 @@ import numpy as np
 import pytest
 
 from app.engine.work import BATCH_ROWS, Operation
-from app.errors import ModelError, ModelGone, ModelNotFound, ModelUnavailable, StoreError
+from app.errors import (
+    ModelError,
+    ModelGone,
+    ModelNotFound,
+    ModelUnavailable,
+    ScoringUnavailable,
+    StoreError,
+)
 from app.models import Model, Models
 from app.runtimes import RuntimeUnavailable
 from app.store import scan
@@ -56,6 +63,68 @@ def test_a_variance_that_is_not_finite_is_found_out_while_warming_up(version, wr
 
     with pytest.raises(ModelError, match="encode gave"):
         Model(version, Infinite()).warm_up()
+
+
+def test_posterior_gives_both_of_its_parameters_and_scoring_the_density_of_every_pixel(version):
+    model, runtime = Model(version, FakeRuntime()), FakeRuntime()
+    images = np.random.default_rng(0).random((BATCH_ROWS + 3, 8, 8)).astype(np.float32)
+    posterior = model.posterior.whole(images)
+    assert posterior.shape == (BATCH_ROWS + 3, 2, 2)
+    np.testing.assert_array_equal(posterior[:, 0], runtime.encode(images)[0])
+    np.testing.assert_array_equal(posterior[:, 1], runtime.encode(images)[1])
+    z = posterior[:, 0]
+    np.testing.assert_array_equal(model.scoring.whole(z, images), runtime.log_prob(z, images))
+    np.testing.assert_array_equal(model.means.whole(z), runtime.decode(z))
+
+
+def test_what_scores_need_is_measured_when_it_is_first_needed_and_once(version):
+    runtime = FakeRuntime()
+    model = Model(version, runtime)
+    model.warm_up()
+    assert not model.scoring.uniform  # nobody knows yet
+    before = len(runtime.rows_seen)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: model.prepare_scoring(), range(8)))
+    once = len(runtime.rows_seen) - before
+    assert all(each.uniform for each in (model.posterior, model.means, model.scoring))
+    # One call to begin with, four rows at every position, three mixtures.
+    assert once == 8
+
+
+class Leaning(FakeRuntime):
+    """What it makes of a row depends on the row before it."""
+
+    def log_prob(self, z, images):
+        return super().log_prob(z, np.roll(images, 1, axis=0))
+
+
+def test_a_model_whose_scores_depend_on_their_neighbours_is_found_out(version):
+    with pytest.raises(ModelError, match="what score makes of a row depends on the others"):
+        Model(version, Leaning()).prepare_scoring()
+
+
+class WithoutScores(FakeRuntime):
+    """A version of before LiteRT's files had log_prob."""
+
+    scores = False
+
+
+def test_a_version_of_before_scores_is_served_and_refuses_to_score_with_a_remedy(version):
+    model = Model(version, WithoutScores())
+    model.warm_up()
+    for refused in (model.require_scoring, model.prepare_scoring):
+        with pytest.raises(ScoringUnavailable, match=r"fake@1 .* vitrine-train convert") as caught:
+            refused()
+        assert caught.value.status == 404
+
+
+def test_scores_that_are_no_numbers_are_found_out(version):
+    class NotFinite(FakeRuntime):
+        def log_prob(self, z, images):
+            return np.full(images.shape, -np.inf, np.float32)
+
+    with pytest.raises(ModelError, match="not finite"):
+        Model(version, NotFinite()).prepare_scoring()
 
 
 class Broken(FakeRuntime):

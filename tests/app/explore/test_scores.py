@@ -1,11 +1,14 @@
+import asyncio
 import math
 
 import numpy as np
 import pytest
 
 from app import complexity
+from app.engine.engine import Engine
 from app.errors import ScoringUnavailable
 from app.explore.scores import Draws, score, score_examples
+from app.metrics import Metrics
 from app.settings import Settings
 from tests.app.explore.asking import LIMITS, faults
 from tests.fakes import MIXTURE, FakeRuntime, png_bytes
@@ -107,6 +110,25 @@ def test_a_score_depends_on_its_image_k_and_seed_alone(tmp_path):
     assert together[2].as_dict() == alone.as_dict()
     np.testing.assert_array_equal(together[2].surprise, alone.surprise)
     assert scored(model, levels[2:], seed=8).scores[0].log_p_x != alone.log_p_x
+
+
+def test_the_engine_scores_many_at_once_as_each_is_scored_alone(tmp_path):
+    runtime = LinearRuntime(width=2.0)
+    model, (levels, _) = linear_model(tmp_path, runtime), images_of(runtime, 6)
+    files = [[("file", png_bytes(image)) for image in levels[:count]] for count in (1, 3, 6)]
+
+    def works():
+        return [score(model, LIMITS, each, "no", Draws(k=100)) for each in files]
+
+    async def together():
+        engine = Engine(2, 8_192, 30, Metrics())
+        try:
+            return await asyncio.gather(*(engine.run(work) for work in works()))
+        finally:
+            engine.close()
+
+    for found, alone in zip(asyncio.run(together()), [work() for work in works()], strict=True):
+        assert [each.as_dict() for each in found.scores] == [each.as_dict() for each in alone.scores]
 
 
 def test_the_corrected_score_comes_first(tmp_path):
