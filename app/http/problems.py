@@ -66,6 +66,7 @@ EXAMPLES: dict[type[VitrineError], Asked | Callable[[Service], Asked | VitrineEr
         "GET", f"/manifold/{service.settings.default_model};x=0;y=1/full/huge/0/default.png"
     ),
     errors.ModelGone: lambda _: errors.ModelGone("mine@1", "mine@1", ["0123456789abcdef" * 4], ["mine@2"]),
+    errors.ScoringUnavailable: lambda _: errors.ScoringUnavailable("mine@1"),
     errors.AddressNotFound: lambda _: as_problem(HTTPException(404), REQUEST_ID),
     errors.VitrineError: lambda _: as_problem(RuntimeError(), REQUEST_ID),
     errors.Overloaded: lambda service: errors.Overloaded(service.settings.max_waiting_images, 4),
@@ -83,7 +84,11 @@ NEVER_ANSWERED = {  # in this form: the one ends the start, the other has the fo
     errors.InvalidInference,
 }
 # Where such an error may come, if no request that everybody can make is refused so.
-ELSEWHERE = {errors.AddressNotFound: "/sample", errors.MetricsUnavailable: "/metrics"}
+ELSEWHERE = {
+    errors.AddressNotFound: "/sample",
+    errors.MetricsUnavailable: "/metrics",
+    errors.ScoringUnavailable: "/score",
+}
 
 
 def kinds(error: type[VitrineError] = VitrineError) -> list[type[VitrineError]]:
