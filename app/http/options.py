@@ -93,7 +93,7 @@ def _ranges(version: Version, settings: Settings, names: list[str]) -> dict[str,
     ends = [manifest.walk_range(number) for number in range(manifest.latent_dim)]
     priors = dict.fromkeys((manifest.prior.name, "standard_normal"))
     return {
-        "model": {"default": version.reference, "enum": [version.reference, version.pinned]},
+        "model": {"enum": [version.reference, version.pinned]},
         "n": whole(1, min(settings.max_images, fitting)),
         "offset": whole(0, MAX_OFFSET),
         "seed": whole(0, latent.MAX_SEED) | {"type": ["integer", "string"], "maxLength": MAX_WORD_CHARACTERS},
