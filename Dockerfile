@@ -10,7 +10,10 @@ RUN python3 -m venv /opt/vitrine \
     && rm -rf ai_edge_litert/libLiteRtWebGpuAccelerator.so ai_edge_litert/vendors ai_edge_litert/tools \
     && find numpy -type d -name tests -prune -exec rm -rf {} +
 
-COPY pyproject.toml README.md LICENSE /build/
+COPY pyproject.toml README.md CHANGELOG.md LICENSE /build/
+# The manual, to which app/manual links.
+COPY docs /build/docs
+COPY benchmarks /build/benchmarks
 COPY model_store /build/model_store
 COPY app /build/app
 COPY training /build/training

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from app import published
 from app.errors import ModelGone, ModelNotFound, ModelUnavailable, StoreError
-from app.manifest import Manifest
+from app.manifest import File, Manifest
 from app.published import Digests, Published
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
@@ -287,12 +287,18 @@ def check_files(folder: Path, manifest: Manifest) -> None:
         raise InvalidVersion(f"{missing}: missing")
     for added in sorted(present - listed.keys()):
         raise InvalidVersion(f"{added}: not listed in the manifest")
-    for relative, file in listed.items():
-        try:
-            content = (folder / relative).read_bytes()
-        except OSError as error:
-            raise InvalidVersion(f"{relative}: cannot be read ({error.strerror or error})") from None
-        if len(content) != file.size:
-            raise InvalidVersion(f"{relative}: {len(content)} bytes, expected {file.size}")
-        if hashlib.sha256(content).hexdigest() != file.sha256:
-            raise InvalidVersion(f"{relative}: changed since it was published (SHA-256 differs)")
+    for file in listed.values():
+        read_file(folder, file)
+
+
+def read_file(folder: Path, file: File) -> bytes:
+    """Return a file of the version in `folder`, or raise InvalidVersion: it is not as the manifest says."""
+    try:
+        content = (folder / file.path).read_bytes()
+    except OSError as error:
+        raise InvalidVersion(f"{file.path}: cannot be read ({error.strerror or error})") from None
+    if len(content) != file.size:
+        raise InvalidVersion(f"{file.path}: {len(content)} bytes, expected {file.size}")
+    if hashlib.sha256(content).hexdigest() != file.sha256:
+        raise InvalidVersion(f"{file.path}: changed since it was published (SHA-256 differs)")
+    return content

@@ -11,7 +11,7 @@ import pytest
 
 from app.main import create_app
 from app.settings import Settings
-from tests.fakes import MIXTURE, open_fake, write_version
+from tests.fakes import CARD, MIXTURE, open_fake, write_version
 
 pytest_plugins = ["tests.tiny"]
 
@@ -111,5 +111,16 @@ def shipped(request: pytest.FixtureRequest) -> Iterator[Client]:
         model_store=SHIPPED_STORE, default_model=SHIPPED_MODEL, runtime=request.param, cache_bytes=0
     )
     client = Client(create_app(settings))
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def client_with_card(tmp_path: Path) -> Iterator[Client]:
+    """A service whose fake model was published with a card and a picture of its axes."""
+    write_version(tmp_path, card=CARD)
+    client = Client(
+        create_app(Settings(model_store=tmp_path, default_model="fake", worker_threads=2), open_fake)
+    )
     yield client
     client.close()

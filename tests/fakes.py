@@ -80,6 +80,21 @@ MIXTURE = {
 }
 CLASSES = ("Low", "High")
 
+CARD = """# fake
+
+A model small enough to compute by hand. It has two axes.
+
+## How good it is
+
+| k | L_k |
+|---|---|
+| 1 | -2.5 |
+
+The axes are [one picture](axes.png); the weights are [not shown](decoder/weights), <b>nor</b> obeyed.
+
+![all of the axes](axes.png)
+"""
+
 
 def write_version(
     store: Path,
@@ -87,11 +102,13 @@ def write_version(
     number: int = 1,
     shape: tuple[int, ...] = SHAPE,
     mixture: dict[str, Any] | None = None,
+    card: str | None = None,
     **changes: Any,
 ) -> Path:
     """Write a version that the store accepts; `changes` overwrite the manifest's keys.
 
-    `mixture`, like ``MIXTURE``, becomes its prior, with the classes ``CLASSES``.
+    `mixture`, like ``MIXTURE``, becomes its prior, with the classes ``CLASSES``. `card` becomes its card; then
+    it has a picture of its axes too.
     """
     folder = store / name / str(number)
     (folder / "encoder").mkdir(parents=True)
@@ -101,6 +118,9 @@ def write_version(
     (folder / "decoder" / "weights").write_bytes(b"decoder")
     for index, level in enumerate((51, 204)):  # 0.2 and 0.8
         (folder / "examples" / f"{index}.png").write_bytes(png_bytes(np.full(shape, level, np.uint8)))
+    if card is not None:
+        (folder / "card.md").write_text(card)
+        (folder / "axes.png").write_bytes(png_bytes(np.full((16, 24), 100, np.uint8)))
     prior: dict[str, Any] = {"name": "standard_normal"}
     if mixture is not None:
         np.savez(folder / "prior.npz", **mixture)

@@ -76,7 +76,19 @@ def site(request, tmp_path_factory):
         yield client
 
 
-@pytest.mark.parametrize("path", ["/", "/docs", "/problems", "/problems/overloaded"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/docs",
+        "/problems",
+        "/problems/overloaded",
+        "/manual",
+        "/manual/docs/glossary",
+        "/models",
+        "/models/fake",
+    ],
+)
 def test_every_link_of_a_page_stays_below_the_prefix_and_leads_somewhere(site, path):
     page = site.get(ROOT_PATH + path)
     assert page.status_code == 200

@@ -165,8 +165,8 @@ _WORDS = {
 _NAMED = f"{PREFIX}/{{identifier}}"
 
 
-def operations(problem: dict[str, Any]) -> dict[str, Any]:
-    """Return OpenAPI's description of the addresses, by path; each may answer with `problem`."""
+def operations(refusals: dict[str, Any]) -> dict[str, Any]:
+    """Return OpenAPI's description of the addresses, by path; each may answer with `refusals` too."""
     document = {LINKED_DATA: {"schema": {"type": "object"}}, PLAIN: {"schema": {"type": "object"}}}
     elsewhere = {"description": "Where the image information is."}
     described = {"description": "The image information.", "content": document}
@@ -194,7 +194,7 @@ def operations(problem: dict[str, Any]) -> dict[str, Any]:
                     | {"description": _WORDS[name][0], "example": _WORDS[name][1]}
                     for name in re.findall(r"{(\w+)}", path)
                 ],
-                "responses": answers | {"default": problem},
+                "responses": answers | refusals,
             }
         }
         for number, (path, (summary, answers)) in enumerate(rows.items())

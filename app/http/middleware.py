@@ -121,7 +121,7 @@ class Middleware:
         """Return status, headers and body of the answer to an exception."""
         if isinstance(error, ClientDisconnect):
             return CLIENT_LEFT, [], b""
-        problem = error if isinstance(error, VitrineError) else _as_problem(error, request_id)
+        problem = error if isinstance(error, VitrineError) else as_problem(error, request_id)
         if scope["method"] == "OPTIONS":  # which every address answers by what it takes
             if scope["path"] == "*":  # the service as a whole
                 problem = MethodNotAllowed({"GET", "POST"})
@@ -152,8 +152,13 @@ async def _send_reason(send: Send, message: Message) -> None:
     await send(message)
 
 
-def _as_problem(error: Exception, request_id: str) -> VitrineError:
-    """Return one of our own errors for what routing refuses, or for what nobody foresaw."""
+def as_problem(error: Exception, request_id: str) -> VitrineError:
+    """Return one of our own errors for what routing refuses, or for what nobody foresaw.
+
+    Args:
+        error: none of our own.
+        request_id: that the log knows the request by.
+    """
     if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and str(error) == NO_THREAD):
         return OutOfResources()
     if not isinstance(error, HTTPException):

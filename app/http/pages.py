@@ -1,7 +1,4 @@
-"""For people: the page, the API documentation, the catalogue of problems. All of it works offline.
-
-Links are relative, so that pages work under whatever path a proxy offers them.
-"""
+"""For people: the page with the pictures, and the API documentation. Both work offline."""
 
 import base64
 import functools
@@ -11,16 +8,14 @@ from pathlib import Path
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import HTMLResponse
 from fastapi.staticfiles import StaticFiles
-from fastapi.templating import Jinja2Templates
 
 from app import errors
 from app.http.endpoint import PictureApp
 from app.http.middleware import SECURITY_HEADERS
+from app.http.options import mean_of
 from app.http.pictures import PICTURES
+from app.http.templates import HERE, TEMPLATES
 from app.service import Service
-
-HERE = Path(__file__).resolve().parent.parent
-TEMPLATES = Jinja2Templates(HERE / "templates")
 
 # Swagger UI styles its elements in place and draws its icons from data: addresses.
 DOCS_POLICY = (
@@ -54,9 +49,10 @@ def router(service: Service) -> APIRouter:
             return await answer_form(request, uploads)
         settings = service.settings
         version = service.models.find(settings.default_model)
-        return TEMPLATES.TemplateResponse(
-            request, "home.html", {"version": version, "manifest": version.manifest, "settings": settings}
-        )
+        manifest = version.manifest
+        context = {"version": version, "manifest": manifest, "settings": settings}
+        context["shows"] = mean_of(manifest.likelihood.name)
+        return TEMPLATES.TemplateResponse(request, "home.html", context)
 
     @router.get("/docs", response_class=HTMLResponse)
     async def docs(request: Request) -> HTMLResponse:
@@ -64,14 +60,6 @@ def router(service: Service) -> APIRouter:
         return TEMPLATES.TemplateResponse(
             request, "docs.html", headers={"Content-Security-Policy": DOCS_POLICY}
         )
-
-    @router.get("/problems", response_class=HTMLResponse)
-    @router.get("/problems/{kind}", response_class=HTMLResponse)
-    async def problems(request: Request, kind: str | None = None) -> HTMLResponse:
-        """Say what each `type` of a problem means."""
-        kinds = sorted(_kinds(errors.VitrineError), key=lambda error: (error.status, error.kind))
-        context = {"problems": kinds, "chosen": kind, "up": "./" if kind is None else "../"}
-        return TEMPLATES.TemplateResponse(request, "problems.html", context)
 
     return router
 
@@ -89,10 +77,6 @@ async def answer_form(request: Request, uploads: PictureApp) -> HTMLResponse:
 def _problem_page(request: Request, problem: errors.VitrineError) -> tuple[bytes, bytes]:
     template = TEMPLATES.get_template("answer.html")
     return b"text/html; charset=utf-8", template.render(request=request, problem=problem).encode()
-
-
-def _kinds(error: type[errors.VitrineError]) -> list[type[errors.VitrineError]]:
-    return [error, *(found for child in error.__subclasses__() for found in _kinds(child))]
 
 
 def mount_assets(app: FastAPI) -> None:

@@ -60,7 +60,8 @@ PICTURES = (
         SamplesQuery,
         prepare_samples,
         "A grid of generated images",
-        "Generate `n` images by ancestral sampling: z ~ p(z), then p(x given z).",
+        "Decode `n` codes drawn from the prior to the mean of p(x given z); `render=draw` draws from p(x given "
+        "z), which completes ancestral sampling.",
     ),
     PictureEndpoint(
         "/interpolate",

@@ -1,8 +1,12 @@
+import re
+
 import numpy as np
 import pytest
 
+from app.http import iiif
 from app.http.documents import describe
 from app.http.pictures import PICTURES
+from app.http.problems import kinds
 from app.pictures.formats import FORMATS
 from tests.fakes import png_bytes
 
@@ -25,7 +29,6 @@ def test_every_picture_is_documented_with_the_parameters_that_it_reads(paths, en
     ]
     assert ("requestBody" in operation) is (endpoint.method == "POST")
     assert "image/png" in operation["responses"]["200"]["content"]
-    assert "application/problem+json" in operation["responses"]["default"]["content"]
 
 
 def test_defaults_and_ranges_of_values_stand_in_the_schema():
@@ -39,9 +42,112 @@ def test_pictures_are_documented_first(paths):
     assert list(paths)[:3] == ["/samples", "/interpolate", "/decode"]
 
 
+def test_the_addresses_are_these(paths):
+    assert {path for path in paths if not path.startswith("/v2")} == {  # tests of its own
+        *(endpoint.path for endpoint in PICTURES),
+        *iiif.operations({}),
+        "/inspect",
+        "/livez",
+        "/readyz",
+        "/version",
+        "/metrics",
+        "/models.json",
+        "/models/{name}.json",
+        "/models/{name}/versions/{number}.json",
+        "/problems.json",
+    }
+
+
+def test_planes_as_images_declare_the_refusals_of_their_own_kind(paths):
+    for path in iiif.operations({}):
+        declared = statuses(paths[path]["get"])
+        assert {400, 404, 405, 410, 500, 503, 504} <= declared
+        assert 422 not in declared
+
+
 def test_status_is_documented_and_pages_are_not(paths):
     assert {"/livez", "/readyz", "/version", "/metrics"} <= set(paths)
-    assert not {"/", "/docs", "/problems"} & set(paths)
+    assert {"/models.json", "/models/{name}/versions/{number}.json", "/problems.json"} <= set(paths)
+    assert not {"/", "/docs", "/problems", "/models", "/manual"} & set(paths)
+
+
+UPLOAD = {"multipart/form-data", "image/*"}
+
+
+def test_uploads_are_documented_with_what_they_may_be(paths):
+    assert set(paths["/reconstruct"]["post"]["requestBody"]["content"]) == UPLOAD
+
+
+def operations(paths):
+    return [(path, operation) for path, methods in paths.items() for operation in methods.values()]
+
+
+def test_every_refusal_of_every_operation_is_a_problem_and_nothing_else(paths):
+    for path, operation in operations(paths):
+        if path.startswith("/v2"):  # whose protocol has a form of its own
+            continue
+        for status, answer in operation["responses"].items():
+            if status >= "400":
+                schema = {"$ref": "#/components/schemas/Problem"}
+                assert answer["content"] == {"application/problem+json": {"schema": schema}}, (path, status)
+                assert answer["description"], (path, status)
+
+
+def statuses(operation):
+    return {int(status) for status in operation["responses"]}
+
+
+def test_each_operation_declares_the_statuses_that_can_occur(paths):
+    every = {200, 405, 500, 503}
+    picture = every | {404, 406, 410, 422, 504}
+    for endpoint in PICTURES:
+        found = statuses(paths[endpoint.path][endpoint.method.lower()])
+        assert found == picture | ({400, 413, 415} if endpoint.body else {304}), endpoint.path
+    for path in ("/livez", "/readyz", "/version", "/metrics", "/models.json", "/problems.json"):
+        assert statuses(paths[path]["get"]) == every
+    for path in ("/models/{name}.json", "/models/{name}/versions/{number}.json"):
+        assert statuses(paths[path]["get"]) == every | {404, 410}
+    assert statuses(paths["/inspect"]["post"]) == every | {400, 413, 415, 422, 504}
+
+
+def test_every_kind_of_problem_that_an_answer_may_have_is_declared_somewhere(paths):
+    told = " ".join(
+        answer["description"]
+        for _, operation in operations(paths)
+        for answer in operation["responses"].values()
+    )
+    elsewhere = {"not-found"}  # of which there is no operation
+    if "/score" not in paths:
+        elsewhere.add("scoring-unavailable")
+    for kind in kinds():
+        assert f"`{kind.kind}`" in told or kind.kind in elsewhere, kind
+
+
+def test_the_schema_of_a_problem_is_what_is_sent(client):
+    schema = client.get("/openapi.json").json()["components"]["schemas"]["Problem"]
+    fault = schema["properties"]["errors"]["items"]
+    types = {"string": str, "integer": int, "array": list}
+    for path in ("/samples?n=0&x=1", "/nothing", "/samples.tiff", "/samples?model=nobody"):
+        body = client.get(path).json()
+        assert set(body) == set(schema["required"]) == set(schema["properties"])
+        for name, value in body.items():
+            assert isinstance(value, types[schema["properties"][name]["type"]]), name
+        for each in body["errors"]:
+            assert set(each) == set(fault["required"]) == set(fault["properties"])
+
+
+def test_nothing_of_fastapis_own_refusals_is_left(client):
+    text = client.get("/openapi.json").text
+    assert "ValidationError" not in text
+    for name in re.findall(r'"#/components/schemas/(\w+)"', text):
+        assert name in client.get("/openapi.json").json()["components"]["schemas"]
+
+
+def test_the_description_says_what_a_picture_shows_unless_asked_otherwise(client):
+    told = client.get("/openapi.json").json()["info"]["description"]
+    assert "`render=draw`" in told
+    assert "E[x given z]" in told
+    assert "centre of p(x given z)" in told
 
 
 def test_the_documents_own_page_names_no_other_host(client):
@@ -75,7 +181,8 @@ def test_an_unchanged_picture_is_documented_with_the_headers_that_it_has(client,
 
 def test_an_upload_has_no_address_and_so_no_304(client, paths):
     responses = paths["/reconstruct"]["post"]["responses"]
-    assert set(responses) == {"200", "default"}
+    assert "200" in responses
+    assert "304" not in responses
     documented = {name.lower() for name in responses["200"]["headers"]}
     answer = client.post("/reconstruct", files={"file": png_bytes(np.full((8, 8), 250, np.uint8))})
     own = {name for name in answer.headers if name.startswith("x-")} - {"x-content-type-options"}

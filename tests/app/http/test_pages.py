@@ -1,13 +1,15 @@
 import base64
 import html
 import re
+from urllib.parse import urljoin
 
 import numpy as np
 import pytest
 
 from app.errors import VitrineError
-from app.http import iiif
-from app.http.pictures import PICTURES
+from app.main import create_app
+from app.settings import Settings
+from tests.conftest import SHIPPED_STORE, Client
 from tests.fakes import pixels_of, png_bytes
 
 DARK = png_bytes(np.arange(784, dtype=np.uint8).reshape(28, 28) // 4)
@@ -106,9 +108,64 @@ def test_a_method_that_the_page_does_not_take_is_told_both_that_it_does(client):
     assert client.request("PUT", "/").headers["allow"] == "GET, HEAD, OPTIONS, POST"
 
 
-def test_every_link_of_the_page_leads_somewhere(client):
-    for link in re.findall(r'href="([^"]+)"', client.get("/").text):
-        assert client.get(link.replace("&amp;", "&")).status_code == 200, link
+LINK = re.compile(r'(?:href|src)="([^"]+)"')
+
+
+def followed(client, start="/"):
+    """Every address that can be reached from a page by links, each with what it answers; no other host's."""
+    found, waiting = {}, [start]
+    while waiting:
+        path = waiting.pop()
+        if path in found:
+            continue
+        answer = found[path] = client.get(path)
+        if answer.headers.get("content-type", "").startswith("text/html"):
+            assert answer.status_code == 200, path
+            for link in map(html.unescape, LINK.findall(answer.text)):
+                target, _, fragment = urljoin(path, link).partition("#")
+                if "://" not in target:
+                    waiting.append(target)
+                    if fragment:
+                        assert f'id="{fragment}"' in client.get(target).text, (path, link)
+    return found
+
+
+@pytest.mark.parametrize("which", ["client", "client_of_classes", "client_with_card"])
+def test_every_link_of_every_page_leads_somewhere_and_to_the_part_that_it_names(request, which):
+    found = followed(request.getfixturevalue(which))
+    assert {path: answer.status_code for path, answer in found.items() if answer.status_code != 200} == {}
+    pages = {
+        "/",
+        "/docs",
+        "/manual",
+        "/manual/docs/glossary",
+        "/models",
+        "/models/fake/versions/1",
+        "/problems",
+    }
+    assert pages <= set(found)
+    assert "/manual/docs/glossary.md" in found
+
+
+def test_every_link_holds_for_the_models_that_are_shipped():
+    client = Client(
+        create_app(Settings(model_store=SHIPPED_STORE, default_model="fashion", worker_threads=2))
+    )
+    found = followed(client)
+    assert {path: answer.status_code for path, answer in found.items() if answer.status_code != 200} == {}
+    assert "/models/fashion-map/versions/3/files/manifold.png" in found
+    assert "/models/fashion/versions/4.md" in found
+    client.close()
+
+
+@pytest.mark.parametrize("name", ["fashion@4", "fashion-dense@5"])
+def test_the_page_names_what_it_shows_of_a_code(name):
+    client = Client(create_app(Settings(model_store=SHIPPED_STORE, default_model=name, worker_threads=1)))
+    page = " ".join(html.unescape(client.get("/").text).split())
+    shown = "the centre of p(x given z)" if name == "fashion@4" else "the mean of p(x given z), E[x given z]"
+    assert f"each shown as {shown}" in page
+    assert "<code>render=draw</code>" in page
+    client.close()
 
 
 def test_the_page_says_where_the_walk_holds_the_other_axes(client, client_of_classes):
@@ -147,11 +204,20 @@ def test_every_picture_of_the_page_has_its_true_size_and_a_text(client):
         assert (int(attributes["width"]), int(attributes["height"])) == (width, height)
 
 
-@pytest.mark.parametrize("path", ["/", "/docs", "/problems", "/static/style.css", "/static/docs.js"])
+@pytest.mark.parametrize("path", ["/", "/docs", "/models", "/static/style.css", "/static/docs.js"])
 def test_nothing_is_fetched_from_another_host(client, path):
     assert not re.search(
         r"(https?:)?//[a-z]", client.get(path).text.replace("http://www.w3.org/2000/svg", "")
     )
+
+
+@pytest.mark.parametrize(
+    "path", ["/manual", "/manual/README", "/manual/docs/operating", "/problems", "/models/fake"]
+)
+def test_pages_with_texts_may_link_to_another_host_and_fetch_nothing_from_it(client, path):
+    fetched = re.findall(r'(?:src|<link[^>]+href)="([^"]+)"', client.get(path).text)
+    assert fetched
+    assert not [address for address in fetched if "//" in address]
 
 
 def test_the_api_documentation_finds_its_script_style_and_schema(client):
@@ -166,52 +232,3 @@ def test_pages_forbid_scripts_from_elsewhere(client):
         policy = client.get(path).headers["content-security-policy"]
         assert "script-src 'self';" in policy
         assert "default-src 'none'" in policy
-
-
-def test_the_schema_describes_the_pictures_and_their_parameters(client):
-    schema = client.get("/openapi.json").json()
-    assert {path for path in schema["paths"] if not path.startswith("/v2")} == {  # tests of its own
-        *(endpoint.path for endpoint in PICTURES),
-        *iiif.operations({}),
-        "/inspect",
-        "/livez",
-        "/readyz",
-        "/version",
-        "/metrics",
-    }
-    parameters = {p["name"]: p for p in schema["paths"]["/samples"]["get"]["parameters"]}
-    assert set(parameters) == {
-        "n",
-        "seed",
-        "columns",
-        "zoom",
-        "ink",
-        "model",
-        "format",
-        "temperature",
-        "label",
-        "render",
-        "offset",
-        "prior",
-        "of",
-        "fps",
-        "loop",
-    }
-    assert all(parameter["description"] for parameter in parameters.values())
-    assert "image/png" in schema["paths"]["/samples"]["get"]["responses"]["200"]["content"]
-    assert set(schema["paths"]["/reconstruct"]["post"]["requestBody"]["content"]) == {
-        "multipart/form-data",
-        "image/*",
-    }
-
-
-def test_every_type_of_problem_is_explained(client):
-    kind = client.get("/samples?n=0").json()["type"]
-    assert f"<code>{kind}</code>" in client.get(kind).text
-
-
-def test_every_kind_of_problem_that_a_request_can_meet_is_listed_with_its_status(client):
-    rows = re.findall(r"<code>/problems/([a-z-]+)</code></td><td>(\d+)</td>", client.get("/problems").text)
-    assert ("model-gone", "410") in rows
-    assert ("model-not-found", "404") in rows
-    assert len(rows) == len(set(rows))

@@ -1,0 +1,103 @@
+"""Markdown -> HTML: CommonMark and tables, as the manual and the model cards are written.
+
+HTML inside of a text is shown, not obeyed: a card may be a stranger's.
+"""
+
+import itertools
+import re
+from collections import Counter
+from collections.abc import Callable
+from typing import NamedTuple
+
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+Link = Callable[[str], str | None]
+
+_PARSER = MarkdownIt("commonmark", {"html": False}).enable("table")
+_SENTENCE = re.compile(r".+?[.:](?=\s+[A-Z(]|\s*$)", re.DOTALL)
+
+
+class Article(NamedTuple):
+    """A rendered text.
+
+    Args:
+        title: its first heading, as plain text; empty if it has none.
+        summary: the first sentence of its first paragraph, as plain text.
+        html: all of it, or what stands below the first heading.
+    """
+
+    title: str
+    summary: str
+    html: str
+
+
+def render(text: str, link: Link = lambda address: address, below_title: bool = False) -> Article:
+    """Return a Markdown text as HTML whose headings can be linked to, by the same names as on GitHub.
+
+    Args:
+        text: CommonMark with tables.
+        link: an address as the text has it -> the address for the page, None: there is nothing. Then the
+            words of a link stay, and of a picture its description.
+        below_title: leave out the first heading.
+    """
+    tokens = _PARSER.parse(text)
+    _name_headings(tokens)
+    for token in tokens:
+        if "style" in token.attrs:  # alignment; a page's policy takes no style in place
+            token.attrs = {"class": str(token.attrs["style"]).partition(":")[2]}
+        if token.children:
+            token.children = _relinked(token.children, link)
+    title = next(_texts(tokens, "heading_open"), "")
+    paragraph = next(_texts(tokens, "paragraph_open"), "")
+    sentence = _SENTENCE.match(paragraph)
+    if below_title and tokens and tokens[0].tag == "h1":
+        tokens = tokens[3:]
+    html: str = _PARSER.renderer.render(tokens, _PARSER.options, {})
+    summary = sentence[0].removesuffix(":") if sentence else paragraph
+    return Article(title, summary, html)
+
+
+def _texts(tokens: list[Token], opening: str) -> "filter[str]":
+    """Return the plain texts of all blocks that begin with a kind of token."""
+    pairs = itertools.pairwise(tokens)
+    return filter(None, (_plain(text) for token, text in pairs if token.type == opening and not token.level))
+
+
+def _plain(inline: Token) -> str:
+    """Return the words of a paragraph or a heading."""
+    return "".join(
+        " " if child.type in ("softbreak", "hardbreak") else child.content for child in inline.children or ()
+    )
+
+
+def _name_headings(tokens: list[Token]) -> None:
+    """Give each heading an id: its words in lower case with hyphens between them, numbered if taken."""
+    taken: Counter[str] = Counter()
+    for heading, inline in itertools.pairwise(tokens):
+        if heading.type == "heading_open":
+            name = re.sub(r"[^\w\- ]", "", _plain(inline).strip().lower()).replace(" ", "-")
+            heading.attrs["id"] = f"{name}-{taken[name]}" if taken[name] else name
+            taken[name] += 1
+
+
+def _relinked(tokens: list[Token], link: Link) -> list[Token]:
+    """Return a line's tokens with the addresses that a page has; without links that lead nowhere."""
+    kept: list[Token] = []
+    left_out = False  # links do not nest
+    for token in tokens:
+        if token.type == "link_close" and left_out:
+            left_out = False
+            continue
+        name = {"link_open": "href", "image": "src"}.get(token.type)
+        if name is not None:
+            address = link(str(token.attrs[name]))
+            if address is None and token.type == "image":
+                kept.append(Token("text", "", 0, content=token.content))
+                continue
+            if address is None:
+                left_out = True
+                continue
+            token.attrs[name] = address
+        kept.append(token)
+    return kept
