@@ -17,6 +17,7 @@ from vitrine_client.errors import (
     UnexpectedAnswer,
     Unreachable,
     VitrineError,
+    WrongAddress,
 )
 from vitrine_client.pictures import Picture
 from vitrine_client.points import Point, centre, code, example, image, label, seed
@@ -40,6 +41,7 @@ __all__ = [
     "Unreachable",
     "Version",
     "VitrineError",
+    "WrongAddress",
     "__version__",
     "centre",
     "code",

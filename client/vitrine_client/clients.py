@@ -13,6 +13,7 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 import httpx
 
 from vitrine_client import requests
+from vitrine_client.errors import WrongAddress
 from vitrine_client.exchange import Memory, Send, exchange
 from vitrine_client.requests import Request
 from vitrine_client.version import __version__
@@ -78,6 +79,9 @@ class Client:
         retries: how often a busy service is asked again, after as long as it says, 10 s at most.
         headers: sent with every request, for a proxy that wants to know who asks.
         transport: how requests are sent, instead of over the network.
+
+    Raises:
+        WrongAddress: the base is no address of a service.
     """
 
     def __init__(
@@ -203,9 +207,12 @@ class AsyncClient:
 
 def _checked(base_url: str) -> str:
     """Return a service's URL without a slash at its end."""
-    url = httpx.URL(base_url)
+    try:
+        url = httpx.URL(base_url)
+    except httpx.InvalidURL:
+        url = httpx.URL()
     if url.scheme not in ("http", "https") or not url.host or url.query or url.fragment:
-        raise ValueError(f"{base_url!r} is no address of a service; write it like {DEFAULT_URL}")
+        raise WrongAddress(f"{base_url!r} is no address of a service; write it like {DEFAULT_URL}")
     return base_url.rstrip("/")
 
 

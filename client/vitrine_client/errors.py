@@ -1,6 +1,7 @@
 """What can go wrong, a class a kind of problem.
 
 * VitrineError
+  * WrongAddress          no address of a service, or one of another service; a ValueError too
   * Unreachable           no answer: nothing listens there, or the connection broke
   * UnexpectedAnswer      what answers is no Vitrine
   * RequestRefused        the request cannot be answered as it is
@@ -82,6 +83,10 @@ class VitrineError(Exception):
 
 class Unreachable(VitrineError):
     """No answer came."""
+
+
+class WrongAddress(VitrineError, ValueError):
+    """What was given is no address of a service, or one of another service."""
 
 
 class UnexpectedAnswer(VitrineError):

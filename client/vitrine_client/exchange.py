@@ -124,7 +124,7 @@ def _options(request: Request[Any], known: Answer | None) -> dict[str, Any]:
             for number, content in enumerate(request.files)
         ]
     elif request.body is not None:
-        options["json"] = request.body
+        options |= {"content": request.body, "headers": {"Content-Type": request.body_type}}
     return options
 
 

@@ -12,7 +12,7 @@ from typing import Any, Generic, NamedTuple, TypedDict, TypeVar, Unpack
 from urllib.parse import quote, urljoin, urlsplit
 
 from vitrine_client import queries
-from vitrine_client.errors import UnexpectedAnswer
+from vitrine_client.errors import UnexpectedAnswer, WrongAddress
 from vitrine_client.images import ImageLike, content_of
 from vitrine_client.pictures import Picture
 from vitrine_client.points import PointLike, text_of
@@ -46,13 +46,15 @@ class Request(Generic[T]):
         address: path and query, from the service's own root on.
         read: what is made of the answer.
         files: images to send.
-        body: what is sent instead, as JSON.
+        body: what is sent instead of images.
+        body_type: its media type.
     """
 
     address: str
     read: Callable[[Answer], T]
     files: tuple[bytes, ...] = ()
-    body: Any = None
+    body: bytes | None = None
+    body_type: str = "application/json"
 
     @property
     def method(self) -> str:
@@ -78,7 +80,7 @@ def picture(path: str, query: Mapping[str, Any], images: Iterable[ImageLike] = (
         query: parameters by name; ``_`` at the end of a name is dropped.
         images: are sent; see ``vitrine_client.images.content_of``.
     """
-    return Request(address_of(path, query), _read_picture, tuple(map(content_of, images)))
+    return Request(address_of(path, query), drawn_picture_of, tuple(map(content_of, images)))
 
 
 def render(address: str, *images: ImageLike) -> Request[Picture]:
@@ -107,7 +109,11 @@ def decode(
     asked = picture("/decode", {**query, "points": named or None}, images)
     if asked.files or len(asked.address) <= LONGEST_ADDRESS:
         return asked
-    return Request(address_of("/decode", query), _read_picture, body={"points": named.split(";")})
+    return Request(address_of("/decode", query), drawn_picture_of, body=_points_in(named))
+
+
+def _points_in(named: str) -> bytes:
+    return json.dumps({"points": named.split(";")}).encode()
 
 
 def reconstruct(*images: ImageLike, **query: Unpack[queries.ReconstructQuery]) -> Request[Picture]:
@@ -221,7 +227,12 @@ def picture_of(answer: Answer) -> Picture:
     )
 
 
-def _read_picture(answer: Answer) -> Picture:
+def drawn_picture_of(answer: Answer) -> Picture:
+    """Return the picture that a model drew.
+
+    Raises:
+        UnexpectedAnswer: the answer names no model.
+    """
     found = picture_of(answer)
     if found.model is None:
         raise UnexpectedAnswer(f"{answer.url}: no picture of a model; what answers there is no Vitrine")
@@ -236,11 +247,11 @@ def url_of(base_url: str, address: str) -> str:
         address: path and query; or a URL that the service gave.
 
     Raises:
-        ValueError: a URL of another service.
+        WrongAddress: a URL of another service.
     """
     if "://" in address.partition("?")[0]:
         if not address.startswith(f"{base_url}/"):
-            raise ValueError(f"{address} is no address of {base_url}")
+            raise WrongAddress(f"{address} is no address of {base_url}")
         return address
     base = urlsplit(base_url)
     address = "/" + address.lstrip("/")

@@ -134,7 +134,9 @@ def test_nothing_that_listens_is_unreachable():
         client.samples()
 
 
-@pytest.mark.parametrize("wrong", ["", "localhost:8000", "ftp://host", "http://", "http://host?query"])
+@pytest.mark.parametrize(
+    "wrong", ["", "localhost:8000", "ftp://host", "http://", "http://host?query", "http://h:x"]
+)
 def test_what_is_no_address_of_a_service_is_refused_at_once(wrong):
     for kind in (Client, AsyncClient):
         with pytest.raises(ValueError, match="no address of a service"):

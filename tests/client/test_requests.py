@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 
@@ -38,7 +40,8 @@ def test_points_too_long_for_an_address_are_sent_in_a_body():
     points = [code(row) for row in np.random.default_rng(0).standard_normal((400, 10))]
     request = requests.decode(*points, columns=20)
     assert (request.method, request.address) == ("POST", "/decode?columns=20")
-    assert request.body == {"points": [str(point) for point in points]}
+    assert json.loads(request.body) == {"points": [str(point) for point in points]}
+    assert request.body_type == "application/json"
 
 
 def test_headers_become_what_a_picture_says():
