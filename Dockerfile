@@ -18,6 +18,7 @@ COPY model_store /build/model_store
 COPY app /build/app
 COPY training /build/training
 COPY setup.py /build/setup.py
+COPY client /build/client
 # Bytecode is compiled here: the image is read-only when it runs, and would compile at every start.
 RUN /opt/vitrine/bin/pip install --no-cache-dir --disable-pip-version-check --no-deps --no-build-isolation \
         --compile /build \

@@ -70,7 +70,7 @@ peer-requirements: .venv/dev ## pin what these need again, with hashes
 	done
 
 clean: ## remove what the other targets made, but for runs/ and model_store/
-	rm -rf .venv benchmarks/.environments build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv benchmarks/.environments build dist *.egg-info client/build client/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # Bytecode is compiled as it is installed, so that no start has to.
 .venv/serve .venv/train .venv/dev: .venv/%: requirements/%.txt pyproject.toml

@@ -6,40 +6,25 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import click
+
+from app.commands import group
+from app.commands.exits import (
+    EXIT_ADDRESS,
+    EXIT_FAILURE,
+    EXIT_NO_MODEL,
+    EXIT_UNREACHABLE,
+    errors_leave,
+    leave,
+)
 
 if TYPE_CHECKING:
     from app.runtimes import Choice
 
-EXIT_FAILURE = 1
-EXIT_USAGE = 2
-EXIT_NO_MODEL = 3
-EXIT_UNREACHABLE = 4
-EXIT_ADDRESS = 5
-
 HEALTH_SECONDS = 2
 MAX_HEALTH_BYTES = 1_048_576
-
-
-@contextlib.contextmanager
-def _errors_exit() -> Iterator[None]:
-    """Turn what is wrong with the settings, the store or a model into a message and an exit code."""
-    from app.errors import ModelError, ModelNotFound, StoreError
-    from app.settings import SettingsError
-
-    try:
-        yield
-    except SettingsError as error:
-        _exit(EXIT_USAGE, str(error))
-    except (StoreError, ModelNotFound, ModelError) as error:
-        _exit(EXIT_NO_MODEL, error.detail)
-
-
-def _exit(code: int, message: str) -> NoReturn:
-    click.echo(f"vitrine: {message}", err=True)
-    sys.exit(code)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -53,10 +38,15 @@ def cli() -> None:
     vitrine models                      what the store holds
     vitrine health                      is the server on this machine ready?
     vitrine bench --tune                which threads suit this machine?
+    vitrine samples -n 21 --seed tulip -o out.png
+    vitrine reconstruct --local shirt.jpg --invert auto -o mine.png
 
     Every setting can also be given by the environment: VITRINE_HOST, VITRINE_PORT, VITRINE_WORKERS,
     VITRINE_MODEL_STORE and more; README.md lists them all.
     """  # noqa: D301  \b is click's mark for "keep these lines"
+
+
+group.add_to(cli)
 
 
 @cli.command()
@@ -64,7 +54,7 @@ def cli() -> None:
 @click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on.")
 @click.option("--workers", type=click.IntRange(1, 64), help="Server processes.")
 @click.option("--model-store", type=click.Path(), help="Folder with the models to serve.")
-@_errors_exit()
+@errors_leave()
 def serve(**options: Any) -> None:
     """Serve the models of the store over HTTP."""
     from app import store
@@ -78,11 +68,11 @@ def serve(**options: Any) -> None:
     try:
         default = found.find(settings.default_model)
     except ModelNotFound as error:
-        _exit(EXIT_NO_MODEL, f"{error.detail} Set {variable('default_model')}.")
+        leave(EXIT_NO_MODEL, f"{error.detail} Set {variable('default_model')}.")
     # A bare name may be served by an older version, if the newest has no runtime here.
     candidates = [default] if "@" in settings.default_model else found.versions[default.name]
     if all(_runtime_of(version.folder, settings.runtime)[0] is None for version in candidates):
-        _exit(EXIT_NO_MODEL, f"{default.reference}: {_runtime_of(default.folder, settings.runtime)[1]}")
+        leave(EXIT_NO_MODEL, f"{default.reference}: {_runtime_of(default.folder, settings.runtime)[1]}")
     if line := passed_over():
         click.echo(line, err=True)
     # For the worker processes.
@@ -96,7 +86,7 @@ def serve(**options: Any) -> None:
         sockets = server.listen(settings.host, settings.port)
         code = server.run(server.configuration(settings, _log_config()), sockets)
     except server.ListenError as error:
-        _exit(EXIT_ADDRESS, str(error))
+        leave(EXIT_ADDRESS, str(error))
     sys.exit(code)
 
 
@@ -104,7 +94,7 @@ def serve(**options: Any) -> None:
 @click.option("--model-store", type=click.Path(), help="Folder to look in.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--memory", is_flag=True, help="Open each, and say how much memory that takes.")
-@_errors_exit()
+@errors_leave()
 def models(model_store: str | None, as_json: bool, memory: bool) -> None:
     """List the store's models, every file checked against its checksum, and what was deleted."""
     from app import store
@@ -156,7 +146,7 @@ def _as_line(entry: dict[str, Any]) -> str:
 
 
 @cli.command()
-@_errors_exit()
+@errors_leave()
 def health() -> None:
     """Exit 0 if the server on this machine is ready, 1 if it is not, 4 if none answers."""
     import http.client
@@ -168,9 +158,9 @@ def health() -> None:
     try:
         status, body = _ask_readyz(host, settings.port)
     except (http.client.HTTPException, ValueError):  # SSH, TLS, or another service
-        _exit(EXIT_UNREACHABLE, f"{host}:{settings.port}: what answers there is no Vitrine; see VITRINE_PORT")
+        leave(EXIT_UNREACHABLE, f"{host}:{settings.port}: what answers there is no Vitrine; see VITRINE_PORT")
     except OSError as error:
-        _exit(EXIT_UNREACHABLE, f"{host}:{settings.port}: {error}")
+        leave(EXIT_UNREACHABLE, f"{host}:{settings.port}: {error}")
     click.echo(body)
     sys.exit(0 if status == 200 else EXIT_FAILURE)
 
@@ -221,7 +211,7 @@ def _ask_readyz(host: str, port: int) -> tuple[int, str]:
     help="The profile's file; vitrine-profile.json if not given.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@_errors_exit()
+@errors_leave()
 def bench(
     model: str | None, seconds: float, counts: tuple[int, ...], tune: bool, out: Path | None, as_json: bool
 ) -> None:
@@ -251,7 +241,7 @@ def bench(
         try:
             result = measuring.measure(settings, model, seconds, counts, note)
         except measuring.ServerFailed as error:
-            _exit(EXIT_FAILURE, str(error))
+            leave(EXIT_FAILURE, str(error))
         if as_json:
             click.echo(json.dumps(result, indent=2))
         return
@@ -259,7 +249,7 @@ def bench(
     try:
         profiles.write(out, profile)
     except OSError as error:
-        _exit(EXIT_FAILURE, f"{out}: {error.strerror or error}")
+        leave(EXIT_FAILURE, f"{out}: {error.strerror or error}")
     if as_json:
         click.echo(profile.model_dump_json(indent=2))
     note(f"wrote {out}; to use it: VITRINE_PROFILE={out.absolute()} vitrine serve")

@@ -24,6 +24,7 @@ import click
 import pytest
 
 from app.cli import cli as serving_cli
+from app.commands.group import SUMMARIES
 from app.settings import Settings, variable
 from tests.conftest import DISTRIBUTION, PROJECT, SHIPPED_STORE
 from tests.serving import serving
@@ -42,6 +43,7 @@ EXCEPTIONS = {
         ),
         "needs Docker; tests/test_container.py runs the image by podman, with a store of one's own too",
     ),
+    "python -m pip install ./client": "installs; tests/client/test_packaging.py builds the wheel and uses it",
     "podman build --format docker -t vitrine .": "tests/test_container.py builds the same Dockerfile by buildah",
 }
 READERS_OWN = ("photos",)  # folders that a document takes for granted: they are the reader's
@@ -56,6 +58,8 @@ NO_COMMANDS = {
 # Python runs in the test that is named.
 PYTHON = {
     "README.md": "tests/test_docs.py",
+    "client/README.md": "tests/client/test_documents.py",
+    "docs/client.md": "tests/client/test_documents.py",
     "docs/extending.md": "tests/test_extending.py",
     "docs/inference-protocol.md": "tests/test_inference_clients.py",
     "docs/provenance.md": "tests/test_docs.py",
@@ -115,7 +119,7 @@ class Clone:
     def __init__(self, folder, stack):
         self.folder, self.stack = folder, stack
         self.runs, self.server = set(), None
-        for name in ("app", "benchmarks", "docs", "model_store", "requirements", "training"):
+        for name in ("app", "benchmarks", "client", "docs", "model_store", "requirements", "training"):
             (folder / name).symlink_to(PROJECT / name)
         for name in ("Makefile", "pyproject.toml", "Dockerfile"):
             (folder / name).symlink_to(PROJECT / name)
@@ -124,9 +128,12 @@ class Clone:
             (folder / name).mkdir()
         (folder / ".curlrc").write_text("silent\nfail\n")  # a refusal is a failure
 
-    def run(self, command):
+    def run(self, command, **variables):
         """Run a command by a shell, in an environment in which the project is installed and nothing else is set."""
-        environment = {"PATH": f"{Path(sys.prefix) / 'bin'}:{os.defpath}", "HOME": str(self.folder)}
+        environment = {
+            "PATH": f"{Path(sys.prefix) / 'bin'}:{os.defpath}",
+            "HOME": str(self.folder),
+        } | variables
         done = subprocess.run(
             ["bash", "-e", "-c", command],
             cwd=self.folder,
@@ -137,12 +144,23 @@ class Clone:
         )
         assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
 
-    def ask(self, command):
-        """Run curl, which asks a server with default settings."""
+    @property
+    def url(self):
+        """Where a server with default settings is, started for the first who asks."""
         if self.server is None:
             self.server = self.stack.enter_context(serving(self.folder, VITRINE_DEFAULT_MODEL="fashion@4"))
+        return self.server.url
+
+    def ask(self, command):
+        """Run curl, which asks the server."""
         assert "http://127.0.0.1:8000" in command, command
-        self.run(command.replace("http://127.0.0.1:8000", self.server.url))
+        self.run(command.replace("http://127.0.0.1:8000", self.url))
+
+    def draw(self, command):
+        """Run a command that asks the server for a picture; the file that it names is there then."""
+        self.run(f"set -o pipefail; {command}", VITRINE_URL=self.url)
+        for named in re.findall(r"(?:-o|>) (\w[\w.]*)", command):
+            assert (self.folder / named).stat().st_size, command
 
     def make(self, command):
         """Have make say what it would do.
@@ -206,6 +224,7 @@ class Clone:
 HANDLERS = {
     r"cp |eval |\. \.venv/bin/activate$|vitrine models$|vitrine-train describe ": Clone.run,
     r"curl ": Clone.ask,
+    rf"(echo .* \| )?vitrine ({'|'.join(SUMMARIES)})\b": Clone.draw,
     r"make ": Clone.make,
     r"uvx |uv tool install |pipx (run|install) ": Clone.install,
     r"(VITRINE_\w+=\S+ )*vitrine (serve|bench|models|health)\b": Clone.serve,
@@ -287,7 +306,8 @@ def test_every_command_within_a_sentence_exists_with_its_options(document):
             assert {word for word in words if "=" not in word} <= targets, span
             continue
         name, command, rest = groups[program].resolve_command(click.Context(groups[program]), words)
-        known = {option for parameter in command.params for option in parameter.opts} | {"--help"}
+        parameters = command.get_params(click.Context(command))
+        known = {option for parameter in parameters for option in parameter.opts} | {"--help"}
         assert {word.partition("=")[0] for word in rest if word.startswith("--")} <= known, (name, span)
         for word in rest:
             if word.startswith("training/"):

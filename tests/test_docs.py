@@ -141,9 +141,9 @@ def metaphors(text):
 
 def own_files():
     """Everything that people read and that this project wrote, published versions aside."""
-    for pattern in ("*.md", "docs/*.md", "benchmarks/*.md", "model_store/*.md", "Makefile", "pyproject.toml"):
+    for pattern in ("*.md", "docs/*.md", "benchmarks/*.md", "client/*.md", "model_store/*.md", "Makefile", "pyproject.toml"):
         yield from PROJECT.glob(pattern)
-    for folder in ("app", "training", "benchmarks", "tests"):
+    for folder in ("app", "client", "training", "benchmarks", "tests"):
         for kind in ("py", "toml", "html", "jinja"):
             yield from (
                 path for path in (PROJECT / folder).rglob(f"*.{kind}") if ".environments" not in path.parts

@@ -12,6 +12,7 @@ from tests.conftest import PROJECT
 
 APP = sorted((PROJECT / "app").rglob("*.py"))
 TRAINING = sorted((PROJECT / "training").rglob("*.py"))
+CLIENT = sorted((PROJECT / "client").rglob("*.py"))
 
 HTTP_MODULES = ("app/main.py", "app/http/")
 
@@ -19,6 +20,10 @@ HTTP_MODULES = ("app/main.py", "app/http/")
 RULES = [
     ("training", APP, ()),
     ("app", TRAINING, ()),
+    ("app", CLIENT, ()),
+    ("training", CLIENT, ()),
+    ("vitrine_client", APP, ("app/commands/",)),
+    ("vitrine_client", TRAINING, ()),
     ("fastapi", APP, HTTP_MODULES),
     ("starlette", APP, HTTP_MODULES),
     ("tensorflow", APP, ("app/runtimes/",)),
@@ -146,7 +151,9 @@ def oversized(source):
                 yield node.name
 
 
-@pytest.mark.parametrize("path", APP + TRAINING, ids=lambda path: path.relative_to(PROJECT).as_posix())
+@pytest.mark.parametrize(
+    "path", APP + TRAINING + CLIENT, ids=lambda path: path.relative_to(PROJECT).as_posix()
+)
 def test_no_file_is_over_350_lines_and_no_function_over_50_lines_or_seven_parameters(path):
     assert list(oversized(path.read_text())) == []
 
@@ -171,7 +178,7 @@ def test_the_environment_is_read_in_settings_only():
 
 
 def test_no_file_is_named_for_everything():
-    names = {path.stem for path in APP + TRAINING + sorted((PROJECT / "tests").rglob("*.py"))}
+    names = {path.stem for path in APP + TRAINING + CLIENT + sorted((PROJECT / "tests").rglob("*.py"))}
     assert not names & {"util", "utils", "helper", "helpers", "common", "misc"}
 
 
@@ -181,6 +188,12 @@ def loaded_by(statement):
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=PROJECT, check=True
     )
     return {name.split(".")[0] for name in done.stdout.split()}
+
+
+def test_importing_the_client_loads_httpx_and_nothing_of_ours():
+    loaded = loaded_by("import vitrine_client")
+    assert "httpx" in loaded
+    assert not loaded & {"numpy", "PIL", "app", "training"}
 
 
 def test_importing_the_service_loads_neither_tensorflow_nor_matplotlib_nor_training():
@@ -212,10 +225,12 @@ def test_the_check_can_fail():
 
 def test_every_source_file_has_its_test_file():
     missing = []
-    for path in APP + TRAINING:
+    for path in APP + TRAINING + CLIENT:
         relative = path.relative_to(PROJECT)
         if path.name == "__init__.py" or relative.as_posix() in WITHOUT_OWN_TEST:
             continue
+        if path in CLIENT:  # its folder holds one package, which needs none of its own among the tests
+            relative = Path("client", path.name)
         if not (PROJECT / "tests" / relative.parent / f"test_{path.name}").exists():
             missing.append(relative.as_posix())
     assert missing == []
@@ -230,6 +245,7 @@ WITHOUT_OWN_TEST = {
     "app/manifest.py": "tests/app/test_store.py",
     "app/metrics.py": "tests/app/http/test_status.py",
     "app/runtimes/tensorflow.py": "tests/test_contract.py",
+    "client/vitrine_client/version.py": "tests/client/test_packaging.py",
     "training/errors.py": "tests/training/test_cli.py",
     "training/figures.py": "tests/training/fitting/test_fit.py",
     "training/output.py": "tests/training/test_cli.py",

@@ -60,8 +60,8 @@ PICTURES = (
         SamplesQuery,
         prepare_samples,
         "A grid of generated images",
-        "Decode `n` codes drawn from the prior to the mean of p(x given z); `render=draw` draws from p(x given "
-        "z), which completes ancestral sampling.",
+        "Decode `n` codes drawn from the prior to the mean of p(x given z); `render=draw` draws from "
+        "p(x given z), which completes ancestral sampling.",
     ),
     PictureEndpoint(
         "/interpolate",

@@ -10,7 +10,15 @@ from collections.abc import Callable, Iterable
 from typing import Annotated, Any, ClassVar, TypeVar
 from urllib.parse import parse_qsl, quote
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    WithJsonSchema,
+)
 from pydantic_core import PydanticCustomError
 
 from app.errors import Fault, InvalidParameter, UnsupportedFormat, echo
@@ -105,7 +113,8 @@ Whole = Annotated[int, BeforeValidator(_whole)]
 Number = Annotated[float, BeforeValidator(_number)]
 Code = Annotated[str, BeforeValidator(_code)]
 Label = Annotated[str, BeforeValidator(_label)]
-Seed = Annotated[int, BeforeValidator(_seed)]
+_SEED = {"anyOf": [{"type": "integer"}, {"type": "string", "maxLength": MAX_WORD_CHARACTERS}]}
+Seed = Annotated[int, BeforeValidator(_seed), WithJsonSchema(_SEED)]
 PointText = Annotated[str, BeforeValidator(_point)]
 PointsText = Annotated[str, BeforeValidator(_points)]
 Reference = Annotated[str, BeforeValidator(_reference)]

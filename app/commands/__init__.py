@@ -1,0 +1,1 @@
+"""The commands that ask for pictures, of a service or in this process."""

@@ -1,0 +1,46 @@
+"""The commands by their names: what ``vitrine --help`` says of them, without what they need to run."""
+
+from typing import Any
+
+import click
+
+# A command asks at the path of its name, by GET, or with files by POST; render takes the address itself.
+SUMMARIES = {
+    "samples": "Draw images from the prior, or around a point.",
+    "interpolate": "Walk along a latent axis, between points, or between two images.",
+    "decode": "Draw points of the latent space, codes, or what images encode to.",
+    "reconstruct": "Encode and decode images; those of the model itself without any.",
+    "axes": "Draw every latent axis, a strip each.",
+    "manifold": "Draw a plane of the latent space.",
+    "directions": "Walk along what some points have that others lack.",
+    "compare": "Draw the same points by two models.",
+    "inspect": "Say how a picture was made, and whether that is true.",
+    "render": "Get what any address of the service gives.",
+}
+
+
+class PictureCommand(click.Command):
+    """A command whose options are made of what the service takes, when somebody looks at them."""
+
+    def __init__(self, name: str) -> None:
+        summary = SUMMARIES[name]
+        super().__init__(name, callback=self._run, help=summary, short_help=summary)
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """Return the options and arguments, made the first time."""
+        if not self.params:
+            from app.commands.options import parameters_of
+
+            self.params = parameters_of(str(self.name))
+        return super().get_params(ctx)
+
+    def _run(self, **given: Any) -> None:
+        from app.commands.asking import run
+
+        run(str(self.name), given)
+
+
+def add_to(group: click.Group) -> None:
+    """Add every command to a group."""
+    for name in SUMMARIES:
+        group.add_command(PictureCommand(name))

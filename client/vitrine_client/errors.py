@@ -1,0 +1,251 @@
+"""What can go wrong, a class a kind of problem.
+
+* VitrineError
+  * WrongAddress          no address of a service, or one of another service; a ValueError too
+  * Unreachable           no answer: nothing listens there, or the connection broke
+  * UnexpectedAnswer      what answers is no Vitrine
+  * RequestRefused        the request cannot be answered as it is
+    * AddressNotFound
+    * MethodNotAllowed
+    * InvalidParameter
+      * UploadError
+        * MalformedUpload
+        * UploadTooLarge
+        * UnsupportedUpload
+          * UnsupportedPicture
+    * ModelNotFound
+      * ModelGone
+      * ModelUnavailable
+    * UnsupportedFormat
+  * ServiceFailed         the service cannot answer it, now or at all
+    * Overloaded
+    * DeadlinePassed
+    * NotReady
+    * OutOfResources
+    * MetricsUnavailable
+    * ModelError
+"""
+
+import contextlib
+import json
+from collections.abc import Mapping
+from typing import Any, ClassVar, NamedTuple
+
+
+class Fault(NamedTuple):
+    """One thing that is wrong with a request."""
+
+    parameter: str  # its name, or the multipart field, or ``body``
+    expected: str  # what would have been right
+    received: str  # what came, escaped and cut
+    remedy: str  # what to do about it
+    code: str  # a stable word for programs
+
+
+class VitrineError(Exception):
+    """Base of all errors of this package.
+
+    Attributes:
+        status: of the HTTP answer, None if there was none.
+        kind: the last part of the problem's type, like ``invalid-parameter``.
+        title: half a sentence on the kind.
+        detail: what happened.
+        errors: each thing that is wrong with the request.
+        request_id: what the service's log knows the request by.
+        retry_after: seconds after which it may be tried again, None if the service does not say.
+    """
+
+    kind: ClassVar[str] = ""
+
+    def __init__(
+        self,
+        detail: str,
+        *,
+        status: int | None = None,
+        title: str = "",
+        errors: tuple[Fault, ...] = (),
+        request_id: str = "",
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.status = status
+        self.title = title
+        self.errors = errors
+        self.request_id = request_id
+        self.retry_after = retry_after
+
+    @property
+    def remedy(self) -> str:
+        """What to do about it, as far as the service says; empty if it does not."""
+        return " ".join(fault.remedy for fault in self.errors if fault.remedy)
+
+
+class Unreachable(VitrineError):
+    """No answer came."""
+
+
+class WrongAddress(VitrineError, ValueError):
+    """What was given is no address of a service, or one of another service."""
+
+
+class UnexpectedAnswer(VitrineError):
+    """What answers at the address is no Vitrine, or another version of it."""
+
+
+class RequestRefused(VitrineError):
+    """The request cannot be answered as it is; a status from 400 to 499."""
+
+
+class AddressNotFound(RequestRefused):
+    """No such address."""
+
+    kind = "not-found"
+
+
+class MethodNotAllowed(RequestRefused):
+    """The address does not take this method."""
+
+    kind = "method-not-allowed"
+
+
+class InvalidParameter(RequestRefused):
+    """A parameter is malformed, unknown, given twice or out of range."""
+
+    kind = "invalid-parameter"
+
+
+class UploadError(InvalidParameter):
+    """An image cannot be decoded, or breaks a limit."""
+
+    kind = "unusable-upload"
+
+
+class MalformedUpload(UploadError):
+    """The request's body does not parse."""
+
+    kind = "malformed-upload"
+
+
+class UploadTooLarge(UploadError):
+    """The request's body is over the limit."""
+
+    kind = "upload-too-large"
+
+
+class UnsupportedUpload(UploadError):
+    """Not a kind of file that the service understands."""
+
+    kind = "unsupported-upload"
+
+
+class UnsupportedPicture(UnsupportedUpload):
+    """A file of a known format, in a variety that is not decoded."""
+
+    kind = "unsupported-picture"
+
+
+class ModelNotFound(RequestRefused):
+    """No such model or version."""
+
+    kind = "model-not-found"
+
+
+class ModelGone(ModelNotFound):
+    """A version that was published and has been deleted."""
+
+    kind = "model-gone"
+
+
+class ModelUnavailable(ModelNotFound):
+    """A version that is there, and cannot be served by this installation."""
+
+    kind = "model-unavailable"
+
+
+class UnsupportedFormat(RequestRefused):
+    """A format that is not offered."""
+
+    kind = "unsupported-format"
+
+
+class ServiceFailed(VitrineError):
+    """The service cannot answer the request; a status from 500 on."""
+
+    kind = "internal-error"
+
+
+class Overloaded(ServiceFailed):
+    """More work is waiting than the service takes."""
+
+    kind = "overloaded"
+
+
+class DeadlinePassed(ServiceFailed):
+    """The picture was not ready in time."""
+
+    kind = "deadline-passed"
+
+
+class NotReady(ServiceFailed):
+    """The service is starting or stopping, or no model computes."""
+
+    kind = "not-ready"
+
+
+class OutOfResources(ServiceFailed):
+    """The system gave the service no memory or no thread."""
+
+    kind = "out-of-resources"
+
+
+class MetricsUnavailable(ServiceFailed):
+    """The counters cannot be read."""
+
+    kind = "metrics-unavailable"
+
+
+class ModelError(ServiceFailed):
+    """A model does not do what its manifest says."""
+
+    kind = "model-error"
+
+
+def _kinds(base: type[VitrineError]) -> dict[str, type[VitrineError]]:
+    found = {base.kind: base} if base.kind else {}
+    for each in base.__subclasses__():
+        found |= _kinds(each)
+    return found
+
+
+KINDS = _kinds(VitrineError)
+
+
+def error_of(
+    url: str, status: int, headers: Mapping[str, str], content: bytes, retry_after: float | None
+) -> VitrineError:
+    """Return the error that an answer with a status from 400 on stands for."""
+    problem: Any = None
+    if "json" in headers.get("content-type", ""):
+        with contextlib.suppress(ValueError):
+            problem = json.loads(content)
+    if not isinstance(problem, dict) or not isinstance(problem.get("type"), str):
+        text = f"{url}: status {status}, and not why: what answers there is no Vitrine, or a proxy before one"
+        return UnexpectedAnswer(text, status=status, retry_after=retry_after)
+    kind = problem["type"].rpartition("/")[2]
+    # A kind that came after this package is still one of the two.
+    known = KINDS.get(kind, RequestRefused if status < 500 else ServiceFailed)
+    faults = problem.get("errors")
+    return known(
+        str(problem.get("detail", "")),
+        status=status,
+        title=str(problem.get("title", "")),
+        errors=tuple(map(_fault, faults)) if isinstance(faults, list) else (),
+        request_id=str(problem.get("request_id", "")),
+        retry_after=retry_after,
+    )
+
+
+def _fault(found: Any) -> Fault:
+    entries = found if isinstance(found, dict) else {}
+    return Fault(*(str(entries.get(name, "")) for name in Fault._fields))

@@ -1,0 +1,108 @@
+"""Parameters by the service's names; ``from_`` and ``with_`` for ``from`` and ``with``, words of Python's.
+
+Whatever is left out has the service's own default, which ``/docs`` of a service tells.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Literal, Required, TypedDict
+
+from vitrine_client.points import PointLike
+
+Format = Literal["png", "webp", "gif", "apng", "npy", "npz", "json", "zip", "csv"]
+Points = PointLike | Sequence[PointLike]  # several; of one text with ; between them
+Invert = Literal["no", "yes", "auto"]
+
+
+class PictureQuery(TypedDict, total=False):
+    """What every picture takes."""
+
+    model: str  # NAME, NAME@VERSION or NAME@VERSION-DIGEST
+    zoom: int  # whole scale of the pixels
+    ink: Literal["dark", "light"]
+    format: Format
+    fps: int  # images a second of an animation
+    loop: Literal["forever", "once", "bounce"]
+
+
+class SamplesQuery(PictureQuery, total=False):
+    """What ``samples`` takes."""
+
+    n: int
+    columns: int
+    offset: int  # number of the first image
+    seed: int | str
+    temperature: float
+    label: str | int
+    prior: Literal["standard_normal", "gaussian_mixture"]
+    of: PointLike  # draw around this point
+    render: Literal["mean", "draw"]
+
+
+class InterpolateQuery(PictureQuery, total=False):
+    """What ``interpolate`` takes: an axis, or points to walk between."""
+
+    axis: int
+    low: float
+    high: float
+    steps: int
+    at: PointLike
+    seed: int | str
+    z: str | Iterable[float]
+    from_: PointLike
+    to: PointLike
+    via: Points
+    path: Literal["linear", "slerp"]
+    invert: Invert  # of images that are sent
+
+
+class DecodeQuery(PictureQuery, total=False):
+    """What ``decode`` takes beside its points."""
+
+    columns: int
+    invert: Invert  # of images that are sent
+
+
+class AxesQuery(PictureQuery, total=False):
+    """What ``axes`` takes."""
+
+    at: PointLike
+    steps: int
+
+
+class ManifoldQuery(PictureQuery, total=False):
+    """What ``manifold`` takes."""
+
+    columns: int
+    rows: int
+    x: int
+    y: int
+    at: PointLike
+    points: Points  # three corners that span the plane instead
+
+
+class DirectionsQuery(PictureQuery, total=False):
+    """What ``directions`` takes."""
+
+    plus: Required[Points]
+    minus: Required[Points]
+    at: PointLike
+    low: float
+    high: float
+    steps: int
+    invert: Invert  # of images that are sent
+
+
+class CompareQuery(PictureQuery, total=False):
+    """What ``compare`` takes."""
+
+    with_: Required[str]  # the second model
+    points: Points
+    columns: int
+
+
+class ReconstructQuery(PictureQuery, total=False):
+    """What ``reconstruct`` takes."""
+
+    columns: int
+    show: Literal["both", "error"]
+    invert: Invert  # of images that are sent
