@@ -40,8 +40,7 @@ class Model:
         encoding: operation (B, H, W) images -> (B, D) z_mean, B one of its sizes; exact: ``moments``.
         decoding: operation (B, D) z -> (B, H, W) levels of p(x given z)'s mean, uint8.
         drawing: operation (B, D) z and uniform noise -> (B, H, W) levels of a draw, uint8.
-        scoring: operation (B, D) z and (B, H, W) images -> (B, H, W) log p(x given z) of each pixel in nats;
-            see ``prepare_scoring``.
+        scoring: operation z and images -> (B, H, W) log p(x given z) in nats; see ``prepare_scoring``.
         examples: (N, H, W) levels of the held-out images that the version ships, uint8.
 
     Raises:
@@ -119,8 +118,7 @@ class Model:
         for a thread that may wait; who comes meanwhile waits for it too.
 
         Raises:
-            ModelError: as ``warm_up``.
-            ScoringUnavailable: as ``require_scoring``.
+            ModelError: as ``warm_up``, or as ``require_scoring``.
         """
         self.require_scoring()
         with self._preparing:

@@ -26,8 +26,12 @@ class Uploads(NamedTuple):
         """Size of all files."""
         return sum(len(data) for _, data in self.files)
 
-    def read(self, context: Context) -> tuple[Pixels, tuple[str, ...]]:
+    def read(self, context: Context, *, on_white: bool = True) -> tuple[Pixels, tuple[str, ...]]:
         """Return (N, H, W) levels as the encoder will see them, and what their sender should know.
+
+        Args:
+            context: whose model's images they are fitted to.
+            on_white: see ``app.pictures.uploads.read_uploads``.
 
         Raises:
             UploadError: a file cannot be used; even a header can take time to read, so call it in the work.
@@ -35,7 +39,9 @@ class Uploads(NamedTuple):
         image = context.model.manifest.image
         if not self.files:
             return np.empty((0, *image.shape), np.uint8), ()
-        read = uploads.read_uploads(self.files, image.shape, self.invert, context.limits, image.polarity)
+        read = uploads.read_uploads(
+            self.files, image.shape, self.invert, context.limits, image.polarity, on_white=on_white
+        )
         notes = tuple(f"{found.name}: {note}" for found in read for note in found.notes)
         return np.stack([found.pixels for found in read]), notes
 

@@ -129,6 +129,8 @@ def _ranges_of(
         "/compare": 2,
         "/interpolate": 2,
         "/directions": 2,
+        "/score": 2 * examples,
+        "/complete": 3 * examples,
     }
     zoom = min(settings.max_zoom, math.isqrt(fitting // fewest.get(path, 1)))
     found: dict[str, Schema] = {"zoom": whole(1, max(1, zoom))}
@@ -142,6 +144,10 @@ def _ranges_of(
         found["steps"] = whole(2, min(settings.max_steps, fitting // axes)) | {"default": manifest.walk.steps}
     if path == "/directions":
         found["low"] = found["high"] = {"minimum": -MAX_STRENGTH, "maximum": MAX_STRENGTH}
+    if path == "/complete":
+        found["n"] = whole(1, min(settings.max_images // examples, fitting // examples - 2))
+    if path in ("/complete", "/score"):  # of one upload; of several, all together
+        found["k"] = whole(1, max(1, settings.max_draws // examples))
     if path == "/manifold":
         found["columns"] = whole(1, settings.max_steps)
     if (endpoint.method, path) == ("GET", "/interpolate"):

@@ -2,6 +2,7 @@
 
 from starlette.routing import Route
 
+from app.errors import ScoringUnavailable
 from app.http.bodies import POINTS
 from app.http.endpoint import PictureApp, PictureEndpoint
 from app.http.overviews import AxesQuery, ManifoldQuery, prepare_axes, prepare_manifold
@@ -142,6 +143,7 @@ PICTURES = (
         "How unusual the model's own examples are",
         SCORED,
         facts=SURPRISE,
+        refusals=(ScoringUnavailable,),
     ),
     PictureEndpoint(
         "/score",
@@ -151,6 +153,7 @@ PICTURES = (
         SCORED,
         body=FILES,
         facts=SURPRISE,
+        refusals=(ScoringUnavailable,),
     ),
     PictureEndpoint(
         "/complete",
@@ -159,6 +162,7 @@ PICTURES = (
         "The model's own examples, half hidden, completed",
         COMPLETED,
         facts=SIZES,
+        refusals=(ScoringUnavailable,),
     ),
     PictureEndpoint(
         "/complete",
@@ -170,6 +174,7 @@ PICTURES = (
         "and a half that `hide` names.",
         body=MASKED,
         facts=SIZES,
+        refusals=(ScoringUnavailable,),
     ),
     PictureEndpoint(
         "/compare",

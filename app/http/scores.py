@@ -74,6 +74,7 @@ class SentScoreQuery(ScoreQuery):
 def prepare_score(query: ScoreQuery, model: Model, settings: Settings) -> MakePicture:
     """Check ``GET /score``; see ``app.explore.scores``."""
     context = _score_context(query, model, settings)
+    context.check_grid(max(1, len(model.examples)), rows_each=2)
     work = scores.score_examples(model, settings, Draws(query.k, query.seed))
     return permanent(query, context, presenting.presented(work, _presenter(context)), query.seed)
 
@@ -85,6 +86,7 @@ def prepare_sent_score(query: SentScoreQuery, model: Model, settings: Settings) 
     model.require_scoring()
 
     def ask(files: Files) -> PreparedPicture:
+        context.check_grid(len(files), rows_each=2)
         work = scores.score(model, settings, files, query.invert, Draws(query.k, query.seed))
         return PreparedPicture(presenting.presented(work, _presenter(context)), headers)
 
@@ -152,7 +154,7 @@ def prepare_sent_completion(query: SentCompleteQuery, model: Model, settings: Se
         size = sum(len(data) for _, data in (*files, *masks))
 
         def read() -> Incomplete:
-            pixels, notes = Uploads(tuple(files), query.invert).read(context)
+            pixels, notes = Uploads(tuple(files), query.invert).read(context, on_white=False)
             return Incomplete(pixels, _seen(query, context, files, masks, pixels), notes)
 
         work = completion.complete(model, settings, query.wanted, read, len(files), size)

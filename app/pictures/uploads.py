@@ -59,6 +59,8 @@ def read_uploads(
     invert: Invert,
     limits: UploadLimits,
     polarity: Polarity = "dark",
+    *,
+    on_white: bool = True,
 ) -> list[Upload]:
     """Return files decoded and fitted to a model's image.
 
@@ -68,6 +70,7 @@ def read_uploads(
         invert: see the top of the module.
         limits: checked from the headers, so nothing is decoded of an upload that is too large.
         polarity: decides ``auto`` and the hint at it.
+        on_white: transparent pixels show white; else nothing of them shows in those that ``read_seen`` gives.
 
     Raises:
         UnsupportedUpload: not a PNG, JPEG, WebP, GIF or BMP, or not a variety of these that is decoded.
@@ -79,7 +82,7 @@ def read_uploads(
         _check_size(file.image, pixels, limits, name)
         pixels += file.image.width * file.image.height
         opened.append(file)
-    return [_read(file, shape, invert, polarity) for file in opened]
+    return [_read(file, shape, invert, polarity, on_white) for file in opened]
 
 
 def read_seen(
@@ -98,10 +101,7 @@ def read_seen(
         _check_size(file.image, 0, limits, name)
         with decoding(file.data, file.kind, file.name):
             file.image.load()
-        opaque = Image.new("L", file.image.size, 255)
-        if file.image.has_transparency_data:
-            opaque = file.image.convert("RGBA").getchannel("A")
-        found.append(_fit_mask(opaque, _orientation(file.image), shape) == 255)
+        found.append(_fit_mask(_opacity(file.image), _orientation(file.image), shape) == 255)
     return found
 
 
@@ -122,6 +122,13 @@ def read_masks(
         levels = _levels(file.image, "L").point(lambda level: 255 if level < 128 else 0)
         found.append(_fit_mask(levels, _orientation(file.image), shape) == 255)
     return found
+
+
+def _opacity(image: Image.Image) -> Image.Image:
+    """Return how opaque each pixel is, 255 for altogether."""
+    if image.has_transparency_data:
+        return image.convert("RGBA").getchannel("A")
+    return Image.new("L", image.size, 255)
 
 
 def _fit_mask(opaque: Image.Image, orientation: int, shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
@@ -154,7 +161,9 @@ def _compare(paper: int, invert: Invert, polarity: Polarity) -> tuple[bool, tupl
     return False, (hint,) if differs else ()
 
 
-def _read(file: PictureFile, shape: tuple[int, ...], invert: Invert, polarity: Polarity) -> Upload:
+def _read(
+    file: PictureFile, shape: tuple[int, ...], invert: Invert, polarity: Polarity, on_white: bool
+) -> Upload:
     notes = []
     image = file.image
     extents = image.tile[0].extents if file.kind == "GIF" else None
@@ -166,9 +175,16 @@ def _read(file: PictureFile, shape: tuple[int, ...], invert: Invert, polarity: P
         notes.append("only the first frame is used, the other frames are ignored")
     if file.kind == "PNG":
         _scale_transparent_level(image, file.data)
-    levels = _on_white(_levels(image, "RGB" if len(shape) == 3 else "L"), extents)
+    mode: Literal["L", "RGB"] = "RGB" if len(shape) == 3 else "L"
+    opacity = None if on_white or not image.has_transparency_data else _opacity(image)
+    if opacity is None:
+        levels = _on_white(_levels(image, mode), extents)
+    else:
+        levels = image.convert("RGBA").convert("RGB").convert(mode)
     turn = _TURNS.get(_orientation(image))
-    fitted, paper = _fit(levels if turn is None else levels.transpose(turn), shape)
+    if turn is not None:
+        levels, opacity = levels.transpose(turn), opacity and opacity.transpose(turn)
+    fitted, paper = _fit(levels, shape, opacity)
     inverts, hints = _compare(paper, invert, polarity)
     return Upload(file.name, 255 - fitted if inverts else fitted, (*notes, *hints))
 
@@ -259,7 +275,22 @@ def _on_white(image: Image.Image, frame: tuple[int, int, int, int] | None) -> Im
     return ground
 
 
-def _fit(image: Image.Image, shape: tuple[int, ...]) -> tuple[Pixels, int]:
+def _weighted(image: Image.Image, opacity: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """Return an image scaled by what its pixels weigh: a transparent one does not show in those beside it."""
+
+    def scaled(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        return np.asarray(Image.fromarray(values).resize(size, Image.Resampling.LANCZOS))
+
+    weights = np.asarray(opacity, np.float32) / np.float32(255)
+    below = np.maximum(scaled(weights), np.float32(1e-3))
+    channels = [scaled(np.asarray(channel, np.float32) * weights) / below for channel in image.split()]
+    levels = np.clip(np.rint(np.stack(channels, axis=-1)), 0, 255).astype(np.uint8)
+    return Image.fromarray(levels[..., 0] if len(channels) == 1 else levels)
+
+
+def _fit(
+    image: Image.Image, shape: tuple[int, ...], opacity: Image.Image | None = None
+) -> tuple[Pixels, int]:
     """Return `image` scaled, centred and padded to `shape`, and the luma of its border's median.
 
     It is scaled from all of its pixels: a JPEG decoded at a fraction of its size gives another picture, by up
@@ -267,7 +298,11 @@ def _fit(image: Image.Image, shape: tuple[int, ...]) -> tuple[Pixels, int]:
     """
     (top, left), size = _placed(image.size, shape)
     if size != image.size:
-        image = image.resize(size, Image.Resampling.LANCZOS)
+        image = (
+            image.resize(size, Image.Resampling.LANCZOS)
+            if opacity is None
+            else _weighted(image, opacity, size)
+        )
     levels = np.asarray(image)
     edges = [levels[0], levels[-1], levels[1:-1, 0], levels[1:-1, -1]]
     paper = np.median(np.concatenate(edges), axis=0).astype(np.uint8)  # a level for each channel

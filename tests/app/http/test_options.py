@@ -15,7 +15,7 @@ from tests.conftest import SHIPPED_STORE, Client
 from tests.fakes import MIXTURE, open_fake, png_bytes, write_version
 
 # What makes a picture small, so that no limit but the parameter's own is met; and what has no default.
-SMALL = {"n": 1, "steps": 2, "rows": 1, "columns": 1}
+SMALL = {"n": 1, "steps": 2, "rows": 1, "columns": 1, "k": 1, "hide": "lower"}
 NEEDED = {"points": "centre", "with": "fake@1", "plus": "z:0.1,0", "minus": "z:0,0"}
 LIMITS = {"max_images": 50, "max_steps": 9, "max_zoom": 4}
 
@@ -44,7 +44,8 @@ def ask(client, request, parameters):
     method, path = request.split()
     query = "&".join(f"{name}={value}" for name, value in parameters.items() if value is not None)
     picture = ("file", ("x.png", png_bytes(np.zeros((8, 8), np.uint8))))
-    content = {"files": [picture, picture]} if method == "POST" else {}
+    alone = path in ("/score", "/complete")  # where a number counts for all images together
+    content = {"files": [picture] * (1 if alone else 2)} if method == "POST" else {}
     return client.request(method, f"{path}?{query}", **content)
 
 
