@@ -39,18 +39,31 @@ class Decoder:
         return np.split(self(np.concatenate(codes)), ends[:-1])
 
 
+class Encoder:
+    """The shipped encoder, as a user of TensorFlow runs it."""
+
+    def __init__(self) -> None:
+        self._loaded = tf.saved_model.load(str(VERSION / "encoder"))
+        self._encode = self._loaded.signatures["encode"]
+
+    def __call__(self, images: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Return z_mean, (N, AXES), of images, (N, 28, 28) in [0, 1]."""
+        z_mean: npt.NDArray[np.float32] = self._encode(images=tf.constant(images))["z_mean"].numpy()
+        return z_mean
+
+
 def draw(n: int, seed: int | None) -> npt.NDArray[np.float32]:
     """Return `n` codes z ~ N(0, I), (n, AXES), whatever the prior is: they cost the decoder the same."""
     return np.random.default_rng(seed).standard_normal((n, AXES), np.float32)
 
 
-def png(images: npt.NDArray[np.float32]) -> bytes:
-    """Return a PNG of the images, dark on white, seven in a row."""
+def png(images: npt.NDArray[np.float32], columns: int = 7) -> bytes:
+    """Return a PNG of the images, dark on white, so many in a row."""
     levels = 255 - (np.clip(images, 0, 1) * 255).astype(np.uint8)
-    rows = -(-len(levels) // 7)
-    cells = np.full((rows * 7, 28, 28), 255, np.uint8)
+    rows = -(-len(levels) // columns)
+    cells = np.full((rows * columns, 28, 28), 255, np.uint8)
     cells[: len(levels)] = levels
-    grid = cells.reshape(rows, 7, 28, 28).swapaxes(1, 2).reshape(rows * 28, 7 * 28)
+    grid = cells.reshape(rows, columns, 28, 28).swapaxes(1, 2).reshape(rows * 28, columns * 28)
     buffer = io.BytesIO()
     Image.fromarray(grid).save(buffer, format="PNG")
     return buffer.getvalue()
