@@ -121,7 +121,7 @@ def score(
         read = uploads.read_uploads(files, image.shape, invert, limits, image.polarity)
         notes = tuple(f"{found.name}: {note}" for found in read for note in found.notes)
         images = np.stack([found.pixels for found in read])
-        return Scores(images, (yield from _scores(model, images, draws)), notes)
+        return Scores(images, (yield from scores_of(model, images, draws)), notes)
 
     upload_bytes = sum(len(data) for _, data in files)
     return Work(steps, len(files) * draws.k, (model.scoring,), heavy=True, upload_bytes=upload_bytes)
@@ -142,21 +142,24 @@ def score_examples(model: Model, limits: Settings, draws: Draws) -> Work[Scores]
 
     def steps() -> Steps[Scores]:
         model.prepare_scoring()
-        return Scores(examples, (yield from _scores(model, examples, draws)))
+        return Scores(examples, (yield from scores_of(model, examples, draws)))
 
     # As if something were uploaded: the first step, which may measure the model, then has a thread.
     return Work(steps, len(examples) * draws.k, (model.scoring,), heavy=True, upload_bytes=1)
 
 
-def check_draws(model: Model, limits: Settings, images: int, draws: Draws) -> None:
+def check_draws(model: Model, limits: Settings, images: int, draws: Draws, parameter: str = "k") -> None:
     """Refuse draws beyond the limits, which count those of all images, or a model that cannot score."""
     model.require_scoring()
     check_seed(draws.seed)
-    check_count("k", draws.k, 1, max(1, limits.max_draws // max(1, images)), "max_draws")
+    check_count(parameter, draws.k, 1, max(1, limits.max_draws // max(1, images)), "max_draws")
 
 
-def _scores(model: Model, images: npt.NDArray[np.uint8], draws: Draws) -> Steps[tuple[Score, ...]]:
-    """Score images one after the other: their draws' maps of pixels need not be held at once."""
+def scores_of(model: Model, images: npt.NDArray[np.uint8], draws: Draws) -> Steps[tuple[Score, ...]]:
+    """Score images, (N, H, W) levels, of a model that is prepared; a step of a request's work.
+
+    One after the other: their draws' maps of pixels need not be held at once.
+    """
     pixels = images.astype(np.float32) / np.float32(255)
     encoded = yield Rows.of(model.posterior, pixels)
     # The same noise for every image, so that a score does not depend on those beside it.

@@ -146,6 +146,8 @@ def _ranges_of(
         found["low"] = found["high"] = {"minimum": -MAX_STRENGTH, "maximum": MAX_STRENGTH}
     if path == "/complete":
         found["n"] = whole(1, min(settings.max_images // examples, fitting // examples - 2))
+    if path == "/reconstruct":
+        found["elbo"] = whole(0, max(1, settings.max_draws // examples))
     if path in ("/complete", "/score"):  # of one upload; of several, all together
         found["k"] = whole(1, max(1, settings.max_draws // examples))
     if path == "/manifold":

@@ -40,6 +40,9 @@ CLOSENESS = {
     "mse": "Mean squared error of values in [0, 1], the mean over all images.",
     "psnr": "Peak signal-to-noise ratio in decibels, the mean over all images.",
     "ssim": "Structural similarity, the mean over all images.",
+    "elbo": "With `elbo`: the evidence lower bound in nats, the mean over all images.",
+    "reconstruction": "With `elbo`: its first term, E_q[log p(x given z)].",
+    "kl": "With `elbo`: its second term, KL(q(z given x) || p(z)).",
 }
 
 SCORED = (
@@ -191,6 +194,7 @@ PICTURES = (
         "The model's own examples and their reconstructions",
         "Encode and decode the held-out images that the model ships: originals above, reconstructions below.",
         facts=CLOSENESS,
+        refusals=(ScoringUnavailable,),
     ),
     PictureEndpoint(
         "/reconstruct",
@@ -202,6 +206,7 @@ PICTURES = (
         "A file of any size is scaled to fit and padded, never stretched.",
         body=FILES,
         facts=CLOSENESS,
+        refusals=(ScoringUnavailable,),
     ),
 )
 

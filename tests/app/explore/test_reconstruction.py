@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 
@@ -68,3 +70,34 @@ def test_what_was_done_to_an_upload_is_noted_beside_its_name(model):
     files = [(f"file[{k}]", png_bytes(np.full((8, 8), level, np.uint8))) for k, level in enumerate((250, 5))]
     answer = reconstruct(context_of(model, ROW), Uploads(tuple(files), "auto"))()
     assert answer.notes == ("file[0]: inverted",)
+
+
+def test_the_error_is_the_third_row(model):
+    stripes = np.zeros((8, 8), np.uint8)
+    stripes[:, ::2] = 204
+    sent = Uploads((("file", png_bytes(stripes)),))
+    pixels = pixels_of(reconstruct(context_of(model, ROW), sent, "error")().content)
+    assert pixels.shape == (24, 8)
+    assert np.array_equal(pixels[16:], np.full((8, 8), 102))  # |204 - 102| and |0 - 102|
+
+
+def test_how_close_reconstructions_are_is_told(model):
+    stripes = np.zeros((8, 8), np.uint8)
+    stripes[:, ::2] = 204
+    sent = Uploads((("file", png_bytes(stripes)), ("file", png_bytes(np.full((8, 8), 51, np.uint8)))))
+    answer = reconstruct(context_of(model, GridStyle(format="json")), sent)()
+    first, second = json.loads(answer.content)["reconstructions"]
+    assert first["mse"] == pytest.approx(0.16)  # 0.4 squared
+    assert (second["mse"], second["psnr"]) == (0, None)  # an infinite PSNR is no JSON
+    assert float(dict(answer.facts)["mse"]) == pytest.approx(0.08)
+    assert "elbo" not in first
+
+
+def test_the_elbo_and_its_terms_are_told_if_draws_are_asked_for(model):
+    sent = Uploads((("file", png_bytes(np.full((8, 8), 51, np.uint8))),))
+    answer = reconstruct(context_of(model, GridStyle(format="json")), sent, draws=32)()
+    (found,) = json.loads(answer.content)["reconstructions"]
+    assert found["elbo"] == pytest.approx(found["reconstruction"] - found["kl"])
+    assert found["kl"] == pytest.approx(9, abs=1e-3)  # a code of -3 on both axes with variance 1
+    assert {"elbo", "reconstruction", "kl"} <= dict(answer.facts).keys()
+    assert faults(reconstruct, context_of(model), sent, draws=8193).parameter == "elbo"

@@ -719,7 +719,9 @@ def test_a_body_over_the_limit_is_refused_whether_announced_or_not(client, annou
 
 def test_unknown_parameters_are_refused_beside_an_upload_too(client):
     response = client.post("/reconstruct?n=3", files={"file": ("a.png", SQUARE)})
-    assert_problem(response, 422, "n", "known: model, zoom, ink, format, fps, loop, columns, show, invert")
+    assert_problem(
+        response, 422, "n", "known: model, zoom, ink, format, fps, loop, columns, show, elbo, invert"
+    )
 
 
 def test_colour_models_are_served_in_colour(tmp_path):
