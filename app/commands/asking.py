@@ -36,8 +36,10 @@ def run(name: str, given: dict[str, Any]) -> None:
         given: its arguments and options.
     """
     _check_whom(given)
-    query = {key: value for key, value in given.items() if key not in OWN and value is not None}
     methods = asked_by(name)
+    beside = dict.fromkeys(field for each in methods for field in each.beside)
+    own = {*OWN, *beside}
+    query = {key: value for key, value in given.items() if key not in own and value is not None}
     has_formats = any(each.query.formats for each in methods)
     # What has no other format than JSON is printed so, asked for or not.
     as_json = given["as_json"] and (name == "render" or has_formats)
@@ -46,9 +48,9 @@ def run(name: str, given: dict[str, Any]) -> None:
     if has_formats:
         asked = output.format_of(query.get("format"))
         query |= {} if asked is None else {"format": asked}
-        suffix = asked or "png"
+        suffix = asked or methods[0].query.model_fields["format"].default
     output.check(suffix)
-    files = tuple(_content_of(file) for file in given.get("files", ()))
+    files = _files_of(given, ("file", *beside))
     if name == "render":
         request = Request(given["address"], _read_any, files)
     else:
@@ -64,6 +66,14 @@ def _check_whom(given: Mapping[str, Any]) -> None:
         raise click.UsageError("--url or --local, not both.")
     if given["model_store"] is not None and not given["local"]:
         raise click.UsageError("--model-store goes with --local; a service has its own store.")
+
+
+def _files_of(given: Mapping[str, Any], fields: tuple[str, ...]) -> tuple[tuple[str, bytes], ...]:
+    """Return the files to send, each with its field of the form; ``file`` is that of the arguments."""
+    paths = {field: given.get("files" if field == "file" else field, ()) for field in fields}
+    if not paths["file"] and (alone := [field for field, named in paths.items() if named]):
+        raise click.UsageError(f"--{alone[0]} goes with files to send.")
+    return tuple((field, _content_of(path)) for field, named in paths.items() for path in named)
 
 
 def _content_of(file: str) -> bytes:
@@ -82,7 +92,7 @@ def _content_of(file: str) -> bytes:
 
 
 def _request(
-    name: str, methods: list[Asked], query: dict[str, Any], files: tuple[bytes, ...]
+    name: str, methods: list[Asked], query: dict[str, Any], files: tuple[tuple[str, bytes], ...]
 ) -> Request[Picture]:
     """Return the request of a command."""
     method = next((each for each in methods if bool(each.body) == bool(files)), methods[0])
@@ -94,8 +104,8 @@ def _request(
     read = _read_picture if method.query.formats else _read_json
     if method.body is not None and len(files) == 1:
         for start, kind in ((NUMPY, "application/x-npy"), (JSON, "application/json")):
-            if kind in method.body.content and files[0].lstrip().startswith(start):
-                return Request(address, read, body=files[0], body_type=kind)
+            if kind in method.body.content and files[0][1].lstrip().startswith(start):
+                return Request(address, read, body=files[0][1], body_type=kind)
     return Request(address, read, files)
 
 

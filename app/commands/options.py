@@ -13,6 +13,9 @@ from app.http.uploads import FILES, Body
 from app.pictures.formats import FORMATS
 
 DEFAULT_URL = "http://127.0.0.1:8000"
+BESIDE = {  # fields of forms that hold files beside those of the images
+    "mask": "Picture that is white where pixels of an image are missing; one for each image, in their order.",
+}
 FLAGS = {("inspect", "verify")}  # parameters that are 0 or 1
 
 
@@ -29,6 +32,12 @@ class Asked(NamedTuple):
     query: type[Plain]
     body: Body | None
 
+    @property
+    def beside(self) -> list[str]:
+        """Fields of the form, beside those of the images, that files are sent in; like ``mask``."""
+        form = {} if self.body is None else self.body.content.get("multipart/form-data", {})
+        return [field for field in form.get("schema", {}).get("properties", ()) if field != "file"]
+
 
 ADDRESSES = (
     *(Asked(endpoint.path, endpoint.query, endpoint.body) for endpoint in PICTURES),
@@ -44,17 +53,9 @@ def asked_by(name: str) -> list[Asked]:
 def parameters_of(name: str) -> list[click.Parameter]:
     """Return the options and arguments of a command."""
     methods = asked_by(name)
-    found: list[click.Parameter] = []
-    if name == "render":
-        found.append(click.Argument(["address"]))
+    found: list[click.Parameter] = [click.Argument(["address"])] if name == "render" else []
     if name == "render" or any(each.body for each in methods):
-        needed = bool(methods) and all(each.body for each in methods)
-        kind = click.Path(exists=True, dir_okay=False, allow_dash=True)
-        found.append(
-            click.Argument(
-                ["files"], nargs=-1, required=needed, type=kind, metavar="FILE..." if needed else "[FILE]..."
-            )
-        )
+        found += _sent(methods)
     fields: dict[str, dict[str, Any]] = {}
     for each in methods:
         for field in documented(each.query):
@@ -67,6 +68,21 @@ def parameters_of(name: str) -> list[click.Parameter]:
     ordered = sorted(fields.values(), key=lambda field: field["name"] in every)
     found += (_option(name, field, methods[0].query) for field in ordered)
     return [*found, *_own_options()]
+
+
+def _sent(methods: list[Asked]) -> list[click.Parameter]:
+    """Return what names files to send."""
+    kind = click.Path(exists=True, dir_okay=False, allow_dash=True)
+    needed = bool(methods) and all(each.body for each in methods)
+    metavar = "FILE..." if needed else "[FILE]..."
+    files = click.Argument(["files"], nargs=-1, required=needed, type=kind, metavar=metavar)
+    beside = dict.fromkeys(field for each in methods for field in each.beside)
+    return [files, *(_beside(field, kind) for field in beside)]
+
+
+def _beside(field: str, kind: click.Path) -> click.Option:
+    """Return the option that names files to send in another field of the form, one for each image."""
+    return click.Option([field, f"--{field}"], type=kind, multiple=True, metavar="FILE", help=BESIDE[field])
 
 
 def _help_of(field: dict[str, Any]) -> str:

@@ -22,21 +22,28 @@ from vitrine_client.errors import (
 from vitrine_client.pictures import Picture
 from vitrine_client.points import Point, centre, code, example, image, label, seed
 from vitrine_client.requests import Inspection, ModelInfo, Request, Version
+from vitrine_client.results import Encoding, Encodings, Nearest, Score, Scores, Surprise
 from vitrine_client.version import __version__
 
 __all__ = [
     "AsyncClient",
     "Client",
+    "Encoding",
+    "Encodings",
     "Fault",
     "Inspection",
     "InvalidParameter",
     "ModelInfo",
     "ModelNotFound",
+    "Nearest",
     "Picture",
     "Point",
     "Request",
     "RequestRefused",
+    "Score",
+    "Scores",
     "ServiceFailed",
+    "Surprise",
     "UnexpectedAnswer",
     "Unreachable",
     "Version",

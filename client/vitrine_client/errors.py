@@ -8,6 +8,8 @@
     * AddressNotFound
     * MethodNotAllowed
     * InvalidParameter
+      * MalformedImageRequest
+      * ImageNotFound
       * UploadError
         * MalformedUpload
         * UploadTooLarge
@@ -16,6 +18,7 @@
     * ModelNotFound
       * ModelGone
       * ModelUnavailable
+    * ScoringUnavailable
     * UnsupportedFormat
   * ServiceFailed         the service cannot answer it, now or at all
     * Overloaded
@@ -115,6 +118,18 @@ class InvalidParameter(RequestRefused):
     kind = "invalid-parameter"
 
 
+class MalformedImageRequest(InvalidParameter):
+    """A region, size, rotation, quality or format of the IIIF Image API that cannot be answered."""
+
+    kind = "malformed-image-request"
+
+
+class ImageNotFound(InvalidParameter):
+    """An identifier of the IIIF Image API that names no plane of a model."""
+
+    kind = "image-not-found"
+
+
 class UploadError(InvalidParameter):
     """An image cannot be decoded, or breaks a limit."""
 
@@ -161,6 +176,12 @@ class ModelUnavailable(ModelNotFound):
     """A version that is there, and cannot be served by this installation."""
 
     kind = "model-unavailable"
+
+
+class ScoringUnavailable(RequestRefused):
+    """A version that is served, and was published without what scores and completions need."""
+
+    kind = "scoring-unavailable"
 
 
 class UnsupportedFormat(RequestRefused):

@@ -120,8 +120,8 @@ def _options(request: Request[Any], known: Answer | None) -> dict[str, Any]:
         options["headers"] = {"If-None-Match": known.headers["etag"]}
     if request.files:  # file names say nothing to the service, and something of whoever sends them
         options["files"] = [
-            ("file", (f"image-{number}", content, "application/octet-stream"))
-            for number, content in enumerate(request.files)
+            (field, (f"image-{number}", content, "application/octet-stream"))
+            for number, (field, content) in enumerate(request.files)
         ]
     elif request.body is not None:
         options |= {"content": request.body, "headers": {"Content-Type": request.body_type}}

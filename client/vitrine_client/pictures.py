@@ -74,8 +74,8 @@ class Picture:
             raise ValueError(f'no picture but {self.media_type}: ask with format="png"')
         return PIL.Image.open(io.BytesIO(self.content))
 
-    def array(self) -> npt.NDArray[np.uint8]:
-        """Return levels from 0 to 255, uint8.
+    def array(self) -> npt.NDArray[np.uint8 | np.float32]:
+        """Return levels from 0 to 255, uint8; of ``surprise`` with ``format="npy"`` nats, float32.
 
         Of a picture (H, W) or (H, W, 3), the whole grid as it is shown. Of ``format="npy"`` and ``"npz"``
         (N, H, W) or (N, H, W, 3), the single images, as the data has them.
@@ -92,7 +92,8 @@ class Picture:
             return np.asarray(self.image())
         try:
             found = np.load(io.BytesIO(self.content), allow_pickle=False)
-            images: npt.NDArray[np.uint8] = found if isinstance(found, np.ndarray) else found["images"]
+            images: npt.NDArray[np.uint8 | np.float32]
+            images = found if isinstance(found, np.ndarray) else found["images"]
         except (ValueError, KeyError, EOFError):
             raise ValueError(f'no array in {self.media_type}: ask with format="npy"') from None
         return images

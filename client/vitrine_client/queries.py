@@ -9,19 +9,30 @@ from typing import Literal, Required, TypedDict
 from vitrine_client.points import PointLike
 
 Format = Literal["png", "webp", "gif", "apng", "npy", "npz", "json", "zip", "csv"]
+ScoreFormat = Literal["json", "csv", "npy", "npz", "png", "webp"]
 Points = PointLike | Sequence[PointLike]  # several; of one text with ; between them
 Invert = Literal["no", "yes", "auto"]
 
 
-class PictureQuery(TypedDict, total=False):
-    """What every picture takes."""
+class ModelQuery(TypedDict, total=False):
+    """What everything takes that asks a model."""
 
     model: str  # NAME, NAME@VERSION or NAME@VERSION-DIGEST
+
+
+class StyleQuery(ModelQuery, total=False):
+    """How a picture is drawn."""
+
     zoom: int  # whole scale of the pixels
     ink: Literal["dark", "light"]
-    format: Format
     fps: int  # images a second of an animation
     loop: Literal["forever", "once", "bounce"]
+
+
+class PictureQuery(StyleQuery, total=False):
+    """What every picture takes."""
+
+    format: Format
 
 
 class SamplesQuery(PictureQuery, total=False):
@@ -51,7 +62,7 @@ class InterpolateQuery(PictureQuery, total=False):
     from_: PointLike
     to: PointLike
     via: Points
-    path: Literal["linear", "slerp"]
+    path: Literal["linear", "slerp", "density"]
     invert: Invert  # of images that are sent
 
 
@@ -105,4 +116,36 @@ class ReconstructQuery(PictureQuery, total=False):
 
     columns: int
     show: Literal["both", "error"]
+    invert: Invert  # of images that are sent
+
+
+class EncodeQuery(ModelQuery, total=False):
+    """What ``encode`` takes beside the images."""
+
+    invert: Invert
+
+
+class ScoreQuery(ModelQuery, total=False):
+    """What ``score`` takes."""
+
+    k: int  # draws for each image: more are closer to log p(x)
+    seed: int | str  # of the draws' noise
+    invert: Invert  # of images that are sent
+
+
+class SurpriseQuery(ScoreQuery, StyleQuery, total=False):
+    """What ``surprise`` takes."""
+
+    columns: int
+    format: ScoreFormat
+
+
+class CompleteQuery(PictureQuery, total=False):
+    """What ``complete`` takes."""
+
+    n: int  # completions of each image
+    k: int  # codes that are weighted for each image
+    seed: int | str
+    render: Literal["mean", "draw"]
+    hide: Literal["upper", "lower", "left", "right"]
     invert: Invert  # of images that are sent

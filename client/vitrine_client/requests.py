@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Generic, NamedTuple, TypedDict, TypeVar, Unpack
+from typing import Any, Generic, NamedTuple, SupportsFloat, TypedDict, TypeVar, Unpack
 from urllib.parse import quote, urljoin, urlsplit
 
 from vitrine_client import queries
@@ -16,6 +16,7 @@ from vitrine_client.errors import UnexpectedAnswer, WrongAddress
 from vitrine_client.images import ImageLike, content_of
 from vitrine_client.pictures import Picture
 from vitrine_client.points import PointLike, text_of
+from vitrine_client.results import Encodings, Scores, encodings_of, scores_of
 
 T = TypeVar("T")
 
@@ -45,14 +46,14 @@ class Request(Generic[T]):
     Attributes:
         address: path and query, from the service's own root on.
         read: what is made of the answer.
-        files: images to send.
+        files: images to send, each with its field of the form: ``file``, or ``mask``.
         body: what is sent instead of images.
         body_type: its media type.
     """
 
     address: str
     read: Callable[[Answer], T]
-    files: tuple[bytes, ...] = ()
+    files: tuple[tuple[str, bytes], ...] = ()
     body: bytes | None = None
     body_type: str = "application/json"
 
@@ -72,6 +73,11 @@ def address_of(path: str, query: Mapping[str, Any]) -> str:
     return f"{path}?{'&'.join(parts)}" if parts else path
 
 
+def files_of(images: Iterable[ImageLike], field: str = "file") -> tuple[tuple[str, bytes], ...]:
+    """Return images as a form has them; see ``vitrine_client.images.content_of``."""
+    return tuple((field, content_of(image)) for image in images)
+
+
 def picture(path: str, query: Mapping[str, Any], images: Iterable[ImageLike] = ()) -> Request[Picture]:
     """Return the request for a picture.
 
@@ -80,7 +86,7 @@ def picture(path: str, query: Mapping[str, Any], images: Iterable[ImageLike] = (
         query: parameters by name; ``_`` at the end of a name is dropped.
         images: are sent; see ``vitrine_client.images.content_of``.
     """
-    return Request(address_of(path, query), drawn_picture_of, tuple(map(content_of, images)))
+    return Request(address_of(path, query), drawn_picture_of, files_of(images))
 
 
 def render(address: str, *images: ImageLike) -> Request[Picture]:
@@ -88,7 +94,7 @@ def render(address: str, *images: ImageLike) -> Request[Picture]:
 
     A ``Picture.url`` is one too. Images are sent there.
     """
-    return Request(address, picture_of, tuple(map(content_of, images)))
+    return Request(address, picture_of, files_of(images))
 
 
 def samples(**query: Unpack[queries.SamplesQuery]) -> Request[Picture]:
@@ -102,18 +108,30 @@ def interpolate(*images: ImageLike, **query: Unpack[queries.InterpolateQuery]) -
 
 
 def decode(
-    *points: PointLike, images: Iterable[ImageLike] = (), **query: Unpack[queries.DecodeQuery]
+    *points: PointLike,
+    images: Iterable[ImageLike] = (),
+    codes: Iterable[Iterable[SupportsFloat]] | None = None,
+    **query: Unpack[queries.DecodeQuery],
 ) -> Request[Picture]:
-    """Pictures of points. With images, ``image:0`` and so on are points too, the first if none is named."""
+    """Pictures of points, or of codes, which are sent in a body: (N, D), one number a latent axis.
+
+    With images, ``image:0`` and so on are points too, the first if none is named. A ValueError if codes are
+    not finite, or not alone.
+    """
     named = ";".join(map(str, points))
     asked = picture("/decode", {**query, "points": named or None}, images)
+    if codes is not None:
+        if points or asked.files:
+            raise ValueError("codes go alone: beside points or images, make points of them by code(row)")
+        return _decoded(query, {"codes": [list(map(float, row)) for row in codes]})
     if asked.files or len(asked.address) <= LONGEST_ADDRESS:
         return asked
-    return Request(address_of("/decode", query), drawn_picture_of, body=_points_in(named))
+    return _decoded(query, {"points": named.split(";")})
 
 
-def _points_in(named: str) -> bytes:
-    return json.dumps({"points": named.split(";")}).encode()
+def _decoded(query: Mapping[str, Any], sent: Mapping[str, Any]) -> Request[Picture]:
+    body = json.dumps(sent, allow_nan=False).encode()
+    return Request(address_of("/decode", query), drawn_picture_of, body=body)
 
 
 def reconstruct(*images: ImageLike, **query: Unpack[queries.ReconstructQuery]) -> Request[Picture]:
@@ -141,6 +159,35 @@ def compare(**query: Unpack[queries.CompareQuery]) -> Request[Picture]:
     return picture("/compare", query)
 
 
+def encode(*images: ImageLike, **query: Unpack[queries.EncodeQuery]) -> Request[Encodings]:
+    """The codes of images: q(z given x) of each, and the model's examples that are nearest."""
+    return Request(address_of("/encode", query), _encodings, files_of(images))
+
+
+def score(*images: ImageLike, **query: Unpack[queries.ScoreQuery]) -> Request[Scores]:
+    """How unusual images are to a model; those that the model ships, if none is sent."""
+    return Request(address_of("/score", query), _scores, files_of(images))
+
+
+def surprise(*images: ImageLike, **query: Unpack[queries.SurpriseQuery]) -> Request[Picture]:
+    """Images, and below each the surprise of its pixels; those that the model ships, if none is sent.
+
+    ``format`` is ``png`` if it is not given.
+    """
+    return picture("/score", {"format": "png", **query}, images)
+
+
+def complete(
+    *images: ImageLike, masks: Iterable[ImageLike] = (), **query: Unpack[queries.CompleteQuery]
+) -> Request[Picture]:
+    """Images completed where pixels are missing; those that the model ships, half hidden, if none is sent.
+
+    Missing are transparent pixels, the half that ``hide`` names, and what is white in the mask of each image.
+    """
+    asked = picture("/complete", query, images)
+    return dataclasses.replace(asked, files=asked.files + files_of(masks, "mask"))
+
+
 class Inspection(TypedDict, total=False):
     """What a picture says of how it was made, and whether that is true."""
 
@@ -153,7 +200,7 @@ class Inspection(TypedDict, total=False):
 def inspect(image: ImageLike, *, verify: bool = False) -> Request[Inspection]:
     """The mark of a picture; with ``verify``, whether its pixels are what its recipe gives."""
     address = address_of("/inspect", {"verify": True} if verify else {})
-    return Request(address, json_of, (content_of(image),))
+    return Request(address, json_of, files_of([image]))
 
 
 class ModelInfo(TypedDict):
@@ -185,6 +232,14 @@ def version() -> Request[Version]:
 def models() -> Request[list[ModelInfo]]:
     """The models that the service has."""
     return Request("/version", lambda answer: _models_in(json_of(answer)))
+
+
+def _encodings(answer: Answer) -> Encodings:
+    return encodings_of(json_of(answer), answer.headers)
+
+
+def _scores(answer: Answer) -> Scores:
+    return scores_of(json_of(answer), answer.headers, drawn_picture_of(answer).url)
 
 
 def json_of(answer: Answer) -> Any:

@@ -1,6 +1,7 @@
 """The clients beside a real service: over a socket, and in process."""
 
 import asyncio
+import base64
 import inspect
 import io
 import zipfile
@@ -10,7 +11,9 @@ import numpy as np
 import pytest
 
 from app.main import create_app
-from tests.fakes import open_fake, pixels_of
+from app.settings import Settings
+from tests.fakes import open_fake, pixels_of, write_version
+from tests.serving import serving_in_a_thread
 from vitrine_client import (
     AsyncClient,
     Client,
@@ -24,6 +27,7 @@ from vitrine_client import (
     label,
     seed,
 )
+from vitrine_client.errors import ImageNotFound, MalformedImageRequest, ScoringUnavailable, UploadError
 
 FLAT = np.full((8, 8), 204, np.uint8)
 
@@ -68,6 +72,123 @@ def test_images_are_reconstructed_and_measured(client):
     assert picture.url is None
     shipped = client.reconstruct(ink="light")
     assert shipped.array().shape == (16, 16)
+
+
+def test_codes_are_decoded_in_their_order(client):
+    codes = np.array([[1, -1], [-2, 0.5], [0, 0]], np.float32)
+    picture = client.decode(codes=codes, format="npy")
+    assert np.abs(picture.array()[:, 0, 0] - (0.5 + codes[:, 0] / 10) * 255).max() <= 1  # levels are rounded
+    assert picture.url is None
+
+
+def test_images_are_encoded_to_points_that_can_be_decoded(client):
+    found = client.encode(FLAT, 255 - FLAT)
+    assert found.model.startswith("fake@1-")
+    assert "file[0]: the border is light" in found.notes
+    # 204 is 0.8 of the scale, and z a tenth of it a unit from the middle; its example 1 is the same image.
+    first, second = found.images
+    assert first.z_mean == pytest.approx((3, 3), abs=1e-5)
+    assert first.z_log_var == (0, 0)
+    assert first.kl_by_axis == pytest.approx((4.5, 4.5), abs=1e-4)  # (m^2 + s^2 - 1 - log s^2) / 2 at s = 1
+    assert first.kl == pytest.approx(sum(first.kl_by_axis))
+    assert [each.example for each in first.nearest] == [1, 0]
+    assert first.nearest[0].distance == pytest.approx(0, abs=1e-5)
+    assert [each.example for each in second.nearest] == [0, 1]
+    drawn = client.decode(first.point, 0.5 * first.point + 0.5 * second.point, format="npy").array()
+    assert np.abs(drawn[0].astype(int) - FLAT).max() <= 1
+    assert np.abs(drawn[1].astype(int) - 127).max() <= 1
+
+
+def test_images_are_scored_with_all_that_the_service_says(client):
+    found = client.score(FLAT, k=16, seed=3)
+    said = client.render("/score?k=16&seed=3", FLAT).json()
+    assert (found.model, found.warning, found.url) == (said["model"], said["warning"], None)
+    assert "border is light" in found.notes
+    (score,), (numbers,) = found.images, said["images"]
+    picture = numbers.pop("surprise")
+    assert {name: getattr(score, name) for name in numbers} == numbers
+    assert set(vars(score)) == {*numbers, "surprise"}
+    assert score.k == 16
+    assert score.log_p_x >= score.elbo  # the bound of k draws is no looser, here by far
+    assert (score.surprise.low, score.surprise.high) == (picture["low"], picture["high"])
+    assert picture["picture"].endswith(base64.b64encode(score.surprise.picture.content).decode())
+    assert score.surprise.picture.array().shape == (8, 8)
+
+
+def test_the_models_own_examples_are_scored_for_good(client):
+    found = client.score()
+    assert len(found.images) == 2
+    assert client.render(found.url).json()["images"][0]["log_p_x"] == found.images[0].log_p_x
+
+
+def test_surprise_is_a_picture_or_nats(client):
+    shown = client.surprise(FLAT, ink="light")
+    assert np.array_equal(shown.array()[:8], FLAT)
+    assert shown.array().shape == (16, 8)
+    low, high = map(float, shown.facts["surprise"].split(".."))
+    nats = client.surprise(FLAT, format="npy").array()
+    assert (nats.shape, nats.dtype) == ((1, 8, 8), np.float32)
+    assert (nats.min(), nats.max()) == pytest.approx((low, high), rel=1e-5)  # the fact has six digits
+    assert client.surprise().array().shape == (16, 16)
+
+
+def test_missing_pixels_are_completed_and_seen_ones_stay(client):
+    mask = np.zeros((8, 8), bool)
+    mask[4:] = True
+    picture = client.complete(FLAT, 255 - FLAT, masks=[mask, ~mask], n=3, format="npy")
+    shown = picture.array().reshape(2, 5, 8, 8)  # of each image: what was seen, the mean, three completions
+    assert (shown[0, 0, 4:] == 128).all()  # grey where nothing was seen
+    assert (shown[0, :, :4] == 204).all()
+    assert (shown[1, 0, :4] == 128).all()
+    assert (shown[1, :, 4:] == 51).all()
+    assert picture.url is None
+    assert len(picture.facts["effective-sample-size"].split(", ")) == 2
+    half = client.complete(FLAT, hide="lower", n=3, format="npy").array()
+    assert np.array_equal(half, shown[0])
+
+
+def test_the_models_own_examples_are_completed_for_good(client):
+    picture = client.complete(n=2, seed=7)
+    assert picture.array().shape == (16, 32)
+    assert client.render(picture.url).content == picture.content
+    assert len(client.complete(n=2, format="json").json()["completions"]) == 2
+
+
+def test_an_image_of_which_nothing_is_missing_and_masks_alone_are_refused(client):
+    for images, masks, said in (([FLAT], [], "hide=lower"), ([], [FLAT], "Name the field file")):
+        with pytest.raises(UploadError, match=said):
+            client.complete(*images, masks=masks)
+
+
+def test_a_model_without_log_probabilities_says_so(tmp_path):
+    def open_older(folder, threads):
+        runtime = open_fake(folder, threads)
+        runtime.scores = False
+        return runtime
+
+    write_version(tmp_path)
+    app = create_app(Settings(model_store=tmp_path, default_model="fake"), open_older)
+    with serving_in_a_thread(app) as port, Client(f"http://127.0.0.1:{port}") as client:
+        assert len(client.encode(FLAT).images) == 1
+        for ask in (client.score, client.surprise, client.complete):
+            with pytest.raises(ScoringUnavailable, match="vitrine-train convert"):
+                ask()
+
+
+def test_a_plane_that_the_service_does_not_have_is_refused(client):
+    with pytest.raises(ImageNotFound):
+        client.render("/manifold/default;q=1/info.json")
+    with pytest.raises(MalformedImageRequest):
+        client.render("/manifold/fake;x=0;y=1/full/huge/0/default.png")
+
+
+def test_a_way_keeps_to_the_density_and_errors_are_shown(client):
+    walk = client.interpolate(from_=label("Low"), to=label("High"), steps=3, path="density", ink="light")
+    assert walk.array().shape == (8, 24)
+    assert walk.array()[0, 0] < walk.array()[0, -1]  # -2 and 2 of the upper half's level
+    shown = client.reconstruct(FLAT, show="error", format="npz").array()
+    assert shown.shape == (3, 8, 8)
+    assert client.compare(with_="other", points=seed(1), format="csv").content.startswith(b"image")
 
 
 def test_walks_overviews_directions_and_comparisons_are_drawn(client):
@@ -152,6 +273,9 @@ def test_the_async_client_asks_the_same_side_by_side(settings):
             told = await client.version()
             with pytest.raises(InvalidParameter):
                 await client.samples(n=0)
+            sent = await client.complete(FLAT, masks=[FLAT > 0], n=1)
+            assert pixels_of(sent.content).shape == (8, 24)
+            assert (await client.score(FLAT)).images[0].k == 128
             return drawn, told, await client.reconstruct(FLAT)
 
     drawn, told, reconstructed = asyncio.run(ask())

@@ -13,8 +13,8 @@ def kinds(error=served.VitrineError):
     }
 
 
-# Of an operator, or of a start that ends.
-NEVER_ANSWERED = {"no-model"}
+# Of an operator, or of a start that ends; or in the form of its protocol, which the client does not speak.
+NEVER_ANSWERED = {"no-model", "invalid-inference"}
 
 
 def test_every_kind_of_problem_has_its_class_with_the_services_own_name():

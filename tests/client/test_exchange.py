@@ -87,12 +87,13 @@ def test_an_answer_with_an_entity_tag_is_asked_for_anew_by_the_tag_alone():
 
 
 def test_images_are_sent_anew_with_every_attempt_and_their_names_say_nothing():
-    sending = Request("/reconstruct", lambda answer: answer.content, (b"one", b"two"))
+    sending = Request("/reconstruct", lambda answer: answer.content, (("file", b"one"), ("mask", b"two")))
     memory = Memory()
     steps, _ = run([busy("0"), answered(etag='"1"')], sending, memory)
     assert steps[0] == steps[2]
     assert steps[0].method == "POST"
-    assert [file[0] for _, file in steps[0].options["files"]] == ["image-0", "image-1"]
+    sent = [(field, file[0]) for field, file in steps[0].options["files"]]
+    assert sent == [("file", "image-0"), ("mask", "image-1")]
     assert memory.find("http://service/reconstruct") is None
 
 

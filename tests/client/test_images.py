@@ -16,6 +16,11 @@ def test_an_array_becomes_a_png_of_its_own_pixels(shape):
     assert np.array_equal(pixels_of(content_of(levels)), levels)
 
 
+def test_an_array_of_truths_is_white_where_they_hold():
+    truths = LEVELS > 100
+    assert np.array_equal(pixels_of(content_of(truths)), np.where(truths, 255, 0))
+
+
 def test_a_view_of_an_array_is_sent_as_it_looks():
     assert np.array_equal(pixels_of(content_of(LEVELS[::-1, ::2])), LEVELS[::-1, ::2])
 

@@ -34,6 +34,13 @@ def test_numpys_formats_give_single_images():
     assert Picture(several.getvalue(), "application/zip").array().shape == (3, 2, 2)
 
 
+def test_surprise_has_nats():
+    nats, file = np.array([[[-1.5, 0.25]]], np.float32), io.BytesIO()
+    np.save(file, nats)
+    found = Picture(file.getvalue(), "application/octet-stream").array()
+    assert (found.dtype, found.tolist()) == (np.float32, nats.tolist())
+
+
 def test_what_a_format_does_not_hold_is_refused_with_one_that_does():
     table = Picture(b"image,z0\n", "text/csv")
     with pytest.raises(ValueError, match='format="npy"'):

@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from tests.fakes import png_bytes
+from tests.fakes import pixels_of, png_bytes
 from vitrine_client import UnexpectedAnswer, code, label, requests, seed
 from vitrine_client.requests import Answer, picture_of, url_of
 
@@ -21,6 +21,11 @@ IMAGE = png_bytes(np.zeros((8, 8), np.uint8))
         (requests.decode(seed(42, 3), 0.5 * label("Bag"), columns=2), "/decode?columns=2&points=seed:42/3;0.5*label:Bag"),
         (requests.compare(with_="other"), "/compare?with=other"),
         (requests.directions(plus=[label(0)], minus="label:1"), "/directions?plus=label:0&minus=label:1"),
+        (requests.interpolate(from_="centre", to=label(0), path="density"), "/interpolate?from=centre&to=label:0&path=density"),
+        (requests.score(k=8, seed="tulip"), "/score?k=8&seed=tulip"),
+        (requests.surprise(columns=2), "/score?format=png&columns=2"),
+        (requests.surprise(format="npy"), "/score?format=npy"),
+        (requests.complete(n=2, hide="left"), "/complete?n=2&hide=left"),
         (requests.version(), "/version"),
     ],
 )  # fmt: skip
@@ -29,11 +34,44 @@ def test_a_request_without_images_is_a_get_of_its_address(request_, address):
 
 
 def test_images_are_sent_by_post():
-    for request in (requests.reconstruct(IMAGE, invert="auto"), requests.inspect(IMAGE)):
+    for request in (
+        requests.reconstruct(IMAGE, invert="auto"),
+        requests.inspect(IMAGE),
+        requests.encode(IMAGE),
+        requests.score(IMAGE),
+        requests.surprise(IMAGE),
+        requests.complete(IMAGE, hide="upper"),
+    ):
         assert request.method == "POST"
-        assert request.files == (IMAGE,)
+        assert request.files == (("file", IMAGE),)
     assert requests.inspect(IMAGE, verify=True).address == "/inspect?verify=1"
     assert requests.decode("image:0", images=[IMAGE]).address == "/decode?points=image:0"
+
+
+def test_masks_are_sent_beside_their_images_as_fields_of_their_own():
+    mask = np.zeros((8, 8), bool)
+    request = requests.complete(IMAGE, IMAGE, masks=[mask, IMAGE])
+    assert request.address == "/complete"
+    black = png_bytes(np.zeros((8, 8), np.uint8))
+    assert [field for field, _ in request.files] == ["file", "file", "mask", "mask"]
+    assert np.array_equal(pixels_of(request.files[2][1]), pixels_of(black))
+    assert request.files[3] == ("mask", IMAGE)
+
+
+def test_codes_are_sent_in_a_body_with_every_digit():
+    codes = np.random.default_rng(0).standard_normal((3, 2)).astype(np.float32)
+    request = requests.decode(codes=codes, columns=2)
+    assert (request.method, request.address, request.files) == ("POST", "/decode?columns=2", ())
+    assert np.array_equal(np.array(json.loads(request.body)["codes"], np.float32), codes)
+    assert requests.decode(codes=codes.tolist()).body == request.body
+
+
+def test_codes_that_are_not_alone_or_not_finite_are_refused_at_once():
+    for given in ({"images": [IMAGE]}, {}):
+        with pytest.raises(ValueError, match=r"code\(row\)"):
+            requests.decode(*([] if given else ["centre"]), codes=[[0, 0]], **given)
+    with pytest.raises(ValueError, match="JSON"):
+        requests.decode(codes=[[float("nan"), 0]])
 
 
 def test_points_too_long_for_an_address_are_sent_in_a_body():

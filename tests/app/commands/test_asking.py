@@ -49,6 +49,47 @@ def test_points_and_codes_may_come_in_a_file(run, tmp_path):
         assert np.array_equal(pixels_of(done.stdout_bytes), pixels_of(by_option)), done.stderr
 
 
+def test_images_are_encoded_and_scored_as_numbers_or_as_a_picture(run, here, tmp_path):
+    (tmp_path / "flat.png").write_bytes(FLAT)
+    for whom in ((), ("--local",)):
+        (encoded,) = json.loads(run("encode", "flat.png", *whom).stdout)["images"]
+        assert encoded["z_mean"] == pytest.approx([3, 3], abs=1e-5)  # 0.8 of the scale; a tenth of it a unit
+        (scored,) = json.loads(run("score", "flat.png", "-k", "8", *whom).stdout)["images"]
+        assert scored["k"] == 8
+    table = run("score", "flat.png", "flat.png", "--format", "csv").stdout.splitlines()
+    assert table[0].startswith("image,corrected,corrected_percentile,log_p_x")
+    assert len(table) == 3
+    assert run("score", "flat.png", "-o", "surprise.png", "--ink", "light").exit_code == 0
+    shown = pixels_of((tmp_path / "surprise.png").read_bytes())
+    assert (shown[:8] == 204).all()
+    assert shown.shape == (16, 8)
+    assert len(json.loads(run("score").stdout)["images"]) == 2  # the model's own
+    said = json.loads(run("encode", "flat.png", "--json").stdout)
+    assert said["data"]["images"][0] == encoded
+    assert "border is light" in said["notes"]
+
+
+def test_masks_are_sent_beside_their_images(run, tmp_path):
+    mask = np.zeros((8, 8), np.uint8)
+    mask[4:] = 255
+    (tmp_path / "flat.png").write_bytes(FLAT)
+    (tmp_path / "lower.png").write_bytes(png_bytes(mask))
+    (tmp_path / "upper.png").write_bytes(png_bytes(255 - mask))
+    masks = ("--mask", "lower.png", "--mask", "upper.png")
+    done = run("complete", "flat.png", "flat.png", *masks, "-n", "1", "--ink", "light")
+    shown = pixels_of(done.stdout_bytes)
+    assert shown.shape == (16, 24)  # a row each: what was seen, the mean, a completion
+    assert (shown[:4] == 204).all()
+    assert (shown[4:8, :8] == 128).all()  # grey where nothing was seen
+    assert (shown[8:12, :8] == 128).all()
+    assert (shown[12:] == 204).all()
+    by_hand = run("complete", "flat.png", "--mask", "-", "-n", "1", "--ink", "light", sent=png_bytes(mask))
+    assert np.array_equal(pixels_of(by_hand.stdout_bytes), shown[:8])
+    half = run("complete", "flat.png", "--hide", "lower", "-n", "1", "--ink", "light")
+    assert np.array_equal(pixels_of(half.stdout_bytes), shown[:8])
+    assert pixels_of(run("complete", "-n", "2").stdout_bytes).shape == (16, 32)  # the model's own
+
+
 def test_every_address_can_be_rendered(run, tmp_path):
     assert (
         run("render", "/samples?seed=1&n=4").stdout_bytes
@@ -89,6 +130,8 @@ def test_json_says_where_the_picture_is_for_good(run, here):
         (("render", "http://elsewhere/samples"), 2, "no address of"),
         (("decode",), 2, "points"),
         (("decode", "--points", "sed:1"), 2, "seed:42/3"),
+        (("score", "-k", "0"), 2, "k"),
+        (("render", "/manifold/default;q=1/info.json"), 2, "x, y, at"),
         (("samples", "--url", "localhost"), 2, "http://127.0.0.1:8000"),
         (("samples", "--url", "http://127.0.0.1:1"), 4, "--local"),
     ],
@@ -107,6 +150,23 @@ def test_what_is_refused_ends_in_one_line_with_the_remedy_and_nothing_written(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
+        (("complete", "flat.png"), "hide=lower"),
+        (("complete", "flat.png", "--mask", "flat.png", "--mask", "flat.png"), "one for each image"),
+        (("encode", "flat.png"), "Ask for one of: json, csv, npy, npz."),
+    ],
+)
+def test_files_that_are_refused_are_named_with_the_remedy(run, tmp_path, arguments, said):
+    (tmp_path / "flat.png").write_bytes(FLAT)
+    done = run(*arguments, "-o", "out.png")
+    assert done.exit_code == 2
+    assert said in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert not (tmp_path / "out.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
         (("samples", "--url", "http://h", "--local"), "--url or --local"),
         (("samples", "--model-store", "."), "goes with --local"),
         (("reconstruct", "--invert", "auto"), "--invert goes with files"),
@@ -115,6 +175,12 @@ def test_what_is_refused_ends_in_one_line_with_the_remedy_and_nothing_written(
         (("reconstruct", "."), "is a directory"),
         (("samples", "--render", "sketch"), "draw"),
         (("inspect",), "FILE"),
+        (("encode",), "FILE"),
+        (("encode", "flat.png", "--format", "png"), "csv"),
+        (("score", "--invert", "auto"), "--invert goes with files"),
+        (("complete", "--mask", "flat.png"), "--mask goes with files"),
+        (("complete", "flat.png", "--mask", "nothing.png"), "does not exist"),
+        (("reconstruct", "flat.png", "--mask", "flat.png"), "--mask"),
     ],
 )
 def test_options_that_cannot_be_meant_are_refused_before_anybody_is_asked(run, tmp_path, arguments, said):

@@ -7,6 +7,7 @@ import pytest
 from app.cli import cli
 from app.commands.group import SUMMARIES
 from app.http.pictures import PICTURES
+from app.pictures.formats import FORMATS
 from tests.serving import VITRINE
 
 
@@ -21,10 +22,14 @@ def test_every_picture_has_its_command():
 @pytest.mark.parametrize(
     ("words", "offered"),
     [
-        (["vitrine", "s"], {"samples", "serve"}),
+        (["vitrine", "s"], {"samples", "serve", "score"}),
         (["vitrine", "samples", "--te"], {"--temperature"}),
         (["vitrine", "samples", "--render", ""], {"mean", "draw"}),
-        (["vitrine", "reconstruct", "--format", ""], {"png", "webp", "npy", "json"}),
+        (["vitrine", "e"], {"encode"}),
+        (["vitrine", "reconstruct", "--format", ""], set(FORMATS)),
+        (["vitrine", "encode", "--format", ""], {"json", "csv", "npy", "npz"}),
+        (["vitrine", "complete", "--m"], {"--mask", "--model", "--model-store"}),
+        (["vitrine", "complete", "--hide", "l"], {"lower", "left"}),
         (["vitrine", "decode", "--invert", "a"], {"auto"}),
     ],
 )

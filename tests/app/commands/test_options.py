@@ -5,8 +5,9 @@ from app.cli import cli
 from app.commands.group import SUMMARIES
 from app.commands.options import ADDRESSES, asked_by, parameters_of
 from app.http.queries import documented
+from app.pictures.formats import FORMATS
 
-OWN = {"out", "force", "as_json", "url", "local", "model_store", "files", "address"}
+OWN = {"out", "force", "as_json", "url", "local", "model_store", "files", "mask", "address"}
 
 
 @pytest.mark.parametrize("name", sorted(SUMMARIES))
@@ -31,7 +32,9 @@ def option(command, name):
 
 def test_choices_are_those_of_the_query():
     assert list(option("samples", "render").type.choices) == ["mean", "draw"]
-    assert list(option("reconstruct", "format").type.choices) == ["png", "webp", "npy", "json"]
+    assert list(option("reconstruct", "format").type.choices) == list(FORMATS)
+    assert list(option("encode", "format").type.choices) == ["json", "csv", "npy", "npz"]
+    assert list(option("complete", "hide").type.choices) == ["upper", "lower", "left", "right"]
     assert "gif" in option("samples", "format").type.choices
 
 
@@ -64,3 +67,10 @@ def test_commands_that_send_take_files_and_say_whether_they_need_one():
     assert files("samples") is None
     assert not files("reconstruct").required
     assert files("inspect").required
+    assert files("encode").required
+    assert not files("score").required
+    assert [each.name for each in parameters_of("complete")][:2] == ["files", "mask"]
+    assert "white where pixels" in option("complete", "mask").help
+    assert {name for name in SUMMARIES if "mask" in {each.name for each in parameters_of(name)}} == {
+        "complete"
+    }
