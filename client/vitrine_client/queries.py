@@ -116,6 +116,7 @@ class ReconstructQuery(PictureQuery, total=False):
 
     columns: int
     show: Literal["both", "error"]
+    elbo: int
     invert: Invert  # of images that are sent
 
 
