@@ -15,7 +15,7 @@ A grey 8-bit picture of exactly the model's size passes through untouched.
 
 import contextlib
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Literal, Protocol
 
 import numpy as np
@@ -95,14 +95,7 @@ def read_seen(
     Raises:
         UploadError: as ``read_uploads``.
     """
-    found = []
-    for name, data in files:
-        file = open_file(data, name)
-        _check_size(file.image, 0, limits, name)
-        with decoding(file.data, file.kind, file.name):
-            file.image.load()
-        found.append(_fit_mask(_opacity(file.image), _orientation(file.image), shape) == 255)
-    return found
+    return [_fit_mask(_opacity(image), _orientation(image), shape) == 255 for image in _loaded(files, limits)]
 
 
 def read_masks(
@@ -114,14 +107,20 @@ def read_masks(
         UploadError: as ``read_uploads``.
     """
     found = []
+    for image in _loaded(files, limits):
+        levels = _levels(image, "L").point(lambda level: 255 if level < 128 else 0)
+        found.append(_fit_mask(levels, _orientation(image), shape) == 255)
+    return found
+
+
+def _loaded(files: Sequence[tuple[str, bytes]], limits: UploadLimits) -> Iterator[Image.Image]:
+    """Yield files decoded, one after the other; see ``read_uploads`` for its errors."""
     for name, data in files:
         file = open_file(data, name)
         _check_size(file.image, 0, limits, name)
         with decoding(file.data, file.kind, file.name):
             file.image.load()
-        levels = _levels(file.image, "L").point(lambda level: 255 if level < 128 else 0)
-        found.append(_fit_mask(levels, _orientation(file.image), shape) == 255)
-    return found
+        yield file.image
 
 
 def _opacity(image: Image.Image) -> Image.Image:
