@@ -1,6 +1,7 @@
 """What every use case has in common: a grid of images, how it is drawn, and what a request may choose."""
 
 import dataclasses
+import functools
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -75,8 +76,14 @@ class Context:
             data: what JSON says beside.
         """
         media_type, encode = FORMATS[self.style.format][:2]
-        content = encode(Drawing(images, columns, self.style, self.recipe, provenance, codes, data))
+        told = provenance or self.provenance
+        content = encode(Drawing(images, columns, self.style, self.recipe, told, codes, data))
         return Answer(content, media_type, (("grid", f"{columns}x{-(-len(images) // columns)}"), *facts))
+
+    @functools.cached_property
+    def provenance(self) -> Provenance:
+        """What a file says of how it was made, by the recipe."""
+        return self.recipe.provenance
 
     def seeded(self, seed: int) -> "Context":
         """Return the same with a recipe of this seed."""

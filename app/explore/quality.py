@@ -1,5 +1,6 @@
 """How close a reconstruction is to its original: MSE, PSNR, SSIM. NumPy only."""
 
+import functools
 import math
 from typing import NamedTuple
 
@@ -11,6 +12,9 @@ from app.pictures.grids import Pixels
 WINDOW = 7  # pixels along a side, in which structure is compared
 # Constants of SSIM (Wang et al. 2004), for values in [0, 1].
 C1, C2 = 0.01**2, 0.03**2
+GREY = 4  # axes of two stacks of grey images
+
+Doubles = npt.NDArray[np.float64]
 
 
 class Closeness(NamedTuple):
@@ -29,41 +33,43 @@ class Closeness(NamedTuple):
 
 def closeness(originals: Pixels, others: Pixels) -> list[Closeness]:
     """Return how close each of `others` is to its original; both (N, H, W) or (N, H, W, 3) levels."""
-    first, second = originals / 255.0, others / 255.0
-    squared = ((first - second) ** 2).reshape(len(first), -1).mean(axis=1)
-    similar = _ssim(first, second)
+    pair: Doubles = np.stack([originals, others]).astype(np.float64)
+    pair *= 1 / 255
+    apart = (pair[0] - pair[1]).reshape(len(originals), -1)
+    squared = np.einsum("ij,ij->i", apart, apart) / apart.shape[1]
+    similar = _ssim(pair if pair.ndim == GREY else np.moveaxis(pair, -1, 2))
     return [
-        Closeness(float(mse), -10 * math.log10(mse) if mse else math.inf, float(ssim))
-        for mse, ssim in zip(squared, similar, strict=True)
+        Closeness(mse, -10 * math.log10(mse) if mse else math.inf, ssim)
+        for mse, ssim in zip(squared.tolist(), similar.tolist(), strict=True)
     ]
 
 
-def _ssim(first: npt.NDArray[np.float64], second: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Return the mean SSIM of each pair, (N,), in square windows with sample (co)variances.
+def _ssim(pair: Doubles) -> Doubles:
+    """Return the mean SSIM of N pairs, (2, N, H, W) or (2, N, C, H, W): (N,).
 
-    An image that is smaller than a window is compared in smaller ones.
+    Variances are those of samples, in square windows. An image that is smaller than a window is compared in
+    smaller ones.
     """
-    side = min(WINDOW, *first.shape[1:3])
-    moments = np.stack([first, second, first * first, second * second, first * second])
-    mean_a, mean_b, square_a, square_b, product = _window_sums(moments, side) / side**2
+    height, width = pair.shape[-2:]
+    side = min(WINDOW, height, width)
+    moments = np.empty((5, *pair.shape[1:]))
+    moments[:2] = pair
+    np.multiply(pair, pair, out=moments[2:4])
+    np.multiply(pair[0], pair[1], out=moments[4])
+    # The mean of each window, as two products with matrices of bands.
+    means = np.matmul(np.matmul(_band(height, side), moments), _band(width, side).T)
     unbiased = side**2 / max(1, side**2 - 1)
-    both = mean_a * mean_b
-    squares = mean_a**2 + mean_b**2
-    variances = unbiased * (square_a + square_b - squares)
-    covariance = unbiased * (product - both)
+    both, squares = means[0] * means[1], means[0] ** 2 + means[1] ** 2
+    variances = unbiased * (means[2] + means[3] - squares)
+    covariance = unbiased * (means[4] - both)
     similar = (2 * both + C1) * (2 * covariance + C2) / ((squares + C1) * (variances + C2))
-    mean: npt.NDArray[np.float64] = similar.reshape(len(first), -1).mean(axis=1)
+    mean: Doubles = similar.reshape(pair.shape[1], -1).mean(axis=1)
     return mean
 
 
-def _window_sums(values: npt.NDArray[np.float64], side: int) -> npt.NDArray[np.float64]:
-    """Return the sums over all windows of (M, N, H, W, ...): differences of running sums."""
-    for axis in (2, 3):
-        before = [(0, 0)] * values.ndim
-        before[axis] = (1, 0)
-        running = np.pad(values.cumsum(axis=axis), before)
-        at = [slice(None)] * values.ndim
-        late, early = list(at), list(at)
-        late[axis], early[axis] = slice(side, None), slice(None, -side)
-        values = running[tuple(late)] - running[tuple(early)]
-    return values
+@functools.lru_cache(maxsize=64)
+def _band(length: int, side: int) -> Doubles:
+    """Return the matrix, (length - side + 1, length), that takes the mean of each window of a column."""
+    windows = length - side + 1
+    places = np.arange(length)[None] - np.arange(windows)[:, None]
+    return np.where((places >= 0) & (places < side), 1 / side, 0.0)

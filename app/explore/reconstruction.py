@@ -101,10 +101,14 @@ def _reconstructions(
         terms = yield from scores.scores_of(model, originals, Draws(draws))
         for each, score in zip(measured, terms, strict=True):
             each |= {name: getattr(score, name) for name in TERMS}
-    means = {name: float(np.mean([each[name] for each in measured])) for name in measured[0]}
+    means = {name: sum(each[name] for each in measured) / len(measured) for name in measured[0]}
     facts = tuple((name, f"{value:.6g}") for name, value in means.items())
-    single = [{"point": point_of(code), **_finite(each)} for code, each in zip(z_mean, measured, strict=True)]
-    data = {**_finite(means), "reconstructions": single}
+    data = None
+    if context.style.format == "json":
+        single = [
+            {"point": point_of(code), **_finite(each)} for code, each in zip(z_mean, measured, strict=True)
+        ]
+        data = {**_finite(means), "reconstructions": single}
     return context.draw(context.interleaved(shown, columns), columns, facts=facts, data=data)
 
 
