@@ -10,7 +10,6 @@ from app.http.problems import kinds
 from app.pictures.formats import FORMATS
 from tests.fakes import png_bytes
 
-
 OF_THE_ELBO = ("x-elbo", "x-reconstruction", "x-kl")
 
 
