@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from app import latent
+from app.explore import maps, planes
 from app.explore.directions import MAX_STRENGTH
 from app.explore.grids import MAX_CODE, MAX_FPS
 from app.explore.labels import MAX_LABEL_CHARACTERS
@@ -57,6 +58,8 @@ def options(version: Version, settings: Settings, endpoints: Iterable[PictureEnd
     ranges = _ranges(version, settings, names)
     found = {}
     for endpoint in endpoints:
+        if endpoint.path == "/map" and version.manifest.map is None:
+            continue
         schema = endpoint.query.model_json_schema()
         own = ranges | _ranges_of(endpoint, version, settings, names)
         ruled_out = {*NEVER.get((endpoint.method, endpoint.path), ()), *([] if names else ["label"])}
@@ -143,7 +146,9 @@ def _ranges_of(
     if path == "/directions":
         found["low"] = found["high"] = {"minimum": -MAX_STRENGTH, "maximum": MAX_STRENGTH}
     if path == "/manifold":
-        found["columns"] = whole(1, settings.max_steps)
+        found |= {"columns": whole(1, settings.max_steps), "show": {"enum": list(planes.shows(manifest))}}
+    if path == "/map":
+        found |= {"columns": whole(1, maps.MAX_COLUMNS), "show": {"enum": list(maps.shows(manifest))}}
     if (endpoint.method, path) == ("GET", "/interpolate"):
         ends = {"needs": ["from", "to"]}
         found["path"], found["via"] = ends, found["via"] | ends

@@ -4,6 +4,7 @@ from starlette.routing import Route
 
 from app.http.bodies import POINTS
 from app.http.endpoint import PictureApp, PictureEndpoint
+from app.http.maps import MapQuery, prepare_map
 from app.http.overviews import AxesQuery, ManifoldQuery, prepare_axes, prepare_manifold
 from app.http.points import (
     CompareQuery,
@@ -108,7 +109,26 @@ PICTURES = (
         ManifoldQuery,
         prepare_manifold,
         "A plane of the latent space",
-        "Decode a plane of two axes, equally spaced in quantiles of a Gaussian, or what three points span.",
+        "Decode a plane of two axes, equally spaced in quantiles of a Gaussian, or what three points span. "
+        "Of a model of two axes with a map, `show=classes` colours each cell by the class of the nearest "
+        "held-out image, `show=density` by how many lie there.",
+        facts={
+            "classes": "With `show=classes`: each class and its colour.",
+            "density": "With `show=density`: the fewest and the most held-out images in a cell.",
+        },
+    ),
+    PictureEndpoint(
+        "/map",
+        MapQuery,
+        prepare_map,
+        "A map of the test set",
+        "Held-out images at the places of their codes, in two dimensions: real images, none is generated. "
+        "Of a model of two axes these are the codes; of more they are embedded by t-SNE. As JSON, CSV, "
+        "arrays: each image's place, class, code and cell of the sprite sheet, that `show=sprites` gives.",
+        facts={
+            "shown": "How many of the images are shown: of those in one cell the one nearest to its middle.",
+            "classes": "With `show=classes`: each class and its colour.",
+        },
     ),
     PictureEndpoint(
         "/directions",
