@@ -141,7 +141,15 @@ def metaphors(text):
 
 def own_files():
     """Everything that people read and that this project wrote, published versions aside."""
-    for pattern in ("*.md", "docs/*.md", "benchmarks/*.md", "client/*.md", "model_store/*.md", "Makefile", "pyproject.toml"):
+    for pattern in (
+        "*.md",
+        "docs/*.md",
+        "benchmarks/*.md",
+        "client/*.md",
+        "model_store/*.md",
+        "Makefile",
+        "pyproject.toml",
+    ):
         yield from PROJECT.glob(pattern)
     for folder in ("app", "client", "training", "benchmarks", "tests"):
         for kind in ("py", "toml", "html", "jinja"):

@@ -13,7 +13,7 @@ from app.explore.tables import TABLES, Table
 from app.held_out import Map
 from app.pictures.formats import point_of
 
-NEAREST = 3  # examples that are named, and as many images of the map
+NEAREST = 3  # examples that are named, and as many images of the map, if there is one
 # Log-variances beyond it are taken as it: no image leads there, and the KL stays a number.
 MAX_LOG_VAR = 80.0
 
@@ -49,14 +49,7 @@ def _table(z_mean: Array, z_log_var: Array, examples: Array, found: Map | None) 
     kl = kl_by_axis(z_mean, z_log_var)
     rows: list[dict[str, Any]] = []
     for mean, log_var, nats in zip(z_mean, z_log_var, kl, strict=True):
-        nearest: list[dict[str, Any]] = [
-            {"example": k, "distance": apart} for k, apart in _nearest(examples, mean)
-        ]
-        if found is not None:
-            nearest += [
-                {"map": k, "class": found.class_of(k), "distance": apart}
-                for k, apart in _nearest(found.z_mean, mean)
-            ]
+        nearest = [{"example": k, "distance": apart} for k, apart in _nearest(examples, mean)]
         rows.append(
             {
                 "point": point_of(mean),
@@ -67,6 +60,11 @@ def _table(z_mean: Array, z_log_var: Array, examples: Array, found: Map | None) 
                 "nearest": nearest,
             }
         )
+        if found is not None:
+            rows[-1]["nearest_on_map"] = [
+                {"map": k, "class": found.class_of(k), "distance": apart}
+                for k, apart in _nearest(found.z_mean, mean)
+            ]
     return Table({"z_mean": z_mean, "z_log_var": z_log_var, "kl": kl}, rows, {})
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations  # those of inner functions would be evaluate
 
 import math
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,7 @@ from app.explore import legends
 from app.explore.grids import Answer, Context, check_range
 from app.explore.tables import TABLES, Table
 from app.held_out import Map
-from app.manifest import Manifest
+from app.manifest import Image, Manifest
 from app.models import Model
 from app.pictures.formats import point_of
 
@@ -26,7 +26,6 @@ Show = Literal["images", "classes", "sprites"]
 Numbers = npt.NDArray[np.int64]
 
 COLUMNS = 40
-MAX_COLUMNS = 1_000
 TALLEST = 4  # rows for each column
 
 
@@ -50,14 +49,14 @@ def resolve_columns(model: Model, columns: int | None, show: Show) -> int:
     """Return the columns of a map, the usual ones unless some are asked for.
 
     Raises:
-        InvalidParameter: too many; or classes are to be shown of images that have none.
+        InvalidParameter: there are none; or classes are to be shown of images that have none.
         MapUnavailable: there is no map.
     """
     found = map_of(model)
     check_class_names(found, model, show)
     if columns is None:
         return found.columns if show == "sprites" else COLUMNS
-    check_range("columns", columns, 1, MAX_COLUMNS)
+    check_range("columns", columns, 1, math.inf)
     return columns
 
 
@@ -79,14 +78,11 @@ def draw_map(context: Context, show: Show) -> Work[Answer]:
     if context.style.format in TABLES:
         return Work(_immediately(lambda: _table(context, found)), 1, heavy=True, slow_start=True)
     if show == "sprites":
-        columns, facts = context.check_grid(len(found)), (_shown(found, len(found)),)
-        return Work(
-            _immediately(lambda: context.draw(found.images, columns, facts=facts)), 1, slow_start=True
-        )
-    image = context.model.manifest.image
-    cells, rows = cells_of(found.positions, columns, image.height / image.width)
-    context.check_grid(rows * columns)
-    return Work(_immediately(lambda: _scatter(context, found, cells, rows, show)), 1, slow_start=True)
+        columns = context.check_grid(len(found))
+        return Work(_immediately(lambda: _sprites(context, found, columns)), 1, slow_start=True)
+    layout = Layout.of(found.positions, columns, context.model.manifest.image)
+    context.check_grid(layout.rows * columns)
+    return Work(_immediately(lambda: _scatter(context, found, layout, show)), 1, slow_start=True)
 
 
 def _immediately(make: Callable[[], Answer]) -> Callable[[], Steps[Answer]]:
@@ -99,37 +95,59 @@ def _immediately(make: Callable[[], Answer]) -> Callable[[], Steps[Answer]]:
     return steps
 
 
-def cells_of(positions: npt.NDArray[np.float32], columns: int, aspect: float) -> tuple[Numbers, int]:
-    """Return which image each cell of a grid shows, row by row, -1 for none, and how many rows there are.
-
-    A pixel to the right is as far on the map as one upwards. A cell shows, of the images that lie in it, the
-    one nearest to its middle.
+class Layout(NamedTuple):
+    """A grid over a map, in which a pixel to the right is as far as one upwards.
 
     Args:
-        positions: (N, 2), y upwards.
         columns: of the grid.
-        aspect: height of a cell by its width.
+        rows: of it.
+        middle: of the map, where the grid's own middle is.
+        size: width and height of a cell on the map.
     """
-    low, high = positions.min(axis=0).astype(np.float64), positions.max(axis=0).astype(np.float64)
-    extent = high - low
-    width = max(extent[0] / columns, extent[1] / (TALLEST * columns * aspect)) or 1.0
-    rows = max(1, math.ceil(extent[1] / (width * aspect) - 1e-9))
-    places = (positions - (low + high) / 2) / (width, -width * aspect) + (columns / 2, rows / 2)
-    cells = np.clip(np.floor(places), 0, (columns - 1, rows - 1)).astype(np.int64)
-    off = np.square(places - cells - 0.5).sum(axis=1)
-    shown = np.full(columns * rows, -1, np.int64)
-    order = np.argsort(-off, kind="stable")  # the nearest one is written last
-    shown[cells[order, 1] * columns + cells[order, 0]] = order
-    return shown, rows
+
+    columns: int
+    rows: int
+    middle: tuple[float, float]
+    size: tuple[float, float]
+
+    @classmethod
+    def of(cls, positions: npt.NDArray[np.float32], columns: int, image: Image) -> Layout:
+        """Return the grid of `columns` around positions, (N, 2), whose cells hold such images."""
+        low, high = (each.tolist() for each in (positions.min(axis=0), positions.max(axis=0)))
+        width, height = high[0] - low[0], high[1] - low[1]
+        aspect = image.height / image.width
+        cell = max(width / columns, height / (TALLEST * columns * aspect)) or 1.0
+        rows = max(1, math.ceil(height / (cell * aspect) - 1e-6))
+        return cls(columns, rows, ((low[0] + high[0]) / 2, (low[1] + high[1]) / 2), (cell, cell * aspect))
+
+    def images_in(self, positions: npt.NDArray[np.float32]) -> Numbers:
+        """Return which image each cell shows, row by row from the top, -1 for none.
+
+        Of the images that lie in a cell it is the one nearest to its middle.
+        """
+        columns, rows = self.columns, self.rows
+        away = (positions.astype(np.float64) - self.middle) / self.size
+        places = away * (1, -1) + (columns / 2, rows / 2)
+        cells = np.clip(np.floor(places), 0, (columns - 1, rows - 1)).astype(np.int64)
+        off = np.square(places - cells - 0.5).sum(axis=1)
+        shown = np.full(columns * rows, -1, np.int64)
+        order = np.argsort(off, kind="stable")[::-1]  # the nearest one is written last
+        shown[cells[order, 1] * columns + cells[order, 0]] = order
+        return shown
 
 
-def _scatter(context: Context, found: Map, cells: Numbers, rows: int, show: Show) -> Answer:
-    """Return the picture of a map, whose cells show these images."""
-    columns = len(cells) // rows
+def _sprites(context: Context, found: Map, columns: int) -> Answer:
+    """Return all images in their order."""
+    return context.draw(found.images, columns, facts=(_shown(found, len(found)),))
+
+
+def _scatter(context: Context, found: Map, layout: Layout, show: Show) -> Answer:
+    """Return the picture of a map."""
+    cells = layout.images_in(found.positions)
     filled = cells >= 0
     images = np.full((len(cells), *found.images.shape[1:]), context.style.blank, np.uint8)
     images[filled] = found.images[cells[filled]]
-    facts = [_shown(found, np.count_nonzero(filled))]
+    facts = [_shown(found, int(filled.sum()))]
     if show == "classes":
         legend = legends.of_classes(found, found.classes[cells[filled]], context.style)
         ground = 255 if legends.is_on_white(context.style) else 0
@@ -137,7 +155,7 @@ def _scatter(context: Context, found: Map, cells: Numbers, rows: int, show: Show
         tints[filled] = legend.tints
         context, images = legends.tinted(context, images, tints)
         facts.append(legend.fact)
-    return context.draw(images, columns, facts=tuple(facts))
+    return context.draw(images, layout.columns, facts=tuple(facts))
 
 
 def _shown(found: Map, count: int) -> tuple[str, str]:

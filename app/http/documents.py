@@ -150,6 +150,7 @@ def _answers(endpoint: PictureEndpoint) -> dict[str, Any]:
             "headers": _headers(OF_EVERY_ANSWER | own),
         }
     found = ANYWHERE | OF_PICTURES | OF_MODELS | (OF_UPLOADS if endpoint.body else set())
+    found |= {*endpoint.refusals}
     return answers | refusals(found)
 
 

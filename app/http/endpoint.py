@@ -78,6 +78,7 @@ class PictureEndpoint:
     body: Body | None = None  # it is asked by POST, with this
     # By name, what X- headers say beside the grid.
     facts: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    refusals: tuple[type[VitrineError], ...] = ()  # kinds of problems beside those of every picture
 
     @property
     def method(self) -> str:

@@ -4,6 +4,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
+from app.errors import MapUnavailable
 from app.explore import maps
 from app.explore.maps import Show
 from app.explore.tables import TABLES
@@ -12,6 +13,8 @@ from app.http.endpoint import MakePicture
 from app.http.queries import Query, Whole
 from app.models import Model
 from app.settings import Settings
+
+REFUSALS = (MapUnavailable,)  # of what shows the map
 
 
 class MapQuery(Query):

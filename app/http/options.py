@@ -132,6 +132,7 @@ def _ranges_of(
         "/compare": 2,
         "/interpolate": 2,
         "/directions": 2,
+        "/map": maps.TALLEST,
     }
     zoom = min(settings.max_zoom, math.isqrt(fitting // fewest.get(path, 1)))
     found: dict[str, Schema] = {"zoom": whole(1, max(1, zoom))}
@@ -148,7 +149,7 @@ def _ranges_of(
     if path == "/manifold":
         found |= {"columns": whole(1, settings.max_steps), "show": {"enum": list(planes.shows(manifest))}}
     if path == "/map":
-        found |= {"columns": whole(1, maps.MAX_COLUMNS), "show": {"enum": list(maps.shows(manifest))}}
+        found["show"] = {"enum": list(maps.shows(manifest))}
     if (endpoint.method, path) == ("GET", "/interpolate"):
         ends = {"needs": ["from", "to"]}
         found["path"], found["via"] = ends, found["via"] | ends

@@ -4,7 +4,7 @@ from starlette.routing import Route
 
 from app.http.bodies import POINTS
 from app.http.endpoint import PictureApp, PictureEndpoint
-from app.http.maps import MapQuery, prepare_map
+from app.http.maps import REFUSALS, MapQuery, prepare_map
 from app.http.overviews import AxesQuery, ManifoldQuery, prepare_axes, prepare_manifold
 from app.http.points import (
     CompareQuery,
@@ -116,6 +116,7 @@ PICTURES = (
             "classes": "With `show=classes`: each class and its colour.",
             "density": "With `show=density`: the fewest and the most held-out images in a cell.",
         },
+        refusals=REFUSALS,
     ),
     PictureEndpoint(
         "/map",
@@ -129,6 +130,7 @@ PICTURES = (
             "shown": "How many of the images are shown: of those in one cell the one nearest to its middle.",
             "classes": "With `show=classes`: each class and its colour.",
         },
+        refusals=REFUSALS,
     ),
     PictureEndpoint(
         "/directions",
@@ -151,7 +153,8 @@ PICTURES = (
         EncodeQuery,
         prepare_encode,
         "The codes of your images",
-        "q(z given x) of each image: z_mean, z_log_var, the KL by axis in nats, and the nearest examples.",
+        "q(z given x) of each image: z_mean, z_log_var, the KL by axis in nats, and the nearest examples, "
+        "and images of the map, if there is one.",
         body=FILES,
         facts={"images": "Number of images."},
     ),

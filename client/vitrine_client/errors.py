@@ -17,6 +17,7 @@
       * ModelGone
       * ModelUnavailable
     * UnsupportedFormat
+    * MapUnavailable
   * ServiceFailed         the service cannot answer it, now or at all
     * Overloaded
     * DeadlinePassed
@@ -167,6 +168,12 @@ class UnsupportedFormat(RequestRefused):
     """A format that is not offered."""
 
     kind = "unsupported-format"
+
+
+class MapUnavailable(RequestRefused):
+    """A version that is served, and was published without a map of its test set."""
+
+    kind = "map-unavailable"
 
 
 class ServiceFailed(VitrineError):

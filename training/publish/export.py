@@ -89,12 +89,17 @@ def export(
             report = report.model_copy(update={"axes_match": matched})
         with replacing(staging / CARD) as file:
             file.write(render(model, report).encode())
-        found: dict[str, Any] = {"scores": scores.measure(model, held_out)}
-        if mapped is not None:
-            z_mean, _ = axes.publish(*model.encode(mapped.images))
-            found["map"] = maps.write(mapped, np.asarray(z_mean), staging)
-        write_manifest(model, report, found, staging)
+        usual = {"scores": scores.measure(model, held_out)}
+        write_manifest(model, report, usual | _write_map(model, mapped, axes, staging), staging)
         return rename_to_next_version(staging, model_folder)
+
+
+def _write_map(model: TrainedModel, mapped: maps.Mapped | None, axes: Axes, folder: Path) -> dict[str, Any]:
+    """Write the map of these images, if there is to be one; return the manifest's ``map``."""
+    if mapped is None:
+        return {}
+    z_mean, _ = axes.publish(*model.encode(mapped.images))
+    return {"map": maps.write(mapped, np.asarray(z_mean), folder)}
 
 
 @contextlib.contextmanager
