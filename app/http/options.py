@@ -128,11 +128,11 @@ def _ranges_of(
     examples = 1 if endpoint.body else max(1, len(manifest.examples))
     fewest = {
         "/axes": 2 * axes,
+        "/map": maps.TALLEST,
         "/reconstruct": 2 * examples,
         "/compare": 2,
         "/interpolate": 2,
         "/directions": 2,
-        "/map": maps.TALLEST,
     }
     zoom = min(settings.max_zoom, math.isqrt(fitting // fewest.get(path, 1)))
     found: dict[str, Schema] = {"zoom": whole(1, max(1, zoom))}
