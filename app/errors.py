@@ -23,6 +23,7 @@
   * ModelError              500  a model that does not do what its manifest says
     * ModelUnavailable      404  a version that is in the store and cannot run here
     * ScoringUnavailable    404  a version that is served, and was published without what scores need
+    * MapUnavailable        404  a version that is served, and was published without a map of its test set
   * StoreError              500  the model store cannot be served; ends the start
 
 Each error carries its HTTP status as a plain integer; nothing here knows HTTP otherwise.
@@ -34,32 +35,10 @@ import json
 from collections.abc import Collection, Iterable
 from typing import Self
 
-MAX_ECHO = 80
+from app.faults import Fault as Fault
+from app.faults import echo as echo
 
 _as_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-
-
-def echo(value: object) -> str:
-    """Return what was received in printable ASCII and cut, so that it is safe in a log line or a header."""
-    text = str(value) or "(empty)"
-    escaped = text[: MAX_ECHO + 1].encode("unicode_escape").decode("ascii")
-    return escaped if len(escaped) <= MAX_ECHO else f"{escaped[: MAX_ECHO - 3]}..."
-
-
-@dataclasses.dataclass(frozen=True)
-class Fault:
-    """One thing that is wrong with a request."""
-
-    parameter: str  # its name as the client wrote it, or the multipart field, or ``body``
-    expected: str  # what would have been right
-    received: str  # what came, escaped and cut
-    remedy: str  # what to do about it
-    code: str  # a stable word for programs
-
-    @property
-    def summary(self) -> str:
-        """What was expected and what came, in two sentences."""
-        return f"expected {self.expected}. Received: {self.received}."
 
 
 class VitrineError(Exception):
@@ -334,6 +313,20 @@ class ScoringUnavailable(ModelError):
         super().__init__(
             f"{reference} was published without the log-probability that scores and completions need. Ask "
             "for a newer version: vitrine-train convert publishes one. VITRINE_RUNTIME=tensorflow needs none."
+        )
+
+
+class MapUnavailable(ModelError):
+    """A version is served, and has no map of its test set."""
+
+    status = 404
+    kind = "map-unavailable"
+    title = "This model has no map of its test set"
+
+    def __init__(self, reference: str) -> None:
+        super().__init__(
+            f"{reference} was published without a map of its test set. Ask for a newer version: "
+            "vitrine-train convert, with the data at hand, publishes one."
         )
 
 

@@ -146,6 +146,21 @@ class Scores(_Part):
     corrected: Quantiles
 
 
+class Map(_Part):
+    """The encoded test set in two dimensions: the files of its arrays and of its thumbnails.
+
+    `columns` thumbnails are in a row of the sprite sheet; `classes` names the classes, if images have any;
+    `method` says how positions came of codes.
+    """
+
+    path: str
+    sprites: str
+    num_images: int = Field(ge=1, le=100_000)
+    columns: int = Field(ge=1, le=100_000)
+    classes: tuple[Text, ...] = ()
+    method: str
+
+
 class LiteRT(_Part):
     """The flatbuffers that LiteRT runs, and the only number of rows that they take; None: any."""
 
@@ -181,6 +196,7 @@ class Manifest(_Part):
     axes: tuple[Axis, ...]
     runtimes: Runtimes = Runtimes()
     scores: Scores | None = None
+    map: Map | None = None
     examples: tuple[str, ...] = ()
     files: tuple[File, ...]
     digest: Digest
@@ -195,6 +211,7 @@ class Manifest(_Part):
         named = {
             "runtimes.litert": (litert.encoder, litert.decoder) if litert else (),
             "examples": self.examples,
+            "map": (self.map.path, self.map.sprites) if self.map is not None else (),
             "prior.path": (self.prior.path,) if self.prior.path is not None else (),
         }
         for key, paths in named.items():

@@ -18,9 +18,9 @@ import numpy as np
 
 from app.engine.work import BATCH_ROWS, SIZES, Operation
 from app.errors import ModelError, ModelNotFound, ModelUnavailable, ScoringUnavailable, StoreError
+from app.held_out import open_map, read_examples
 from app.manifest import Manifest
 from app.pictures import grids
-from app.pictures.encode import decode_png
 from app.priors import GaussianMixture, open_prior
 from app.runtimes import Array, OpenRuntime, Runtime, RuntimeUnavailable
 from app.store import InvalidVersion, Store, Version, check_files
@@ -42,15 +42,17 @@ class Model:
         drawing: operation (B, D) z and uniform noise -> (B, H, W) levels of a draw, uint8.
         scoring: operation z and images -> (B, H, W) log p(x given z) in nats; see ``prepare_scoring``.
         examples: (N, H, W) levels of the held-out images that the version ships, uint8.
+        map: of the test set; None if the version has none.
 
     Raises:
-        ModelError: the prior's file, or an example, is not what the manifest says.
+        ModelError: the prior's file, an example or the map is not what the manifest says.
     """
 
     def __init__(self, version: Version, runtime: Runtime, threads: int = 1) -> None:
         self.version = version
         self.prior = open_prior(version)
-        self.examples = self._read_examples()
+        self.examples = read_examples(version)
+        self.map = open_map(version)
         self._runtime = runtime
         own_thread = threads == 1 and runtime.name != "tensorflow"
 
@@ -141,16 +143,6 @@ class Model:
             operation.function(*arrays)  # the first call is slow, and not to be timed
             if not operation.measure(*arrays, sizes=SIZES if self._runtime.rows is None else ()):
                 raise self._error(f"what {operation.name} makes of a row depends on the others")
-
-    def _read_examples(self) -> grids.Pixels:
-        shape = self.manifest.image.shape
-        examples = np.empty((len(self.manifest.examples), *shape), np.uint8)
-        for example, path in zip(examples, self.manifest.examples, strict=True):
-            read = decode_png(self.version.folder / path)
-            if read.shape != shape:
-                raise self._error(f"{path} is {read.shape}, not {shape}")
-            example[:] = read
-        return examples
 
     def rest(self) -> None:
         """Give back memory that the next request can have again."""

@@ -58,6 +58,7 @@ EVERY_EPOCH = ("best.npz", "history.json", "curves.png", "axes.png", "samples.pn
 OF_FIT = ("config.json", "data.json", *EVERY_EPOCH, "weights.weights.h5", "environment.json")
 OF_EVALUATE = ("prior.npz", "prior.json", "bounds.png", "spectrum.png", "sheet.png", "report.json", "card.md")
 OF_EXPORT = ("encoder", "encoder.tflite", "decoder", "decoder.tflite", "0.png", "axes.png", "manifold.png",
+             "map.npz", "map.png",
              "prior.npz", "card.md", "manifest.json")  # fmt: skip
 FILESYSTEM = 8_000_000  # bytes; a run takes some 300,000, a version 600,000
 

@@ -11,7 +11,7 @@ import pytest
 
 from app.main import create_app
 from app.settings import Settings
-from tests.fakes import CARD, MIXTURE, open_fake, write_version
+from tests.fakes import CARD, MAP, MIXTURE, open_fake, write_version
 
 pytest_plugins = ["tests.tiny"]
 
@@ -97,6 +97,17 @@ def client(settings: Settings) -> Iterator[Client]:
 def client_of_classes(tmp_path: Path) -> Iterator[Client]:
     """A service whose fake model has a prior with two classes, ``Low`` and ``High``."""
     write_version(tmp_path, mixture=MIXTURE)
+    client = Client(
+        create_app(Settings(model_store=tmp_path, default_model="fake", worker_threads=2), open_fake)
+    )
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def client_of_a_map(tmp_path: Path) -> Iterator[Client]:
+    """A service whose fake model has a map of its test set."""
+    write_version(tmp_path, mapped=MAP)
     client = Client(
         create_app(Settings(model_store=tmp_path, default_model="fake", worker_threads=2), open_fake)
     )

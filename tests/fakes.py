@@ -80,6 +80,13 @@ MIXTURE = {
 }
 CLASSES = ("Low", "High")
 
+# Six images at their codes: three of the first class below, three of the second above, two of these near.
+MAP = {
+    "positions": np.array([[-2, -2], [-1, -2], [0, -1], [2, 1], [2.1, 1], [0, 2]], np.float32),
+    "z_mean": np.array([[-2, -2], [-1, -2], [0, -1], [2, 1], [2.1, 1], [0, 2]], np.float32),
+    "classes": np.array([0, 0, 0, 1, 1, 1], np.int32),
+}
+
 CARD = """# fake
 
 A model small enough to compute by hand. It has two axes.
@@ -103,12 +110,13 @@ def write_version(
     shape: tuple[int, ...] = SHAPE,
     mixture: dict[str, Any] | None = None,
     card: str | None = None,
+    mapped: dict[str, Any] | None = None,
     **changes: Any,
 ) -> Path:
     """Write a version that the store accepts; `changes` overwrite the manifest's keys.
 
     `mixture`, like ``MIXTURE``, becomes its prior, with the classes ``CLASSES``. `card` becomes its card; then
-    it has a picture of its axes too.
+    it has a picture of its axes too. `mapped`, like ``MAP``, becomes its map, with the classes ``CLASSES``.
     """
     folder = store / name / str(number)
     (folder / "encoder").mkdir(parents=True)
@@ -121,6 +129,8 @@ def write_version(
     if card is not None:
         (folder / "card.md").write_text(card)
         (folder / "axes.png").write_bytes(png_bytes(np.full((16, 24), 100, np.uint8)))
+    if mapped is not None:
+        changes = {"map": write_map(folder, shape, mapped)} | changes
     prior: dict[str, Any] = {"name": "standard_normal"}
     if mixture is not None:
         np.savez(folder / "prior.npz", **mixture)
@@ -140,6 +150,23 @@ def write_version(
     } | changes
     seal(folder, manifest)
     return folder
+
+
+def write_map(folder: Path, shape: tuple[int, ...], mapped: dict[str, Any]) -> dict[str, Any]:
+    """Write the files of a map, whose images are what the fake model decodes; return the manifest's key."""
+    np.savez(folder / "map.npz", **mapped)
+    images = np.round(FakeRuntime(shape).decode(mapped["z_mean"]) * 255).astype(np.uint8)
+    columns = 4
+    rows = -(-len(images) // columns)
+    cells = np.zeros((rows * columns, *shape), np.uint8)
+    cells[: len(images)] = images
+    sheet = np.concatenate(
+        [np.concatenate(list(row), axis=1) for row in cells.reshape(rows, columns, *shape)]
+    )
+    (folder / "map.png").write_bytes(png_bytes(sheet))
+    names = CLASSES if len(mapped["classes"]) else ()
+    about = {"path": "map.npz", "sprites": "map.png", "num_images": len(images), "columns": columns}
+    return about | {"classes": names, "method": "z_mean", "split": "test"}
 
 
 def list_files(folder: Path) -> list[dict[str, Any]]:

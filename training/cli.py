@@ -251,6 +251,7 @@ def export(run: Path, data_folder: Path | None, store: Path, as_json: bool) -> N
     with output.result(as_json) as found:
         dataset = _images(run, data_folder)
         from training.evaluation import evaluate as evaluation
+        from training.publish import maps
         from training.publish.export import export as run_export
 
         model = _model(run, dataset).with_fitted_prior(dataset, run)
@@ -258,7 +259,7 @@ def export(run: Path, data_folder: Path | None, store: Path, as_json: bool) -> N
         if report is None:
             click.echo("not evaluated yet: measuring on the test split first")
             report = evaluation.evaluate(model, dataset, run)
-        version = run_export(model, report, dataset.validation, store)
+        version = run_export(model, report, dataset.validation, store, maps.chosen(dataset))
         click.echo(f"published {version}; serve it: vitrine serve --model-store {store}")
         manifest = json.loads((version / "manifest.json").read_text())
         found |= {"name": model.name, "version": int(version.name), "folder": str(version)}
@@ -272,7 +273,7 @@ def export(run: Path, data_folder: Path | None, store: Path, as_json: bool) -> N
 def convert(version: Path, data_folder: Path | None, as_json: bool) -> None:
     """Publish VERSION's folder again as the next version, with the files that a service is fastest with.
 
-    With the data at hand, what a usual score is gets measured too.
+    With the data at hand, what a usual score is gets measured too, and the map of the test set made.
     """
     with output.result(as_json) as found:
         _need_tensorflow()

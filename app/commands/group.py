@@ -12,6 +12,7 @@ SUMMARIES = {
     "reconstruct": "Encode and decode images; those of the model itself without any.",
     "axes": "Draw every latent axis, a strip each.",
     "manifold": "Draw a plane of the latent space.",
+    "map": "Draw held-out images at the places of their codes.",
     "directions": "Walk along what some points have that others lack.",
     "encode": "Say what images encode to: their codes, and the examples nearest to them.",
     "score": "Say how unusual images are; those of the model itself without any.",

@@ -10,9 +10,10 @@ from app.engine.work import Array, Rows, Steps, Work
 from app.explore.grids import Answer, Context
 from app.explore.images import Uploads
 from app.explore.tables import TABLES, Table
+from app.held_out import Map
 from app.pictures.formats import point_of
 
-NEAREST = 3  # examples that are named
+NEAREST = 3  # examples that are named, and as many images of the map, if there is one
 # Log-variances beyond it are taken as it: no image leads there, and the KL stays a number.
 MAX_LOG_VAR = 80.0
 
@@ -34,7 +35,7 @@ def encode(context: Context, sent: Uploads) -> Work[Answer]:
         if len(model.examples):
             examples = model.examples.astype(np.float32) / np.float32(255)
             codes_of_examples = yield Rows.of(model.encoding, examples)
-        table = _table(posterior[:, 0], posterior[:, 1], codes_of_examples)
+        table = _table(posterior[:, 0], posterior[:, 1], codes_of_examples, model.map)
         table = table._replace(about={"model": model.version.pinned})
         media_type, write = TABLES[context.style.format]
         return Answer(write(table), media_type, (("images", str(len(originals))),), notes)
@@ -43,16 +44,12 @@ def encode(context: Context, sent: Uploads) -> Work[Answer]:
     return Work(steps, len(sent.files), operations, upload_bytes=sent.num_bytes)
 
 
-def _table(z_mean: Array, z_log_var: Array, examples: Array) -> Table:
-    """Return what there is to know of the codes, (N, D), beside those of the examples, (M, D)."""
+def _table(z_mean: Array, z_log_var: Array, examples: Array, found: Map | None) -> Table:
+    """Return what there is to know of the codes, (N, D), beside those of examples, (M, D), and of a map."""
     kl = kl_by_axis(z_mean, z_log_var)
     rows: list[dict[str, Any]] = []
     for mean, log_var, nats in zip(z_mean, z_log_var, kl, strict=True):
-        apart = np.linalg.norm(examples.astype(np.float64) - mean, axis=1)
-        nearest = [
-            {"example": int(k), "distance": float(apart[k])}
-            for k in np.argsort(apart, kind="stable")[:NEAREST]
-        ]
+        nearest = [{"example": k, "distance": apart} for k, apart in _nearest(examples, mean)]
         rows.append(
             {
                 "point": point_of(mean),
@@ -63,7 +60,18 @@ def _table(z_mean: Array, z_log_var: Array, examples: Array) -> Table:
                 "nearest": nearest,
             }
         )
+        if found is not None:
+            rows[-1]["nearest_on_map"] = [
+                {"map": k, "class": found.class_of(k), "distance": apart}
+                for k, apart in _nearest(found.z_mean, mean)
+            ]
     return Table({"z_mean": z_mean, "z_log_var": z_log_var, "kl": kl}, rows, {})
+
+
+def _nearest(codes: Array, code: Array) -> list[tuple[int, float]]:
+    """Return the numbers of the codes, (M, D), that are nearest to one, (D,), and how far they are."""
+    apart = np.linalg.norm(codes.astype(np.float64) - code, axis=1)
+    return [(int(k), float(apart[k])) for k in np.argsort(apart, kind="stable")[:NEAREST]]
 
 
 def kl_by_axis(z_mean: Array, z_log_var: Array) -> Array:

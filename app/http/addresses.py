@@ -29,7 +29,7 @@ def context_of(
     settings: Settings,
     style: GridStyle,
     values: Mapping[str, Any],
-    source_type: str = GENERATED,
+    source_type: str | None = GENERATED,
 ) -> Context:
     """Return what a use case works with; its recipe has the permanent address.
 
@@ -39,7 +39,7 @@ def context_of(
         settings: limits.
         style: how images are drawn.
         values: every parameter by name, defaults filled in; those that are None are left out.
-        source_type: IPTC's word for the picture.
+        source_type: IPTC's word for the picture; None: nothing in it is generated.
     """
     parameters = _parameters(style, values)
     address = _address(path, model, parameters)

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from app import latent
+from app.explore import maps, planes
 from app.explore.directions import MAX_STRENGTH
 from app.explore.grids import MAX_CODE, MAX_FPS
 from app.explore.labels import MAX_LABEL_CHARACTERS
@@ -57,6 +58,8 @@ def options(version: Version, settings: Settings, endpoints: Iterable[PictureEnd
     ranges = _ranges(version, settings, names)
     found = {}
     for endpoint in endpoints:
+        if endpoint.path == "/map" and version.manifest.map is None:
+            continue
         schema = endpoint.query.model_json_schema()
         own = ranges | _ranges_of(endpoint, version, settings, names)
         ruled_out = {*NEVER.get((endpoint.method, endpoint.path), ()), *([] if names else ["label"])}
@@ -125,6 +128,7 @@ def _ranges_of(
     examples = 1 if endpoint.body else max(1, len(manifest.examples))
     fewest = {
         "/axes": 2 * axes,
+        "/map": maps.TALLEST,
         "/reconstruct": 2 * examples,
         "/compare": 2,
         "/interpolate": 2,
@@ -151,7 +155,9 @@ def _ranges_of(
     if path in ("/complete", "/score"):  # of one upload; of several, all together
         found["k"] = whole(1, max(1, settings.max_draws // examples))
     if path == "/manifold":
-        found["columns"] = whole(1, settings.max_steps)
+        found |= {"columns": whole(1, settings.max_steps), "show": {"enum": list(planes.shows(manifest))}}
+    if path == "/map":
+        found["show"] = {"enum": list(maps.shows(manifest))}
     if (endpoint.method, path) == ("GET", "/interpolate"):
         ends = {"needs": ["from", "to"]}
         found["path"], found["via"] = ends, found["via"] | ends

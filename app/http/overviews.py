@@ -44,6 +44,12 @@ class ManifoldQuery(Query):
         "corner, with ; between them.",
         examples=["seed:1;seed:2;seed:3"],
     )
+    show: planes.Show = Field(
+        "images",
+        description="Of a model of two axes with a map of its test set. classes: the ground of a cell has "
+        "the colour of the class of the nearest held-out image; density: it is the darker, the more of them "
+        "lie in it.",
+    )
 
 
 def prepare_manifold(query: ManifoldQuery, model: Model, settings: Settings) -> MakePicture:
@@ -55,8 +61,10 @@ def prepare_manifold(query: ManifoldQuery, model: Model, settings: Settings) -> 
         values |= {"x": plane.axes[0], "y": plane.axes[1], "at": names[0]}
     else:
         values["points"] = ";".join(names)
+    if query.show == "images":  # as addresses are from before there was another
+        values["show"] = None
     context = context_of("/manifold", model, settings, query.style(model, query.columns), values)
-    return permanent(query, context, planes.manifold(context, plane))
+    return permanent(query, context, planes.manifold(context, plane, query.show))
 
 
 def plane_of(query: ManifoldQuery, model: Model) -> planes.Plane:

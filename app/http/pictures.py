@@ -5,6 +5,7 @@ from starlette.routing import Route
 from app.errors import ScoringUnavailable
 from app.http.bodies import POINTS
 from app.http.endpoint import PictureApp, PictureEndpoint
+from app.http.maps import REFUSALS, MapQuery, prepare_map
 from app.http.overviews import AxesQuery, ManifoldQuery, prepare_axes, prepare_manifold
 from app.http.points import (
     CompareQuery,
@@ -112,7 +113,28 @@ PICTURES = (
         ManifoldQuery,
         prepare_manifold,
         "A plane of the latent space",
-        "Decode a plane of two axes, equally spaced in quantiles of a Gaussian, or what three points span.",
+        "Decode a plane of two axes, equally spaced in quantiles of a Gaussian, or what three points span. "
+        "Of a model of two axes with a map, `show=classes` colours each cell by the class of the nearest "
+        "held-out image, `show=density` by how many lie there.",
+        facts={
+            "classes": "With `show=classes`: each class and its colour.",
+            "density": "With `show=density`: the fewest and the most held-out images in a cell.",
+        },
+        refusals=REFUSALS,
+    ),
+    PictureEndpoint(
+        "/map",
+        MapQuery,
+        prepare_map,
+        "A map of the test set",
+        "Held-out images at the places of their codes, in two dimensions: real images, none is generated. "
+        "Of a model of two axes these are the codes; of more they are embedded by t-SNE. As JSON, CSV, "
+        "arrays: each image's place, class, code and cell of the sprite sheet, that `show=sprites` gives.",
+        facts={
+            "shown": "How many of the images are shown: of those in one cell the one nearest to its middle.",
+            "classes": "With `show=classes`: each class and its colour.",
+        },
+        refusals=REFUSALS,
     ),
     PictureEndpoint(
         "/directions",
@@ -135,7 +157,8 @@ PICTURES = (
         EncodeQuery,
         prepare_encode,
         "The codes of your images",
-        "q(z given x) of each image: z_mean, z_log_var, the KL by axis in nats, and the nearest examples.",
+        "q(z given x) of each image: z_mean, z_log_var, the KL by axis in nats, and the nearest examples, "
+        "and images of the map, if there is one.",
         body=FILES,
         facts={"images": "Number of images."},
     ),

@@ -67,6 +67,7 @@ EXAMPLES: dict[type[VitrineError], Asked | Callable[[Service], Asked | VitrineEr
     ),
     errors.ModelGone: lambda _: errors.ModelGone("mine@1", "mine@1", ["0123456789abcdef" * 4], ["mine@2"]),
     errors.ScoringUnavailable: lambda _: errors.ScoringUnavailable("mine@1"),
+    errors.MapUnavailable: lambda _: errors.MapUnavailable("mine@1"),
     errors.AddressNotFound: lambda _: as_problem(HTTPException(404), REQUEST_ID),
     errors.VitrineError: lambda _: as_problem(RuntimeError(), REQUEST_ID),
     errors.Overloaded: lambda service: errors.Overloaded(service.settings.max_waiting_images, 4),
@@ -88,6 +89,7 @@ ELSEWHERE = {
     errors.AddressNotFound: "/sample",
     errors.MetricsUnavailable: "/metrics",
     errors.ScoringUnavailable: "/score",
+    errors.MapUnavailable: "/map",
 }
 
 

@@ -20,6 +20,7 @@
       * ModelUnavailable
     * ScoringUnavailable
     * UnsupportedFormat
+    * MapUnavailable
   * ServiceFailed         the service cannot answer it, now or at all
     * Overloaded
     * DeadlinePassed
@@ -188,6 +189,12 @@ class UnsupportedFormat(RequestRefused):
     """A format that is not offered."""
 
     kind = "unsupported-format"
+
+
+class MapUnavailable(RequestRefused):
+    """A version that is served, and was published without a map of its test set."""
+
+    kind = "map-unavailable"
 
 
 class ServiceFailed(VitrineError):

@@ -89,6 +89,20 @@ class ManifoldQuery(PictureQuery, total=False):
     y: int
     at: PointLike
     points: Points  # three corners that span the plane instead
+    show: Literal["images", "classes", "density"]  # of a model of two axes with a map
+
+
+class MapQuery(TypedDict, total=False):
+    """What ``latent_map`` takes."""
+
+    model: str
+    zoom: int
+    ink: Literal["dark", "light"]
+    fps: int
+    loop: Literal["forever", "once", "bounce"]
+    format: Literal["png", "webp", "json", "csv", "npy", "npz"]
+    columns: int
+    show: Literal["images", "classes", "sprites"]
 
 
 class DirectionsQuery(PictureQuery, total=False):

@@ -149,6 +149,11 @@ def manifold(**query: Unpack[queries.ManifoldQuery]) -> Request[Picture]:
     return picture("/manifold", query)
 
 
+def latent_map(**query: Unpack[queries.MapQuery]) -> Request[Picture]:
+    """Held-out images at the places of their codes, in two dimensions; ``json`` has classes and codes."""
+    return picture("/map", query)
+
+
 def directions(*images: ImageLike, **query: Unpack[queries.DirectionsQuery]) -> Request[Picture]:
     """A walk along what the points of ``plus`` have and those of ``minus`` lack."""
     return picture("/directions", query, images)

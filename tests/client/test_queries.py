@@ -15,6 +15,7 @@ CLIENTS = {
     "/reconstruct": queries.ReconstructQuery,
     "/axes": queries.AxesQuery,
     "/manifold": queries.ManifoldQuery,
+    "/map": queries.MapQuery,
     "/directions": queries.DirectionsQuery,
     "/compare": queries.CompareQuery,
     "/encode": queries.EncodeQuery,

@@ -19,6 +19,7 @@ IMAGE = png_bytes(np.zeros((8, 8), np.uint8))
         (requests.interpolate(from_=seed(1), to="centre", via=[label(0)]), "/interpolate?from=seed:1/0&to=centre&via=label:0"),
         (requests.interpolate(z=[0.5, -1]), "/interpolate?z=0.5,-1"),
         (requests.decode(seed(42, 3), 0.5 * label("Bag"), columns=2), "/decode?columns=2&points=seed:42/3;0.5*label:Bag"),
+        (requests.latent_map(show="sprites", format="webp"), "/map?show=sprites&format=webp"),
         (requests.compare(with_="other"), "/compare?with=other"),
         (requests.directions(plus=[label(0)], minus="label:1"), "/directions?plus=label:0&minus=label:1"),
         (requests.interpolate(from_="centre", to=label(0), path="density"), "/interpolate?from=centre&to=label:0&path=density"),

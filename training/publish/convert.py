@@ -2,7 +2,7 @@
 
 Weights, axes, prior and measurements stay. What changes is how the encoder and the decoder are written: the
 SavedModels' graphs and LiteRT's files, which decide how fast a service is. With the data at hand, what a
-usual score is gets measured too.
+usual score is gets measured too, and the map of the test set drawn up.
 """
 
 import dataclasses
@@ -20,7 +20,7 @@ from training import data, runs
 from training.errors import DataError, RunError
 from training.models.latent_axes import Axes
 from training.models.vae import VariationalAutoencoder, weights_sha256
-from training.publish import export, litert, scores
+from training.publish import export, litert, maps, scores
 from training.publish.card import CARD
 from training.publish.versions import newest
 from training.runs import replacing
@@ -39,7 +39,8 @@ def convert(version: Path, data_folder: Path | None = None) -> Path:
     """Publish a version again, as the next one of its name in the same store; return that one's folder.
 
     Its ``scores`` are measured with the validation images in `data_folder`, or where the data set is usually
-    found. Without them the next version has those of this one, if it has any. A DataError if `data_folder`
+    found, and its ``map`` is made of the test images. Without them the next version has those of this one, if
+    it has any. A DataError if `data_folder`
     does not hold the images that the version was trained on.
 
     A RunError, and nothing left behind, if it is not the newest, as its weights would take the newest one's
@@ -50,7 +51,7 @@ def convert(version: Path, data_folder: Path | None = None) -> Path:
     published = TrainedModel.from_version(version)
     if version != newest(version.parent):
         raise RunError(f"{version}: not the newest version of its model")
-    held_out = _held_out(published, data_folder)
+    dataset = _dataset(published, data_folder)
     codes = published.known_prior.draw(COMPARED, np.random.default_rng(0)).astype(np.float32)
     images = np.clip(published.decode(codes), 0, 1).astype(np.float32)
     model = _rebuilt(published, version)
@@ -70,23 +71,25 @@ def convert(version: Path, data_folder: Path | None = None) -> Path:
         manifest["training"]["converted_from"] = source
         manifest["runtimes"] = {"litert": litert.FILES}
         manifest["likelihood"]["log_level_width"] = model.likelihood.log_level_width
-        if held_out is not None:
-            manifest["scores"] = scores.measure(published, held_out)
+        if dataset is not None:
+            manifest["scores"] = scores.measure(published, dataset.validation)
+            mapped = maps.chosen(dataset)
+            manifest["map"] = maps.write(mapped, published.encode(mapped.images).z_mean, staging)
         export.seal(manifest, staging)
         _require_same(published, TrainedModel.from_version(staging), codes, images)
         return export.rename_to_next_version(staging, version.parent)
 
 
-def _held_out(published: TrainedModel, data_folder: Path | None) -> Array | None:
-    """Return the validation images of a version; None if no folder is named and they are not found."""
+def _dataset(published: TrainedModel, data_folder: Path | None) -> data.Dataset | None:
+    """Return the data set of a version; None if no folder is named and it is not found."""
     config = published.experiment
     try:
         fit = runs.image_fit(config)
-        return data.load_again(config.data.name, data_folder, fit, published.environment).validation
+        return data.load_again(config.data.name, data_folder, fit, published.environment)
     except DataError as error:
         if data_folder is not None:
             raise
-        logger.warning("scores: not measured, as that takes the data: %s", error)
+        logger.warning("scores: not measured, as that takes the data; nor is a map made: %s", error)
         return None
 
 

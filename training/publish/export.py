@@ -26,7 +26,7 @@ from training.models import latent_axes
 from training.models.latent_axes import Axes
 from training.models.likelihoods.base import sum_over_image
 from training.models.networks.partial import MeanDecoder
-from training.publish import litert, scores, traversals
+from training.publish import litert, maps, scores, traversals
 from training.publish.card import CARD, published_axes, render
 from training.publish.published import next_number, remember
 from training.publish.versions import newest
@@ -43,7 +43,9 @@ MATCHED_IMAGES = 1_000
 PUBLISHED_METRICS = ("test", "bounds", "gap", "prior", "quality", "fair_score", "axes_match")
 
 
-def export(model: TrainedModel, report: Report, held_out: Images, store: Path) -> Path:
+def export(
+    model: TrainedModel, report: Report, held_out: Images, store: Path, mapped: maps.Mapped | None = None
+) -> Path:
     """Publish a trained model as the next version of its name; return that version's folder.
 
     Args:
@@ -52,6 +54,7 @@ def export(model: TrainedModel, report: Report, held_out: Images, store: Path) -
         held_out: validation images: the first are shipped as examples, the first thousand match the axes,
             the first two thousand say what a usual score is.
         store: the model store; created if it is missing.
+        mapped: what the version carries a map of, which a service draws; None: it has none.
 
     A RunError, and nothing left behind, if the store cannot be written, the bounds were measured with another
     prior, a class of the prior cannot be drawn, or the two runtimes draw different pictures.
@@ -86,8 +89,17 @@ def export(model: TrainedModel, report: Report, held_out: Images, store: Path) -
             report = report.model_copy(update={"axes_match": matched})
         with replacing(staging / CARD) as file:
             file.write(render(model, report).encode())
-        write_manifest(model, report, scores.measure(model, held_out), staging)
+        usual = {"scores": scores.measure(model, held_out)}
+        write_manifest(model, report, usual | _write_map(model, mapped, axes, staging), staging)
         return rename_to_next_version(staging, model_folder)
+
+
+def _write_map(model: TrainedModel, mapped: maps.Mapped | None, axes: Axes, folder: Path) -> dict[str, Any]:
+    """Write the map of these images, if there is to be one; return the manifest's ``map``."""
+    if mapped is None:
+        return {}
+    z_mean, _ = axes.publish(*model.encode(mapped.images))
+    return {"map": maps.write(mapped, np.asarray(z_mean), folder)}
 
 
 @contextlib.contextmanager
@@ -202,10 +214,10 @@ def write_examples(examples: Images, folder: Path) -> None:
         traversals.write_png(folder / f"{index}.png", image)
 
 
-def write_manifest(model: TrainedModel, report: Report, usual: dict[str, Any], folder: Path) -> None:
+def write_manifest(model: TrainedModel, report: Report, found: dict[str, Any], folder: Path) -> None:
     """Write ``manifest.json``: what the folder holds, with a checksum for every file and one for all.
 
-    `usual` is its ``scores``; see ``training.publish.scores``.
+    `found` is what was found of held-out images: its ``scores`` and ``map``, see the modules of these names.
     """
     config, likelihood, measured = model.experiment, model.likelihood, report.as_dict()
     image: dict[str, Any] = {"shape": list(model.image_shape), "value_range": [0.0, 1.0]}
@@ -229,9 +241,8 @@ def write_manifest(model: TrainedModel, report: Report, usual: dict[str, Any], f
         "metrics": {key: measured[key] for key in PUBLISHED_METRICS if key in measured},
         "training": {"config": config.as_dict()} | {key: model.environment[key] for key in recorded},
         "runtimes": {"litert": litert.FILES},
-        "scores": usual,
         "examples": sorted(f"examples/{path.name}" for path in (folder / "examples").iterdir()),
-    }
+    } | found
     seal(manifest, folder)
 
 

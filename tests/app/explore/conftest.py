@@ -2,7 +2,7 @@ import pytest
 
 from app.models import Model
 from app.store import scan
-from tests.fakes import MIXTURE, FakeRuntime, write_version
+from tests.fakes import MAP, MIXTURE, FakeRuntime, write_version
 
 
 @pytest.fixture(scope="module")
@@ -16,4 +16,11 @@ def model(tmp_path_factory):
 def of_classes(tmp_path_factory):
     folder = tmp_path_factory.mktemp("classes")
     write_version(folder, mixture=MIXTURE)
+    return Model(scan(folder).find("fake"), FakeRuntime())
+
+
+@pytest.fixture(scope="module")
+def of_a_map(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("map")
+    write_version(folder, mapped=MAP)
     return Model(scan(folder).find("fake"), FakeRuntime())

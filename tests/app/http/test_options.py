@@ -12,7 +12,7 @@ from app.http.pictures import PICTURES
 from app.main import create_app
 from app.settings import Settings
 from tests.conftest import SHIPPED_STORE, Client
-from tests.fakes import MIXTURE, open_fake, png_bytes, write_version
+from tests.fakes import MAP, MIXTURE, open_fake, png_bytes, write_version
 
 # What makes a picture small, so that no limit but the parameter's own is met; and what has no default.
 SMALL = {"n": 1, "steps": 2, "rows": 1, "columns": 1, "k": 1, "hide": "lower"}
@@ -34,7 +34,7 @@ def options_of(client):
 
 @pytest.fixture
 def limited(tmp_path):
-    write_version(tmp_path, mixture=MIXTURE)
+    write_version(tmp_path, mixture=MIXTURE, mapped=MAP)
     client = service_of(tmp_path, **LIMITS)
     yield client
     client.close()

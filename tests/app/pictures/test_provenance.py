@@ -48,6 +48,15 @@ def test_the_packet_says_by_iptcs_word_that_a_model_made_the_picture(word):
     assert description.get(f"{RDF}about") == ""
 
 
+def test_a_picture_of_which_nothing_is_generated_has_its_recipe_alone():
+    made = recipe_of()._replace(source_type=None)
+    description = described(made.provenance)
+    assert description.get(f"{IPTC}DigitalSourceType") is None
+    assert description.get(f"{XMP}CreatorTool") == "Vitrine"
+    assert told(made.provenance) == told(recipe_of().provenance)
+    assert made.provenance.comment == f"Drawn by Vitrine: {ADDRESS}".encode()
+
+
 def test_pictures_are_said_to_be_made_by_a_model_unless_something_else_is_said():
     assert "/trainedAlgorithmicMedia" in described(recipe_of().provenance).get(f"{IPTC}DigitalSourceType")
 

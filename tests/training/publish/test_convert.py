@@ -7,7 +7,7 @@ import pytest
 
 pytestmark = pytest.mark.tensorflow
 
-from app import store  # noqa: E402
+from app import held_out, store  # noqa: E402
 from app.runtimes.litert import LiteRTRuntime  # noqa: E402
 from training.errors import DataError, RunError  # noqa: E402
 from training.evaluation.evaluate import evaluate  # noqa: E402
@@ -134,12 +134,32 @@ def test_with_the_data_at_hand_a_version_of_before_scores_gets_them(copied, tiny
     assert store.scan(again.parents[1]).find("tiny").manifest.scores.num_images == 32
 
 
+def test_with_the_data_at_hand_a_version_gets_a_map_which_the_next_one_keeps_without(
+    copied, tiny_dataset, monkeypatch, tmp_path
+):
+    assert "map" not in json.loads((copied / "manifest.json").read_text())
+    monkeypatch.setattr(convert.data, "load_again", lambda *given: tiny_dataset)
+    again = convert.convert(copied)
+    found = held_out.open_map(store.scan(tmp_path).find("tiny"))
+    assert np.array_equal(found.images, np.round(tiny_dataset.test * 255).astype(np.uint8))
+    z_mean = TrainedModel.from_version(again).encode(tiny_dataset.test).z_mean
+    np.testing.assert_allclose(found.z_mean, z_mean, atol=1e-5)  # float32, of one graph written twice
+
+    def gone(*given):
+        raise DataError("no data")
+
+    monkeypatch.setattr(convert.data, "load_again", gone)
+    convert.convert(again)
+    kept = held_out.open_map(store.scan(tmp_path).find("tiny@3"))
+    assert np.array_equal(kept.z_mean, found.z_mean)
+
+
 def test_without_the_data_a_version_is_converted_without_scores_and_the_reason_is_told(copied, caplog):
     without_scores(copied)
     manifest = json.loads((convert.convert(copied) / "manifest.json").read_text())
     assert "scores" not in manifest
     assert manifest["likelihood"]["log_level_width"] == -np.log(255)
-    assert "scores: not measured, as that takes the data" in caplog.text
+    assert "scores: not measured, as that takes the data; nor is a map made" in caplog.text
 
 
 def test_data_that_were_named_and_are_not_the_versions_own_are_refused(copied, tmp_path):

@@ -1,0 +1,46 @@
+"""``/map``: what it takes, and what is prepared of it."""
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from app.errors import MapUnavailable
+from app.explore import maps
+from app.explore.maps import Show
+from app.explore.tables import TABLES
+from app.http.addresses import context_of, permanent
+from app.http.endpoint import MakePicture
+from app.http.queries import Query, Whole
+from app.models import Model
+from app.settings import Settings
+
+REFUSALS = (MapUnavailable,)  # of what shows the map
+
+
+class MapQuery(Query):
+    """What ``GET /map`` takes."""
+
+    columns: Whole | None = Field(
+        None,
+        description=f"Cells in a row; {maps.COLUMNS} if not given, of sprites as many as /map.json names.",
+    )
+    show: Show = Field(
+        "images",
+        description="images: in every cell the image that is nearest; classes: these on the colours of their "
+        "classes; sprites: all images in their order, as a sprite sheet.",
+    )
+    format: str = Field(
+        "png",
+        description=f"Format: png, webp; or a table: {', '.join(TABLES)}. It may stand behind the path too.",
+    )
+
+    formats: ClassVar = ("png", "webp", *TABLES)
+
+
+def prepare_map(query: MapQuery, model: Model, settings: Settings) -> MakePicture:
+    """Check ``GET /map``; see ``app.explore.maps``."""
+    columns = maps.resolve_columns(model, query.columns, query.show)
+    values = dict(query) | {"columns": columns}
+    # The images are no model's work, and nobody knows how they came to be.
+    context = context_of("/map", model, settings, query.style(model, columns), values, source_type=None)
+    return permanent(query, context, maps.draw_map(context, query.show))
