@@ -5,6 +5,7 @@ import pytest
 
 from app.http import iiif
 from app.http.documents import describe
+from app.http.options import never
 from app.http.pictures import PICTURES
 from app.http.problems import kinds
 from app.pictures.formats import FORMATS
@@ -19,7 +20,11 @@ def paths(client):
 @pytest.mark.parametrize("endpoint", PICTURES, ids=lambda each: f"{each.method} {each.path}")
 def test_every_picture_is_documented_with_the_parameters_that_it_reads(paths, endpoint):
     operation = paths[endpoint.path][endpoint.method.lower()]
-    fields = endpoint.query.model_fields.items()
+    fields = [
+        (name, field)
+        for name, field in endpoint.query.model_fields.items()
+        if (field.alias or name) not in never(endpoint)
+    ]
     assert [each["name"] for each in operation["parameters"]] == [
         field.alias or name for name, field in fields
     ]
@@ -29,6 +34,32 @@ def test_every_picture_is_documented_with_the_parameters_that_it_reads(paths, en
     ]
     assert ("requestBody" in operation) is (endpoint.method == "POST")
     assert FORMATS[endpoint.query.formats[0]].media_type in operation["responses"]["200"]["content"]
+
+
+@pytest.mark.parametrize("endpoint", PICTURES, ids=lambda each: f"{each.method} {each.path}")
+def test_what_an_endpoint_never_takes_is_refused_whatever_its_value_and_not_documented(
+    client, paths, endpoint
+):
+    documented = {each["name"] for each in paths[endpoint.path][endpoint.method.lower()]["parameters"]}
+    values = {
+        "fps": "5",
+        "loop": "once",
+        "axis": "0",
+        "low": "0",
+        "high": "0",
+        "at": "centre",
+        "seed": "1",
+        "z": "0,0",
+    }
+    for name in never(endpoint):
+        answer = client.request(
+            endpoint.method,
+            f"{endpoint.path}?{name}={values[name]}",
+            **({"files": [("file", png_bytes(np.zeros((8, 8), np.uint8)))] * 2} if endpoint.body else {}),
+        )
+        assert answer.status_code == 422
+        assert answer.json()["errors"][0]["parameter"] == name
+        assert name not in documented
 
 
 def test_defaults_and_ranges_of_values_stand_in_the_schema():
@@ -103,10 +134,12 @@ def test_each_operation_declares_the_statuses_that_can_occur(paths):
     for endpoint in PICTURES:
         found = statuses(paths[endpoint.path][endpoint.method.lower()])
         assert found == picture | ({400, 413, 415} if endpoint.body else {304}), endpoint.path
-    for path in ("/livez", "/readyz", "/version", "/metrics", "/models.json", "/problems.json"):
+    for path in ("/livez", "/readyz", "/version", "/metrics"):
         assert statuses(paths[path]["get"]) == every
+    for path in ("/models.json", "/problems.json"):
+        assert statuses(paths[path]["get"]) == every | {304}
     for path in ("/models/{name}.json", "/models/{name}/versions/{number}.json"):
-        assert statuses(paths[path]["get"]) == every | {404, 410}
+        assert statuses(paths[path]["get"]) == every | {304, 404, 410}
     assert statuses(paths["/inspect"]["post"]) == every | {400, 413, 415, 422, 504}
 
 
