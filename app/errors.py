@@ -206,12 +206,11 @@ class ModelNotFound(VitrineError):
         fault = self._fault(received, known, "model_not_found", remedy)
         super().__init__(f"model: {fault.summary}", fault)
 
-    def of_parameter(self, name: str) -> Self:
-        """Return the same of a model that another parameter than ``model`` must name."""
+    def name_parameter(self, name: str) -> None:
+        """Say that another parameter than ``model``, which cannot be left out, names the model."""
         remedy = self.faults[0].remedy.replace(", or leave model out for the default", "")
         self.faults = (dataclasses.replace(self.faults[0], parameter=name, remedy=remedy),)
         self.detail = self.detail.replace("model:", f"{name}:", 1)
-        return self
 
     @staticmethod
     def _fault(received: object, known: list[str], code: str, remedy: str | None = None) -> Fault:

@@ -208,7 +208,8 @@ class PictureApp(AnsweringApp):
             try:
                 models += (await service.find(reference),)
             except ModelNotFound as refusal:
-                raise refusal.of_parameter(name) from None
+                refusal.name_parameter(name)
+                raise
         if parsed.body is None:
             return engine, parsed.prepared(models, service.settings)()
         sent = await parsed.body.read(Request(scope, receive), service.settings)

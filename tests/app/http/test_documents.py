@@ -229,6 +229,45 @@ def test_the_points_of_a_walk_are_documented_by_the_names_that_requests_write(pa
     assert "from_" not in parameters
 
 
+def test_the_document_is_made_once_and_not_sent_to_who_has_it(client):
+    first = client.get("/openapi.json")
+    assert first.headers["content-type"] == "application/json"
+    again = client.get("/openapi.json", headers={"If-None-Match": first.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    assert client.get("/openapi.json").content == first.content
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "range_of_it"),
+    [
+        ("/samples", "n", (1, 400)),
+        ("/samples", "offset", (0, 2**40)),
+        ("/samples", "temperature", (0, 4)),
+        ("/interpolate", "low", (-8, 8)),
+        ("/interpolate", "steps", (2, 64)),
+        ("/manifold", "columns", (1, 64)),
+        ("/decode", "columns", (1, 10**19 - 1)),
+        ("/score", "k", (1, 8192)),
+        ("/axes", "zoom", (1, 16)),
+        ("/axes", "fps", (1, 50)),
+    ],
+)
+def test_a_documented_range_ends_where_requests_are_refused(client, paths, path, name, range_of_it):
+    schema = next(each["schema"] for each in paths[path]["get"]["parameters"] if each["name"] == name)
+    assert (schema["minimum"], schema["maximum"]) == range_of_it
+    needed = "points=centre&" if path == "/decode" else ""
+    for value in (range_of_it[0] - 1, range_of_it[1] + 1):
+        answer = client.get(f"{path}?{needed}{name}={value}")
+        assert answer.status_code == 422
+        assert answer.json()["errors"][0]["parameter"] == name
+
+
+def test_no_parameter_is_documented_as_null_which_no_query_can_write(paths):
+    for path, operation in operations(paths):
+        for parameter in operation.get("parameters", ()):
+            assert "null" not in str(parameter["schema"]), (path, parameter["name"])
+
+
 def test_every_format_that_is_offered_is_documented_by_its_type(paths):
     content = paths["/samples"]["get"]["responses"]["200"]["content"]
     assert set(content) == {offered.media_type for offered in FORMATS.values()}
