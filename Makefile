@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN = .venv/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help setup serve test train lint format requirements dist benchmark-peers inference-clients peer-requirements clean
+.PHONY: help setup serve test fuzz train lint format requirements dist benchmark-peers inference-clients peer-requirements clean
 
 # Every training run has a folder of its own.
 RUN ?= runs/fashion-dense-$(shell date +%Y%m%d-%H%M%S)
@@ -18,6 +18,9 @@ serve: .venv/serve ## set up, and serve the shipped model on http://127.0.0.1:80
 
 test: .venv/dev ## set up, and run every test
 	$(BIN)/python -m pytest --numprocesses=2 --dist=worksteal $(PYTEST)
+
+fuzz: .venv/dev ## set up, and check the answers to 5,000 random requests against the API documentation
+	$(BIN)/python -m tests.fuzzing
 
 train: run := $(RUN)
 train: .venv/train ## train fashion-dense, measure it, publish it as the next version in model_store

@@ -185,6 +185,12 @@ class ModelNotFound(VitrineError):
         fault = self._fault(received, known, "model_not_found", remedy)
         super().__init__(f"model: {fault.summary}", fault)
 
+    def name_parameter(self, name: str) -> None:
+        """Say that another parameter than ``model``, which cannot be left out, names the model."""
+        remedy = self.faults[0].remedy.replace(", or leave model out for the default", "")
+        self.faults = (dataclasses.replace(self.faults[0], parameter=name, remedy=remedy),)
+        self.detail = self.detail.replace("model:", f"{name}:", 1)
+
     @staticmethod
     def _fault(received: object, known: list[str], code: str, remedy: str | None = None) -> Fault:
         expected = f"one of {', '.join(known)}" if known else "a model, but the store has none"

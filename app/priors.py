@@ -94,15 +94,13 @@ class GaussianMixture:
         It is (sum_k r_k P_k)^-1 sum_k r_k P_k m_k with the precisions P_k and the responsibilities r_k of the
         components for a code (Carreira-Perpinan 2000, section 3).
         """
-        whiten, _ = self._whitening
-        precisions = np.matmul(whiten.transpose(0, 2, 1), whiten)
+        precisions, pulling = self._precisions
         log_joint = self._log_joint(codes)
         shares = np.exp(log_joint - log_joint.max(axis=1, keepdims=True))
         shares /= shares.sum(axis=1, keepdims=True)
-        pulls = np.matmul(precisions, self.means[:, :, None])[:, :, 0]
         latent_dim = self.means.shape[1]
         mixed = (shares @ precisions.reshape(len(self.means), -1)).reshape(-1, latent_dim, latent_dim)
-        shifted: npt.NDArray[np.float64] = np.linalg.solve(mixed, (shares @ pulls)[:, :, None])[:, :, 0]
+        shifted: npt.NDArray[np.float64] = np.linalg.solve(mixed, (shares @ pulling)[:, :, None])[:, :, 0]
         return shifted
 
     @cached_property
@@ -144,6 +142,13 @@ class GaussianMixture:
         log_joint *= -0.5
         log_joint += np.log(self.weights) - log_scale - 0.5 * self.means.shape[1] * LOG_TWO_PI
         return log_joint
+
+    @cached_property
+    def _precisions(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """P_k of each component, (K, D, D), and P_k m_k, (K, D)."""
+        whiten, _ = self._whitening
+        precisions = np.matmul(whiten.transpose(0, 2, 1), whiten)
+        return precisions, np.matmul(precisions, self.means[:, :, None])[:, :, 0]
 
     @cached_property
     def _whitening(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:

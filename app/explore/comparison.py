@@ -5,7 +5,7 @@ from __future__ import annotations  # those of inner functions would be evaluate
 from app.engine.work import Rows, Steps, Work
 from app.errors import InvalidParameter
 from app.explore.grids import Answer, Context, check_count
-from app.explore.points import Point, codes_of, operations_of
+from app.explore.points import Point, are_slow, codes_of, operations_of
 from app.models import Model
 
 
@@ -42,4 +42,5 @@ def compare(
 
     operations = (*operations_of(points, model), model.decoding)
     operations += (*operations_of(points_of_other, other), other.decoding)
-    return Work(steps, count, operations, context.is_heavy(2 * count))
+    slow = are_slow(points)
+    return Work(steps, count, operations, slow or context.is_heavy(2 * count), slow_start=slow)

@@ -7,7 +7,7 @@ import dataclasses
 from app.engine.work import Rows, Steps, Work
 from app.explore.grids import Answer, Context, check_count
 from app.explore.images import NO_UPLOADS, Uploads
-from app.explore.points import Point, codes_of, operations_of
+from app.explore.points import Point, are_slow, codes_of, operations_of
 
 
 def decode(context: Context, points: tuple[Point, ...], uploads: Uploads = NO_UPLOADS) -> Work[Answer]:
@@ -30,10 +30,12 @@ def decode(context: Context, points: tuple[Point, ...], uploads: Uploads = NO_UP
         images = yield Rows.of(model.decoding, codes)
         return dataclasses.replace(context.draw(images, columns, codes), notes=notes)
 
+    slow = are_slow(points)
     return Work(
         steps,
         len(points),
         (*operations_of(points, model), model.decoding),
-        context.is_heavy(len(points)),
+        slow or context.is_heavy(len(points)),
         upload_bytes=uploads.num_bytes,
+        slow_start=slow,
     )

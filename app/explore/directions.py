@@ -11,7 +11,7 @@ from app.engine.work import Rows, Steps, Work
 from app.errors import InvalidParameter
 from app.explore.grids import MAX_CODE, Answer, Context, check_range
 from app.explore.images import NO_UPLOADS, Uploads
-from app.explore.points import Point, codes_of, operations_of
+from app.explore.points import Point, are_slow, codes_of, operations_of
 from app.models import Model
 from app.pictures.formats import Codes, point_of
 
@@ -84,8 +84,9 @@ def follow(context: Context, direction: Direction, uploads: Uploads = NO_UPLOADS
         return dataclasses.replace(answer, notes=notes)
 
     operations = (*operations_of(direction.points, model), model.decoding)
-    heavy = context.is_heavy(direction.steps)
-    return Work(steps, direction.steps, operations, heavy, upload_bytes=uploads.num_bytes)
+    slow = are_slow(direction.points)
+    heavy = slow or context.is_heavy(direction.steps)
+    return Work(steps, direction.steps, operations, heavy, uploads.num_bytes, slow_start=slow)
 
 
 def described(model: Model, difference: Codes) -> dict[str, Any]:

@@ -41,20 +41,33 @@ def way(points: Codes, path: Path, count: int, prior: Prior) -> Codes:
     first = np.minimum(parts.astype(int), len(points) - 2)
     along = np.where(parts > first, 1.0, along)
     exact = points.astype(np.float64)
+    strings = _strings(exact, prior) if path == "density" and isinstance(prior, GaussianMixture) else None
     codes: Codes = np.empty((count, points.shape[1]), np.float32)
     for part in range(len(points) - 1):
         chosen = first == part
-        codes[chosen] = _between(exact[part], exact[part + 1], along[chosen], path, prior)
+        nodes = None if strings is None else strings[part]
+        codes[chosen] = _between(
+            exact[part], exact[part + 1], along[chosen], nodes, straight=path == "linear"
+        )
     return codes
 
 
-def _between(start: Doubles, end: Doubles, along: Doubles, path: Path, prior: Prior) -> Doubles:
-    """Return codes between two, at parts of the way from 0 to 1; the two themselves are kept as they are."""
-    if path == "density" and isinstance(prior, GaussianMixture):
-        found = _on(_string(start, end, prior), along)
-        found = np.round(found / GRID) * GRID
+def _between(
+    start: Doubles, end: Doubles, along: Doubles, nodes: Doubles | None, *, straight: bool
+) -> Doubles:
+    """Return codes between two, at parts of the way from 0 to 1; the two themselves are kept as they are.
+
+    Args:
+        start: the first of the two.
+        end: the last.
+        along: parts of the way.
+        nodes: (NODES, D), what they lie on; None: on a line or an arc.
+        straight: on a line.
+    """
+    if nodes is not None:
+        found = np.round(_on(nodes, along) / GRID) * GRID
     else:
-        weights = _arc(start, end, along) if path != "linear" else None
+        weights = None if straight else _arc(start, end, along)
         one, other = weights if weights is not None else (1 - along, along)
         found = one[:, None] * start + other[:, None] * end
     found[along == 0], found[along == 1] = start, end
@@ -73,20 +86,26 @@ def _arc(start: Doubles, end: Doubles, along: Doubles) -> tuple[Doubles, Doubles
     return np.sin((1 - along) * angle) / sine, np.sin(along * angle) / sine
 
 
-def _string(start: Doubles, end: Doubles, prior: GaussianMixture) -> Doubles:
-    """Return a path, (NODES, D), that climbs the prior's density everywhere but along itself."""
-    nodes: Doubles = np.linspace(start, end, NODES)
-    if np.array_equal(start, end):
-        return nodes
-    for _ in range(ITERATIONS):
-        along = nodes[2:] - nodes[:-2]
-        lengths = np.linalg.norm(along, axis=1, keepdims=True)
+def _strings(points: Doubles, prior: GaussianMixture) -> Doubles:
+    """Return paths between neighbours of `points`, (M - 1, NODES, D).
+
+    Each climbs the prior's density everywhere but along itself; between equal points it stays where it is.
+    All of them take a step at once: so few codes as one has cost the prior as much as many.
+    """
+    strings: Doubles = np.linspace(points[:-1], points[1:], NODES, axis=1)
+    moving = np.flatnonzero((points[:-1] != points[1:]).any(axis=1))
+    nodes = strings[moving]
+    for _ in range(ITERATIONS if len(moving) else 0):
+        along = nodes[:, 2:] - nodes[:, :-2]
+        lengths = np.linalg.norm(along, axis=2, keepdims=True)
         along /= np.where(lengths > 0, lengths, 1)
-        climb = prior.shifted(nodes[1:-1]) - nodes[1:-1]
-        climb -= (climb * along).sum(axis=1, keepdims=True) * along
-        nodes[1:-1] += RATE * climb
-        nodes = _on(nodes, np.linspace(0, 1, NODES))
-    return nodes
+        inner = nodes[:, 1:-1]
+        climb = prior.shifted(inner.reshape(-1, points.shape[1])).reshape(inner.shape) - inner
+        climb -= (climb * along).sum(axis=2, keepdims=True) * along
+        nodes[:, 1:-1] += RATE * climb
+        nodes = np.stack([_on(each, np.linspace(0, 1, NODES)) for each in nodes])
+    strings[moving] = nodes
+    return strings
 
 
 def _on(nodes: Doubles, along: Doubles) -> Doubles:

@@ -9,7 +9,8 @@
            |  "image:" k                      the same of image k of an upload
            |  "z:" number { "," number }      the code itself
 
-Several points have ";" between them. A query string may hold all of these characters as they are.
+Several points have ";" between them, and 2,048 terms in all at most. A query string may hold all of these
+characters as they are.
 """
 
 from __future__ import annotations  # those of inner functions would be evaluated anew in every request
@@ -34,6 +35,8 @@ from app.pictures.formats import Codes, point_of
 MAX_CHARACTERS = 8192
 MAX_TERMS = 16
 MAX_POINTS = 1024
+MAX_ALL_TERMS = 2048  # of all points of one parameter: to read so many takes as long as many a picture
+LIGHT_TERMS = 32  # whose codes are drawn on the event loop; more of them are a thread's
 SEPARATORS = "~;"
 
 KINDS = "centre, label:NAME, seed:42/3, example:0, image:0, z:0,0.5,-1"
@@ -42,6 +45,20 @@ _TERM = re.compile(
     rf"(?:(?P<weight>{NUMBER.pattern})\*)?(?P<kind>[a-z]+)(?P<value>:.*)?", re.ASCII | re.DOTALL
 )
 _COUNT = re.compile(r"[0-9]{1,9}", re.ASCII)
+
+
+def pattern(apart: str = "~") -> str:
+    """Return the grammar of one point as a regular expression, for documents; whole, not a part of a text.
+
+    It lets through what only a model, or the text of a seed, can refuse.
+
+    Args:
+        apart: the characters that no name may hold, as they end it.
+    """
+    number, name = f"(?:{NUMBER.pattern})", f"[^{apart}]+"
+    places = "centre", f"(?:label|seed):{name}", "(?:example|image):[0-9]{1,9}", f"z:{number}(?:,{number})*"
+    term = rf"(?:{number}\*)?(?:{'|'.join(places)})"
+    return f"{term}(?:~{term}){{0,{MAX_TERMS - 1}}}".replace("(?:", "(")
 
 
 class Place(NamedTuple):
@@ -159,11 +176,19 @@ def parse_all(text: str, parameter: str) -> tuple[Point, ...]:
     if len(parts) > MAX_POINTS:
         expected, remedy = f"at most {MAX_POINTS} points", "Leave some of them out."
         raise InvalidParameter.of(parameter, expected, f"{len(parts)} points", remedy, "too_many")
+    check_terms(text.count("~") + len(parts), parameter)
     points, start = [], 0
     for number, part in enumerate(parts):
         points.append(parse(part, f"{parameter}[{number}]", start))
         start += len(part) + 1
     return tuple(points)
+
+
+def check_terms(number: int, parameter: str) -> None:
+    """Refuse points of more terms, all together, than MAX_ALL_TERMS."""
+    if number > MAX_ALL_TERMS:
+        expected, remedy = f"at most {MAX_ALL_TERMS} places in all sums", "Leave some of them out."
+        raise InvalidParameter.of(parameter, expected, f"{number} places", remedy, "too_many")
 
 
 def _term(text: str, start: int, parameter: str) -> Term:
@@ -270,6 +295,11 @@ def operations_of(points: Sequence[Point], model: Model) -> tuple[Operation, ...
     """Return the operations that the codes of points are computed by."""
     encodes = any(point.of_kind("example") or point.of_kind("image") for point in points)
     return (model.encoding,) if encodes else ()
+
+
+def are_slow(points: Sequence[Point]) -> bool:
+    """Say whether drawing the codes of points takes too long for the event loop."""
+    return sum(len(point.terms) for point in points) > LIGHT_TERMS
 
 
 def codes_of(

@@ -10,7 +10,7 @@ from app.errors import InvalidParameter
 from app.explore.grids import MAX_CODE, Answer, Context, check_count, check_range
 from app.explore.images import NO_UPLOADS, Uploads
 from app.explore.paths import MAX_POINTS, Path, way
-from app.explore.points import Point, codes_of, operations_of
+from app.explore.points import Point, are_slow, codes_of, operations_of
 from app.models import Model
 from app.settings import Settings
 
@@ -124,6 +124,6 @@ def between(
         return dataclasses.replace(context.draw(images, columns, walked), notes=notes)
 
     operations = (*operations_of(points, model), model.decoding)
-    slow = path == "density"
+    slow = path == "density" or are_slow(points)
     heavy = slow or context.is_heavy(count)
     return Work(steps, count, operations, heavy, uploads.num_bytes, slow_start=slow)

@@ -1,21 +1,30 @@
 """Request bodies that hold points or codes: JSON, NumPy's format, or images whose codes are meant."""
 
+import asyncio
+import functools
 import io
-import json
 import math
-from typing import Any, NamedTuple, NoReturn
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
 
 import numpy as np
 from starlette.requests import Request
 
-from app.errors import MalformedUpload, UnsupportedUpload, UploadError, echo
-from app.explore.points import Place, Point, Term, parse
-from app.http.uploads import FILES, Body, read_body, read_files
+from app.errors import InvalidParameter, MalformedUpload, UnsupportedUpload, UploadError, echo
+from app.explore.grids import MAX_CODE
+from app.explore.points import MAX_CHARACTERS, Place, Point, Term, check_terms, parse, pattern
+from app.http.uploads import BINARY, FILES, Body, read_body, read_files, read_json, refuse_compressed
 from app.settings import Settings
 
 NUMPY_TYPES = ("application/x-npy", "application/octet-stream")
+MAX_AXES = 4096  # far more than any model has
+MAX_VALUES = 200_000  # numbers and points in a JSON body; as bytes there may be more
 FLOATS = ("<f4", "<f8", ">f4", ">f8", "<f2")
 MAX_HEADER_BYTES = 4096
+MAX_ALL_CHARACTERS = 262_144  # of all points in a body: to read so many takes a tenth of a second
+SMALL_BODY = 8192  # bytes of JSON; more are read in a thread
+# One thread: while several compete for the interpreter, the event loop waits for each of them.
+_READER = ThreadPoolExecutor(1, "reading")
 
 
 class SentPoints(NamedTuple):
@@ -39,8 +48,14 @@ async def read_points(request: Request, settings: Settings) -> SentPoints:
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "application/json":
-        return SentPoints(_points_of(await read_body(request, settings), settings.max_images))
+        refuse_compressed(request, "Send the points as they are.")
+        body = await read_body(request, settings)
+        if len(body) > SMALL_BODY:
+            reading = functools.partial(_points_of, body, settings.max_images)
+            return SentPoints(await asyncio.get_running_loop().run_in_executor(_READER, reading))
+        return SentPoints(_points_of(body, settings.max_images))
     if kind in NUMPY_TYPES:
+        refuse_compressed(request, "Send the array as it is.")
         return SentPoints(_codes_of(await read_body(request, settings), settings.max_images))
     if kind.startswith(("multipart/", "image/")):
         return SentPoints(files=tuple(await read_files(request, settings)))
@@ -49,28 +64,35 @@ async def read_points(request: Request, settings: Settings) -> SentPoints:
     raise UnsupportedUpload.of("Content-Type", expected, kind or "none", remedy, "unsupported_content_type")
 
 
-_CODE = {"type": "array", "items": {"type": "number"}}
+_POINT = {"type": "string", "pattern": f"^({pattern()})$", "maxLength": MAX_CHARACTERS}
+_CODE = {
+    "type": "array",
+    "minItems": 1,
+    "items": {"type": "number", "minimum": -MAX_CODE, "maximum": MAX_CODE},
+}
 _POINTS = {
     "type": "object",
+    "description": "Points by their names, or codes: one number a latent axis.",
     "properties": {
-        "points": {"type": "array", "items": {"type": "string"}},
-        "codes": {"type": "array", "items": _CODE},
+        name: {"type": "array", "minItems": 1, "items": items}
+        for name, items in {"points": _POINT, "codes": _CODE}.items()
     },
-    "example": {"points": ["centre", "0.5*seed:42/3~0.5*seed:7"]},
+    "minProperties": 1,
+    "maxProperties": 1,
+    "additionalProperties": False,
 }
-_BINARY = {"schema": {"type": "string", "format": "binary"}}
 POINTS = Body(
     read_points,
-    {"application/json": {"schema": _POINTS}, "application/x-npy": _BINARY, **FILES.content},
+    {"application/json": {"schema": _POINTS}, **dict.fromkeys(NUMPY_TYPES, BINARY), **FILES.content},
 )
 
 
 def _points_of(body: bytes, most: int) -> tuple[Point, ...]:
     """Return the points of a JSON body."""
     try:
-        content = json.loads(body, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
-        raise _malformed("JSON", str(error) or "too deeply nested") from None
+        content = read_json(body, MAX_VALUES, 2 + most)
+    except ValueError as error:
+        raise _malformed("JSON, which has no NaN and no Infinity", str(error)) from None
     if not isinstance(content, dict) or len(content) != 1 or not content.keys() <= {"points", "codes"}:
         raise _malformed('an object with "points" or "codes"', echo(content))
     (name, values), *_ = content.items()
@@ -82,16 +104,19 @@ def _points_of(body: bytes, most: int) -> tuple[Point, ...]:
     for number, text in enumerate(values):
         if not isinstance(text, str):
             raise _malformed(f"points[{number}]: a text", echo(text))
+    check_terms(sum(text.count("~") + 1 for text in values), "points")
+    if (written := sum(map(len, values))) > MAX_ALL_CHARACTERS:
+        remedy = 'Send {"codes": [[0, 0.5]]}, or an array as numpy.save writes it.'
+        expected, received = f"at most {MAX_ALL_CHARACTERS} characters in all", f"{written} characters"
+        raise InvalidParameter.of("points", expected, received, remedy, "too_long")
     return tuple(parse(text, f"points[{number}]") for number, text in enumerate(values))
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON")
 
 
 def _point_of(code: Any, parameter: str) -> Point:
     if not isinstance(code, list):
         raise _malformed(f"{parameter}: a list of numbers", echo(code))
+    if len(code) > MAX_AXES:
+        raise _malformed(f"{parameter}: a number for each latent axis", f"{len(code)} numbers")
     for axis, value in enumerate(code):
         if isinstance(value, bool) or not isinstance(value, int | float) or not _is_finite(value):
             raise _malformed(f"{parameter}[{axis}]: a finite number", echo(value))
@@ -112,9 +137,10 @@ def _codes_of(body: bytes, most: int) -> tuple[Point, ...]:
         version = np.lib.format.read_magic(stream)
         read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
         shape, by_columns, kind = read[version](stream, max_header_size=MAX_HEADER_BYTES)
-    except (ValueError, KeyError) as error:
-        raise _malformed("an array as numpy.save writes it", str(error)) from None
-    if kind.str not in FLOATS or len(shape) != 2:
+    # The header is an expression of Python's, whose parser has ways of its own to give up.
+    except (ValueError, TypeError, KeyError, RecursionError, MemoryError) as error:
+        raise _malformed("an array as numpy.save writes it", str(error) or "a nested header") from None
+    if kind.str not in FLOATS or len(shape) != 2 or {*map(type, shape)} != {int} or min(shape) < 0:
         raise _malformed("an array of floats, one row an image", f"{kind} of {echo(shape)}")
     content = stream.read()
     if len(content) != shape[0] * shape[1] * kind.itemsize:

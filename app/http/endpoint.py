@@ -17,7 +17,7 @@ from starlette.requests import ClientDisconnect, Request
 from app.cache import Key
 from app.engine.engine import Engine
 from app.engine.work import Work
-from app.errors import InvalidParameter, MethodNotAllowed, Overloaded, VitrineError
+from app.errors import InvalidParameter, MethodNotAllowed, ModelNotFound, Overloaded, VitrineError
 from app.explore.grids import Answer
 from app.http import queries
 from app.http.middleware import RawHeaders, Receive, Scope, Send, send_answer
@@ -204,8 +204,12 @@ class PictureApp(AnsweringApp):
         query = parsed.query
         engine = service.engine  # before anything is awaited: the service may end meanwhile
         models: tuple[Model, ...] = (await service.find(query.model),)
-        for reference in query.others:
-            models += (await service.find(reference),)
+        for name, reference in query.others.items():
+            try:
+                models += (await service.find(reference),)
+            except ModelNotFound as refusal:
+                refusal.name_parameter(name)
+                raise
         if parsed.body is None:
             return engine, parsed.prepared(models, service.settings)()
         sent = await parsed.body.read(Request(scope, receive), service.settings)

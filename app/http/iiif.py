@@ -154,19 +154,30 @@ _WORDS = {
     "identifier": (
         "Model, and behind it, each after a ;, which plane: x and y, its axes, and at, the point that holds "
         "the others, as GET /manifold takes them.",
-        "fashion-map;x=0;y=1",
+        "default;x=0;y=1",
     ),
     "region": ("full, square, x,y,w,h in pixels of the full image or pct:x,y,w,h.", "0,0,14336,14336"),
-    "size": ("max; w,h; w,; ,h; !w,h or pct:n; with ^ before it, it may enlarge the region.", "224,224"),
+    "size": ("max; w,h; w,; ,h; !w,h or pct:n; with ^ before it, it may enlarge the region.", "64,64"),
     "rotation": ("0, 90, 180 or 270 degrees clockwise; with ! before it, mirrored first.", "0"),
     "quality": (f"{', '.join(QUALITIES)}.", "default"),
     "format": (f"{', '.join(FORMATS)}.", "png"),
 }
+_SCHEMAS: dict[str, dict[str, Any]] = {
+    "identifier": {"type": "string", "minLength": 1},
+    **{name: {"type": "string", "pattern": f"^({shape})$"} for name, shape in image_requests.SHAPES.items()},
+    "quality": {"type": "string", "enum": list(QUALITIES)},
+    "format": {"type": "string", "enum": list(FORMATS)},
+}
 _NAMED = f"{PREFIX}/{{identifier}}"
 
 
-def operations(refusals: dict[str, Any]) -> dict[str, Any]:
-    """Return OpenAPI's description of the addresses, by path; each may answer with `refusals` too."""
+def operations(refusals: dict[str, Any], identifier: str = "default;x=0;y=1") -> dict[str, Any]:
+    """Return OpenAPI's description of the addresses, by path.
+
+    Args:
+        refusals: what each may answer too, by status.
+        identifier: an example of one.
+    """
     document = {LINKED_DATA: {"schema": {"type": "object"}}, PLAIN: {"schema": {"type": "object"}}}
     elsewhere = {"description": "Where the image information is."}
     described = {"description": "The image information.", "content": document}
@@ -190,8 +201,9 @@ def operations(refusals: dict[str, Any]) -> dict[str, Any]:
                 "summary": summary,
                 "operationId": f"get_iiif_{number}",
                 "parameters": [
-                    {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
-                    | {"description": _WORDS[name][0], "example": _WORDS[name][1]}
+                    {"name": name, "in": "path", "required": True, "schema": _SCHEMAS[name]}
+                    | {"description": _WORDS[name][0]}
+                    | {"example": identifier if name == "identifier" else _WORDS[name][1]}
                     for name in re.findall(r"{(\w+)}", path)
                 ],
                 "responses": answers | refusals,

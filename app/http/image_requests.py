@@ -27,6 +27,12 @@ _SIZE = re.compile(
     rf"|(?P<confined>!)?(?P<both>{_WHOLE},{_WHOLE})|(?P<one>{_WHOLE},|,{_WHOLE}))"
 )
 _ROTATION = re.compile(rf"(!?)({_NUMBER})")
+# What the parts look like, as regular expressions for documents.
+SHAPES = {
+    "region": f"full|square|{_PIXELS.pattern}|{_PERCENT.pattern}".replace("(?:", "("),
+    "size": re.sub(r"\?(P<\w+>|:)", "", _SIZE.pattern),
+    "rotation": r"!?(0{0,17}(0|90|180|270|360)(\.0{0,20})?|\.0{1,20})",
+}
 
 
 class ImageRequest(NamedTuple):

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from app.http.examples import Known
+
 Schema = dict[str, Any]
 
 TEXT: Schema = {"type": "string"}
@@ -31,13 +33,7 @@ FILLED = _object(
 ASKED = _object(["name"], name=TEXT, parameters=PARAMETERS)
 REQUEST = _object(
     ["inputs"], id=TEXT, parameters=PARAMETERS, inputs=_list(FILLED, minItems=1), outputs=_list(ASKED)
-) | {
-    "example": {
-        "id": "42",
-        "inputs": [{"name": "z", "datatype": "FP32", "shape": [1, 2], "data": [[0.5, -1.0]]}],
-        "outputs": [{"name": "image"}],
-    }
-}
+)
 RESPONSE = _object(
     ["model_name", "model_version", "outputs"],
     model_name=TEXT,
@@ -60,6 +56,20 @@ READY = _object(["live", "ready"], live=FLAG, ready=FLAG)
 MODEL_READY = _object(["name", "ready"], name=TEXT, ready=FLAG)
 
 BINARY: Schema = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+ERROR = _object(["error"], error=TEXT)
+# What addresses may refuse, by status.
+STATUSES = {
+    405: "The address does not take this method.",
+    500: "Something went wrong inside the service, or the model gave what is no number.",
+    503: "Not ready, or there is more work than the service takes on; see Retry-After.",
+}
+OF_MODELS = {404: "There is no such model, or it cannot run here.", 410: "The version was deleted."}
+OF_BODIES = {
+    400: "The request cannot be used; the message says where.",
+    413: "The body is too large.",
+    415: "The body is compressed.",
+    504: "Not computed in time.",
+}
 LENGTH: Schema = {
     "name": "Inference-Header-Content-Length",
     "in": "header",
@@ -71,14 +81,23 @@ PLACES: dict[str, Schema] = {
     "model": {
         "description": "`NAME.encoder`, `NAME.decoder` or `NAME.draw` of a model NAME.",
         "schema": TEXT,
-        "example": "fashion-map.decoder",
     },
     "version": {
         "description": "A version of it; if not given, the newest.",
         "schema": TEXT,
-        "example": "3",
     },
 }
+
+
+def example(known: Known) -> Schema:
+    """Return a request that decodes two codes."""
+    codes = known.codes
+    shape = [len(codes), known.latent_dim]
+    return {
+        "id": "42",
+        "inputs": [{"name": "z", "datatype": "FP32", "shape": shape, "data": codes}],
+        "outputs": [{"name": "image"}],
+    }
 
 
 def _json(schema: Schema) -> Schema:
@@ -91,7 +110,13 @@ def _operation(path: str, method: str, summary: str, description: str, schema: S
         for name, place in PLACES.items()
         if f"{{{name}}}" in path
     ]
-    error = {"description": "What is wrong.", "content": _json(_object(["error"], error=TEXT))}
+    statuses = STATUSES if "{model}" not in path else STATUSES | OF_MODELS
+    if method == "post":
+        statuses = statuses | OF_BODIES
+    errors = {
+        str(status): {"description": told, "content": _json(ERROR)}
+        for status, told in sorted(statuses.items())
+    }
     answer: Schema = {"description": summary, "content": _json(schema)}
     parts = [part.strip("{}") for part in path.split("/") if part]
     operation: Schema = {
@@ -100,7 +125,7 @@ def _operation(path: str, method: str, summary: str, description: str, schema: S
         "description": description,
         "operationId": "_".join([method, *parts]),
         "parameters": places,
-        "responses": {"200": answer, "default": error},
+        "responses": {"200": answer, **errors},
     }
     if method == "post":
         operation["parameters"] = [*places, LENGTH]
@@ -111,8 +136,8 @@ def _operation(path: str, method: str, summary: str, description: str, schema: S
     return {path: {method: operation}}
 
 
-def paths() -> dict[str, Schema]:
-    """Return the protocol's addresses as OpenAPI has them."""
+def paths(known: Known) -> dict[str, Schema]:
+    """Return the protocol's addresses as OpenAPI has them, with examples of what is `known`."""
     found = {
         **_operation("/v2", "get", "Server metadata", "Name, version, extensions.", SERVER),
         **_operation("/v2/health/live", "get", "Server live", "Is the process alive?", LIVE),
@@ -124,4 +149,9 @@ def paths() -> dict[str, Schema]:
         found |= _operation(f"{path}/ready", "get", "Model ready", about, MODEL_READY)
         about = "Compute a model's outputs. Tensors are JSON, or bytes behind it."
         found |= _operation(f"{path}/infer", "post", "Inference", about, RESPONSE)
+    for operations in found.values():
+        for operation in operations.values():
+            operation["parameters"] = known.in_parameters(operation["parameters"])
+            if "requestBody" in operation:
+                operation["requestBody"]["content"]["application/json"]["example"] = example(known)
     return found

@@ -44,7 +44,12 @@ DIFFERS_DRAW = " A draw may differ in a few pixels where another runtime compute
 class InspectQuery(queries.Plain):
     """What ``POST /inspect`` takes beside the picture."""
 
-    verify: Whole = Field(0, description="1: draw the picture again by its recipe, and compare the pixels.")
+    verify: Whole = Field(
+        0,
+        description="1: draw the picture again by its recipe, and compare the pixels.",
+        examples=[1],
+        json_schema_extra={"minimum": 0, "maximum": 1},
+    )
 
 
 def router(service: Service, apps: Mapping[str, AnsweringApp]) -> APIRouter:

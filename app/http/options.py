@@ -18,6 +18,7 @@ from app.explore.points import MAX_CHARACTERS, MAX_TERMS
 from app.explore.samples import MAX_OFFSET, MAX_TEMPERATURE
 from app.explore.seeds import MAX_WORD_CHARACTERS
 from app.http.endpoint import PictureEndpoint
+from app.http.queries import MAX_WHOLE
 from app.http.walks import ALONG_AXIS
 from app.pictures.formats import FORMATS
 from app.pictures.grids import GridStyle
@@ -62,12 +63,9 @@ def options(version: Version, settings: Settings, endpoints: Iterable[PictureEnd
             continue
         schema = endpoint.query.model_json_schema()
         own = ranges | _ranges_of(endpoint, version, settings, names)
-        ruled_out = {*NEVER.get((endpoint.method, endpoint.path), ()), *([] if names else ["label"])}
-        animated = [name for name in endpoint.query.formats if FORMATS[name].animated]
+        ruled_out = {*never(endpoint), *([] if names else ["label"])}
         for name in ("fps", "loop"):
-            own[name] = own[name] | {"only_with": {"format": animated}}
-        if not animated:
-            ruled_out |= {"fps", "loop"}
+            own[name] = own[name] | {"only_with": {"format": _animated(endpoint)}}
         parameters = {
             name: _merged(field, own.get(name, {}), name in schema.get("required", ()))
             for name, field in schema["properties"].items()
@@ -78,12 +76,41 @@ def options(version: Version, settings: Settings, endpoints: Iterable[PictureEnd
     return found
 
 
+def never(endpoint: PictureEndpoint) -> set[str]:
+    """Return the parameters of an endpoint's query that it always refuses."""
+    still = () if _animated(endpoint) else ("fps", "loop")
+    return {*NEVER.get((endpoint.method, endpoint.path), ()), *still}
+
+
+def _animated(endpoint: PictureEndpoint) -> list[str]:
+    return [name for name in endpoint.query.formats if FORMATS[name].animated]
+
+
 def _merged(field: Schema, own: Schema, required: bool) -> Schema:
     """Return a parameter's schema, that of a query's field, with what is a model's own."""
     given: Schema = next((each for each in field.get("anyOf", ()) if each.get("type") != "null"), {})
     words = {name: field[name] for name in ("description", "default", "examples") if name in field}
     kept = {name: field[name] for name in ("type", "enum") if name in field}
     return kept | given | words | own | ({"required": True} if required else {})
+
+
+def ranges_of_all(endpoint: PictureEndpoint, settings: Settings) -> dict[str, Schema]:
+    """Return the widest range of an endpoint's parameters, by name: beyond it, every model refuses them."""
+    code = {"minimum": -MAX_CODE, "maximum": MAX_CODE}
+    steps = settings.max_steps
+    return {
+        "zoom": whole(1, settings.max_zoom),
+        "n": whole(1, settings.max_images),
+        "offset": whole(0, MAX_OFFSET),
+        "temperature": {"minimum": 0.0, "maximum": MAX_TEMPERATURE},
+        **dict.fromkeys(("axis", "x", "y"), whole(0, MAX_WHOLE)),
+        **dict.fromkeys(("low", "high"), code),
+        "steps": whole(2, steps),
+        "rows": whole(1, steps),
+        "columns": whole(1, steps if endpoint.path == "/manifold" else MAX_WHOLE),
+        "fps": whole(1, MAX_FPS),
+        "k": whole(1, settings.max_draws),
+    }
 
 
 def _ranges(version: Version, settings: Settings, names: list[str]) -> dict[str, Schema]:

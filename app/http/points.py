@@ -24,7 +24,7 @@ class DecodeQuery(Query):
     columns: Whole = COLUMNS
     points: PointsText = Field(
         description="What is decoded, with ; between the points.",
-        examples=["seed:42/3;label:Bag;0.5*seed:42/3~0.5*label:Bag"],
+        examples=["seed:42/3;seed:7;0.5*seed:42/3~0.5*seed:7"],
     )
 
 
@@ -71,8 +71,10 @@ def prepare_sent_decode(query: SentDecodeQuery, model: Model, settings: Settings
 class DirectionQuery(Query):
     """What ``GET /directions`` takes."""
 
-    plus: PointsText = Field(description="Points that have it, with ; between them.", examples=["label:Bag"])
-    minus: PointsText = Field(description="Points that lack it.", examples=["label:Shirt"])
+    plus: PointsText = Field(
+        description="Points that have it, with ; between them.", examples=["seed:42/0;seed:42/1"]
+    )
+    minus: PointsText = Field(description="Points that lack it.", examples=["seed:42/2"])
     at: PointText | None = Field(
         None, description="Where the walk passes through, at strength 0; the first of minus if not given."
     )
@@ -102,6 +104,7 @@ def prepare_direction(query: DirectionQuery, model: Model, settings: Settings) -
 class SentDirectionQuery(DirectionQuery):
     """What ``POST /directions`` takes beside the images."""
 
+    plus: PointsText = Field(description="Points that have it, with ; between them.", examples=["image:0"])
     invert: Inverted = "no"
 
 
@@ -129,9 +132,9 @@ class CompareQuery(Query):
     )
 
     @property
-    def others(self) -> tuple[str, ...]:
+    def others(self) -> dict[str, str]:
         """The second model."""
-        return (self.with_,)
+        return {"with": self.with_}
 
 
 def prepare_comparison(query: CompareQuery, model: Model, other: Model, settings: Settings) -> MakePicture:

@@ -8,6 +8,7 @@
   the system resets it, and with what was not read the answer is lost.
 - A client may close its side behind a request (a half-closed connection), and is answered. One that is gone
   looks the same, until something is written to it.
+- A head has an end: MAX_HEAD_BYTES and MAX_HEADERS. The parser would collect one without an end in memory.
 """
 
 import asyncio
@@ -19,6 +20,8 @@ from typing import Any
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+MAX_HEAD_BYTES = 131_072  # of a request's line and headers; the parser itself allows half of it for the line
+MAX_HEADERS = 256
 LINGER_SECONDS = 30.0  # that a client may go on sending what nobody reads
 LINGER_IDLE_SECONDS = 5.0  # the same without a byte
 HALF_CLOSED_SECONDS = 1.0  # that a picture may take before a half-closed client is asked for a sign of life
@@ -117,6 +120,7 @@ class VitrineProtocol(HttpToolsProtocol):
         """Begin."""
         self._offered = False  # the head that is being read offers another protocol
         self._broken = False  # what was received is not HTTP
+        self._head_bytes: int | None = None  # received of a head that has not ended; None: none is being read
         lost = lambda: self.connection_lost(None)  # noqa: E731
         self._joined = JoinedWrites(transport, self.loop, lost, self._is_unread)
         super().connection_made(self._joined)  # type: ignore[arg-type]
@@ -129,7 +133,11 @@ class VitrineProtocol(HttpToolsProtocol):
         self._unset_keepalive_if_required()
         while data and self.parser is not None:
             try:
+                if self._head_bytes is not None:
+                    self._head_bytes += len(data)
                 self.parser.feed_data(data)
+                if self._head_bytes is not None and self._head_bytes > MAX_HEAD_BYTES:
+                    raise httptools.HttpParserError("a head without an end")
                 return
             except httptools.HttpParserUpgrade as offer:
                 if not self._offered:  # CONNECT: what follows is not HTTP
@@ -145,6 +153,17 @@ class VitrineProtocol(HttpToolsProtocol):
                     self.send_400_response("Invalid HTTP request received.")
                 return
 
+    def on_message_begin(self) -> None:
+        """Begin to read a head."""
+        self._head_bytes = 0
+        super().on_message_begin()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header; the parser makes an error of its own of what is raised."""
+        super().on_header(name, value)
+        if len(self.headers) > MAX_HEADERS or len(value) > MAX_HEAD_BYTES:
+            raise ValueError("too many headers, or too long a one")
+
     def _without_offer(self) -> bytes:
         """Return the head that was read, without the offer; a new parser is to read it."""
         self.parser = httptools.HttpRequestParser(self)
@@ -157,6 +176,7 @@ class VitrineProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Begin to answer, unless the head is to be read again."""
+        self._head_bytes = None
         if not self.parser.should_upgrade():
             super().on_headers_complete()
             if self.expect_100_continue:  # if it is refused, the body may come all the same, or never

@@ -6,7 +6,7 @@ A parameter that an endpoint does not know, or that is given twice, is refused.
 import difflib
 import math
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any, ClassVar, TypeVar
 from urllib.parse import parse_qsl, quote
 
@@ -21,9 +21,11 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from app import latent
 from app.errors import Fault, InvalidParameter, UnsupportedFormat, echo
+from app.explore import points
 from app.explore.labels import MAX_LABEL_CHARACTERS
-from app.explore.points import MAX_CHARACTERS, NUMBER, parse, parse_all
+from app.explore.points import MAX_CHARACTERS, NUMBER, SEPARATORS, parse, parse_all
 from app.explore.seeds import MAX_WORD_CHARACTERS, read_seed
 from app.models import Model
 from app.pictures.formats import FORMATS
@@ -35,6 +37,7 @@ MAX_FAULTS = 8  # in one answer; a request with thousands is no honest mistake
 _ASCII = bytes(range(128)).decode()
 _WHOLE = re.compile(r"-?[0-9]{1,19}", re.ASCII)
 _REFERENCE = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}(@[1-9][0-9]{0,8}(-[0-9a-f]{12})?)?", re.ASCII)
+MAX_WHOLE = 10**19 - 1  # what fits into the digits that are read
 
 
 def _refuse(code: str, expected: str, remedy: str) -> PydanticCustomError:
@@ -109,15 +112,27 @@ def _label(text: Any) -> str:
     raise _refuse("malformed_label", "a class' name or number", "Look up the classes at /version.")
 
 
+def _text(pattern: str | None = None, most: int | None = None) -> WithJsonSchema:
+    """Return the schema of a text: what it looks like as a whole, and how long it may be."""
+    of_all = {} if pattern is None else {"pattern": f"^({pattern})$"}
+    return WithJsonSchema({"type": "string", **of_all, **({} if most is None else {"maxLength": most})})
+
+
+_POINT, _SENT_APART = points.pattern(), points.pattern(apart=SEPARATORS)
+_WORD = {"type": "string", "minLength": 1, "maxLength": MAX_WORD_CHARACTERS}
+_SEED = {"anyOf": [{"type": "integer", "minimum": 0, "maximum": latent.MAX_SEED}, _WORD]}
+_LABEL = {"type": "string", "minLength": 1, "maxLength": MAX_LABEL_CHARACTERS}
+
 Whole = Annotated[int, BeforeValidator(_whole)]
 Number = Annotated[float, BeforeValidator(_number)]
-Code = Annotated[str, BeforeValidator(_code)]
-Label = Annotated[str, BeforeValidator(_label)]
-_SEED = {"anyOf": [{"type": "integer"}, {"type": "string", "maxLength": MAX_WORD_CHARACTERS}]}
+Code = Annotated[
+    str, BeforeValidator(_code), _text(f"({NUMBER.pattern})(,({NUMBER.pattern}))*", MAX_CHARACTERS)
+]
+Label = Annotated[str, BeforeValidator(_label), WithJsonSchema(_LABEL)]
 Seed = Annotated[int, BeforeValidator(_seed), WithJsonSchema(_SEED)]
-PointText = Annotated[str, BeforeValidator(_point)]
-PointsText = Annotated[str, BeforeValidator(_points)]
-Reference = Annotated[str, BeforeValidator(_reference)]
+PointText = Annotated[str, BeforeValidator(_point), _text(_POINT, MAX_CHARACTERS)]
+PointsText = Annotated[str, BeforeValidator(_points), _text(f"{_SENT_APART}(;{_SENT_APART})*")]
+Reference = Annotated[str, BeforeValidator(_reference), _text(_REFERENCE.pattern)]
 Inverted = Annotated[
     Invert,
     Field(
@@ -145,14 +160,16 @@ class ModelQuery(Plain):
     )
 
     @property
-    def others(self) -> tuple[str, ...]:
-        """References of models beside ``model``."""
-        return ()
+    def others(self) -> dict[str, str]:
+        """References of models beside ``model``, by the parameters that name them."""
+        return {}
 
     @property
     def is_pinned(self) -> bool:
         """Whether every model's version is named, so that the answer can never change."""
-        return self.model is not None and all("@" in reference for reference in (self.model, *self.others))
+        return self.model is not None and all(
+            "@" in reference for reference in (self.model, *self.others.values())
+        )
 
 
 class Query(ModelQuery):
@@ -240,14 +257,37 @@ def check_format(received: str, offered: Iterable[str] = FORMATS) -> None:
         raise UnsupportedFormat(received, offered)
 
 
-def documented(kind: type[Plain]) -> list[dict[str, Any]]:
-    """Return the parameters of a query as OpenAPI describes them."""
+def documented(
+    kind: type[Plain], ranges: Mapping[str, Mapping[str, Any]] | None = None
+) -> list[dict[str, Any]]:
+    """Return the parameters of a query as OpenAPI describes them.
+
+    Args:
+        kind: the query.
+        ranges: by parameter, what its schema has beside, as its range.
+    """
     schema = kind.model_json_schema()
-    return [
-        {"name": name, "in": "query", "required": name in schema.get("required", ()), "schema": field}
-        | ({"description": field["description"]} if "description" in field else {})
-        for name, field in schema["properties"].items()
-    ]
+    found = []
+    for name, field in schema["properties"].items():
+        shape = _of_a_text(field) | dict((ranges or {}).get(name, {}))
+        if name == "format":
+            shape["enum"] = list(kind.formats)
+        about = {"name": name, "in": "query", "required": name in schema.get("required", ())}
+        found.append(about | {"schema": shape})
+        if description := shape.pop("description", ""):
+            found[-1]["description"] = description
+        if examples := shape.pop("examples", ()):
+            found[-1]["example"] = examples[0]
+    return found
+
+
+def _of_a_text(field: dict[str, Any]) -> dict[str, Any]:
+    """Return a field's schema without null, which no query can write: a parameter is left out instead."""
+    kept = {name: value for name, value in field.items() if name not in ("anyOf", "title")}
+    if kept.get("default", ...) is None:
+        del kept["default"]
+    kinds = [each for each in field.get("anyOf", ()) if each != {"type": "null"}]
+    return kinds[0] | kept if len(kinds) == 1 else kept | ({"anyOf": kinds} if kinds else {})
 
 
 def _invalid_parameters(error: ValidationError, known: list[str]) -> InvalidParameter:

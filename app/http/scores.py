@@ -121,7 +121,9 @@ class SentCompleteQuery(CompleteQuery):
     """What ``POST /complete`` takes beside the images."""
 
     hide: Hide | None = Field(
-        None, description="A half of each image that is hidden, beside what its mask hides."
+        None,
+        description="A half of each image that is hidden, beside what its mask hides.",
+        examples=["lower"],
     )
     invert: Inverted = "no"
 
@@ -133,12 +135,12 @@ def prepare_completion(query: CompleteQuery, model: Model, settings: Settings) -
     if not len(examples):
         expected, remedy = "a model that ships examples", "Send an image of your own by POST."
         raise UploadError.of("model", expected, model.version.reference, remedy, "no_examples")
-    context.check_grid(len(examples) * (2 + query.n))
 
     def read() -> Incomplete:
         return Incomplete(examples, np.stack([_half(examples[0], query.hide)] * len(examples)))
 
     work = completion.complete(model, settings, query.wanted, read, len(examples))
+    context.check_grid(len(examples) * (2 + query.n))
     return permanent(query, context, presenting.presented(work, _completer(context)), query.seed)
 
 
@@ -150,7 +152,6 @@ def prepare_sent_completion(query: SentCompleteQuery, model: Model, settings: Se
 
     def ask(sent: tuple[Files, Files]) -> PreparedPicture:
         files, masks = sent
-        context.check_grid(len(files) * (2 + query.n))
         size = sum(len(data) for _, data in (*files, *masks))
 
         def read() -> Incomplete:
@@ -158,6 +159,7 @@ def prepare_sent_completion(query: SentCompleteQuery, model: Model, settings: Se
             return Incomplete(pixels, _seen(query, context, files, masks, pixels), notes)
 
         work = completion.complete(model, settings, query.wanted, read, len(files), size)
+        context.check_grid(len(files) * (2 + query.n))
         return PreparedPicture(presenting.presented(work, _completer(context)), headers)
 
     return ask

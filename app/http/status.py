@@ -33,7 +33,11 @@ def router(service: Service) -> APIRouter:
         """Return the build, every model with its digest and runtime (null until open), and every limit."""
         return describe(service)
 
-    @router.get("/metrics", response_class=Response, summary="Counters for Prometheus")
+    exposition: dict[int | str, dict[str, Any]] = {
+        200: {"content": {"text/plain": {"schema": {"type": "string"}}}}
+    }
+
+    @router.get("/metrics", response_class=Response, responses=exposition, summary="Counters for Prometheus")
     async def metrics() -> Response:
         """Return the counters in Prometheus' text format."""
         body, media_type = service.metrics.exposition()

@@ -57,6 +57,10 @@ def text(request: Request, content: str | bytes, media_type: str) -> Response:
 
 
 def as_json(request: Request, content: Any) -> Response:
-    """Return JSON, without spaces; see ``text``."""
-    told = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return text(request, told, JSON)
+    """Return JSON; see ``text``."""
+    return text(request, compact(content), JSON)
+
+
+def compact(content: Any) -> bytes:
+    """Return JSON without spaces."""
+    return json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()

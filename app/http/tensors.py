@@ -13,12 +13,13 @@ from collections.abc import Sequence
 from typing import Any, TypeVar
 
 import numpy as np
-from pydantic_core import from_json, to_json  # several times as fast as the standard library with numbers
+from pydantic_core import to_json  # several times as fast as the standard library with numbers
 
 from app.engine.work import Array
 from app.errors import InvalidInference, echo
 from app.http.middleware import RawHeaders
 from app.http.signatures import Signature, Tensor
+from app.http.uploads import read_json
 from app.settings import Settings, variable
 
 T = TypeVar("T")
@@ -80,10 +81,11 @@ def read_request(
         request = _read_raw(body, signature, limits)
     else:
         try:
-            content = from_json(body[:json_bytes], allow_inf_nan=False)
+            content = read_json(body[:json_bytes])
         except ValueError as error:
             expected = "JSON, numbers finite and no more than 200 levels deep"
-            raise _refused("body", expected, error, "Let a library write it.", "not_json") from None
+            remedy = "Let a library write it; send much of it in one list, or as bytes behind the JSON."
+            raise _refused("body", expected, error, remedy, "not_json") from None
         _check(type(content) is dict, "body", "a JSON object", _shown(content), "Send an inference request.")
         inputs = _Inputs(signature, limits, body, len(body) if json_bytes is None else json_bytes)
         tensors = inputs.read(_member(content, "inputs", list, "", required=True))

@@ -19,7 +19,7 @@ class InterpolateQuery(Query):
     """What ``GET /interpolate`` takes."""
 
     axis: Whole | None = Field(
-        None, description="Latent axis, from 0; the model's own choice if not given.", examples=[3]
+        None, description="Latent axis, from 0; the model's own choice if not given.", examples=[1]
     )
     low: Number | None = Field(None, description="Value of the axis in the first image, -8 to 8.")
     high: Number | None = Field(None, description="Value of the axis in the last image, -8 to 8.")
@@ -99,7 +99,7 @@ class UploadedWalkQuery(InterpolateQuery):
     """What ``POST /interpolate`` takes beside the images."""
 
     from_: PointText = Field("image:0", alias="from", description="Begin at this point.")
-    to: PointText = Field("image:1", description="End at this point.")
+    to: PointText = Field("image:1", description="End at this point.", examples=["centre"])
     invert: Inverted = "no"
 
 

@@ -21,6 +21,7 @@ from app.pictures.encode import encode_apng, encode_png
 from app.pictures.grids import GridStyle, Pixels
 from app.pictures.provenance import Provenance, Recipe
 
+STRIP_PIXELS = 1_048_576
 WEBP_EFFORT = 2  # of 6: higher ones take several times as long for 1 % less
 EARLIEST = (1980, 1, 1, 0, 0, 0)  # that a ZIP file knows: the same pictures give the same file
 
@@ -83,7 +84,13 @@ def _apng(drawing: Drawing) -> bytes:
 
 
 def _webp(drawing: Drawing) -> bytes:
-    return saved([drawing.grid], "WEBP", lossless=True, method=WEBP_EFFORT, xmp=drawing.texts.xmp)
+    levels = drawing.grid
+    picture = Image.new("RGB", (levels.shape[1], levels.shape[0]))
+    # WebP holds colours. Pillow lets nobody else run while it converts levels to them: a strip at a time.
+    rows = max(1, STRIP_PIXELS // levels.shape[1])
+    for start in range(0, len(levels), rows):
+        picture.paste(Image.fromarray(levels[start : start + rows]).convert("RGB"), (0, start))
+    return _written([picture], "WEBP", lossless=True, method=WEBP_EFFORT, xmp=drawing.texts.xmp)
 
 
 _XMP_EXTENSION = b"!\xff\x0bXMP DataXMP"  # its block begins so, and ends in a row of falling bytes
@@ -106,7 +113,11 @@ def _gif(drawing: Drawing) -> bytes:
 
 def saved(frames: list[Pixels], kind: str, **options: Any) -> bytes:
     """Return what Pillow makes of frames; several in the formats that know them."""
-    first, *others = (Image.fromarray(frame) for frame in frames)
+    return _written([Image.fromarray(frame) for frame in frames], kind, **options)
+
+
+def _written(pictures: list[Image.Image], kind: str, **options: Any) -> bytes:
+    first, *others = pictures
     if others:
         options |= {"save_all": True, "append_images": others}
     buffer = io.BytesIO()

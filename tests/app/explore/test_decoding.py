@@ -60,3 +60,13 @@ def test_more_points_than_a_picture_may_have_are_refused(model):
 @pytest.mark.parametrize("text", ["image:0", "example:2", "z:1", "z:9,0", "label:High"])
 def test_a_point_that_the_model_does_not_have_is_refused(model, text):
     assert faults(decoded, model, text).parameter.startswith("points")
+
+
+def test_many_places_are_drawn_in_a_thread(model):
+    text = ";".join(["seed:1"] * 40)
+    works = [
+        decode(context_of(model, LIGHT, path="/decode"), points_in(each, "points", model))
+        for each in (text, "seed:1")
+    ]
+    assert [(work.slow_start, work.heavy) for work in works] == [(True, True), (False, False)]
+    assert np.array_equal(pixels_of(works[0]().content)[:8, :8], pixels_of(works[1]().content))

@@ -1,3 +1,5 @@
+import time
+
 import numpy as np
 import pytest
 
@@ -69,3 +71,24 @@ def test_a_way_from_a_point_to_itself_stays_there():
     points = np.array([[1, 2], [1, 2]], np.float32)
     for path in ("linear", "slerp", "density"):
         assert np.abs(way(points, path, 4, THREE) - [1, 2]).max() <= GRID
+
+
+def test_a_part_of_a_way_along_the_density_is_what_it_is_alone():
+    points = np.array([[0, 0], [3, 3], [3, 3], [0, 1]], np.float32)
+    together = way(points, "density", 25, THREE)
+    for part in range(3):
+        alone = way(points[part : part + 2], "density", 9, THREE)
+        assert np.array_equal(together[8 * part : 8 * part + 9], alone)
+
+
+def test_the_longest_way_along_the_density_is_found_in_a_moment():
+    rng = np.random.default_rng(0)
+    axes, count = 48, 100  # of the default model's prior
+    means = rng.normal(size=(count, axes))
+    many = GaussianMixture(
+        np.full(count, 1 / count), means, np.array([0.3 * np.eye(axes)] * count), np.array([], int)
+    )
+    started = time.process_time()
+    assert way(means[:10].astype(np.float32), "density", 64, many).shape == (64, axes)
+    # Half a second on an idle machine; one part after the other took five.
+    assert time.process_time() - started < 2.5

@@ -1,3 +1,5 @@
+import re
+import time
 import urllib.parse
 import warnings
 
@@ -9,14 +11,18 @@ from hypothesis.extra import numpy as arrays
 
 from app import latent
 from app.explore.points import (
+    LIGHT_TERMS,
+    MAX_ALL_TERMS,
     MAX_CHARACTERS,
     MAX_POINTS,
     MAX_TERMS,
     Place,
+    are_slow,
     check_code,
     operations_of,
     parse,
     parse_all,
+    pattern,
     point_in,
     points_in,
 )
@@ -148,6 +154,69 @@ def test_several_points_have_semicolons_between_them_and_each_its_place_in_refus
     assert [point.parameter for point in parse_all("centre", "via")] == ["via"]
     fault = faults(parse_all, "centre;seed:1~bogus;centre", "via")
     assert (fault.parameter, fault.received) == ("via[1]", "bogus at character 14")
+
+
+def test_more_places_than_anybody_adds_up_are_refused_whatever_the_points():
+    sums = ";".join(["~".join(["centre"] * MAX_TERMS)] * (MAX_ALL_TERMS // MAX_TERMS))
+    assert len(parse_all(sums, "via")) == MAX_ALL_TERMS // MAX_TERMS
+    fault = faults(parse_all, f"{sums};centre", "via")
+    assert (fault.parameter, fault.code, fault.received) == ("via", "too_many", f"{MAX_ALL_TERMS + 1} places")
+
+
+@pytest.mark.parametrize(
+    "attack", ["~" * 65_000, ";" * 65_000, "(" * 65_000, "1*" * 32_000, "seed:" * 13_000]
+)
+def test_nonsense_as_long_as_an_address_is_refused_at_once(attack):
+    started = time.perf_counter()
+    faults(parse_all, attack, "points")
+    assert time.perf_counter() - started < 0.05  # a millisecond on an idle machine
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "centre",
+        "label:High",
+        "seed:42/3",
+        "seed:tulip",
+        "-.5e-3*example:0~2*image:1",
+        "z:0,+1.,-.5E2",
+        "1*centre",
+    ],
+)
+def test_what_is_a_point_fits_the_documented_pattern(text):
+    parse(text, "of")
+    for apart in ("~", "~;"):
+        assert re.fullmatch(pattern(apart), text)
+    assert re.fullmatch(pattern(), "~".join([text] * 2))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "~",
+        "centre:",
+        "centre~",
+        "label:",
+        "seed:",
+        "z:",
+        "z:1,",
+        "image:-1",
+        "0.5*",
+        "x*centre",
+        "Centre",
+    ],
+)
+def test_what_does_not_fit_the_documented_pattern_is_no_point(text):
+    assert not re.fullmatch(pattern(), text)
+    faults(parse, text, "of")
+
+
+def test_no_more_than_few_places_are_drawn_on_the_event_loop():
+    few = parse_all(";".join(["centre~centre"] * (LIGHT_TERMS // 2)), "points")
+    assert not are_slow(few)
+    assert are_slow((*few, parse("centre", "points")))
 
 
 def test_more_points_than_anybody_draws_are_refused():

@@ -5,6 +5,7 @@ import pytest
 
 from app.http import iiif
 from app.http.documents import describe
+from app.http.options import never
 from app.http.pictures import PICTURES
 from app.http.problems import kinds
 from app.pictures.formats import FORMATS
@@ -21,7 +22,11 @@ def paths(client):
 @pytest.mark.parametrize("endpoint", PICTURES, ids=lambda each: f"{each.method} {each.path}")
 def test_every_picture_is_documented_with_the_parameters_that_it_reads(paths, endpoint):
     operation = paths[endpoint.path][endpoint.method.lower()]
-    fields = endpoint.query.model_fields.items()
+    fields = [
+        (name, field)
+        for name, field in endpoint.query.model_fields.items()
+        if (field.alias or name) not in never(endpoint)
+    ]
     assert [each["name"] for each in operation["parameters"]] == [
         field.alias or name for name, field in fields
     ]
@@ -31,6 +36,32 @@ def test_every_picture_is_documented_with_the_parameters_that_it_reads(paths, en
     ]
     assert ("requestBody" in operation) is (endpoint.method == "POST")
     assert FORMATS[endpoint.query.formats[0]].media_type in operation["responses"]["200"]["content"]
+
+
+@pytest.mark.parametrize("endpoint", PICTURES, ids=lambda each: f"{each.method} {each.path}")
+def test_what_an_endpoint_never_takes_is_refused_whatever_its_value_and_not_documented(
+    client, paths, endpoint
+):
+    documented = {each["name"] for each in paths[endpoint.path][endpoint.method.lower()]["parameters"]}
+    values = {
+        "fps": "5",
+        "loop": "once",
+        "axis": "0",
+        "low": "0",
+        "high": "0",
+        "at": "centre",
+        "seed": "1",
+        "z": "0,0",
+    }
+    for name in never(endpoint):
+        answer = client.request(
+            endpoint.method,
+            f"{endpoint.path}?{name}={values[name]}",
+            **({"files": [("file", png_bytes(np.zeros((8, 8), np.uint8)))] * 2} if endpoint.body else {}),
+        )
+        assert answer.status_code == 422
+        assert answer.json()["errors"][0]["parameter"] == name
+        assert name not in documented
 
 
 def test_defaults_and_ranges_of_values_stand_in_the_schema():
@@ -105,10 +136,12 @@ def test_each_operation_declares_the_statuses_that_can_occur(paths):
     for endpoint in PICTURES:
         found = statuses(paths[endpoint.path][endpoint.method.lower()])
         assert found == picture | ({400, 413, 415} if endpoint.body else {304}), endpoint.path
-    for path in ("/livez", "/readyz", "/version", "/metrics", "/models.json", "/problems.json"):
+    for path in ("/livez", "/readyz", "/version", "/metrics"):
         assert statuses(paths[path]["get"]) == every
+    for path in ("/models.json", "/problems.json"):
+        assert statuses(paths[path]["get"]) == every | {304}
     for path in ("/models/{name}.json", "/models/{name}/versions/{number}.json"):
-        assert statuses(paths[path]["get"]) == every | {404, 410}
+        assert statuses(paths[path]["get"]) == every | {304, 404, 410}
     assert statuses(paths["/inspect"]["post"]) == every | {400, 413, 415, 422, 504}
 
 
@@ -197,6 +230,45 @@ def test_the_points_of_a_walk_are_documented_by_the_names_that_requests_write(pa
     parameters = {each["name"]: each for each in paths["/interpolate"]["get"]["parameters"]}
     assert name in parameters
     assert "from_" not in parameters
+
+
+def test_the_document_is_made_once_and_not_sent_to_who_has_it(client):
+    first = client.get("/openapi.json")
+    assert first.headers["content-type"] == "application/json"
+    again = client.get("/openapi.json", headers={"If-None-Match": first.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    assert client.get("/openapi.json").content == first.content
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "range_of_it"),
+    [
+        ("/samples", "n", (1, 400)),
+        ("/samples", "offset", (0, 2**40)),
+        ("/samples", "temperature", (0, 4)),
+        ("/interpolate", "low", (-8, 8)),
+        ("/interpolate", "steps", (2, 64)),
+        ("/manifold", "columns", (1, 64)),
+        ("/decode", "columns", (1, 10**19 - 1)),
+        ("/score", "k", (1, 8192)),
+        ("/axes", "zoom", (1, 16)),
+        ("/axes", "fps", (1, 50)),
+    ],
+)
+def test_a_documented_range_ends_where_requests_are_refused(client, paths, path, name, range_of_it):
+    schema = next(each["schema"] for each in paths[path]["get"]["parameters"] if each["name"] == name)
+    assert (schema["minimum"], schema["maximum"]) == range_of_it
+    needed = "points=centre&" if path == "/decode" else ""
+    for value in (range_of_it[0] - 1, range_of_it[1] + 1):
+        answer = client.get(f"{path}?{needed}{name}={value}")
+        assert answer.status_code == 422
+        assert answer.json()["errors"][0]["parameter"] == name
+
+
+def test_no_parameter_is_documented_as_null_which_no_query_can_write(paths):
+    for path, operation in operations(paths):
+        for parameter in operation.get("parameters", ()):
+            assert "null" not in str(parameter["schema"]), (path, parameter["name"])
 
 
 def test_every_format_that_is_offered_is_documented_by_its_type(paths):

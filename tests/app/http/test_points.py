@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 
+from app.http.bodies import SMALL_BODY
 from tests.app.http.test_pictures import assert_problem
 from tests.fakes import pixels_of, png_bytes
 
@@ -183,3 +184,87 @@ def test_two_models_are_compared_and_both_are_pinned(client):
 @pytest.mark.parametrize(("query", "status"), [("", 422), ("with=none", 404), ("with=../x", 422)])
 def test_a_comparison_needs_a_second_model(client, query, status):
     assert client.get(f"/compare?{query}").status_code == status
+
+
+def header_of(text, version=(1, 0)):
+    """What ``numpy.save`` writes before the numbers, with another header."""
+    content = text.encode()
+    return b"\x93NUMPY" + bytes(version) + len(content).to_bytes(2, "little") + content
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "{[]: 1}",  # what Python cannot evaluate
+        "{'descr': " + "-" * 3900 + "1}",
+        "(" * 2000 + ")" * 2000,
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (True, 2), }",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (-1, -2), }",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999, 99999999999), }",
+        "{'descr': [('a', '<f4', (999999999,))], 'fortran_order': False, 'shape': (1, 2), }",
+        "{'descr': 5, 'fortran_order': 5, 'shape': 5, }",
+        "",
+    ],
+    ids=["unhashable", "signs", "brackets", "truth", "negative", "huge", "fields", "kinds", "empty"],
+)
+def test_a_header_that_no_array_has_is_refused(client, head):
+    answer = client.post(
+        "/decode", content=header_of(head) + bytes(8), headers={"Content-Type": "application/x-npy"}
+    )
+    assert answer.status_code == 400
+    assert answer.json()["errors"][0]["parameter"] == "body"
+    assert answer.json()["errors"][0]["remedy"]
+
+
+def post_json(client, content):
+    return client.post("/decode?ink=light", content=content, headers={"Content-Type": "application/json"})
+
+
+def test_a_body_that_is_read_in_a_thread_gives_the_same_picture(client):
+    points = [f"z:{k / 100:.20f},-1" for k in range(400)]
+    body = json.dumps({"points": points}).encode()
+    assert len(body) > SMALL_BODY
+    assert len(json.dumps({"points": points[:7]})) < SMALL_BODY
+    row = pixels_of(post_json(client, json.dumps({"points": points[:7]})).content)
+    assert np.array_equal(pixels_of(post_json(client, body).content)[:8], row)
+
+
+@pytest.mark.parametrize(
+    ("content", "status", "parameter", "word"),
+    [
+        ('{"points": [' + '"centre",' * 401 + '"centre"]}', 422, "points", "1..400"),
+        ('{"points": ["' + "centre~" * 14 + 'centre"' + ',"centre~centre"' * 1 + "]}", 200, "", ""),
+        (json.dumps({"points": ["~".join(["centre"] * 16)] * 129}), 422, "points", "2048 places"),
+        (json.dumps({"points": ["z:" + "0," * 2000 + "0"] * 66}), 422, "points", "262144 characters"),
+        (json.dumps({"codes": [[0] * 5000]}), 400, "body", "a number for each latent axis"),
+        (json.dumps({"codes": [[0] * 1000] * 201}), 400, "body", "more than 200000 values"),
+        ('{"codes": [' + "[0,0]," * 500 + "[0,0]]}", 400, "body", "more than 402 lists"),
+    ],
+    ids=["points", "few", "places", "characters", "axes", "values", "lists"],
+)
+def test_a_body_of_more_than_anybody_draws_is_refused(client, content, status, parameter, word):
+    answer = post_json(client, content)
+    assert answer.status_code == status
+    if status != 200:
+        assert answer.json()["errors"][0]["parameter"] == parameter
+        assert word in answer.json()["detail"]
+
+
+def test_points_in_a_compressed_body_are_refused(client):
+    for kind in ("application/json", "application/x-npy"):
+        headers = {"Content-Type": kind, "Content-Encoding": "gzip"}
+        answer = client.post("/decode", content=b"\x1f\x8b", headers=headers)
+        assert answer.status_code == 415
+        assert "not compressed" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("reference", ["nobody", "fake@99", "fake@1-000000000000"])
+def test_a_second_model_that_there_is_not_is_refused_by_its_own_parameter(client, reference):
+    answer = client.get(f"/compare?with={reference}")
+    assert answer.status_code == 404
+    fault = answer.json()["errors"][0]
+    assert fault["parameter"] == "with"
+    assert "leave model out" not in fault["remedy"]
+    assert answer.json()["detail"].startswith("with: ")
+    first = client.get(f"/compare?with=fake&model={reference}").json()["errors"][0]
+    assert first["parameter"] == "model"

@@ -225,6 +225,36 @@ def test_what_is_not_http_is_answered_though_more_of_it_follows(service):
     assert received.startswith(b"HTTP/1.1 400 ")
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [
+        b"X: a\r\n" * 5000,  # with few bytes
+        b"X: " + b"a" * 1_000_000 + b"\r\n",
+        (b"X: " + b"a" * 10_000 + b"\r\n") * 100,
+        b"X" * 1_000_000,  # a name without an end
+        b"X: " + b"a" * 1_000_000,  # a value without an end
+    ],
+    ids=["number", "value", "all", "name", "endless"],
+)
+def test_a_head_that_is_too_large_is_refused_while_it_is_sent(service, headers):
+    received = talk(service, b"GET /samples HTTP/1.1\r\nHost: vitrine\r\n", headers, half_close=True)
+    assert received.startswith(b"HTTP/1.1 400 ")
+    assert len(received) < 400
+
+
+def test_a_head_of_many_and_long_headers_is_read_in_whatever_pieces(service):
+    lines = [b"X-%d: %s" % (number, b"a" * 400) for number in range(200)]
+    head = b"\r\n".join([b"GET /samples?n=1 HTTP/1.1", b"Host: vitrine", *lines, b"", b""])
+    pieces = [head[start : start + 1000] for start in range(0, len(head), 1000)]
+    [(status, _, _)] = answers(talk(service, *pieces))
+    assert status == 200
+
+
+def test_every_request_of_a_connection_has_a_head_of_its_own(service):
+    long = request("GET", "/samples?n=1", X="a" * 60_000)
+    assert [status for status, _, _ in answers(talk(service, long * 4))] == [200] * 4
+
+
 def test_a_refusal_before_the_body_asks_for_no_body(service):
     for length, status in ((10**9, 413), (1000, 415)):
         sent = request(

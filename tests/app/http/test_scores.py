@@ -173,7 +173,10 @@ def test_an_images_orientation_holds_for_its_transparency_too(client):
 
 @pytest.mark.parametrize(
     ("query", "parameter"),
-    [("n=0", "n"), ("n=401", "n"), ("k=0", "k"), ("hide=middle", "hide"), ("render=sharp", "render")],
+    [
+        *(("n=0", "n"), ("n=401", "n"), ("n=-2", "n"), ("n=-99", "n"), ("n=9999999999999999999", "n")),
+        *(("k=0", "k"), ("hide=middle", "hide"), ("render=sharp", "render")),
+    ],
 )
 def test_a_bad_parameter_of_complete_is_refused_by_name(client, query, parameter):
     assert_problem(
@@ -182,3 +185,4 @@ def test_a_bad_parameter_of_complete_is_refused_by_name(client, query, parameter
         parameter,
         "",
     )
+    assert client.get(f"/complete?{query}").json()["errors"][0]["parameter"] == parameter

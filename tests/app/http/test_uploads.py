@@ -1,12 +1,13 @@
 import base64
 import contextlib
+import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from app.errors import MalformedUpload, UnsupportedUpload, UploadError
-from app.http.uploads import Part, parse_form
+from app.http.uploads import Part, parse_form, read_json
 
 TYPE = "multipart/form-data; boundary=frontier"
 
@@ -108,6 +109,45 @@ def test_text_before_the_first_boundary_is_passed_over(preamble):
 def test_a_name_in_the_extended_form_alone_makes_a_part_a_file(options):
     head = b'Content-Disposition: form-data; name="file"; ' + options
     assert parse_form(body((head, b"content")), TYPE, max_files=1) == [Part("file", True, b"content")]
+
+
+@pytest.mark.parametrize("kind", [b"image/png", b"IMAGE/x-any; q=1"])
+def test_a_part_whose_type_is_an_image_is_a_file_without_a_name(kind):
+    head = b'Content-Disposition: form-data; name="file"\r\nContent-Type: ' + kind
+    assert parse_form(body((head, b"content")), TYPE, max_files=1) == [Part("file", True, b"content")]
+    with pytest.raises(UploadError, match="at most 1 images"):
+        parse_form(body((head, b"one"), (head, b"two")), TYPE, max_files=1)
+
+
+def test_a_part_whose_type_is_a_text_is_no_file():
+    head = b'Content-Disposition: form-data; name="file"\r\nContent-Type: text/plain'
+    assert not parse_form(body((head, b"content")), TYPE, max_files=1)[0].is_file
+
+
+@pytest.mark.parametrize(
+    ("text", "most"),
+    [
+        (b"[" + b",".join([b"1"] * 1_000_002) + b"]", "1000000 values"),
+        (b"[" + b",".join([b"[1]"] * 30_000) + b"]", "30000 lists"),
+        (b"[" + b",".join([b"{}"] * 30_001) + b"]", "30000 objects"),
+        (b"[" * 10_000_000, "30000 lists"),
+    ],
+    ids=["values", "lists", "objects", "depth"],
+)
+def test_json_that_would_keep_everything_else_waiting_is_not_parsed(text, most):
+    started = time.perf_counter()
+    with pytest.raises(ValueError, match=f"more than {most}"):
+        read_json(text)
+    # To parse it takes up to a second. To count takes 10 ms, and ten times as long on a busy machine.
+    assert time.perf_counter() - started < 0.2
+
+
+@pytest.mark.parametrize(
+    "text", [b"", b"NaN", b"[1e999, -Infinity]", b"[" * 300 + b"]" * 300, b'"\xff"', b"9" * 5000]
+)
+def test_what_is_no_json_is_refused(text):
+    with pytest.raises(ValueError, match="line 1"):
+        read_json(text)
 
 
 def test_a_field_whose_name_holds_the_words_of_a_file_is_none():

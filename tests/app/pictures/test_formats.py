@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from PIL import Image
 
-from app.pictures import grids
+from app.pictures import formats, grids
 from app.pictures.formats import FORMATS, Drawing, point_of
 from app.pictures.grids import GridStyle
 from app.pictures.provenance import Recipe, SeededProvenance
@@ -68,6 +68,15 @@ def test_a_still_picture_has_the_pixels_of_the_grid(name, colours, zoom, ink):
         assert image.get_format_mimetype() == FORMATS[name].media_type
         pixels = np.asarray(image.convert("RGB" if colours else "L"))
     assert np.array_equal(pixels, grids.grid(images, 3, zoom, ink, 7))
+
+
+@pytest.mark.parametrize("colours", [(), (3,)], ids=["grey", "colour"])
+def test_a_large_webp_has_the_pixels_of_the_grid_though_it_is_made_of_strips(colours, monkeypatch):
+    monkeypatch.setattr(formats, "STRIP_PIXELS", 100)
+    images = images_of(colours)
+    with Image.open(io.BytesIO(encoded("webp", images, zoom=2, ink="light", blank=7))) as image:
+        pixels = np.asarray(image.convert("RGB" if colours else "L"))
+    assert np.array_equal(pixels, grids.grid(images, 3, 2, "light", 7))
 
 
 @pytest.mark.parametrize("name", STILL)
