@@ -1,5 +1,6 @@
 """``/map``: what it takes, and what is prepared of it."""
 
+import dataclasses
 from typing import ClassVar
 
 from pydantic import Field
@@ -39,8 +40,9 @@ class MapQuery(Query):
 
 def prepare_map(query: MapQuery, model: Model, settings: Settings) -> MakePicture:
     """Check ``GET /map``; see ``app.explore.maps``."""
+    style = query.style(model)  # what is refused of every model comes first
     columns = maps.resolve_columns(model, query.columns, query.show)
     values = dict(query) | {"columns": columns}
     # The images are no model's work, and nobody knows how they came to be.
-    context = context_of("/map", model, settings, query.style(model, columns), values, source_type=None)
+    context = context_of("/map", model, settings, dataclasses.replace(style, columns=columns), values, None)
     return permanent(query, context, maps.draw_map(context, query.show))
