@@ -148,7 +148,7 @@ class Clone:
     def url(self):
         """Where a server with default settings is, started for the first who asks."""
         if self.server is None:
-            self.server = self.stack.enter_context(serving(self.folder, VITRINE_DEFAULT_MODEL="fashion@4"))
+            self.server = self.stack.enter_context(serving(self.folder, VITRINE_DEFAULT_MODEL="fashion@5"))
         return self.server.url
 
     def ask(self, command):

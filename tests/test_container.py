@@ -27,7 +27,7 @@ found = {}
 for path in ("/samples?n=21", "/interpolate?axis=3", "/reconstruct"):
     png = urllib.request.urlopen("http://127.0.0.1:8000" + path).read()
     found[path] = struct.unpack(">II", png[16:24])
-example = open("/srv/model_store/fashion-dense/5/examples/0.png", "rb").read()
+example = open("/srv/model_store/fashion-dense/6/examples/0.png", "rb").read()
 request = urllib.request.Request(
     "http://127.0.0.1:8000/reconstruct", data=example, headers={"Content-Type": "image/png"}
 )
@@ -162,7 +162,7 @@ def test_as_any_user_and_with_a_services_variables_it_starts_and_answers_where_n
 
 def test_a_store_of_ones_own_is_served_from_a_volume_and_its_only_model_is_the_default(container, tmp_path):
     version = tmp_path / "mine" / "1"
-    shutil.copytree(PROJECT / "model_store" / "fashion-map" / "3", version)
+    shutil.copytree(PROJECT / "model_store" / "fashion-map" / "4", version)
     manifest = json.loads((version / "manifest.json").read_text())
     seal(version, manifest | {"name": "mine"})
     for path in [tmp_path, *tmp_path.rglob("*")]:

@@ -195,7 +195,7 @@ def test_every_example_of_readme_does_what_it_says(tmp_path):
     (tmp_path / "docs").symlink_to(PROJECT / "docs")
     commands = [line for block in blocks("sh") for line in block.splitlines() if line.startswith("curl")]
     assert len(commands) >= 6
-    with serving(tmp_path, VITRINE_DEFAULT_MODEL="fashion@4") as server:  # the default, with its version
+    with serving(tmp_path, VITRINE_DEFAULT_MODEL="fashion@5") as server:  # the default, with its version
 
         def here(text):
             return text.replace("http://127.0.0.1:8000", server.url)
@@ -219,13 +219,13 @@ def test_every_example_of_readme_does_what_it_says(tmp_path):
 def test_the_mark_of_a_picture_is_read_as_its_page_says(tmp_path):
     page = (PROJECT / "docs" / "provenance.md").read_text()
     (command,), (program,) = blocks("sh", page), blocks("python", page)
-    with serving(tmp_path, VITRINE_DEFAULT_MODEL="fashion@4") as server:
+    with serving(tmp_path, VITRINE_DEFAULT_MODEL="fashion@5") as server:
         words = shlex.split(command.replace("http://127.0.0.1:8000", server.url))
         subprocess.run([*words, "--silent", "--fail"], cwd=tmp_path, check=True)
         told = subprocess.run(
             [sys.executable, "-I", "-c", program], cwd=tmp_path, check=True, capture_output=True, text=True
         ).stdout.split()
-        assert told[0] == "fashion@4"
+        assert told[0] == "fashion@5"
         again = httpx.get(server.url + told[1])
         assert again.content == (tmp_path / "picture.png").read_bytes()
 
@@ -234,7 +234,7 @@ def test_the_mark_of_a_picture_is_read_as_its_page_says(tmp_path):
 def test_the_addresses_that_a_page_calls_the_same_are_the_same(tmp_path):
     page = "".join(blocks("sh", (PROJECT / "docs" / "addresses.md").read_text()))
     commands = [shlex.split(line) for line in page.splitlines()]
-    with serving(tmp_path, VITRINE_DEFAULT_MODEL="fashion@4") as server:
+    with serving(tmp_path, VITRINE_DEFAULT_MODEL="fashion@5") as server:
         for words in commands:
             here = [word.replace("http://127.0.0.1:8000", server.url) for word in words]
             subprocess.run([*here, "--silent", "--fail"], cwd=tmp_path, check=True)
@@ -311,7 +311,7 @@ def test_readmes_training_commands_make_the_shipped_model_again(tmp_path):
         assert done.returncode == 0, done.stderr
     history = json.loads((tmp_path / "runs" / "fashion-dense" / "history.json").read_text())
     made = json.loads((tmp_path / "model_store" / "fashion-dense" / "1" / "manifest.json").read_text())
-    shipped = json.loads((SHIPPED_STORE / "fashion-dense" / "5" / "manifest.json").read_text())
+    shipped = json.loads((SHIPPED_STORE / "fashion-dense" / "6" / "manifest.json").read_text())
     assert made["metrics"]["test"]["reconstruction_mse"] <= 0.0190
     same_place = (
         made["training"]["machine"] == shipped["training"]["machine"]

@@ -203,8 +203,8 @@ def test_importing_the_service_loads_neither_tensorflow_nor_matplotlib_nor_train
 SERVE = """
 from app import models, runtimes, settings, store
 served = models.Models(store.scan(settings.Settings().model_store), runtimes.opener('auto'), 1)
-served.open_default('fashion-dense@5')
-served.get(served.find('fashion-dense@5')).decode(__import__('numpy').zeros((32, 10), 'f4'))
+served.open_default('fashion-dense@6')
+served.get(served.find('fashion-dense@6')).decode(__import__('numpy').zeros((32, 10), 'f4'))
 """
 
 

@@ -292,8 +292,8 @@ def test_a_client_that_leaves_in_the_middle_of_an_upload_costs_nothing(tmp_path)
 def test_an_installed_command_works_from_anywhere(tmp_path):
     done = subprocess.run([VITRINE, "models"], capture_output=True, text=True, cwd=tmp_path, check=False)
     lines = {line.split()[0]: line for line in done.stdout.splitlines()}
-    assert lines["fashion-dense@5"].startswith("fashion-dense@5  28 x 28, 10 axes")
-    assert lines["fashion-dense@5"].endswith("litert")
+    assert lines["fashion-dense@6"].startswith("fashion-dense@6  28 x 28, 10 axes")
+    assert lines["fashion-dense@6"].endswith("litert")
     assert str(PROJECT) not in done.stdout
 
 

@@ -20,7 +20,7 @@ def version():
 
 
 def test_a_published_version_tells_what_it_is(version):
-    assert (version.name, version.image_shape, version.latent_dim) == ("fashion-dense@5", (28, 28), 10)
+    assert (version.name, version.image_shape, version.latent_dim) == ("fashion-dense@6", (28, 28), 10)
     assert (version.prior.name, version.likelihood.name) == ("standard_normal", "gaussian")
     assert version.likelihood.parameters == {"variance": 0.5}
     assert version.experiment.network.encoder_units == (150, 100)
@@ -39,7 +39,7 @@ def test_a_published_version_draws_and_reconstructs(version):
 
 
 def test_a_version_with_a_fitted_prior_draws_from_it():
-    prior = TrainedModel.open(SHIPPED_STORE / "fashion" / "4").prior
+    prior = TrainedModel.open(SHIPPED_STORE / "fashion" / "5").prior
     assert prior.name == "gaussian_mixture"
     assert len(prior.classes) == 10
 

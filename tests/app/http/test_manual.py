@@ -71,12 +71,12 @@ def test_a_card_that_a_document_links_to_is_that_of_the_version_if_it_is_served(
     assert answer.status_code == 307
     target = urljoin(address, answer.headers["location"])
     assert target == "/models/fashion-map/versions/3.md"
-    assert shipped_store.get(target).content == (SHIPPED_STORE / "fashion-map" / "3" / "card.md").read_bytes()
-    assert '<a href="../models/fashion/versions/4">' in shipped_store.get("/manual/README").text
+    assert shipped_store.get(target).content == (SHIPPED_STORE / "fashion-map" / "4" / "card.md").read_bytes()
+    assert '<a href="../models/fashion/versions/5">' in shipped_store.get("/manual/README").text
     plane = "../../models/fashion-map/versions/3/files/manifold.png"
     assert f'<a href="{plane}">' in shipped_store.get("/manual/docs/elbo").text
     shown = shipped_store.get(urljoin("/manual/docs/elbo", plane))
-    assert shown.content == (SHIPPED_STORE / "fashion-map" / "3" / "manifold.png").read_bytes()
+    assert shown.content == (SHIPPED_STORE / "fashion-map" / "4" / "manifold.png").read_bytes()
 
 
 @pytest.fixture

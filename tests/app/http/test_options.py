@@ -223,7 +223,7 @@ def test_images_too_large_for_the_limit_of_pixels_lower_the_numbers(tmp_path):
 
 
 def test_the_shipped_model_has_its_own_numbers():
-    version = store.scan(SHIPPED_STORE).find("fashion@4")
+    version = store.scan(SHIPPED_STORE).find("fashion@5")
     samples = options(version, Settings(), PICTURES)["GET /samples"]
     assert samples["label"]["enum"][8] == "Bag"
     assert samples["n"]["maximum"] == 400
@@ -236,7 +236,7 @@ def test_an_endpoint_that_offers_fewer_formats_says_so():
 
     endpoint = PICTURES[0]
     only = PictureEndpoint("/only", OnlyPng, endpoint.prepare, endpoint.summary, endpoint.description)
-    version = store.scan(SHIPPED_STORE).find("fashion-dense@5")
+    version = store.scan(SHIPPED_STORE).find("fashion-dense@6")
     assert options(version, Settings(), [only])["GET /only"]["format"]["enum"] == ["png"]
 
 

@@ -154,15 +154,15 @@ def test_every_link_holds_for_the_models_that_are_shipped():
     found = followed(client)
     assert {path: answer.status_code for path, answer in found.items() if answer.status_code != 200} == {}
     assert "/models/fashion-map/versions/3/files/manifold.png" in found
-    assert "/models/fashion/versions/4.md" in found
+    assert "/models/fashion/versions/5.md" in found
     client.close()
 
 
-@pytest.mark.parametrize("name", ["fashion@4", "fashion-dense@5"])
+@pytest.mark.parametrize("name", ["fashion@5", "fashion-dense@6"])
 def test_the_page_names_what_it_shows_of_a_code(name):
     client = Client(create_app(Settings(model_store=SHIPPED_STORE, default_model=name, worker_threads=1)))
     page = " ".join(html.unescape(client.get("/").text).split())
-    shown = "the centre of p(x given z)" if name == "fashion@4" else "the mean of p(x given z), E[x given z]"
+    shown = "the centre of p(x given z)" if name == "fashion@5" else "the mean of p(x given z), E[x given z]"
     assert f"each shown as {shown}" in page
     assert "<code>render=draw</code>" in page
     client.close()

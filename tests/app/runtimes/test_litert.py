@@ -1,6 +1,7 @@
 """LiteRT on the model that the project ships."""
 
 import hashlib
+import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -8,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
+from app.runtimes import LITERT_DECODER
 from app.runtimes.litert import LiteRTRuntime, _Interpreters
 from tests.conftest import PROJECT, SHIPPED_VERSION
 
@@ -118,12 +120,28 @@ def test_a_flatbuffer_of_one_number_of_rows_takes_no_other():
             interpreters.run("serving_default", z=np.zeros((rows, 10), np.float32))
 
 
-def test_a_version_of_before_log_prob_says_so_and_draws_all_the_same(runtime):
-    assert SHIPPED_VERSION.name == "5"
+@pytest.mark.tensorflow
+def test_a_version_of_before_log_prob_says_so_and_draws_all_the_same(tmp_path, monkeypatch):
+    from training.publish import litert
+
+    monkeypatch.setitem(litert.SIGNATURES, "decoder", ("decode", "draw"))
+    version = shutil.copytree(SHIPPED_VERSION, tmp_path / "1")
+    (version / LITERT_DECODER).write_bytes(litert.convert(SHIPPED_VERSION / "decoder", "decoder"))
+    runtime = LiteRTRuntime(version, threads=1)
     assert not runtime.scores
     with pytest.raises(ValueError, match="log_prob"):
         runtime.log_prob(Z, IMAGES)
     assert runtime.decode(Z).shape == (32, 28, 28)
+
+
+@pytest.mark.tensorflow
+def test_its_log_probability_is_that_of_tensorflow(runtime):
+    from app.runtimes.tensorflow import TensorFlowRuntime
+
+    expected = TensorFlowRuntime(SHIPPED_VERSION, 1).log_prob(Z, IMAGES)
+    assert runtime.scores
+    # Nats of a pixel, near 1, by the same sums in another order.
+    np.testing.assert_allclose(runtime.log_prob(Z, IMAGES), expected, atol=1e-5)
 
 
 def test_after_a_rest_it_computes_the_same_bytes(runtime):
