@@ -154,7 +154,7 @@ _WORDS = {
     "identifier": (
         "Model, and behind it, each after a ;, which plane: x and y, its axes, and at, the point that holds "
         "the others, as GET /manifold takes them.",
-        "default;x=0;y=1",
+        "fashion-map;x=0;y=1",
     ),
     "region": ("full, square, x,y,w,h in pixels of the full image or pct:x,y,w,h.", "0,0,14336,14336"),
     "size": ("max; w,h; w,; ,h; !w,h or pct:n; with ^ before it, it may enlarge the region.", "64,64"),
@@ -171,7 +171,7 @@ _SCHEMAS: dict[str, dict[str, Any]] = {
 _NAMED = f"{PREFIX}/{{identifier}}"
 
 
-def operations(refusals: dict[str, Any], identifier: str = "default;x=0;y=1") -> dict[str, Any]:
+def operations(refusals: dict[str, Any], identifier: str = "fashion-map;x=0;y=1") -> dict[str, Any]:
     """Return OpenAPI's description of the addresses, by path.
 
     Args:
