@@ -5,7 +5,7 @@ import pytest
 from app.main import create_app
 from app.settings import Settings
 from tests.conftest import Client
-from tests.fakes import MIXTURE, open_fake, write_version
+from tests.fakes import MAP, MIXTURE, open_fake, write_version
 
 METHODS = {"get", "post"}
 
@@ -13,7 +13,7 @@ METHODS = {"get", "post"}
 @pytest.fixture(scope="module")
 def client(tmp_path_factory):
     store = tmp_path_factory.mktemp("store")
-    write_version(store, mixture=MIXTURE)
+    write_version(store, mixture=MIXTURE, mapped=MAP)
     client = Client(create_app(Settings(model_store=store, default_model="fake"), open_fake))
     yield client
     client.close()

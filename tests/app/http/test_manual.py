@@ -62,7 +62,7 @@ def test_links_among_documents_hold_in_the_markdown_itself(client):
 
 
 def test_a_card_that_a_document_links_to_is_that_of_the_version_if_it_is_served(client, shipped_store):
-    address = "/manual/model_store/fashion-map/3/card.md"
+    address = "/manual/model_store/fashion-map/4/card.md"
     assert client.get(address).status_code == 404
     readme = client.get("/manual/README").text
     assert "versions" not in "".join(re.findall(r'href="([^"]+)"', readme))
@@ -70,10 +70,10 @@ def test_a_card_that_a_document_links_to_is_that_of_the_version_if_it_is_served(
     answer = shipped_store.get(address)
     assert answer.status_code == 307
     target = urljoin(address, answer.headers["location"])
-    assert target == "/models/fashion-map/versions/3.md"
+    assert target == "/models/fashion-map/versions/4.md"
     assert shipped_store.get(target).content == (SHIPPED_STORE / "fashion-map" / "4" / "card.md").read_bytes()
     assert '<a href="../models/fashion/versions/5">' in shipped_store.get("/manual/README").text
-    plane = "../../models/fashion-map/versions/3/files/manifold.png"
+    plane = "../../models/fashion-map/versions/4/files/manifold.png"
     assert f'<a href="{plane}">' in shipped_store.get("/manual/docs/elbo").text
     shown = shipped_store.get(urljoin("/manual/docs/elbo", plane))
     assert shown.content == (SHIPPED_STORE / "fashion-map" / "4" / "manifold.png").read_bytes()

@@ -32,6 +32,16 @@ def published(version):
     return TrainedModel.open(version), report
 
 
+def published_digests(file, model):
+    """The digests that were recorded of a model, by version."""
+    found = {}
+    for line in file.read_text().splitlines():
+        record = json.loads(line)
+        if record["model"] == model:
+            found.setdefault(record["version"], set()).add(record["digest"])
+    return found
+
+
 @pytest.mark.parametrize("version", VERSIONS, ids=lambda path: path.parent.name)
 def test_a_shipped_card_is_what_its_numbers_say_byte_for_byte(version):
     expected = (version / "card.md").read_text()
@@ -39,9 +49,19 @@ def test_a_shipped_card_is_what_its_numbers_say_byte_for_byte(version):
         expected = expected.replace(former, name)
     # The run that a card tells of may be there still.
     expected = re.sub(rf"runs/{version.parent.name}(?=\s)", r"\g<0>-again", expected)
-    source = json.loads((version / "manifest.json").read_text())["training"].get("converted_from")
-    told = convert.told(source) if source else ""
-    assert card.render(*published(version)) + told == expected
+    source = json.loads((version / "manifest.json").read_text())["training"]["converted_from"]
+    rendered = card.render(*published(version))
+    assert expected.startswith(rendered)
+    assert expected.endswith(convert.told(source))
+    # Each conversion since the numbers were measured has told where its weights come from.
+    digests = published_digests(SHIPPED_STORE / "published.jsonl", version.parent.name)
+    told = re.findall(r"those of version (\d+), digest\s+`(\w+)`", expected[len(rendered) :])
+    assert (
+        rendered
+        + "".join(convert.told({"version": int(number), "digest": digest}) for number, digest in told)
+        == expected
+    )
+    assert all(digest in digests[int(number)] for number, digest in told)
 
 
 @pytest.fixture(scope="module")
