@@ -44,7 +44,7 @@ NUMBER = re.compile(r"[+-]?([0-9]{1,40}(\.[0-9]{0,40})?|\.[0-9]{1,40})([eE][+-]?
 _TERM = re.compile(
     rf"(?:(?P<weight>{NUMBER.pattern})\*)?(?P<kind>[a-z]+)(?P<value>:.*)?", re.ASCII | re.DOTALL
 )
-_COUNT = re.compile(r"[0-9]{1,9}", re.ASCII)
+_COUNT = re.compile(r"[0-9]{1,13}", re.ASCII)  # of images of a seed there are 2^40
 
 
 def pattern(apart: str = "~") -> str:

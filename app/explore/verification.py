@@ -10,7 +10,7 @@ import numpy as np
 
 from app.engine.work import Steps, Work
 from app.explore.grids import Answer
-from app.pictures.marks import Frames, frames_of
+from app.pictures.marks import Frames, frames_of, read_mark
 
 LISTED_PIXELS = 100  # of those that differ
 
@@ -23,12 +23,14 @@ class Difference(NamedTuple):
         total: pixels in all.
         box: left, top, right and bottom pixel of the smallest box around those that differ.
         pixels: the first of them, with what was found and what was expected, in red, green, blue, opacity.
+        recipe: of the picture that was expected.
     """
 
     differing: int
     total: int
     box: tuple[int, int, int, int] | None
     pixels: list[dict[str, Any]]
+    recipe: dict[str, Any] | None = None
 
 
 def difference(found: Frames, expected: Frames) -> Difference:
@@ -69,16 +71,23 @@ def comparing(found: Frames, answer: Answer, image: int | None) -> Work[Differen
 
     def steps() -> Steps[Difference]:
         content = answer.content if image is None else _single(answer, image)
-        return difference(found, frames_of(content, "the picture drawn again"))
+        compared = difference(found, frames_of(content, "the picture drawn again"))
+        return compared._replace(recipe=read_mark(content).recipe)
         yield
 
     return Work(steps, 1, slow_start=True)
 
 
 def _single(answer: Answer, image: int) -> bytes:
-    """Return one image's file out of an answer that carries them apart."""
+    """Return one image's file out of an answer that carries them apart.
+
+    Raises:
+        LookupError, ValueError: it does not, or has fewer.
+    """
     if answer.media_type == "application/json":
         picture: str = json.loads(answer.content)["images"][image]["picture"]
         return base64.b64decode(picture.partition(",")[2])
+    if answer.media_type != "application/zip":
+        raise ValueError("no images that lie apart")
     with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
         return archive.read(f"{image:04}.png")

@@ -30,6 +30,7 @@ def context_of(
     style: GridStyle,
     values: Mapping[str, Any],
     source_type: str | None = GENERATED,
+    usual_format: str = "png",
 ) -> Context:
     """Return what a use case works with; its recipe has the permanent address.
 
@@ -40,14 +41,15 @@ def context_of(
         style: how images are drawn.
         values: every parameter by name, defaults filled in; those that are None are left out.
         source_type: IPTC's word for the picture; None: nothing in it is generated.
+        usual_format: what the endpoint answers in if no format is named, and addresses do not name.
     """
-    parameters = _parameters(style, values)
+    parameters = _parameters(style, values, usual_format)
     address = _address(path, model, parameters)
     recipe = Recipe(model.version.reference, model.manifest.digest, path, parameters, address, source_type)
     return Context(model, settings, style, recipe)
 
 
-def _parameters(style: GridStyle, values: Mapping[str, Any]) -> dict[str, Any]:
+def _parameters(style: GridStyle, values: Mapping[str, Any], usual_format: str) -> dict[str, Any]:
     """Return the parameters of a permanent address: all but the model, and the usual format."""
     filled = {**values, "ink": style.ink}
     if FORMATS[style.format].animated:
@@ -55,7 +57,7 @@ def _parameters(style: GridStyle, values: Mapping[str, Any]) -> dict[str, Any]:
     return {
         name: value
         for name, value in sorted(filled.items())
-        if value is not None and name != "model" and (name, value) != ("format", "png")
+        if value is not None and name != "model" and (name, value) != ("format", usual_format)
     }
 
 

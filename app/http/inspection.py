@@ -19,7 +19,7 @@ from app.pictures.files import open_file
 from app.pictures.marks import Mark, read_mark
 from app.service import Service
 
-MAX_ADDRESS = 16_384
+MAX_ADDRESS = 131_072
 _ADDRESS = re.compile(
     r"(?P<path>/[a-z]{1,40})\?(?P<query>model=[^&@]+@[0-9]+-(?P<digest>[0-9a-f]{12})&[\x21-\x7e]*)"
 )
@@ -34,8 +34,14 @@ NO_MARK = (
     "programs write none."
 )
 OTHER_MARK = "The file says how it came to be, and this service cannot check what other programs say."
-NO_ADDRESS = "The picture was made of uploaded images, which are not kept: it cannot be drawn again."
+NO_ADDRESS = (
+    "The picture was made of what was sent with the request, uploaded images for one, which is not kept: it "
+    "cannot be drawn again."
+)
 NO_RECIPE = "The recipe in the file cannot be read, or contradicts itself."
+OTHER_RECIPE = (
+    "Drawn again, every pixel is the same, and the recipe in the file is another than the picture's."
+)
 AGREES = "Drawn again, every pixel is the same."
 DIFFERS = "Drawn again, it has other pixels: the picture was changed, or its recipe was."
 DIFFERS_DRAW = " A draw may differ in a few pixels where another runtime computed it."
@@ -91,7 +97,9 @@ def router(service: Service, apps: Mapping[str, AnsweringApp]) -> APIRouter:
             "recipe": mark.recipe,
         }
         if query.verify:
-            answer["verification"] = await _verified(service, apps, mark, data, request)
+            verification = answer["verification"] = await _verified(service, apps, mark, data, request)
+            if verification["verdict"] == "agrees":
+                answer["generated"] = True
         return JSONResponse(answer, headers={"Cache-Control": "no-store"})
 
     return router
@@ -105,9 +113,9 @@ async def _verified(
     if isinstance(address, str):
         return {"verdict": "unknown", "reason": address}
     asked, image = address
-    found = await result_of(service.engine.submit(verification.reading(data)), request.receive)
     scope = {**request.scope, **asked, "method": "GET"}
     try:
+        found = await result_of(service.engine.submit(verification.reading(data)), request.receive)
         drawn = await apps[asked["path"]].draw(scope, request.receive)
         work = verification.comparing(found, drawn, image)
         compared = await result_of(service.engine.submit(work), request.receive)
@@ -117,10 +125,14 @@ async def _verified(
         return {"verdict": "unknown", "reason": f"It cannot be drawn again here. {refusal.detail}"}
     except (KeyError, IndexError, ValueError):  # the number of an image that the address does not have
         return {"verdict": "unknown", "reason": NO_RECIPE}
+    if not compared.differing and compared.recipe != mark.recipe:
+        return {"verdict": "differs", "reason": OTHER_RECIPE, "recipe": compared.recipe, "pixels": []}
     if not compared.differing:
         return {"verdict": "agrees", "reason": AGREES, "pixels": compared.total}
     reason = DIFFERS + (DIFFERS_DRAW if b"render=draw" in asked["query_string"] else "")
-    return {"verdict": "differs", "reason": reason, **compared._asdict()}
+    told = compared._asdict()
+    del told["recipe"]
+    return {"verdict": "differs", "reason": reason, **told}
 
 
 def _address_of(mark: Mark, apps: Mapping[str, AnsweringApp]) -> tuple[dict[str, Any], int | None] | str:
@@ -138,7 +150,7 @@ def _address_of(mark: Mark, apps: Mapping[str, AnsweringApp]) -> tuple[dict[str,
         return NO_RECIPE
     if not str(recipe.get("digest")).startswith(found["digest"]):
         return NO_RECIPE
-    if image is not None and (not isinstance(image, int) or image < 0):
+    if image is not None and (type(image) is not int or image < 0):
         return NO_RECIPE
     groups = found.groupdict()
     query_string = groups.pop("query", "").encode()

@@ -7,11 +7,20 @@ from pydantic import Field
 from app.errors import InvalidParameter
 from app.explore import comparison, decoding, directions, walks
 from app.explore.images import Uploads
-from app.explore.points import point_in, points_in
+from app.explore.points import MAX_CHARACTERS, point_in, points_in
 from app.http.addresses import answer_headers, context_of, permanent
 from app.http.bodies import SentPoints
 from app.http.endpoint import MakePicture, PreparedPicture
-from app.http.queries import Inverted, Number, PointsText, PointText, Query, Reference, Whole
+from app.http.queries import (
+    Inverted,
+    Number,
+    PointsText,
+    PointText,
+    Query,
+    Reference,
+    Whole,
+    contradictory,
+)
 from app.models import Model
 from app.settings import Settings
 
@@ -49,21 +58,27 @@ class SentDecodeQuery(Query):
 def prepare_sent_decode(query: SentDecodeQuery, model: Model, settings: Settings) -> MakePicture:
     """Return what checks ``POST /decode`` with its points, codes or images."""
     style = query.style(model, query.columns)
-    context = context_of("/decode", model, settings, style, dict(query)).without_address()
+    values = dict(query)
+    with_default = values | {"points": query.points or "image:0"}
+    of_images = context_of("/decode", model, settings, style, with_default).without_address()
     headers = answer_headers(model, caching=b"no-store")
 
     def ask(sent: SentPoints) -> PreparedPicture:
         uploads = Uploads(sent.files, query.invert)
         if sent.files:
             points = points_in(query.points or "image:0", "points", model, len(sent.files))
-        elif query.points is not None:
+            return PreparedPicture(decoding.decode(of_images, points, uploads), headers)
+        if query.points is not None:
             remedy = "Leave it out, or send images."
             raise InvalidParameter.of("points", "points in the body alone", "points", remedy, "contradictory")
-        else:
-            points = sent.points
-            for point in points:
-                point.check(model)
-        return PreparedPicture(decoding.decode(context, points, uploads), headers)
+        for point in sent.points:
+            point.check(model)
+        names = ";".join(point.text(model) for point in sent.points)
+        # What GET would be asked for, so that the picture can be drawn again, if the address can be so long.
+        context = context_of("/decode", model, settings, style, values | {"points": names, "invert": None})
+        if len(str(context.recipe.address)) > MAX_CHARACTERS:
+            context = context.without_address()
+        return PreparedPicture(decoding.decode(context, sent.points), headers)
 
     return ask
 
@@ -110,7 +125,9 @@ class SentDirectionQuery(DirectionQuery):
 
 def prepare_sent_direction(query: SentDirectionQuery, model: Model, settings: Settings) -> MakePicture:
     """Return what checks ``POST /directions`` with its files: points may mean them by ``image:``."""
-    context = context_of("/directions", model, settings, query.style(model), dict(query)).without_address()
+    at = query.at or query.minus.partition(";")[0]
+    values = dict(query) | {"at": at, "steps": walks.resolve_steps(model, settings, query.steps)}
+    context = context_of("/directions", model, settings, query.style(model), values).without_address()
     headers = answer_headers(model, caching=b"no-store")
 
     def ask(files: list[tuple[str, bytes]]) -> PreparedPicture:
@@ -141,6 +158,10 @@ def prepare_comparison(query: CompareQuery, model: Model, other: Model, settings
     """Check ``GET /compare``; see ``app.explore.comparison``."""
     points, points_of_other = (points_in(query.points, "points", each) for each in (model, other))
     names = ";".join(point.text(model) for point in points)
+    of_other = ";".join(point.text(other) for point in points_of_other)
+    if names != of_other:  # a class' number, say: an address that names it by one model means another by both
+        remedy = "Name classes by names that both models have."
+        raise contradictory("points", f"points of one name in both models, as {names}", of_other, remedy)
     values: dict[str, Any] = dict(query) | {"points": names, "with_": None, "with": other.version.pinned}
     context = context_of("/compare", model, settings, query.style(model, query.columns), values)
     return permanent(query, context, comparison.compare(context, other, points, points_of_other))

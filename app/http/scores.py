@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from app.errors import UploadError
+from app.errors import InvalidParameter, UploadError
 from app.explore import completion, encoding, presenting, scores
 from app.explore.completion import Incomplete, Wanted
 from app.explore.grids import Context
@@ -95,7 +95,7 @@ def prepare_sent_score(query: SentScoreQuery, model: Model, settings: Settings) 
 
 def _score_context(query: ScoreQuery, model: Model, settings: Settings) -> Context:
     style = query.style(model, query.columns)
-    return context_of("/score", model, settings, style, dict(query), COMPOSITE)
+    return context_of("/score", model, settings, style, dict(query), COMPOSITE, usual_format="json")
 
 
 def _presenter(context: Context) -> presenting.Present[scores.Scores]:
@@ -134,7 +134,7 @@ def prepare_completion(query: CompleteQuery, model: Model, settings: Settings) -
     examples = model.examples
     if not len(examples):
         expected, remedy = "a model that ships examples", "Send an image of your own by POST."
-        raise UploadError.of("model", expected, model.version.reference, remedy, "no_examples")
+        raise InvalidParameter.of("model", expected, model.version.reference, remedy, "no_examples")
 
     def read() -> Incomplete:
         return Incomplete(examples, np.stack([_half(examples[0], query.hide)] * len(examples)))

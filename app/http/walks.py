@@ -109,7 +109,8 @@ def prepare_uploaded_walk(query: UploadedWalkQuery, model: Model, settings: Sett
     if along := sorted(given & {*ALONG_AXIS}):
         raise contradictory(along[0], "points to walk between", along[0], f"Leave {along[0]} out.")
     steps = walks.resolve_steps(model, settings, query.steps)
-    context = context_of("/interpolate", model, settings, query.style(model), dict(query)).without_address()
+    values = dict(query) | {"from_": None, "from": query.from_, "steps": steps}
+    context = context_of("/interpolate", model, settings, query.style(model), values).without_address()
     headers = answer_headers(model, caching=b"no-store")
 
     def ask(files: list[tuple[str, bytes]]) -> PreparedPicture:

@@ -17,12 +17,12 @@ from app.pictures.encode import XMP_KEYWORD
 from app.pictures.files import decoding, sniff
 from app.pictures.provenance import RECIPE_NAMESPACE
 
-MAX_PACKET_BYTES = 65_536
-MAX_FRAMES = 128
+MAX_PACKET_BYTES = 524_288
+MAX_FRAMES = 4096  # as many as the service writes
 MAX_PIXELS = 16_777_216  # of all frames together
 
 _SOURCE_TYPE = re.compile(rb"DigitalSourceType(?:\s*=\s*[\"']|\s*>\s*)([^\"'<>\s]{1,200})")
-_RECIPE = re.compile(rb"<vitrine:recipe>([^<]{1,32768})</vitrine:recipe>")
+_RECIPE = re.compile(rb"<vitrine:recipe>([^<]{1,262144})</vitrine:recipe>")
 _JPEG_XMP = b"http://ns.adobe.com/xap/1.0/\0"
 _GIF_XMP = b"!\xff\x0bXMP DataXMP"
 
@@ -47,6 +47,8 @@ def read_mark(data: bytes) -> Mark:
     if RECIPE_NAMESPACE.encode() in packet and (found := _RECIPE.search(packet)):
         try:
             content = json.loads(unescape(found[1].decode()))
+            # What no answer could carry: numbers that are not finite, halves of characters.
+            json.dumps(content, allow_nan=False, ensure_ascii=False).encode()
         except (ValueError, RecursionError):
             content = None
         recipe = content if isinstance(content, dict) else None

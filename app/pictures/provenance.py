@@ -99,7 +99,7 @@ class Recipe(NamedTuple):
             creator=CREATOR,
             recipe=escape(self.as_json()),
         )
-        made = self.address or f"{self.path} of an upload, by {self.model}"
+        made = self.address or f"{self.path} of what was sent, by {self.model}"
         return Provenance(packet.encode(), f"{told} by {CREATOR}: {made}".encode("ascii"))
 
 

@@ -68,7 +68,7 @@ def write(mapped: Mapped, z_mean: Array, folder: Path) -> dict[str, Any]:
         z_mean: (N, D), their codes over the published axes.
         folder: the version's.
     """
-    method = "z_mean" if z_mean.shape[1] <= 2 else "t-sne"
+    method = "t-sne" if _is_embedded(z_mean) else "z_mean"
     logger.info("map: %d held-out images by %s", len(z_mean), method)
     with replacing(folder / ARRAYS) as file:
         np.savez_compressed(
@@ -90,6 +90,12 @@ def write(mapped: Mapped, z_mean: Array, folder: Path) -> dict[str, Any]:
     }
 
 
+def _is_embedded(z_mean: Array) -> bool:
+    """Say whether codes are embedded: few do not, nor those that do not vary, which have no components."""
+    count, axes = z_mean.shape
+    return axes > 2 and count >= FEWEST and bool(np.ptp(z_mean, axis=0).any())
+
+
 def positions_of(z_mean: Array) -> Array:
     """Return where codes, (N, D), lie on the map, (N, 2) float32.
 
@@ -98,10 +104,8 @@ def positions_of(z_mean: Array) -> Array:
     distances between groups mean little. One thread, as sums in another order would give another map.
     """
     count, axes = z_mean.shape
-    if axes <= 2:
-        return np.pad(z_mean, ((0, 0), (0, 2 - axes))).astype(np.float32)
-    if count < FEWEST or not np.ptp(z_mean, axis=0).any():  # codes that do not vary have no components
-        return np.asarray(z_mean[:, :2], np.float32)
+    if not _is_embedded(z_mean):
+        return np.pad(z_mean[:, :2], ((0, 0), (0, max(0, 2 - axes)))).astype(np.float32)
     embedding = TSNE(init="pca", perplexity=min(PERPLEXITY, (count - 1) / 3), random_state=SEED)
     with threadpool_limits(1):
         found = embedding.fit_transform(z_mean.astype(np.float64))

@@ -1,4 +1,5 @@
 import io
+import json
 
 import numpy as np
 import pytest
@@ -42,6 +43,11 @@ def opened(content):
         "/directions?plus=z:1,0&minus=centre",
         "/compare?with=fake",
         "/reconstruct?show=error",
+        "/score.png?k=4",
+        "/score.webp?k=4",
+        "/complete?n=1&k=4",
+        "/axes.gif",
+        "/axes.apng?steps=64",  # 128 frames and more
     ],
 )
 def test_a_picture_of_ours_is_drawn_again_and_agrees(client, address):
@@ -110,7 +116,8 @@ def test_a_reconstruction_of_an_upload_cannot_be_drawn_again_and_says_why(client
     assert found["source_type"].endswith("compositeWithTrainedAlgorithmicMedia")
     assert found["verification"] == {
         "verdict": "unknown",
-        "reason": "The picture was made of uploaded images, which are not kept: it cannot be drawn again.",
+        "reason": "The picture was made of what was sent with the request, uploaded images for one, which is "
+        "not kept: it cannot be drawn again.",
     }
 
 
@@ -153,3 +160,61 @@ def test_what_is_no_picture_and_more_than_one_are_refused(client):
     answer = client.post("/inspect", files=[("file", ("a", picture)), ("file", ("b", picture))])
     assert answer.status_code == 422
     assert client.get("/inspect").status_code == 405
+
+
+@pytest.mark.parametrize("image", [0, 5, True, -1, "0"])
+def test_the_number_of_an_image_that_lies_in_no_archive_is_unknown(client, image):
+    drawn = opened(client.get("/samples?n=2&seed=1").content)
+    number = json.dumps(image)
+    packet = drawn.info["xmp"].decode().replace('"model":', f'"image": {number}, "model":')
+    found = inspected(client, with_packet(np.asarray(drawn), packet))["verification"]
+    assert found == {
+        "verdict": "unknown",
+        "reason": "The recipe in the file cannot be read, or contradicts itself.",
+    }
+
+
+def test_a_recipe_that_lies_beside_a_true_address_does_not_agree(client):
+    drawn = opened(client.get("/samples?n=2&seed=1").content)
+    packet = drawn.info["xmp"].decode().replace('"model": "fake@1"', '"model": "another@7"')
+    found = inspected(client, with_packet(np.asarray(drawn), packet))["verification"]
+    assert found["verdict"] == "differs"
+    assert "recipe" in found["reason"]
+    assert found["recipe"]["model"] == "fake@1"
+
+
+def test_what_agrees_is_generated_whatever_the_file_claims(client):
+    drawn = opened(client.get("/samples?n=2&seed=1").content)
+    packet = drawn.info["xmp"].decode().replace("trainedAlgorithmicMedia", "digitalCapture")
+    found = inspected(client, with_packet(np.asarray(drawn), packet))
+    assert (found["generated"], found["verification"]["verdict"]) == (True, "agrees")
+
+
+def test_a_recipe_of_many_points_is_read(client):
+    points = ";".join(f"0.06*seed:{10**15 + number}/{number}~0.01*centre" for number in range(150))
+    drawn = client.get(f"/decode?points={points}")
+    assert drawn.status_code == 200
+    assert inspected(client, drawn.content)["verification"]["verdict"] == "agrees"
+
+
+def test_points_that_were_sent_are_drawn_again(client):
+    drawn = client.post("/decode", json={"points": ["seed:1/2", "z:0.5,1"]})
+    found = inspected(client, drawn.content)
+    assert found["recipe"]["parameters"]["points"] == "seed:1/2;z:0.5,1.0"
+    assert found["verification"]["verdict"] == "agrees"
+
+
+@pytest.mark.parametrize(
+    ("address", "told"),
+    [
+        ("/interpolate?steps=3", {"from": "image:0", "to": "image:1", "steps": 3}),
+        ("/directions?plus=image:0&minus=image:1", {"at": "image:1", "steps": 3}),
+        ("/decode", {"points": "image:0"}),
+    ],
+)
+def test_recipes_of_uploads_have_every_parameter_by_its_name(client, address, told):
+    picture = png_bytes(np.full((8, 8), 99, np.uint8))
+    drawn = client.post(address, files=[("file", ("a", picture)), ("file", ("b", picture))])
+    parameters = inspected(client, drawn.content)["recipe"]["parameters"]
+    assert told.items() <= parameters.items()
+    assert "from_" not in parameters

@@ -7,8 +7,11 @@ import numpy as np
 import pytest
 
 from app.http.bodies import SMALL_BODY
+from app.main import create_app
+from app.settings import Settings
 from tests.app.http.test_pictures import assert_problem
-from tests.fakes import pixels_of, png_bytes
+from tests.conftest import Client
+from tests.fakes import MIXTURE, open_fake, pixels_of, png_bytes, seal, write_version
 
 DARK, BRIGHT = (png_bytes(np.full((8, 8), value, np.uint8)) for value in (51, 204))
 
@@ -268,3 +271,24 @@ def test_a_second_model_that_there_is_not_is_refused_by_its_own_parameter(client
     assert answer.json()["detail"].startswith("with: ")
     first = client.get(f"/compare?with=fake&model={reference}").json()["errors"][0]
     assert first["parameter"] == "model"
+
+
+def test_points_that_two_models_name_otherwise_are_not_compared(tmp_path):
+    store = tmp_path / "store"
+    write_version(store, mixture=MIXTURE)
+    folder = write_version(store, "swapped", mixture=MIXTURE)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["prior"]["classes"] = manifest["prior"]["classes"][::-1]
+    seal(folder, manifest)
+    client = Client(create_app(Settings(model_store=store, default_model="fake"), open_fake))
+    assert_problem(client.get("/compare?with=swapped&points=label:1"), 422, "points", "one name in both")
+    named = client.get("/compare?with=swapped&points=label:Low")
+    assert client.get(named.headers["content-location"]).content == named.content
+    client.close()
+
+
+def test_an_image_far_on_in_a_gallery_has_a_name(client):
+    far = 2**40
+    drawn = client.get(f"/samples?seed=42&offset={far}&n=1&ink=light").content
+    named = client.get(f"/decode?points=seed:42/{far}&ink=light").content
+    assert np.array_equal(pixels_of(drawn), pixels_of(named))

@@ -53,7 +53,7 @@ def test_a_score_is_the_same_whatever_is_uploaded_beside_it(client):
 def test_the_examples_scores_have_a_permanent_address(client):
     answer = client.get("/score?k=8&seed=tulip")
     location = answer.headers["content-location"]
-    assert "format=json" in location
+    assert "format" not in location  # numbers are what the address gives
     assert client.get(location).content == answer.content
     assert client.get(location, headers={"If-None-Match": answer.headers["etag"]}).status_code == 304
 
@@ -186,3 +186,12 @@ def test_a_bad_parameter_of_complete_is_refused_by_name(client, query, parameter
         "",
     )
     assert client.get(f"/complete?{query}").json()["errors"][0]["parameter"] == parameter
+
+
+@pytest.mark.parametrize("name", ["json", "csv", "npz", "npy", "png", "webp"])
+def test_the_address_of_a_score_gives_it_again_in_its_format(client, name):
+    answer = client.get(f"/score.{name}?k=4")
+    again = client.get(answer.headers["content-location"])
+    assert again.content == answer.content
+    assert again.headers["etag"] == answer.headers["etag"]
+    assert again.headers["content-type"] == answer.headers["content-type"]

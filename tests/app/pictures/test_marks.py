@@ -48,7 +48,20 @@ def test_a_chunk_that_lies_about_its_length_is_no_error():
     assert read_mark(bytes(content)).recipe is None
 
 
-@pytest.mark.parametrize("packet", [b"[1]", b"3", b"{", b"\xff", b'{"address": NaN', b"{" * 9999])
+@pytest.mark.parametrize(
+    "packet",
+    [
+        b"[1]",
+        b"3",
+        b"{",
+        b"\xff",
+        b'{"address": NaN',
+        b"{" * 9999,
+        b'{"x": NaN}',
+        b'{"x": 1e999}',
+        b'{"x": "\\ud800"}',
+    ],
+)
 def test_a_recipe_that_is_no_object_is_none(packet):
     xmp = RECIPE.provenance.xmp
     start, end = xmp.find(b"<vitrine:recipe>") + 16, xmp.find(b"</vitrine:recipe>")
@@ -69,7 +82,8 @@ def test_a_still_picture_has_one_frame():
     assert np.array_equal(frames_of(png_bytes(LEVELS[0]), "file")[0, ..., 1], LEVELS[0])
 
 
-def test_more_frames_than_are_looked_at_are_refused():
+def test_more_frames_than_are_looked_at_are_refused(monkeypatch):
+    monkeypatch.setattr("app.pictures.marks.MAX_FRAMES", 128)
     images = [Image.fromarray(np.full((2, 2), k, np.uint8)) for k in range(130)]
     buffer = io.BytesIO()
     images[0].save(buffer, "GIF", save_all=True, append_images=images[1:])
