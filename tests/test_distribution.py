@@ -137,7 +137,17 @@ def test_the_source_distribution_has_all_that_is_versioned_and_nothing_else(buil
     ]
     tops = {name.partition("/")[0] for name in found if name}
     made = {"PKG-INFO", "setup.cfg", "vitrine_vae.egg-info"}
-    folders = {".ci", "app", "benchmarks", "docs", "model_store", "requirements", "tests", "training"}
+    folders = {
+        ".ci",
+        "app",
+        "benchmarks",
+        "client",
+        "docs",
+        "model_store",
+        "requirements",
+        "tests",
+        "training",
+    }
     files = {".dockerignore", ".gitignore", "CHANGELOG.md", "Dockerfile", "LICENSE", "MANIFEST.in", "Makefile",
              "README.md", "pyproject.toml", "setup.py"}  # fmt: skip
     assert tops == made | folders | files
@@ -156,11 +166,14 @@ def test_the_wheel_has_both_programs_and_the_newest_versions_and_nothing_else(wh
     assert {name.partition("/")[0] for name in names} == {
         "app",
         "training",
+        "vitrine_client",
         f"vitrine_vae-{DECLARED['version']}.dist-info",
     }
     versions = {"@".join(name.split("/")[2:4]) for name in names if re.match(r"app/model_store/[^/]+/", name)}
     assert versions == newest_carried()
     sources = {path.relative_to(PROJECT).as_posix() for top in ("app", "training") for path in (PROJECT / top).rglob("*.py")}  # fmt: skip
+    client = PROJECT / "client"
+    sources |= {path.relative_to(client).as_posix() for path in (client / "vitrine_client").rglob("*.py")}
     assert {name for name in names if name.endswith(".py")} == sources
     assert wheel.stat().st_size < 25_000_000
 

@@ -255,6 +255,7 @@ MAINS = {
 
 def test_a_busy_port_exits_5_before_a_model_is_loaded(run, fake_store, monkeypatch):
     monkeypatch.setenv("VITRINE_RUNTIME", "tensorflow")
+    monkeypatch.setattr(os, "environ", os.environ.copy())  # the command sets variables for its workers
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = str(listening.getsockname()[1])
         for workers in ("1", "2"):

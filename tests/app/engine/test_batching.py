@@ -147,7 +147,7 @@ def sized(seconds_a_row):
 
 def test_two_workers_share_the_rows_of_one_request(future):
     queue = Queue(lambda _: None, threads=2)
-    waiting(queue, future, 21, sized(0.0003))
+    waiting(queue, future, 21, sized(0.3))  # long enough to be under way still when the second one takes
     assert queue.new_workers(2) == 2
     with ThreadPoolExecutor(1) as other:
         batches = [other.submit(queue.take_for_worker).result(), queue.take_for_worker()]
