@@ -24,6 +24,7 @@ class Difference(NamedTuple):
         box: left, top, right and bottom pixel of the smallest box around those that differ.
         pixels: the first of them, with what was found and what was expected, in red, green, blue, opacity.
         recipe: of the picture that was expected.
+        generated: whether that one says that a model generated it.
     """
 
     differing: int
@@ -31,6 +32,7 @@ class Difference(NamedTuple):
     box: tuple[int, int, int, int] | None
     pixels: list[dict[str, Any]]
     recipe: dict[str, Any] | None = None
+    generated: bool = False
 
 
 def difference(found: Frames, expected: Frames) -> Difference:
@@ -72,7 +74,8 @@ def comparing(found: Frames, answer: Answer, image: int | None) -> Work[Differen
     def steps() -> Steps[Difference]:
         content = answer.content if image is None else _single(answer, image)
         compared = difference(found, frames_of(content, "the picture drawn again"))
-        return compared._replace(recipe=read_mark(content).recipe)
+        mark = read_mark(content)
+        return compared._replace(recipe=mark.recipe, generated=mark.is_generated)
         yield
 
     return Work(steps, 1, slow_start=True)

@@ -92,14 +92,13 @@ def router(service: Service, apps: Mapping[str, AnsweringApp]) -> APIRouter:
         open_file(data, name)  # refuses what is no picture
         mark = read_mark(data)
         answer: dict[str, Any] = {
-            "generated": "AlgorithmicMedia" in (mark.source_type or "") or None,
+            "generated": mark.is_generated or None,
             "source_type": mark.source_type,
             "recipe": mark.recipe,
         }
         if query.verify:
             verification = answer["verification"] = await _verified(service, apps, mark, data, request)
-            if verification["verdict"] == "agrees":
-                answer["generated"] = True
+            answer["generated"] = verification.pop("generated", None) or answer["generated"]
         return JSONResponse(answer, headers={"Cache-Control": "no-store"})
 
     return router
@@ -128,10 +127,11 @@ async def _verified(
     if not compared.differing and compared.recipe != mark.recipe:
         return {"verdict": "differs", "reason": OTHER_RECIPE, "recipe": compared.recipe, "pixels": []}
     if not compared.differing:
-        return {"verdict": "agrees", "reason": AGREES, "pixels": compared.total}
+        agrees = {"verdict": "agrees", "reason": AGREES, "pixels": compared.total}
+        return agrees | {"generated": compared.generated}
     reason = DIFFERS + (DIFFERS_DRAW if b"render=draw" in asked["query_string"] else "")
     told = compared._asdict()
-    del told["recipe"]
+    del told["recipe"], told["generated"]
     return {"verdict": "differs", "reason": reason, **told}
 
 

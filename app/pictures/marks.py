@@ -38,6 +38,11 @@ class Mark(NamedTuple):
     source_type: str | None
     recipe: dict[str, Any] | None
 
+    @property
+    def is_generated(self) -> bool:
+        """Whether it says that a model generated the picture, or a part of it."""
+        return "AlgorithmicMedia" in (self.source_type or "")
+
 
 def read_mark(data: bytes) -> Mark:
     """Return what a PNG, APNG, WebP, GIF or JPEG says in its XMP packet; nothing of it is proof."""
