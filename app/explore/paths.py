@@ -5,6 +5,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from app.explore.grids import MAX_CODE
 from app.pictures.formats import Codes
 from app.priors import GaussianMixture, Prior
 
@@ -23,8 +24,8 @@ Doubles = npt.NDArray[np.float64]
 def way(points: Codes, path: Path, count: int, prior: Prior) -> Codes:
     """Return `count` codes on a way through `points`, (M, D), M > 1; it begins and ends at the outer ones.
 
-    ``linear`` is the straight line. ``slerp`` is the arc of a great circle (Shoemake 1985), which keeps the
-    distance from zero that codes of many axes have, where the straight line passes closer to zero (White
+    ``linear`` is the straight line. ``slerp`` turns on the arc of a great circle (Shoemake 1985), which keeps
+    the distance from zero that codes of many axes have, where the straight line passes closer to zero (White
     2016); between codes of one direction or of opposite ones it is the straight line. ``density`` follows
     the ridge of a prior that is a mixture, fitted to the codes of the training images: what lies between two
     classes is then an image of some class, not of both at once. It is found by the string method (E, Ren &
@@ -49,6 +50,8 @@ def way(points: Codes, path: Path, count: int, prior: Prior) -> Codes:
         codes[chosen] = _between(
             exact[part], exact[part + 1], along[chosen], nodes, straight=path == "linear"
         )
+    # An arc between corners of the space may leave it.
+    np.clip(codes, -MAX_CODE, MAX_CODE, out=codes)
     return codes
 
 
@@ -75,15 +78,21 @@ def _between(
 
 
 def _arc(start: Doubles, end: Doubles, along: Doubles) -> tuple[Doubles, Doubles] | None:
-    """Return the weights of two codes in those between them on an arc; None: there is no one arc."""
-    length = float(np.linalg.norm(start) * np.linalg.norm(end))
-    if not length:
+    """Return the weights of two codes in those between them on an arc; None: there is no one arc.
+
+    The direction turns by equal angles, and the distance from zero goes in equal steps from one to the other.
+    Weights of sines alone would lead far out between codes of two lengths and nearly opposite directions.
+    """
+    first, last = float(np.linalg.norm(start)), float(np.linalg.norm(end))
+    if not first * last:
         return None
-    angle = float(np.arccos(np.clip(np.dot(start, end) / length, -1, 1)))
+    angle = float(np.arccos(np.clip(np.dot(start, end) / (first * last), -1, 1)))
     sine = float(np.sin(angle))
     if sine < PARALLEL:
         return None
-    return np.sin((1 - along) * angle) / sine, np.sin(along * angle) / sine
+    lengths = (1 - along) * first + along * last
+    turned = np.sin((1 - along) * angle) / sine, np.sin(along * angle) / sine
+    return turned[0] * lengths / first, turned[1] * lengths / last
 
 
 def _strings(points: Doubles, prior: GaussianMixture) -> Doubles:

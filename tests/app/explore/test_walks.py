@@ -154,11 +154,20 @@ def test_an_arc_between_codes_of_one_length_is_a_turn_in_their_plane(seed, laten
     np.testing.assert_allclose(np.linalg.norm(found, axis=1), np.linalg.norm(start), rtol=1e-4)
 
 
-def test_an_arc_between_codes_of_two_lengths_weighs_them_by_sines():
-    """Shoemake 1985: sin((1 - t) w) / sin(w) and sin(t w) / sin(w), here with w = 90 degrees."""
-    found = way(np.float32([[2, 0], [0, 4]]), "slerp", 4, NORMAL)
-    angles = np.pi / 2 * np.array([0, 1, 2, 3]) / 3
-    np.testing.assert_allclose(found, np.stack([2 * np.cos(angles), 4 * np.sin(angles)], axis=1), atol=1e-6)
+def test_an_arc_between_codes_of_two_lengths_turns_by_equal_angles_and_grows_in_equal_steps():
+    found = way(np.float32([[2, 0], [0, 5]]), "slerp", 4, NORMAL)
+    angles, lengths = np.pi / 2 * np.array([0, 1, 2, 3]) / 3, [2, 3, 4, 5]
+    expected = np.stack([lengths * np.cos(angles), lengths * np.sin(angles)], axis=1)
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+@given(
+    arrays.arrays(np.float32, (2, 3), elements=st.floats(-8, 8, width=32)),
+    st.integers(2, 30),
+)
+def test_an_arc_never_leads_further_out_than_its_ends(points, count):
+    found = np.linalg.norm(way(points, "slerp", count, NORMAL).astype(np.float64), axis=1)
+    assert found.max() <= np.linalg.norm(points.astype(np.float64), axis=1).max() + 1e-3
 
 
 def test_an_arc_keeps_the_length_that_a_straight_way_loses():
