@@ -21,6 +21,7 @@ from app.http import (
     problems,
     queries,
     status,
+    views,
 )
 from app.http.endpoint import PictureEndpoint
 from app.http.options import never, ranges_of_all
@@ -103,7 +104,7 @@ def api(service: Service) -> FastAPI:
     app.include_router(status.router(service))
     apps = {**pictures_by_path(service), f"{PREFIX}/": iiif.Images(service)}
     app.include_router(inspection.router(service, apps))
-    for part in (pages, manual, cards, problems, discovery):
+    for part in (views, pages, manual, cards, problems, discovery):
         app.include_router(part.router(service))
     pages.mount_assets(app)
     make = app.openapi

@@ -11,6 +11,8 @@ from typing import Any
 from fastapi import Request, Response
 from fastapi.templating import Jinja2Templates
 
+from app.http.navigation import VIEWS
+
 HERE = Path(__file__).resolve().parent.parent
 TEMPLATES = Jinja2Templates(HERE / "templates")
 
@@ -26,6 +28,7 @@ def _pretty(body: str) -> str:
 
 
 TEMPLATES.env.filters |= {"plain": _plain, "pretty": _pretty}
+TEMPLATES.env.globals |= {"views": VIEWS}
 
 HTML = "text/html; charset=utf-8"
 MARKDOWN = "text/markdown; charset=utf-8"

@@ -1,0 +1,140 @@
+"""The pages that people look at: which there are, and what each is told of the model that it shows.
+
+A view is a template whose links and forms work by themselves, and a module of JavaScript that makes more of
+it. The module reads from the page what it must know of the model (``described``); for all else it asks public
+addresses.
+"""
+
+import base64
+import functools
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import HTMLResponse
+
+from app import errors
+from app.http.cards import address_of
+from app.http.endpoint import PictureApp
+from app.http.navigation import VIEWS, View
+from app.http.options import mean_of
+from app.http.pictures import PICTURES
+from app.http.templates import HTML, TEMPLATES, compact, page, up_from
+from app.service import Service
+from app.store import Version
+
+QUANTILES = ("0.01", "0.025", "0.05", "0.25", "0.5", "0.75", "0.95", "0.975", "0.99")
+
+
+def router(service: Service) -> APIRouter:
+    """Return the routes of the views, and of what the form without JavaScript sends."""
+    router = APIRouter(include_in_schema=False)
+    for view in VIEWS:
+        router.add_api_route(view.path, functools.partial(_show, service, view), name=view.name)
+    router.add_api_route("/shortcuts", functools.partial(_shortcuts, service), name="shortcuts")
+    uploads = PictureApp(
+        [endpoint for endpoint in PICTURES if endpoint.path == "/reconstruct" and endpoint.body], service
+    )
+    router.add_api_route(
+        "/reconstructions",
+        functools.partial(answer_form, uploads),
+        methods=["POST"],
+        response_class=HTMLResponse,
+    )
+    return router
+
+
+def _show(service: Service, view: View, request: Request) -> Response:
+    """Show a view of the model that the address names; what else its query holds is its module's."""
+    request.state.problem_body = functools.partial(_problem_page, request)
+    asked = request.query_params.get("model") or service.settings.default_model
+    return page(request, f"{view.name}.html", context_of(service, view, service.models.find(asked)))
+
+
+def _shortcuts(service: Service, request: Request) -> Response:
+    view = View("/shortcuts", "shortcuts", "Keyboard shortcuts", "What each key does.")
+    version = service.models.find(service.settings.default_model)
+    return page(request, "shortcuts.html", context_of(service, view, version))
+
+
+def context_of(service: Service, view: View, version: Version) -> dict[str, Any]:
+    """Return what the template of a view is rendered with."""
+    manifest, found = version.manifest, service.models
+    return {
+        "view": view,
+        "version": version,
+        "model": version.pinned,
+        "manifest": manifest,
+        "models": list(newest_of_each(service)),
+        "ink": manifest.image.ink,
+        "shows": mean_of(manifest.likelihood.name),
+        "settings": service.settings,
+        "is_default": version is found.find(service.settings.default_model),
+        "data": compact(described(service, version)).decode().replace("</", "<\\/"),
+    }
+
+
+def newest_of_each(service: Service) -> list[Version]:
+    """Return the version that each model's bare name means."""
+    return [service.models.find(name) for name in service.models.store.versions]
+
+
+def described(service: Service, version: Version) -> dict[str, Any]:
+    """Return what a view's module must know of a model: names, shape, axes, classes and limits.
+
+    Numbers of the axes have six digits: they place sliders.
+    """
+    manifest, settings = version.manifest, service.settings
+    axes = [
+        {
+            "kl": _short(axis.kl),
+            "mean": _short(axis.mean),
+            "std": _short(axis.std),
+            "quantiles": {p: _short(axis.quantiles[p]) for p in QUANTILES if p in axis.quantiles},
+        }
+        for axis in manifest.axes
+    ]
+    return {
+        "model": version.pinned,
+        "name": version.reference,
+        "page": address_of(version),
+        "models": {each.pinned: each.reference for each in newest_of_each(service)},
+        "shape": manifest.image.shape,
+        "ink": manifest.image.ink,
+        "polarity": manifest.image.polarity,
+        "axes": axes,
+        "prior": manifest.prior.name,
+        "classes": manifest.prior.classes,
+        "walk": {"axis": manifest.walk.axis, "steps": manifest.walk.steps},
+        "examples": len(manifest.examples),
+        "map": manifest.map and {"images": manifest.map.num_images, "columns": manifest.map.columns},
+        "scores": manifest.scores and {"k": manifest.scores.k, "images": manifest.scores.num_images},
+        "limits": {
+            "images": settings.max_images,
+            "steps": settings.max_steps,
+            "upload_bytes": settings.max_upload_bytes,
+            "upload_images": settings.max_upload_images,
+        },
+    }
+
+
+def _short(number: float) -> float:
+    return float(f"{number:.6g}")
+
+
+async def answer_form(uploads: PictureApp, request: Request) -> HTMLResponse:
+    """Return a page with what ``POST /reconstruct`` draws of a form; a refusal of it becomes a page too.
+
+    The form is sent here and not to /reconstruct, so that no address has to choose by Accept whether it
+    answers people or programs: some programs' libraries prefer HTML unless told otherwise.
+    """
+    request.state.problem_body = functools.partial(_problem_page, request)
+    answer = await uploads.draw(request.scope, request.receive)
+    source = f"data:{answer.media_type};base64,{base64.b64encode(answer.content).decode()}"
+    context = {"source": source, "picture": answer, "problem": None, "up": up_from(request)}
+    return TEMPLATES.TemplateResponse(request, "answer.html", context, headers={"Cache-Control": "no-store"})
+
+
+def _problem_page(request: Request, problem: errors.VitrineError) -> tuple[bytes, bytes]:
+    template = TEMPLATES.get_template("answer.html")
+    shown = template.render(request=request, problem=problem, up=up_from(request))
+    return HTML.encode(), shown.encode()

@@ -1,0 +1,68 @@
+/**
+ * Requests to the service, and its refusals in words.
+ */
+
+/** A refusal of the service: `application/problem+json`, in one sentence for people. */
+export class Refusal extends Error {
+  /**
+   * @param {number} status
+   * @param {{title?: string, detail?: string, errors?: {parameter: string, summary: string, remedy: string}[]}} problem
+   */
+  constructor(status, problem) {
+    super(problem.detail || problem.title || `The service answered with status ${status}.`);
+    this.status = status;
+    this.problem = problem;
+  }
+}
+
+/**
+ * Ask, and fail with what the service says.
+ * @param {string} url
+ * @param {RequestInit} options
+ * @returns {Promise<Response>}
+ */
+export async function ask(url, options = {}) {
+  let answer;
+  try {
+    answer = await fetch(url, options);
+  } catch (error) {
+    if (error instanceof DOMException && error.name === "AbortError") {
+      throw error;
+    }
+    throw new Error("The service does not answer. Is it still running?");
+  }
+  if (!answer.ok) {
+    const problem = await answer.json().catch(() => ({}));
+    throw new Refusal(answer.status, problem);
+  }
+  return answer;
+}
+
+/**
+ * @param {string} url
+ * @param {RequestInit} options
+ * @returns {Promise<any>}
+ */
+export async function askJson(url, options = {}) {
+  return (await ask(url, options)).json();
+}
+
+/**
+ * Show a picture in an element that is there already, once it is decoded, so that nothing flickers.
+ * @param {HTMLImageElement} image
+ * @param {string} url
+ * @returns {Promise<Response>} For its headers.
+ */
+export async function showPicture(image, url) {
+  const answer = await ask(url);
+  const source = URL.createObjectURL(await answer.blob());
+  const loaded = new Image();
+  loaded.src = source;
+  await loaded.decode();
+  const before = image.src;
+  image.src = source;
+  if (before.startsWith("blob:")) {
+    URL.revokeObjectURL(before);
+  }
+  return answer;
+}

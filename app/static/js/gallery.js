@@ -1,0 +1,2 @@
+/** The view of the same name. */
+export {};

@@ -1,0 +1,111 @@
+/**
+ * What the page says of itself: the service's root, the model that it shows, and addresses built from both.
+ */
+
+/**
+ * @typedef {object} Axis A latent axis under the aggregate posterior.
+ * @property {number} kl Information about an image, in nats.
+ * @property {number} mean
+ * @property {number} std
+ * @property {Record<string, number>} quantiles By probability, as text.
+ */
+
+/**
+ * @typedef {object} Described What the page knows of its model; `described` in app/http/views.py.
+ * @property {string} model Pinned reference, for addresses that never change.
+ * @property {string} name NAME@VERSION, for people.
+ * @property {string} page Address of the model's page.
+ * @property {Record<string, string>} models Pinned reference of each model's newest version -> its name.
+ * @property {number[]} shape Height, width, and 3 if in colour.
+ * @property {"dark" | "light"} ink
+ * @property {"dark" | "light" | null} polarity
+ * @property {Axis[]} axes
+ * @property {string} prior
+ * @property {string[]} classes
+ * @property {{axis: number, steps: number}} walk
+ * @property {number} examples
+ * @property {{images: number, columns: number} | null} map
+ * @property {{k: number, images: number} | null} scores
+ * @property {{images: number, steps: number, upload_bytes: number, upload_images: number}} limits
+ */
+
+/** @typedef {Record<string, string | number | boolean | null | undefined>} Parameters Of an address; null: left out. */
+
+const data = document.getElementById("described");
+
+/** The model of this page. Pages of documents have none. */
+export const described = /** @type {Described} */ (data ? JSON.parse(data.textContent ?? "") : null);
+
+/** The service's root, as an absolute URL that ends in a slash. */
+export const root = new URL(document.body.dataset.up ?? "./", document.baseURI);
+
+/**
+ * The text of a query string; what the grammar of points needs stays readable.
+ * @param {Parameters} parameters
+ */
+export function queryOf(parameters) {
+  const given = Object.entries(parameters).filter(([, value]) => value !== null && value !== undefined && value !== "");
+  return given.map(([name, value]) => `${name}=${readable(String(value))}`).join("&");
+}
+
+/** @param {string} value */
+function readable(value) {
+  return encodeURIComponent(value).replace(/%(2C|3A|2F|7E|3B|2A|40)/g, (escaped) => decodeURIComponent(escaped));
+}
+
+/**
+ * The address of a picture of this page's model, from the root, as people and programs write it.
+ * @param {string} path Without a slash in front, like `samples.webp`.
+ * @param {Parameters} parameters
+ */
+export function addressOf(path, parameters) {
+  return `${path}?${queryOf({ model: described.model, ...parameters })}`;
+}
+
+/**
+ * The URL of a picture of this page's model.
+ * @param {string} path
+ * @param {Parameters} parameters
+ */
+export function urlOf(path, parameters) {
+  return new URL(addressOf(path, parameters), root).href;
+}
+
+/**
+ * Find an element that the template promises.
+ * @template {Element} E
+ * @param {string} selector
+ * @param {new () => E} type
+ * @param {ParentNode} within
+ * @returns {E}
+ */
+export function find(selector, type, within = document) {
+  const found = within.querySelector(selector);
+  if (!(found instanceof type)) {
+    throw new Error(`expected ${type.name} at ${selector}`);
+  }
+  return found;
+}
+
+/**
+ * Make an element.
+ * @template {keyof HTMLElementTagNameMap} K
+ * @param {K} name
+ * @param {Record<string, string | number | boolean | null | undefined>} attributes `text` is its text; false and null are left out.
+ * @param {...(Node | string)} children
+ * @returns {HTMLElementTagNameMap[K]}
+ */
+export function make(name, attributes = {}, ...children) {
+  const made = document.createElement(name);
+  for (const [key, value] of Object.entries(attributes)) {
+    if (key === "text") {
+      made.textContent = String(value);
+    } else if (value === true) {
+      made.setAttribute(key, "");
+    } else if (value !== false && value !== null && value !== undefined) {
+      made.setAttribute(key, String(value));
+    }
+  }
+  made.append(...children);
+  return made;
+}
