@@ -1,0 +1,69 @@
+/**
+ * From a picture's recipe back to the view and the state that show it.
+ */
+
+import { queryOf, root } from "./page.js";
+
+/** @typedef {{address?: string, model?: string, path?: string, image?: number}} Recipe What a picture of ours says. */
+/** @typedef {Record<string, string>} Query Of the address that made it. */
+
+/** @param {string} points @param {number} k */
+function pointOf(points, k) {
+  return points.split(";")[k] ?? points.split(";")[0];
+}
+
+/** By path: the view, and its parameters. @type {Record<string, (query: Query, image: number) => [string, Query]>} */
+const VIEWS = {
+  "/samples": (query, image) => {
+    const { seed, label = "", temperature = "1", render = "mean", offset = "0", n, of } = query;
+    if (of) {
+      return ["explorer", { at: of }];
+    }
+    const plain = !label && Number(temperature) === 1;
+    if (plain && (n === "1" || image >= 0)) {
+      return ["explorer", { at: `seed:${seed}/${Number(offset) + Math.max(image, 0)}` }];
+    }
+    const others = { label, render: render === "mean" ? "" : render, offset: offset === "0" ? "" : offset };
+    return ["", { seed, temperature: Number(temperature) === 1 ? "" : String(Number(temperature)), ...others }];
+  },
+  "/decode": ({ points }, image) => ["explorer", { at: pointOf(points, Math.max(image, 0)) }],
+  "/interpolate": ({ from, to, at, seed, z, path = "" }) =>
+    from ? ["explorer", { at: from, to, path }] : ["explorer", { at: at ?? (seed ? `seed:${seed}` : z ? `z:${z}` : "centre") }],
+  "/axes": ({ at }) => ["explorer", { at }],
+  "/directions": ({ at, plus, minus }) => ["explorer", { at, plus, minus }],
+  "/manifold": ({ x, y, at }) => ["plane", { x, y, at }],
+  "/map": () => ["test-set", {}],
+  "/reconstruct": () => ["reconstructions", {}],
+  "/score": () => ["reconstructions", {}],
+  "/complete": ({ n, k, seed, render }) => ["completions", { n, k, seed, render }],
+  "/compare": (query) => ["comparison", { with: query.with, points: query.points }],
+};
+
+/** @param {Record<string, string | undefined>} query @returns {Query} */
+function given(query) {
+  return Object.fromEntries(Object.entries(query).flatMap(([name, value]) => (value ? [[name, value]] : [])));
+}
+
+/**
+ * The page that shows what a recipe made; null: no view does.
+ * @param {Recipe} recipe
+ * @returns {string | null} A URL.
+ */
+export function viewOf(recipe) {
+  if (!recipe.address) {
+    return null;
+  }
+  const address = new URL(recipe.address, root);
+  const query = /** @type {Query} */ (Object.fromEntries(address.searchParams));
+  const part = /^\/manifold\/([^/;]+)((?:;[^/]*)?)\//.exec(decodeURIComponent(address.pathname));
+  if (part) {
+    const own = Object.fromEntries(new URLSearchParams(part[2].replaceAll(";", "&")));
+    return new URL(`plane?${queryOf({ model: part[1], ...own })}`, root).href;
+  }
+  const make = VIEWS[recipe.path ?? address.pathname];
+  if (!make) {
+    return null;
+  }
+  const [view, parameters] = make(query, recipe.image ?? -1);
+  return new URL(`${view || "./"}?${queryOf({ model: query.model, ...given(parameters) })}`, root).href;
+}
