@@ -111,6 +111,7 @@ def described(service: Service, version: Version) -> dict[str, Any]:
         "limits": {
             "images": settings.max_images,
             "steps": settings.max_steps,
+            "draws": settings.max_draws,
             "upload_bytes": settings.max_upload_bytes,
             "upload_images": settings.max_upload_images,
         },

@@ -6,7 +6,7 @@
 export class Refusal extends Error {
   /**
    * @param {number} status
-   * @param {{title?: string, detail?: string, errors?: {parameter: string, summary: string, remedy: string}[]}} problem
+   * @param {{title?: string, detail?: string, errors?: {parameter: string, expected: string, received: string, remedy: string, code: string}[]}} problem
    */
   constructor(status, problem) {
     super(problem.detail || problem.title || `The service answered with status ${status}.`);

@@ -118,9 +118,14 @@ function imagesOf(transfer) {
 /** @param {Event} event @param {DataTransfer | null} transfer */
 function taken(event, transfer) {
   const files = imagesOf(transfer);
-  if (files.length && !event.defaultPrevented) {
-    event.preventDefault();
+  if (event.defaultPrevented || !transfer?.files.length) {
+    return;
+  }
+  event.preventDefault(); // also for what is no image: the browser would leave the page for it
+  if (files.length) {
     receive(files).catch(showError);
+  } else {
+    showError(`${transfer.files[0].name} is no image. PNG, JPEG, WebP, GIF and BMP can be read.`);
   }
 }
 
