@@ -100,9 +100,10 @@ function sort(cards, found) {
   showSummary(ranked, found);
 }
 
-/** @param {string} words Empty: nothing is under way. */
-function say(words) {
+/** @param {string} words Empty: nothing is under way. @param {number} share That is done, 0 to 1. */
+function say(words, share = 0) {
   progress.hidden = !words;
+  find("progress", HTMLProgressElement, progress).value = share;
   find("[data-progress-words]", HTMLElement).textContent = words;
   list.setAttribute("aria-busy", String(Boolean(words)));
   if (words) {
@@ -120,12 +121,18 @@ async function showItems(signal) {
   const cards = new Map(shown.map((item) => [item.id, cardOf(item)]));
   list.replaceChildren(...[...cards.values()].map(({ element }) => element));
   const { k, invert } = state.values;
-  const count = shown.length === 1 ? "one image" : `each of ${shown.length} images`;
-  say(shown.length ? `Reconstructed at once; the scores take ${k} draws of ${count} …` : "");
+  const count = () => {
+    const scored = [...cards.values()].filter((card) => card.score).length;
+    say(`${scored} of ${shown.length} images scored, by ${k} draws each …`, scored / shown.length);
+  };
+  count();
   const card = (/** @type {Item} */ item) => /** @type {Card} */ (cards.get(item.id));
   await askOfAll(shown, { invert, k, signal }, {
     reconstructed: (item, answer) => card(item).reconstructed(answer),
-    scored: (item, score) => card(item).scored(score, found),
+    scored: (item, score) => {
+      card(item).scored(score, found);
+      count();
+    },
     failed: (item, words) => card(item).fail(words),
   });
   if (!signal.aborted) {

@@ -1,11 +1,15 @@
 /**
- * What the service says of images: reconstructions and scores, in one request each for all that are sent alike.
+ * What the service says of images: reconstructions and scores.
  *
- * Examples have permanent addresses. Samples are sent as the data has them; own images inverted as is chosen.
+ * Examples have permanent addresses. Samples are sent as the data has them; own images inverted as is chosen. Those that
+ * are sent alike are reconstructed in one request. Each is scored in one of its own: it is told as soon as it is known,
+ * and the map of its surprise has a scale of its own, which the least usual image would make black for all others.
  */
 
 import { ask, askJson, Refusal } from "../ask.js";
 import { urlOf } from "../page.js";
+
+const AT_ONCE = 2; // scores under way: a service has other clients
 
 /** @typedef {{id: string, name: string, kind: "example" | "sample" | "own", blob: Blob | null, number: number}} Item */
 /** @typedef {{point: string, mse: number, psnr: number | null, ssim: number, seen: string, decoded: string, error: string, notes: string[]}} Reconstruction */
@@ -125,10 +129,20 @@ async function askOfSent(items, how, told) {
   }
   const notes = notesOf(first.answer.headers.get("X-Notes"));
   const reconstructions = await first.answer.json();
-  first.sent.forEach((item, i) => told.reconstructed(item, reconstructionOf(reconstructions, i, notes.get(i) ?? [])));
-  const second = await send("score.json", { invert, k }, first.sent, how, told);
-  const scores = second ? await second.answer.json() : null;
-  second?.sent.forEach((item, i) => told.scored(item, scores.images[i]));
+  first.sent.forEach((item, i) => {
+    const own = item.kind === "own" ? notes.get(i) ?? [] : []; // an odd sample is odd on purpose
+    told.reconstructed(item, reconstructionOf(reconstructions, i, own));
+  });
+  const waiting = [...first.sent];
+  const scoreAll = async () => {
+    for (let item = waiting.shift(); item; item = waiting.shift()) {
+      const scored = await send("score.json", { invert, k }, [item], how, told);
+      if (scored) {
+        told.scored(item, (await scored.answer.json()).images[0]);
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, scoreAll));
 }
 
 /**

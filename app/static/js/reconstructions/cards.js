@@ -108,6 +108,9 @@ export class Card {
     this.numbers.replaceChildren(closenessOf(found));
     const explore = make("a", { class: "button", href: urlOf("explorer", { at: found.point }), text: "Explore from its code" });
     this.links.prepend(explore);
+    if (this.item.kind !== "own") {
+      explore.after(make("a", { class: "button", href: urlOf("completions", { of: this.item.id }), text: "Complete a part of it" }));
+    }
     if (this.more) {
       this.links.after(this.more);
     }
