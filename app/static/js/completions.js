@@ -8,6 +8,7 @@ import { Editor } from "./completions/editor.js";
 import { Mask } from "./completions/mask.js";
 import { showCompletions } from "./completions/results.js";
 import { fileOfMask, sourceOfFile, sourceOfSample } from "./completions/source.js";
+import { showDraws } from "./draws.js";
 import { isSample, keepForOtherModels, nameOf, takeOwn, whyNot } from "./images.js";
 import { keep, kept } from "./images/kept.js";
 import { onKey } from "./keys.js";
@@ -88,6 +89,7 @@ async function answer(values) {
     const mask = maskOf(values);
     if (!mask.count()) {
       showCompletions(null, values);
+      answered = asked;
       return;
     }
     progress.hidden = false;
@@ -107,13 +109,12 @@ function showControls(values) {
   if (document.activeElement !== seedField) {
     seedField.value = values.seed;
   }
-  for (const name of ["n", "k"]) {
-    const field = find(`#${name}`, HTMLSelectElement);
-    field.value = values[name];
-    if (field.value !== values[name]) {
-      field.append(make("option", { value: values[name], text: values[name], selected: true }));
-    }
+  const count = find("#n", HTMLSelectElement);
+  if (![...count.options].some(({ value }) => value === values.n)) {
+    count.append(make("option", { value: values.n, text: values.n }));
   }
+  count.value = values.n;
+  showDraws(find("#k", HTMLSelectElement), values.k);
   for (const radio of /** @type {NodeListOf<HTMLInputElement>} */ (choices.querySelectorAll("input[type=radio]"))) {
     radio.checked = values[radio.name] === radio.value;
   }
@@ -133,7 +134,9 @@ function show(values) {
   editor.show(maskOf(values));
   showControls(values);
   keepForOtherModels(values);
-  if (JSON.stringify([values, own?.name]) !== answered) {
+  if (JSON.stringify([values, own?.name]) === answered) {
+    showError(null); // what is shown is right again
+  } else {
     newest.ask(values);
   }
 }
@@ -220,10 +223,12 @@ async function start() {
   for (const element of document.querySelectorAll("[data-scripted]")) {
     element.removeAttribute("hidden");
   }
-  [own = null] = await kept(VIEW);
-  show(state.values);
-  takeOwn(find("[data-files]", HTMLInputElement), take);
-  await showExamples();
+  const ready = kept(VIEW).then(([image = null]) => {
+    own = image;
+    show(state.values);
+  });
+  takeOwn(find("[data-files]", HTMLInputElement), (files) => ready.then(() => take(files)));
+  await Promise.all([ready, showExamples()]);
 }
 
 start().catch(showError);

@@ -20,13 +20,15 @@ const TOKEN = /^(?:(example|noise|turned|inverted):(\d{1,9})|seed:([^/;]{1,64})\
  * @param {(files: File[]) => void} take
  */
 export function takeOwn(field, take) {
-  field.addEventListener("change", () => {
+  const takeChosen = () => {
     const files = [...(field.files ?? [])];
     field.value = ""; // else the same file could not be chosen again
     if (files.length) {
       take(files);
     }
-  });
+  };
+  field.addEventListener("change", takeChosen);
+  takeChosen(); // somebody may be quicker than the page's modules
   const zone = field.closest("label");
   const mark = (/** @type {boolean} */ over) => zone?.toggleAttribute("data-over", over);
   addEventListener("dragover", (event) => mark(Boolean(event.dataTransfer?.types.includes("Files"))));

@@ -4,9 +4,10 @@
 
 import { announce, showError } from "./announce.js";
 import { askJson } from "./ask.js";
+import { showDraws } from "./draws.js";
 import { isSample, keepForOtherModels, nameOf, sampleOf, takeOwn, whyNot } from "./images.js";
 import { keep, kept } from "./images/kept.js";
-import { described, find, make, root } from "./page.js";
+import { described, find, root } from "./page.js";
 import { askOfAll } from "./reconstructions/answers.js";
 import { Card } from "./reconstructions/cards.js";
 import { nearestOf } from "./reconstructions/nearest.js";
@@ -154,12 +155,10 @@ function refresh() {
 /** @param {import("./state.js").Values} values */
 function show(values) {
   invertField.value = values.invert;
-  drawsField.value = values.k;
-  if (drawsField.value !== values.k) {
-    drawsField.append(make("option", { value: values.k, text: values.k, selected: true }));
-  }
   keepForOtherModels(values);
   const examplesAlone = !own.length && !tokens().length;
+  const withExamples = examplesAlone || tokens().some((token) => token.startsWith("example:"));
+  showDraws(drawsField, values.k, withExamples ? described.examples : 1);
   find("[data-share]", HTMLElement).hidden = true;
   if (examplesAlone) {
     share("reconstruct", { show: "error", zoom: 4 }, FORMATS);
@@ -229,10 +228,8 @@ function start() {
   for (const element of document.querySelectorAll("[data-scripted]")) {
     element.removeAttribute("hidden");
   }
-  kept(VIEW).then((images) => {
-    setOwn(withUrls(images), { store: false });
-    takeOwn(find("[data-files]", HTMLInputElement), take);
-  });
+  const ready = kept(VIEW).then((images) => setOwn(withUrls(images), { store: false }));
+  takeOwn(find("[data-files]", HTMLInputElement), (files) => ready.then(() => take(files)));
 }
 
 start();

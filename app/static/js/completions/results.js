@@ -8,14 +8,23 @@ import { described, find, make } from "../page.js";
 /** @typedef {{images: {picture: string}[], completions: {log_p_seen: number, effective_sample_size: number, standard_error: number}[]}} Answer */
 
 /**
+ * Whether so few draws matter that completions may repeat, and that they do not tell how exact their mean is.
+ * @param {number} size The effective sample size.
+ * @param {number} n Completions.
+ */
+function isLow(size, n) {
+  return size < 2 * n;
+}
+
+/**
  * How many of the draws matter, in words.
  * @param {number} size The effective sample size.
  * @param {number} k Draws.
  * @param {number} n Completions.
  */
-export function trust(size, k, n) {
+function trust(size, k, n) {
   const share = `${size < 10 ? size.toFixed(1) : size.toFixed(0)} of ${k} draws count`;
-  return size < 2 * n ? `Only ${share}: completions may repeat, and others as likely may be absent. More draws help.` : `${share}.`;
+  return isLow(size, n) ? `Only ${share}: completions may repeat, and others as likely may be absent. More draws help.` : `${share}.`;
 }
 
 /** @param {string} source @param {string} words @param {string} alt */
@@ -36,6 +45,7 @@ export function showCompletions(answer, { k, n, render }) {
   find("[data-download]", HTMLButtonElement).disabled = !answer;
   if (!answer) {
     words.textContent = "Nothing is missing yet: paint a part of the image away.";
+    find("[data-exactness]", HTMLElement).textContent = "";
     list.replaceChildren();
     return;
   }
@@ -46,7 +56,9 @@ export function showCompletions(answer, { k, n, render }) {
     ...single.map((picture, i) => figureOf(picture, `completion ${i + 1}`, `Completion ${i + 1}, ${render === "draw" ? "a draw" : "the mean of its code"}`)),
     figureOf(mean, "mean of all", "The mean of all completions"),
   );
-  const exactness = `The mean of all is known to ± ${(255 * about.standard_error).toFixed(1)} of 255 levels; log p of what is seen: ${about.log_p_seen.toFixed(1).replace("-", "−")} nats.`;
-  find("[data-exactness]", HTMLElement).textContent = exactness;
+  const error = (255 * about.standard_error).toFixed(1);
+  const exactness = isLow(about.effective_sample_size, Number(n)) ? "" : ` The mean of all is known to ± ${error} of 255 levels.`;
+  const seen = `log p of what is seen: ${about.log_p_seen.toFixed(1).replace("-", "−")} nats.`;
+  find("[data-exactness]", HTMLElement).textContent = seen + exactness;
   announce(`${single.length} completions. ${words.textContent}`);
 }
