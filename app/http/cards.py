@@ -13,7 +13,7 @@ from fastapi import APIRouter, Request, Response
 
 from app import store
 from app.errors import AddressNotFound, ModelNotFound, ModelUnavailable
-from app.http import markdown
+from app.http import charts, markdown
 from app.http.options import limits_of_uploads, mean_of, options
 from app.http.pictures import PICTURES
 from app.http.templates import MARKDOWN, as_json, page, text, up_from
@@ -227,6 +227,7 @@ def shown(service: Service, version: Version, up: str) -> dict[str, Any]:
         "card": card,
         "figures": {path: words for path, words in PICTURES_OF_CARDS.items() if path in listed},
         "examples": [path for path in version.manifest.examples if path in listed],
+        "charts": charts.of_manifest(manifest_of(version)),
         "shows": mean_of(version.manifest.likelihood.name),
         "options": options(version, service.settings, PICTURES),
         "limits": service.settings.limits(),

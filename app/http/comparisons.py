@@ -35,7 +35,7 @@ def second_model(service: Service, first: Version, named: str | None) -> Version
 
 
 def facts_of(version: Version) -> Facts:
-    """Return what a version's card says in numbers, by what it is called; what it does not say is left out."""
+    """Return what a version's card says in numbers, by name; what it does not say is left out."""
     manifest, written = version.manifest, manifest_of(version)
     facts = {
         "latent axes": str(manifest.latent_dim),
