@@ -58,6 +58,12 @@ def render(text: str, link: Link = lambda address: address, below_title: bool = 
     return Article(title, summary, html)
 
 
+def inline(text: str) -> str:
+    """Return a Markdown text without blocks, as a description of a parameter is, as HTML."""
+    html: str = _PARSER.renderInline(text)
+    return html
+
+
 def _texts(tokens: list[Token], opening: str) -> "filter[str]":
     """Return the plain texts of all blocks that begin with a kind of token."""
     pairs = itertools.pairwise(tokens)
