@@ -100,7 +100,11 @@ def lines_of(example: Example, operation: Schema) -> list[Lines]:
         if example.file:
             curl += ["-o", example.file]
         asked = " ".join([*curl, quoted(BASE + example.address)])
-        return [Lines("curl", asked), Lines("Python", _python(example)), Lines("Command", _command(example))]
+        return [
+            Lines("curl", asked),
+            Lines("Python", _python(example)),
+            Lines("Command line", _command(example)),
+        ]
     found = []
     content = operation["requestBody"]["content"]
     sent = content.get("image/*", {}).get("examples", {}).get("picture")
@@ -132,11 +136,12 @@ def _sending_a_picture(example: Example, source: str) -> list[Lines]:
     out = f"-o {example.file} " if example.file else ""
     fetch = f"curl -o {PICTURE} {quoted(f'{BASE}/{source}')}\n"
     curl = f"{fetch}curl -F file=@{PICTURE} {out}{quoted(BASE + example.address)}"
-    return [
-        Lines("curl", curl),
-        Lines("Python", _python(example, PICTURE)),
-        Lines("Command", _command(example, PICTURE)),
-    ]
+    return [Lines("curl", curl), *_by_our_own(example, PICTURE)]
+
+
+def _by_our_own(example: Example, file: str | None = None) -> list[Lines]:
+    """Return the lines for the client and for the command; a file is sent if it is named."""
+    return [Lines("Python", _python(example, file)), Lines("Command line", _command(example, file))]
 
 
 def _python(example: Example, file: str | None = None) -> str:

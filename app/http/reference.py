@@ -152,6 +152,11 @@ class Operation(NamedTuple):
         asked = [each for each in self.parameters if each.place == "query"]
         return [each for each in asked if each.in_example], [each for each in asked if not each.in_example]
 
+    @property
+    def ways(self) -> list[str]:
+        """What there are lines for: curl, Python, the command line."""
+        return list(dict.fromkeys(each.title.partition(",")[0] for each in self.lines))
+
 
 def router(service: Service, document: Callable[[], Schema]) -> APIRouter:
     """Return the route of the page.
@@ -258,11 +263,17 @@ def _example(path: str, method: str, operation: Schema, service: Service) -> Exa
 
 
 def _bodies(operation: Schema) -> list[Sent]:
+    """Return the kinds of bodies that an operation takes; of a form, with the types of its files."""
     found = []
     for kind, media in operation.get("requestBody", {}).get("content", {}).items():
         schema = media["schema"]
-        about = schema.get("description", words_of(schema).kind)
-        found.append(Sent(kind, about, list(entries(schema))))
+        files = {name: f"Of type {each['contentType']}." for name, each in media.get("encoding", {}).items()}
+        fields = [
+            each._replace(description=each.description or files.get(each.name, ""))
+            for each in entries(schema)
+        ]
+        about = schema.get("description", "" if fields else words_of(schema).kind)
+        found.append(Sent(kind, about, fields))
     return found
 
 

@@ -9,7 +9,7 @@ from app.http.queries import REFERENCE
 
 Schema = dict[str, Any]
 
-KINDS = {"integer": "whole number", "boolean": "true or false", "string": "text", "array": "list"}
+KINDS = {"integer": "whole number", "boolean": "true or false", "string": "text"}
 _POINT, _SENT_APART = points.pattern(), points.pattern(apart=SEPARATORS)
 # What a text is, where its pattern is too long to be read.
 TEXTS = {
@@ -73,27 +73,25 @@ def _kind(schema: Schema) -> str:
         return " or ".join(KINDS.get(str(kind), str(kind)) for kind in named)
     if schema.get("format") == "binary":
         return "bytes"
-    if named == "array" and schema.get("items"):
-        inner = words_of(schema["items"])
-        return f"list, each: {inner.kind}{', ' if inner.range else ''}{inner.range}"
+    if named == "array":
+        inner, count = words_of(schema.get("items", {})), _between(schema, "minItems", "maxItems")
+        each = ", ".join(filter(None, (inner.kind, inner.range)))
+        return f"list ({count}) of {each}" if count else f"list of {each}"
     return TEXTS.get(schema.get("pattern", ""), KINDS.get(named, str(named)))
 
 
 def _range(schema: Schema) -> str:
-    """Return how large or how long a value may be; empty: nothing says."""
-    for least, most, unit in (
-        ("minimum", "maximum", ""),
-        ("minLength", "maxLength", " characters"),
-        ("minItems", "maxItems", " of them"),
-    ):
-        low, high = schema.get(least), schema.get(most)
-        if low is not None and high is not None:
-            return f"{number(low)} to {number(high)}{unit}"
-        if high is not None:
-            return f"up to {number(high)}{unit}"
-        if low is not None and unit != " characters":
-            return f"{number(low)}{unit} or more"
-    return ""
+    """Return how large or how long a value may be; empty: nothing says, or its kind does."""
+    if length := _between(schema, "minLength", "maxLength"):
+        return f"{length} characters" if "maxLength" in schema else ""  # of 1 or more, nobody needs to know
+    return _between(schema, "minimum", "maximum")
+
+
+def _between(schema: Schema, least: str, most: str) -> str:
+    low, high = schema.get(least), schema.get(most)
+    if high is None:
+        return "" if low is None else f"{number(low)} or more"
+    return f"up to {number(high)}" if low is None else f"{number(low)} to {number(high)}"
 
 
 def number(value: Any) -> str:
