@@ -76,7 +76,7 @@ def _kind(schema: Schema) -> str:
     if named == "array":
         inner, count = words_of(schema.get("items", {})), _between(schema, "minItems", "maxItems")
         each = ", ".join(filter(None, (inner.kind, inner.range)))
-        return f"list ({count}) of {each}" if count else f"list of {each}"
+        return f"list ({count}): {each}" if count else f"list: {each}"
     return TEXTS.get(schema.get("pattern", ""), KINDS.get(named, str(named)))
 
 
