@@ -84,7 +84,7 @@ def example_of(path: str, method: str, operation: Schema, model: str | None = No
         if value is None or str(value).startswith(OF_SOME_MODELS):
             continue
         if parameter["in"] == "path":
-            places[name] = quote(str(value), safe=_AS_THEY_ARE)
+            places[name] = quote(str(value), safe=_AS_THEY_ARE + "=")
         elif name not in OF_DRAWINGS or answers.startswith("image/"):
             query[name] = value
     filled = re.sub(r"{(\w+)}", lambda place: places[place[1]], path)
