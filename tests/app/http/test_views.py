@@ -250,11 +250,14 @@ def test_the_page_promises_no_inversion_of_colour(tmp_path):
     client.close()
 
 
-@pytest.mark.parametrize("path", ["/", "/docs", "/models", "/static/style.css", "/static/docs.js"])
+@pytest.mark.parametrize(
+    "path",
+    ["/", "/docs", "/models", "/static/style.css", "/static/reference.css", "/static/js/reference.js"],
+)
 def test_nothing_is_fetched_from_another_host(client, path):
-    assert not re.search(
-        r"(https?:)?//[a-z]", client.get(path).text.replace("http://www.w3.org/2000/svg", "")
-    )
+    text = client.get(path).text.replace("http://www.w3.org/2000/svg", "")
+    own = text.replace("http://vitrine", "")  # the service's own, in lines to be copied
+    assert not re.search(r"(https?:)?//[a-z]", own)
 
 
 @pytest.mark.parametrize(
@@ -264,13 +267,6 @@ def test_pages_with_texts_may_link_to_another_host_and_fetch_nothing_from_it(cli
     fetched = re.findall(r'(?:src|<link[^>]+href)="([^"]+)"', client.get(path).text)
     assert fetched
     assert not [address for address in fetched if "//" in address]
-
-
-def test_the_api_documentation_finds_its_script_style_and_schema(client):
-    html = client.get("/docs").text
-    for path in re.findall(r'(?:src|href)="([^"]+)"', html):
-        assert client.get(path).status_code == 200, path
-    assert len(client.get("/swagger/swagger-ui-bundle.js").content) > 1_000_000
 
 
 def test_pages_forbid_scripts_from_elsewhere(client):
