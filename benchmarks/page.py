@@ -22,8 +22,8 @@ from tests.serving import serving
 
 STORE = Path(__file__).resolve().parent.parent / "model_store"
 
-# Every `input` event of a slider, and every picture: the canvas names the point that it shows when it is drawn. The
-# task after the next animation frame begins when that frame has been painted.
+# Every `input` event of a slider, and every picture: the canvas names the point that it shows once drawn.
+# The task after the next animation frame begins when that frame has been painted.
 WATCH = """
 () => {
   const canvas = document.querySelector("canvas[data-picture]");
@@ -47,8 +47,8 @@ WATCH = """
 def explorer(page: Page, options: argparse.Namespace) -> dict[str, Any]:
     """Return milliseconds from a slider's event to its picture on the screen, and pictures left out.
 
-    A pointer drags the slider of the most informative axis to and fro, `rate` moves a second. A move whose picture is
-    left out, because a newer one was there already, ends with the first newer picture.
+    A pointer drags the slider of the most informative axis to and fro, `rate` moves a second. A move whose
+    picture is left out, because a newer one was there already, ends with the first newer picture.
     """
     page.goto(f"{options.url}/explorer?model={options.model}")
     page.wait_for_selector("canvas[data-point]")
@@ -57,7 +57,8 @@ def explorer(page: Page, options: argparse.Namespace) -> dict[str, Any]:
     slider = page.locator("[data-active-axes] input[type=range]").first
     axis = int(slider.evaluate("slider => slider.closest('[data-axis]').dataset.axis"))
     box = slider.bounding_box()
-    assert box is not None
+    if box is None:
+        raise RuntimeError("expected a slider that is seen")
     middle = box["y"] + box["height"] / 2
 
     def place(move: int) -> float:
@@ -72,10 +73,10 @@ def explorer(page: Page, options: argparse.Namespace) -> dict[str, Any]:
     page.wait_for_timeout(500)
     page.mouse.up()
     moves, painted = page.evaluate("[window.moves, window.painted]")
-    return _latencies(moves, painted, axis)
+    return latencies(moves, painted, axis)
 
 
-def _latencies(moves: list[dict[str, Any]], painted: list[dict[str, Any]], axis: int) -> dict[str, Any]:
+def latencies(moves: list[dict[str, Any]], painted: list[dict[str, Any]], axis: int) -> dict[str, Any]:
     """Return what each move took until a picture as new as it was painted."""
     shown: list[tuple[float, int]] = []
     newest = 0
@@ -100,18 +101,21 @@ def _served(url: str | None) -> Iterator[str]:
     if url is not None:
         yield url.rstrip("/")
         return
-    with tempfile.TemporaryDirectory() as folder, serving(Path(folder), "--models", str(STORE)) as server:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        serving(Path(folder), "--model-store", str(STORE)) as server,
+    ):
         yield server.url
 
 
-def _percentile(numbers: list[float], share: float) -> float:
+def percentile(numbers: list[float], share: float) -> float:
+    """Return the number that a share of `numbers` lies below, between the two beside it."""
     return statistics.quantiles(numbers, n=100, method="inclusive")[round(share * 100) - 1]
 
 
 def _parsed() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
     parser.add_argument("--chromium", default="/usr/bin/chromium", help="path of the browser")
     parser.add_argument("--url", help="a service that runs; a fresh one if not given")
     parser.add_argument("--rounds", type=int, default=3, help="repeat, each time on a fresh page")
@@ -126,9 +130,7 @@ def _parsed() -> argparse.Namespace:
 def main() -> None:
     """Measure a view and print what was found."""
     options = _parsed()
-    print(
-        f"# load {os.getloadavg()[0]:.2f} on {os.cpu_count()} cores; {options.view}: {VIEWS[options.view].__doc__}"
-    )
+    print(f"# {VIEWS[options.view].__doc__}\n# load {os.getloadavg()[0]:.2f} on {os.cpu_count()} cores")
     with _served(options.url) as url, sync_playwright() as playwright:
         options.url = url
         browser = playwright.chromium.launch(executable_path=options.chromium, args=["--no-sandbox"])
@@ -139,8 +141,8 @@ def main() -> None:
             took = found.pop("milliseconds")
             told = ", ".join(f"{name} {value}" for name, value in found.items())
             print(
-                f"round {number + 1}: p50 {statistics.median(took):.1f} ms, p95 {_percentile(took, 0.95):.1f} ms, "
-                f"most {max(took):.1f} ms; {told}"
+                f"round {number + 1}: p50 {statistics.median(took):.1f} ms, "
+                f"p95 {percentile(took, 0.95):.1f} ms, most {max(took):.1f} ms; {told}"
             )
             page.close()
         browser.close()

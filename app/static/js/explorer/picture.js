@@ -55,7 +55,7 @@ export class Picture {
       const bitmap = await createImageBitmap(await answer.blob());
       this.context.drawImage(bitmap, 0, 0);
       bitmap.close();
-      this.canvas.dataset.point = shown.point;
+      Object.assign(this.canvas.dataset, { render: shown.render, point: shown.point });
       showError(null);
     } catch (error) {
       this.asked = "";
