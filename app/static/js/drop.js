@@ -27,14 +27,15 @@ export function takeImages(take) {
   const handed = sessionStorage.getItem(HANDED_OVER);
   if (handed) {
     sessionStorage.removeItem(HANDED_OVER);
-    Promise.all(/** @type {{name: string, url: string}[]} */ (JSON.parse(handed)).map(fileOf)).then(take, showError);
+    take(/** @type {{name: string, url: string}[]} */ (JSON.parse(handed)).map(fileOf));
   }
 }
 
 /** @param {{name: string, url: string}} handed */
-async function fileOf({ name, url }) {
-  const blob = await (await fetch(url)).blob();
-  return new File([blob], name, { type: blob.type });
+function fileOf({ name, url }) {
+  const [head, encoded] = url.split(",");
+  const bytes = Uint8Array.from(atob(encoded), (character) => character.charCodeAt(0));
+  return new File([bytes], name, { type: head.slice("data:".length, head.indexOf(";")) });
 }
 
 /** @param {File} file @returns {Promise<{name: string, url: string}>} */
