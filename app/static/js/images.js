@@ -5,7 +5,7 @@
  * `inverted:0` of an example. Its pixels are sent as the data has them, light ink, so that nothing of it is inverted.
  */
 
-import { askJson } from "./ask.js";
+import { askJson, blobOf } from "./ask.js";
 import { takeImages } from "./drop.js";
 import { CHANGES, levelsOf, pngOf } from "./images/odd.js";
 import { described, urlOf } from "./page.js";
@@ -90,7 +90,7 @@ export async function sampleOf(token) {
   const picture = await pictureOf(token);
   const change = CHANGES[kind];
   if (!change) {
-    return { token, name: nameOf(token), blob: await (await fetch(picture)).blob() };
+    return { token, name: nameOf(token), blob: blobOf(picture) };
   }
   const levels = await levelsOf(picture);
   change(levels.data, Number(number), described.shape.length === 3);
