@@ -235,16 +235,21 @@ class Models:
         for refusal in refusals:
             log.warning("not served: %s", refusal)
 
-    def open_in_background(self) -> None:
+    def open_in_background(self, then: Callable[[], None] = lambda: None) -> None:
         """Open the newest usable version of every name, so that the first request for it need not wait.
 
         One after the other: a request for a model, and the end of the service, wait for one of them at most.
+
+        Args:
+            then: called in the opener's thread when all are open.
         """
         names = iter(list(self.store.versions))
 
         def open_next() -> None:
             name = next(names, None)
-            if name is not None:
+            if name is None:
+                then()
+            else:
                 before = set(self.opened)
                 self._open_newest(name)
                 for reference in self.opened.keys() - before:
