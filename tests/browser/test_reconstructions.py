@@ -183,7 +183,7 @@ def test_a_link_shows_the_same_samples_and_another_tab_no_own_images(
     settled(page, 3)
     before, link = titles(page), page.url
     assert "samples=example:0;turned:0;noise:1" in link
-    page.get_by_role("button", name="One inverted").click()
+    page.get_by_role("button", name="A negative").click()
     settled(page, 4)
     page.go_back()
     settled(page, 3)
@@ -198,7 +198,7 @@ def test_a_link_shows_the_same_samples_and_another_tab_no_own_images(
 
 
 def test_odd_samples_are_what_they_say(page: Page, service: str) -> None:
-    page.goto(f"{service}/reconstructions?samples=example:1;turned:1;inverted:1")
+    page.goto(f"{service}/reconstructions?samples=example:1;turned:1;negative:1")
     settled(page, 3)
     seen = (
         "(image) => fetch(image.src).then((answer) => answer.blob()).then((blob) => createImageBitmap(blob))"
@@ -219,7 +219,7 @@ def test_odd_samples_are_what_they_say(page: Page, service: str) -> None:
     plain = levels("Example 1")
     assert plain.std() > 0
     assert np.array_equal(levels("Example 1 upside down"), plain[::-1, ::-1])
-    assert np.array_equal(levels("Example 1 inverted"), 255 - plain)
+    assert np.array_equal(levels("Example 1 as a negative"), 255 - plain)
 
 
 def test_a_file_that_cannot_be_used_is_said_and_the_others_are_scored(
