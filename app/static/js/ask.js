@@ -66,3 +66,13 @@ export async function showPicture(image, url) {
   }
   return answer;
 }
+
+/**
+ * The content of a `data:` URL in base64. The page's policy lets nothing be fetched but from the service.
+ * @param {string} url
+ */
+export function blobOf(url) {
+  const [head, encoded] = url.split(",");
+  const bytes = Uint8Array.from(atob(encoded), (character) => character.charCodeAt(0));
+  return new Blob([bytes], { type: head.slice("data:".length, head.indexOf(";")) });
+}
