@@ -15,6 +15,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
 from app.settings import Settings
+from tests.browser.chromium import Pages
 from tests.conftest import SHIPPED_STORE
 from tests.fakes import png_bytes, write_version
 from tests.picture_files import encoded
@@ -28,9 +29,12 @@ COAT = encoded(
 )
 SIDE = 28
 LEVELS = """(canvas) => {
-  const side = canvas.width / 28, context = canvas.getContext("2d");
-  const at = (row, column) => [...context.getImageData(column * side + 1, row * side + 1, 1, 1).data.slice(0, 3)];
-  return Array.from({ length: 784 }, (_, i) => at(Math.floor(i / 28), i % 28));
+  const copy = Object.assign(document.createElement("canvas"), { width: 28, height: 28 });
+  const context = copy.getContext("2d", { willReadFrequently: true });
+  context.imageSmoothingEnabled = false;
+  context.drawImage(canvas, 0, 0, 28, 28); // the middle of each pixel
+  const { data } = context.getImageData(0, 0, 28, 28);
+  return Array.from({ length: 784 }, (_, i) => [...data.slice(4 * i, 4 * i + 3)]);
 }"""
 
 
@@ -231,7 +235,10 @@ def test_everything_shown_is_downloaded_as_one_picture(page: Page, service: str)
     )
 
 
-def test_a_seed_that_is_none_is_refused_in_words_until_it_is_mended(page: Page, service: str) -> None:
+def test_a_seed_that_is_none_is_refused_in_words_until_it_is_mended(
+    pages: Pages, page: Page, service: str
+) -> None:
+    pages.expect("status of 422")
     opened(page, service, "?model=fashion&k=64&n=2")
     page.fill("#seed", "1.5")
     expect(page.get_by_role("alert")).to_contain_text("a whole number in digits, or a word")
@@ -247,13 +254,17 @@ def of_eight_pixels(tmp_path: Path) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}"
 
 
-def test_a_mask_of_another_model_s_size_gives_way_to_the_lower_half(page: Page, of_eight_pixels: str) -> None:
+def test_a_mask_of_another_model_s_size_gives_way_to_the_lower_half(
+    browser: Browser, of_eight_pixels: str
+) -> None:
+    page = browser.new_page()
     page.goto(f"{of_eight_pixels}/completions?mask={'A' * 131}&n=2")
     expect(page.locator("[data-completions] img")).to_have_count(3)
     seen = shown(page)
     # Above is what was seen, the example's 0.2 drawn as ink on paper.
     assert all((picture[:4] == 255 - 51).all() for picture in seen)
     assert not all((picture[4:] == 255 - 51).all() for picture in seen)
+    page.close()
 
 
 def test_without_javascript_a_form_completes_halves_of_the_examples(browser: Browser, service: str) -> None:

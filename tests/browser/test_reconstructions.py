@@ -15,6 +15,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
 from app.settings import Settings
+from tests.browser.chromium import Pages
 from tests.conftest import SHIPPED_STORE
 from tests.fakes import png_bytes, write_version
 from tests.picture_files import encoded
@@ -183,7 +184,7 @@ def test_a_link_shows_the_same_samples_and_another_tab_no_own_images(
     settled(page, 3)
     before, link = titles(page), page.url
     assert "samples=example:0;turned:0;noise:1" in link
-    page.get_by_role("button", name="One inverted").click()
+    page.get_by_role("button", name="A negative").click()
     settled(page, 4)
     page.go_back()
     settled(page, 3)
@@ -198,14 +199,12 @@ def test_a_link_shows_the_same_samples_and_another_tab_no_own_images(
 
 
 def test_odd_samples_are_what_they_say(page: Page, service: str) -> None:
-    page.goto(f"{service}/reconstructions?samples=example:1;turned:1;inverted:1")
+    page.goto(f"{service}/reconstructions?samples=example:1;turned:1;negative:1")
     settled(page, 3)
-    seen = (
-        "(image) => fetch(image.src).then((answer) => answer.blob()).then((blob) => createImageBitmap(blob))"
-    )
-    seen += """.then((bitmap) => {
-      const context = Object.assign(document.createElement("canvas"), { width: 28, height: 28 }).getContext("2d");
-      context.drawImage(bitmap, 0, 0);
+    seen = """(image) => image.decode().then(() => {
+      const canvas = Object.assign(document.createElement("canvas"), { width: 28, height: 28 });
+      const context = canvas.getContext("2d", { willReadFrequently: true });
+      context.drawImage(image, 0, 0, 28, 28);
       return [...context.getImageData(0, 0, 28, 28).data].filter((_, i) => i % 4 === 0);
     })"""
 
@@ -219,12 +218,14 @@ def test_odd_samples_are_what_they_say(page: Page, service: str) -> None:
     plain = levels("Example 1")
     assert plain.std() > 0
     assert np.array_equal(levels("Example 1 upside down"), plain[::-1, ::-1])
-    assert np.array_equal(levels("Example 1 inverted"), 255 - plain)
+    assert np.array_equal(levels("Example 1 as a negative"), 255 - plain)
 
 
 def test_a_file_that_cannot_be_used_is_said_and_the_others_are_scored(
-    page: Page, service: str, files: dict[str, bytes]
+    pages: Pages, page: Page, service: str, files: dict[str, bytes]
 ) -> None:
+    pages.expect("status of 422")
+    pages.expect("status of 415")
     page.goto(f"{service}/reconstructions")
     choose(
         page,
@@ -286,7 +287,8 @@ def without_scores(tmp_path: Path) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}"
 
 
-def test_a_model_without_scores_of_held_out_images_says_so(page: Page, without_scores: str) -> None:
+def test_a_model_without_scores_of_held_out_images_says_so(browser: Browser, without_scores: str) -> None:
+    page = browser.new_page()
     page.goto(f"{without_scores}/reconstructions")
     choose(
         page,
@@ -299,6 +301,7 @@ def test_a_model_without_scores_of_held_out_images_says_so(page: Page, without_s
     assert "The least usual of these 2" in page.locator("[data-least]").inner_text()
     expect(page.locator("[data-histogram]")).to_contain_text("published without scores of held-out images")
     expect(page.locator("svg.histogram")).to_have_count(0)
+    page.close()
 
 
 def test_without_javascript_examples_are_shown_and_a_form_reconstructs(

@@ -2,7 +2,7 @@
  * Where views get images from: chosen, dropped and pasted files, the model's examples, generated ones, and odd ones.
  *
  * A sample is named by a text that an address can have: `example:0`, `seed:42/3`, `noise:7`, and `turned:0` and
- * `inverted:0` of an example. Its pixels are sent as the data has them, light ink, so that nothing of it is inverted.
+ * `negative:0` of an example. Its pixels are sent as the data has them, light ink, so that nothing of it is inverted.
  */
 
 import { askJson, blobOf } from "./ask.js";
@@ -12,7 +12,7 @@ import { described, urlOf } from "./page.js";
 
 /** @typedef {{token: string, name: string, blob: Blob}} Sample */
 
-const TOKEN = /^(?:(example|noise|turned|inverted):(\d{1,9})|seed:([^/;]{1,64})\/(\d{1,9}))$/;
+const TOKEN = /^(?:(example|noise|turned|negative):(\d{1,9})|seed:([^/;]{1,64})\/(\d{1,9}))$/;
 
 /**
  * Tell a view of files that are chosen in a field, dropped or pasted on its page, or handed over by another.
@@ -46,7 +46,7 @@ export function isSample(token) {
   if (!found) {
     return false;
   }
-  const ofExample = ["example", "turned", "inverted"].includes(found[1]);
+  const ofExample = ["example", "turned", "negative"].includes(found[1]);
   return !ofExample || Number(found[2]) < Math.max(described.examples, found[1] === "example" ? 0 : 1);
 }
 
@@ -61,7 +61,7 @@ export function nameOf(token) {
     const cut = rest.lastIndexOf("/");
     return `Generated image ${rest.slice(cut + 1)} of seed ${rest.slice(0, cut)}`;
   }
-  return { example: base, noise: `Noise ${rest}`, turned: `${base} upside down`, inverted: `${base} inverted` }[kind] ?? token;
+  return { example: base, noise: `Noise ${rest}`, turned: `${base} upside down`, negative: `${base} as a negative` }[kind] ?? token;
 }
 
 /** The picture of a sample before it is changed: light ink, a `data:` URL. @param {string} token */

@@ -210,7 +210,7 @@ const SAMPLES = {
   seed: () => [`seed:${Math.floor(Math.random() * 1e6)}/0`],
   noise: () => [`noise:${tokens().filter((token) => token.startsWith("noise")).length + 1}`],
   turned: () => ["turned:0"],
-  inverted: () => ["inverted:0"],
+  negative: () => ["negative:0"],
   three: () => [described.examples ? "example:0" : "seed:42/0", "turned:0", "noise:1"],
 };
 

@@ -1,5 +1,5 @@
 /**
- * Images that a model was not made for, made of pixels in the browser: noise, upside down, inverted.
+ * Images that a model was not made for, made of pixels in the browser: noise, upside down, negatives.
  */
 
 /** @typedef {(pixels: Uint8ClampedArray, number: number, colours: boolean) => void} Change RGBA levels, changed where they are. */
@@ -34,7 +34,7 @@ function turned(pixels) {
 }
 
 /** @type {Change} */
-function inverted(pixels) {
+function negative(pixels) {
   for (let i = 0; i < pixels.length; i += 4) {
     for (let channel = 0; channel < 3; channel += 1) {
       pixels[i + channel] = 255 - pixels[i + channel];
@@ -43,7 +43,7 @@ function inverted(pixels) {
 }
 
 /** By the kind of a sample. @type {Record<string, Change>} */
-export const CHANGES = { noise, turned, inverted };
+export const CHANGES = { noise, turned, negative };
 
 /**
  * A picture's levels, as RGBA.
