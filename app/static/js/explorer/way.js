@@ -3,7 +3,7 @@
  */
 
 import { announce, showError } from "../announce.js";
-import { askJson } from "../ask.js";
+import { askJson, blobOf } from "../ask.js";
 import { described, find, urlOf } from "../page.js";
 
 const FRAME = 100; // milliseconds: ten images a second
@@ -20,10 +20,10 @@ const [height, width] = described.shape;
 async function framesOf(url) {
   const answer = await askJson(url);
   return Promise.all(
-    answer.images.map(async (/** @type {{point: string, picture: string}} */ image) => {
-      const bytes = Uint8Array.from(atob(image.picture.split(",")[1]), (letter) => letter.charCodeAt(0));
-      return { point: image.point, bitmap: await createImageBitmap(new Blob([bytes], { type: "image/png" })) };
-    }),
+    answer.images.map(async (/** @type {{point: string, picture: string}} */ { point, picture }) => ({
+      point,
+      bitmap: await createImageBitmap(blobOf(picture)),
+    })),
   );
 }
 
