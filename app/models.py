@@ -11,17 +11,17 @@ import functools
 import logging
 import math
 import threading
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from app.engine.work import BATCH_ROWS, SIZES, Operation
+from app.engine.work import SIZES, Operation
 from app.errors import ModelError, ModelNotFound, ModelUnavailable, ScoringUnavailable, StoreError
 from app.held_out import open_map, read_examples
 from app.manifest import Manifest
 from app.pictures import grids
 from app.priors import GaussianMixture, open_prior
+from app.random_rows import random_rows
 from app.runtimes import Array, OpenRuntime, Runtime, RuntimeUnavailable
 from app.store import InvalidVersion, Store, Version, check_files
 
@@ -35,6 +35,7 @@ class Model:
         version: what the store knows of it.
         runtime: what computes.
         threads: threads that one computation may use.
+        wide_threads: that it may use while nothing else is computed.
 
     Attributes:
         encoding: operation (B, H, W) images -> (B, D) z_mean, B one of its sizes; exact: ``moments``.
@@ -48,7 +49,7 @@ class Model:
         ModelError: the prior's file, an example or the map is not what the manifest says.
     """
 
-    def __init__(self, version: Version, runtime: Runtime, threads: int = 1) -> None:
+    def __init__(self, version: Version, runtime: Runtime, threads: int = 1, wide_threads: int = 1) -> None:
         self.version = version
         self.prior = open_prior(version)
         self.examples = read_examples(version)
@@ -56,13 +57,11 @@ class Model:
         self._runtime = runtime
         own_thread = threads == 1 and runtime.name != "tensorflow"
 
-        def levels(compute: Callable[..., Array]) -> Callable[..., grids.Pixels]:
-            return lambda *arrays: grids.to_pixels(compute(*arrays), overwrite=True)
-
         self.encoding = Operation("encode", self.encode, self.moments, own_thread)
-        self.decoding = Operation("decode", levels(self.decode), self.decode, own_thread)
-        self.drawing = Operation("draw", levels(self.draw), self.draw, own_thread)
+        self.decoding = Operation("decode", grids.levels_of(self.decode), self.decode, own_thread)
+        self.drawing = Operation("draw", grids.levels_of(self.draw), self.draw, own_thread)
         self.scoring = Operation("score", self.log_prob, own_thread=own_thread)
+        self._threads, self._wide_threads = threads, wide_threads
         self._preparing = threading.Lock()
         self._prepared = False
 
@@ -101,8 +100,9 @@ class Model:
         Raises:
             ModelError: a shape is not the manifest's, a number is not finite, or a row depends on the others.
         """
-        z, images, noise = self._random_rows()
+        z, images, noise = random_rows(self.manifest)
         self._measure({self.decoding: [z], self.drawing: [z, noise], self.encoding: [images]})
+        self._widen(z)
 
     def require_scoring(self) -> None:
         """Refuse to score: the version may be of before what that needs.
@@ -125,24 +125,25 @@ class Model:
         self.require_scoring()
         with self._preparing:
             if not self._prepared:
-                z, images, _ = self._random_rows()
-                self._measure({self.scoring: [z, images]})
+                self._measure({self.scoring: [*random_rows(self.manifest)[:2]]})
                 self._prepared = True
-
-    def _random_rows(self) -> tuple[Array, Array, Array]:
-        """Return codes, images and noise of draws, BATCH_ROWS of each."""
-        manifest = self.manifest
-        generator = np.random.default_rng(0)
-        z = generator.standard_normal((BATCH_ROWS, manifest.latent_dim), np.float32)
-        noise = generator.uniform(0.01, 0.99, (BATCH_ROWS, *manifest.likelihood.noise_shape))
-        images = generator.random((BATCH_ROWS, *manifest.image.shape), np.float32)
-        return z, images, noise.astype(np.float32)
 
     def _measure(self, rows: dict[Operation, list[Array]]) -> None:
         for operation, arrays in rows.items():
             operation.function(*arrays)  # the first call is slow, and not to be timed
             if not operation.measure(*arrays, sizes=SIZES if self._runtime.rows is None else ()):
                 raise self._error(f"what {operation.name} makes of a row depends on the others")
+
+    def _widen(self, z: Array) -> None:
+        """Have decoding that is alone done by more threads; nothing else is asked for as often."""
+        if self._wide_threads <= self._threads or not self._runtime.widens or not self.decoding.is_shared:
+            return
+
+        def decode(z: Array) -> Array:
+            return self._checked(self._runtime.decode_wide(z, self._wide_threads))
+
+        self.decoding.widen(Operation("decode", grids.levels_of(decode), decode, own_thread=False), z)
+        self._runtime.rest_wide()  # nobody may ever ask for it
 
     def rest(self) -> None:
         """Give back memory that the next request can have again."""
@@ -197,16 +198,18 @@ class Models:
         store: what there is.
         open_runtime: how a version is opened.
         threads: threads that one computation may use.
+        wide_threads: that it may use while nothing else is computed.
 
     Attributes:
         opened: the models opened so far, by their references.
         opener: the thread that opens them, which takes seconds: pictures of other models go on.
     """
 
-    def __init__(self, store: Store, open_runtime: OpenRuntime, threads: int) -> None:
+    def __init__(self, store: Store, open_runtime: OpenRuntime, threads: int, wide_threads: int = 1) -> None:
         self.store = store
         self._open_runtime = open_runtime
         self._threads = threads
+        self._wide_threads = wide_threads
         self._unusable: dict[str, ModelError] = {}
         self._opening = threading.Lock()
         self.opened: dict[str, Model] = {}
@@ -290,7 +293,12 @@ class Models:
                 raise self._refusal(reference)
             if reference not in self.opened:
                 try:
-                    model = Model(version, self._open_runtime(version.folder, self._threads), self._threads)
+                    model = Model(
+                        version,
+                        self._open_runtime(version.folder, self._threads),
+                        self._threads,
+                        self._wide_threads,
+                    )
                     model.warm_up()
                     check_files(version.folder, version.manifest)
                 except Exception as error:  # a model is a program: it can fail in any way

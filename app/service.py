@@ -68,7 +68,7 @@ class Service:
         if found.warning:
             log.warning("%s", found.warning)
         self.settings = settings = self.settings.for_store(found.names)
-        models = Models(found, self._open_runtime, settings.inference_threads)
+        models = Models(found, self._open_runtime, settings.inference_threads, settings.lone_threads)
         models.open_default(settings.default_model)
         self._models = models
         self._engine = Engine(

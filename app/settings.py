@@ -167,6 +167,11 @@ class Settings(BaseSettings):
             )
         return self.model_copy(update={"default_model": next(iter(names))})
 
+    @property
+    def lone_threads(self) -> int:
+        """Threads that one computation may use while all others of the process are idle."""
+        return max(1, min(self.worker_threads * self.inference_threads, available_cores() // self.workers))
+
     def too_many_threads(self) -> str | None:
         """Return a warning if more threads may compute at once than there are cores, else None."""
         threads, cores = self.workers * self.worker_threads * self.inference_threads, available_cores()

@@ -22,6 +22,7 @@ class FakeRuntime:
     name = "fake"
     rows = 32
     scores = True
+    widens = False
 
     def __init__(self, shape: tuple[int, ...] = SHAPE) -> None:
         self.shape = shape

@@ -31,6 +31,7 @@ class LinearRuntime:
     name = "linear"
     rows = None
     scores = True
+    widens = False
 
     def __init__(self, width=1.0):
         rng = np.random.default_rng(5)

@@ -144,6 +144,7 @@ def own_files():
     for pattern in (
         "*.md",
         "docs/*.md",
+        "docs/*.ipynb",
         "benchmarks/*.md",
         "client/*.md",
         "model_store/*.md",

@@ -88,6 +88,15 @@ def read(run: Path) -> tuple[Config, dict[str, Any]]:
     return config, recorded
 
 
+def history(run: Path) -> dict[str, list[float]]:
+    """Return every epoch's numbers by name, with six digits: a plot needs no more. Empty if they are gone."""
+    try:
+        written = json.loads((run / HISTORY).read_text())
+    except OSError:
+        return {}
+    return {name: [float(f"{value:.6g}") for value in values] for name, values in written.items()}
+
+
 def library_version(name: str) -> str:
     """Return the installed version of a library; TensorFlow's processor-only package counts as TensorFlow."""
     for distribution in (name, f"{name}-cpu"):

@@ -197,7 +197,7 @@ class TrainedModel:
 
 
 def load_run(run: Path) -> tuple[Config, VariationalAutoencoder, dict[str, Any]]:
-    """Return a run's experiment, its trained network, and what ``environment.json`` says.
+    """Return a run's experiment, its trained network, and what ``environment.json`` and its history say.
 
     A RunError if the folder is not a finished run, or was changed since.
     """
@@ -210,7 +210,7 @@ def load_run(run: Path) -> tuple[Config, VariationalAutoencoder, dict[str, Any]]
         raise RunError(f"{run}: cannot be read back ({error}); train it again") from error
     if weights_sha256(vae) != environment["weights_sha256"]:
         raise RunError(f"{run / runs.WEIGHTS}: changed since training; train again")
-    return config, vae, environment
+    return config, vae, environment | {"history": runs.history(run)}
 
 
 def _in_batches(function: Callable[..., Sequence[Tensor]], *arrays: Array) -> list[Array]:

@@ -15,6 +15,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 
+from app.engine.positions import FreePositions, FreeRun
 from app.engine.work import BATCH_ROWS, PADDING, Array, Operation, Rows, Work
 
 T = TypeVar("T")
@@ -144,38 +145,6 @@ def _index(positions: Sequence[int]) -> slice | Sequence[int]:
     return positions
 
 
-class _FreePositions:
-    """The free positions of a batch, where a row may have those that are alike to its own."""
-
-    def __init__(self, alike: tuple[int, ...]) -> None:
-        self._alike = alike
-        self._free: dict[int, list[int]] = {}
-        for position in reversed(range(BATCH_ROWS)):
-            self._free.setdefault(alike[position], []).append(position)
-
-    def take(self, start: int, stop: int) -> Sequence[int]:
-        """Return positions for the rows from `start` to `stop` - 1, or for as many as there are left."""
-        positions: list[int] = []
-        for row in range(start, stop):
-            free = self._free[self._alike[row % BATCH_ROWS]]
-            if not free:
-                break
-            positions.append(free.pop())
-        return positions
-
-
-class _FreeRun:
-    """The free positions of a batch whose positions are all alike: the last ones, in one run."""
-
-    def __init__(self, size: int) -> None:
-        self._free = range(size)
-
-    def take(self, start: int, stop: int) -> Sequence[int]:
-        """Return positions; see ``_FreePositions``."""
-        taken, self._free = self._free[: stop - start], self._free[stop - start :]
-        return taken
-
-
 class _Waiting:
     """Requests that wait for rows of one operation: those of few rows, up to a batch, and those of many.
 
@@ -235,28 +204,38 @@ class Queue:
         with self._lock:
             self._waiting.setdefault(request.rows.operation, _Waiting()).append(request)
 
-    def is_brief(self, seconds: float, seconds_alone: float) -> bool:
+    def is_brief(self, seconds: float, seconds_alone: float, seconds_wide: float = 0.0) -> bool:
         """Say whether the next batch takes no longer than `seconds`, and draws no large picture.
 
         Args:
             seconds: of one computation.
             seconds_alone: the same if nothing is computed or waits but for it.
+            seconds_wide: the same if all threads compute it, see ``Operation.wide``.
         """
         with self._lock:
             if not self._waiting:
                 return False
             operation, requests = next(iter(self._waiting.items()))
-            alone = not self.workers and len(self._waiting) == 1 and requests.rows <= BATCH_ROWS
-            longest = seconds_alone if alone else seconds
-            return not requests.first().heavy and _next_seconds(operation, requests) <= longest
+            alone = self._is_alone(0)
+            by = _computed_by(operation, requests, alone)
+            longest = seconds_wide if by is not operation else seconds_alone if alone else seconds
+            return not requests.first().heavy and _next_seconds(by, requests) <= longest
 
-    def take(self, slowest: float) -> Batch | None:
+    def _is_alone(self, workers: int) -> bool:
+        """Say whether all that waits is one computation, and no worker has begun but `workers`."""
+        if self.workers > workers or len(self._waiting) != 1:
+            return False
+        (requests,) = self._waiting.values()
+        return requests.rows <= BATCH_ROWS
+
+    def take(self, slowest: float, slowest_wide: float = 0.0) -> Batch | None:
         """Return the next batch for a caller who shares with nobody.
 
-        None if nothing waits, or if it would take longer than `slowest` seconds.
+        None if nothing waits, or if it would take longer than `slowest` seconds, or by all threads longer
+        than `slowest_wide`.
         """
         with self._lock:
-            return self._next(slowest, lambda operation, rows: operation.share(rows, 1))
+            return self._next(lambda operation, rows: operation.share(rows, 1), 0, slowest, slowest_wide)
 
     def take_for_worker(self) -> Batch | None:
         """Return the next batch; None if nothing waits, and the worker then counts no longer."""
@@ -264,9 +243,7 @@ class Queue:
         with self._lock:
             self._busy_until.pop(thread, None)
             elsewhere = sum(max(0.0, until - now) for until in self._busy_until.values())
-            batch = self._next(
-                math.inf, lambda operation, rows: operation.share(rows, self._threads, elsewhere)
-            )
+            batch = self._next(lambda operation, rows: operation.share(rows, self._threads, elsewhere), 1)
             if batch is None:
                 self.workers -= 1
             else:
@@ -284,37 +261,45 @@ class Queue:
         with self._lock:
             if not self._waiting:
                 return 0
+            alone = self._is_alone(0)
             batches = sum(
                 -(-requests.rows // operation.share(requests.rows, most))
+                if _computed_by(operation, requests, alone) is operation
+                else 1
                 for operation, requests in self._waiting.items()
             )
             missing = max(0, min(batches, most) - self.workers)
             self.workers += missing
             return missing
 
-    def _next(self, slowest: float, share: Callable[[Operation, int], int]) -> Batch | None:
+    def _next(
+        self,
+        share: Callable[[Operation, int], int],
+        workers: int,
+        slowest: float = math.inf,
+        slowest_wide: float = math.inf,
+    ) -> Batch | None:
         now = time.monotonic()
         while self._waiting:
             operation, requests = next(iter(self._waiting.items()))
-            if _next_seconds(operation, requests) > slowest:
+            by = _computed_by(operation, requests, self._is_alone(workers))
+            wide = by is not operation
+            if _next_seconds(by, requests) > (slowest_wide if wide else slowest):
                 return None
             del self._waiting[operation]
-            parts = self._fill(operation, requests, share, now)
+            parts = self._fill(
+                operation, requests, BATCH_ROWS if wide else share(operation, requests.rows), now
+            )
             if requests:
                 self._waiting[operation] = requests  # behind the other operations
             if parts:
-                return Batch(operation, parts)
+                return Batch(by, parts)
         return None
 
-    def _fill(
-        self, operation: Operation, waiting: _Waiting, share: Callable[[Operation, int], int], now: float
-    ) -> list[Part]:
-        """Take rows of those who wait until the batch is full or the next does not fit."""
-        free: _FreeRun | _FreePositions
-        if operation.uniform:
-            free = _FreeRun(share(operation, waiting.rows))
-        else:
-            free = _FreePositions(operation.alike)
+    def _fill(self, operation: Operation, waiting: _Waiting, most: int, now: float) -> list[Part]:
+        """Take rows of those who wait, up to `most`, until the next does not fit."""
+        free: FreeRun | FreePositions
+        free = FreeRun(most) if operation.uniform else FreePositions(operation.alike)
         parts: list[Part] = []
         for requests in waiting.take_turn():
             unfinished: list[Request[Any]] = []
@@ -338,6 +323,11 @@ class Queue:
                     unfinished.append(request)
             requests.extendleft(reversed(unfinished))
         return parts
+
+
+def _computed_by(operation: Operation, waiting: _Waiting, alone: bool) -> Operation:
+    """Return what computes what waits for `operation`: the wide one if it is `alone`, and worth it."""
+    return operation.alone(waiting.rows) if alone else operation
 
 
 def _next_seconds(operation: Operation, waiting: _Waiting) -> float:

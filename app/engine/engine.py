@@ -43,6 +43,7 @@ log = logging.getLogger("vitrine")
 # What a change of thread and back takes under load, with Python's lock in between and caches that are cold.
 INLINE_SECONDS = 0.0006
 ALONE_SECONDS = 0.0015  # the same for a batch that nobody else waits for: what it holds up is little
+WIDE_SECONDS = 0.004  # the same by all threads: there is no core left for the event loop to go on with
 TURN_SECONDS = 0.001  # the longest that batches keep the event loop from its other work
 LARGE_UPLOAD = 262_144  # bytes; decoding may take a hundred times as long as that of a small one
 
@@ -77,7 +78,9 @@ class Engine:
         self._deadline_seconds = deadline_seconds
         self._metrics = metrics
         self._inline_seconds = inline_seconds
-        self._alone_seconds = ALONE_SECONDS if inline_seconds > 0 else 0.0
+        self._alone_seconds, self._wide_seconds = (
+            (ALONE_SECONDS, WIDE_SECONDS) if inline_seconds > 0 else (0.0, 0.0)
+        )
         self._admission = Admission(
             max_waiting_images, min(queue_seconds, deadline_seconds), worker_threads, metrics
         )
@@ -238,8 +241,8 @@ class Engine:
         until = time.perf_counter() + TURN_SECONDS
         # One batch after another, then one picture after another: each finds its code and data in the caches.
         computed = []
-        while self._queue.is_brief(self._inline_seconds, self._alone_seconds):
-            batch = self._queue.take(slowest=ALONE_SECONDS)
+        while self._queue.is_brief(self._inline_seconds, self._alone_seconds, self._wide_seconds):
+            batch = self._queue.take(ALONE_SECONDS, WIDE_SECONDS)
             if batch is None:  # what was brief has been given up by those who asked for it
                 break
             computed.append(self._compute(time.perf_counter, batch))

@@ -10,6 +10,7 @@ from __future__ import annotations  # those of inner functions would be evaluate
 import collections
 import dataclasses
 import functools
+import math
 import time
 from collections.abc import Callable, Collection, Generator
 from typing import Any, Generic, TypeVar
@@ -18,9 +19,9 @@ import numpy as np
 import numpy.typing as npt
 
 BATCH_ROWS = 32  # the most that one computation has; the number at which positions are measured
-# Numbers of rows that a computation may have, if a row's bytes are the same in each. 11 and 22 are for a
-# picture of 21 images, the default, by two threads and by one.
-SIZES = (1, 2, 4, 8, 11, 16, 22, 32)
+# Numbers of rows that a computation may have, if a row's bytes are the same in each. 7 is a row of images; 11
+# and 21 are for a picture of 21 images, the default, by two threads that share it and by all at once.
+SIZES = (1, 2, 4, 7, 8, 11, 16, 21, 32)
 SPLIT_SECONDS = 0.0005  # a computation as long as that is worth a thread of its own
 SAVED_SECONDS = 0.00003  # that a size must save beside the next one
 MEASURED_ROWS = 4  # that are computed at every position when a model is opened
@@ -56,6 +57,8 @@ class Operation:
         sizes: the numbers of rows that a computation may have, the smallest first.
         busy_seconds: by size, smoothed time that one computation keeps its thread busy.
         elapsed_seconds: by size, smoothed time from its start to its end, by the clock.
+        wide: the same by more threads, for a computation that is alone; its sizes are those worth it. None:
+            there is none.
     """
 
     def __init__(
@@ -69,6 +72,7 @@ class Operation:
         self.function = function
         self.exact = exact or function
         self.own_thread = own_thread
+        self.wide: Operation | None = None
         self.alike = tuple(range(BATCH_ROWS))  # until measured, a position is like itself only
         self.takes({BATCH_ROWS: 0.001})
 
@@ -121,6 +125,10 @@ class Operation:
         wanted = max(1, min(rows, of_all))
         worthwhile = [size for size, seconds in self.busy_seconds.items() if seconds >= SPLIT_SECONDS]
         return min(worthwhile, key=lambda size: (max(size, wanted) / min(size, wanted), -size))
+
+    def alone(self, rows: int) -> Operation:
+        """Return what computes so many rows, up to BATCH_ROWS, if nothing else is computed or waits."""
+        return self.wide if self.wide is not None and self.size_for(rows) in self.wide.sizes else self
 
     def predicted_seconds(self, count: int) -> float:
         """Return what `count` rows of one request take if rows of others fill up their batches.
@@ -196,20 +204,44 @@ class Operation:
         """Keep the sizes that save time, and in which all rows have the same `results` as among all."""
         took = dict(self.busy_seconds)
         for size in sorted(set(sizes) - {BATCH_ROWS}, reverse=True):
-            self.exact(*(array[:size] for array in arrays))  # allocates its memory, which is not to be timed
-            seconds = []
-            # The last ones begin so that no row is left out.
-            for start in {*range(0, BATCH_ROWS - size, size), BATCH_ROWS - size}:
-                stretch = slice(start, start + size)
-                started = time.perf_counter()
-                result = self.exact(*(array[stretch] for array in arrays))
-                seconds.append(time.perf_counter() - started)
-                if not np.array_equal(result, results[stretch]):
-                    break
-            else:
-                if min(seconds) <= min(took.values()) - SAVED_SECONDS:
-                    took[size] = min(seconds)
+            seconds = self._seconds_if_alike(size, arrays, results)
+            if seconds <= min(took.values()) - SAVED_SECONDS:
+                took[size] = seconds
         self.takes(took)
+
+    def _seconds_if_alike(self, size: int, arrays: tuple[Array, ...], results: Array) -> float:
+        """Return what `size` rows take at best; infinite if a row is not as in `results`, among all."""
+        self.exact(*(array[:size] for array in arrays))  # allocates its memory, which is not to be timed
+        seconds = []
+        # The last ones begin so that no row is left out.
+        for start in {*range(0, BATCH_ROWS - size, size), BATCH_ROWS - size}:
+            stretch = slice(start, start + size)
+            started = time.perf_counter()
+            result = self.exact(*(array[stretch] for array in arrays))
+            seconds.append(time.perf_counter() - started)
+            if not np.array_equal(result, results[stretch]):
+                return math.inf
+        return min(seconds)
+
+    def widen(self, wide: Operation, *arrays: Array) -> None:
+        """Have computations that are alone made by `wide`, where they are long, if it gives the same bytes.
+
+        Args:
+            wide: the same by more threads.
+            arrays: as ``measure`` took them, before.
+        """
+        if not self.uniform or not self.is_shared:
+            return
+        results = self.exact(*arrays)
+        took = {
+            size: wide._seconds_if_alike(size, arrays, results)
+            for size, seconds in self.busy_seconds.items()
+            if seconds >= SPLIT_SECONDS
+        }
+        if max(took.values()) < math.inf:
+            wide.alike = self.alike
+            wide.takes(took)
+            self.wide = wide
 
 
 def _filled_up(rows: Array, size: int) -> Array:

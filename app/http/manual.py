@@ -26,6 +26,8 @@ MANUAL = HERE / "manual"
 FIRST = ("README", "docs/glossary")  # on the list of pages; the others follow by their titles
 LAST = ("model_store/README", "benchmarks/README", "CHANGELOG")
 STORE = "model_store/"  # what documents call the store that the service reads
+DEFAULT = "http://127.0.0.1:8000/"  # what documents call a service with default settings
+NOTEBOOK = "application/x-ipynb+json"  # not known to the standard library
 
 
 class Entry(NamedTuple):
@@ -86,8 +88,7 @@ def router(service: Service) -> APIRouter:
             context = {"article": article(path), "twin": f"{posixpath.basename(path)}.md"}
             return page(request, "document.html", context)
         if path in files():
-            kind = MARKDOWN if path.endswith(".md") else mimetypes.guess_type(path)[0] or "text/plain"
-            return text(request, files()[path].read_bytes(), kind)
+            return text(request, files()[path].read_bytes(), _media_type(path))
         if not path:
             return RedirectResponse("../manual", 308)
         published = _published(service, path)
@@ -98,8 +99,19 @@ def router(service: Service) -> APIRouter:
     return router
 
 
+def _media_type(path: str) -> str:
+    own = {".md": MARKDOWN, ".ipynb": NOTEBOOK}
+    return own.get(posixpath.splitext(path)[1]) or mimetypes.guess_type(path)[0] or "text/plain"
+
+
 def _link(service: Service, name: str, address: str) -> str | None:
-    """Return where a link in the page `name` leads from there; None: nowhere on this service."""
+    """Return where a link in the page `name` leads from there; None: nowhere on this service.
+
+    What a document asks of a service with default settings, its page asks of this one.
+    """
+    root = "../" * (name.count("/") + 1)
+    if address.startswith(DEFAULT):
+        return root + address.removeprefix(DEFAULT)
     target, mark, fragment = address.partition("#")
     if not target or ":" in target:  # a place of the same page, another host
         return address
@@ -108,7 +120,6 @@ def _link(service: Service, name: str, address: str) -> str | None:
     if path in files():
         return target.removesuffix(".md") + mark + fragment
     published = _published(service, path)
-    root = "../" * (name.count("/") + 1)
     return None if published is None else root + published.removesuffix(".md")
 
 

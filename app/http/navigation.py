@@ -35,3 +35,4 @@ VIEWS = (
     View("/plane", "plane", "Plane", "A plane of the latent space, into which one can zoom."),
     View("/comparison", "comparison", "Compare", "The same points through two models."),
 )
+VIEWS_BY_NAME = {view.name: view for view in VIEWS}

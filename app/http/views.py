@@ -14,8 +14,9 @@ from fastapi.responses import HTMLResponse
 
 from app import errors
 from app.http.cards import address_of
+from app.http.comparisons import facts_of, second_model
 from app.http.endpoint import PictureApp
-from app.http.navigation import VIEWS, View
+from app.http.navigation import VIEWS, VIEWS_BY_NAME, View
 from app.http.options import mean_of
 from app.http.pictures import PICTURES
 from app.http.templates import HTML, TEMPLATES, compact, page, up_from
@@ -28,18 +29,21 @@ QUANTILES = ("0.01", "0.025", "0.05", "0.25", "0.5", "0.75", "0.95", "0.975", "0
 def router(service: Service) -> APIRouter:
     """Return the routes of the views, and of what the form without JavaScript sends."""
     router = APIRouter(include_in_schema=False)
-    for view in VIEWS:
-        router.add_api_route(view.path, functools.partial(_show, service, view), name=view.name)
-    router.add_api_route("/shortcuts", functools.partial(_shortcuts, service), name="shortcuts")
     uploads = PictureApp(
         [endpoint for endpoint in PICTURES if endpoint.path == "/reconstruct" and endpoint.body], service
     )
-    router.add_api_route(
-        "/reconstructions",
-        functools.partial(answer_form, uploads),
-        methods=["POST"],
-        response_class=HTMLResponse,
-    )
+
+    async def reconstructions(request: Request) -> Response:
+        if request.method == "POST":
+            return await answer_form(uploads, request)
+        return _show(service, VIEWS_BY_NAME["reconstructions"], request)
+
+    for view in VIEWS:
+        if view.name == "reconstructions":
+            router.add_api_route(view.path, reconstructions, methods=["GET", "POST"], name=view.name)
+        else:
+            router.add_api_route(view.path, functools.partial(_show, service, view), name=view.name)
+    router.add_api_route("/shortcuts", _shortcuts, name="shortcuts")
     return router
 
 
@@ -47,13 +51,17 @@ def _show(service: Service, view: View, request: Request) -> Response:
     """Show a view of the model that the address names; what else its query holds is its module's."""
     request.state.problem_body = functools.partial(_problem_page, request)
     asked = request.query_params.get("model") or service.settings.default_model
-    return page(request, f"{view.name}.html", context_of(service, view, service.models.find(asked)))
+    version = service.models.find(asked)
+    context = context_of(service, view, version)
+    if view.name == "comparison":
+        context["other"] = other = second_model(service, version, request.query_params.get("with"))
+        context["facts"] = [(version, facts_of(version)), (other, facts_of(other))] if other else []
+    return page(request, f"{view.name}.html", context)
 
 
-def _shortcuts(service: Service, request: Request) -> Response:
+def _shortcuts(request: Request) -> Response:
     view = View("/shortcuts", "shortcuts", "Keyboard shortcuts", "What each key does.")
-    version = service.models.find(service.settings.default_model)
-    return page(request, "shortcuts.html", context_of(service, view, version))
+    return page(request, "shortcuts.html", {"view": view})
 
 
 def context_of(service: Service, view: View, version: Version) -> dict[str, Any]:
@@ -69,8 +77,13 @@ def context_of(service: Service, view: View, version: Version) -> dict[str, Any]
         "shows": mean_of(manifest.likelihood.name),
         "settings": service.settings,
         "is_default": version is found.find(service.settings.default_model),
-        "data": compact(described(service, version)).decode().replace("</", "<\\/"),
+        "data": embedded(described(service, version)),
     }
+
+
+def embedded(data: dict[str, Any]) -> str:
+    """Return JSON that may stand in a script element: no text in it ends the element."""
+    return compact(data).decode().replace("</", "<\\/")
 
 
 def newest_of_each(service: Service) -> list[Version]:
@@ -111,6 +124,7 @@ def described(service: Service, version: Version) -> dict[str, Any]:
         "limits": {
             "images": settings.max_images,
             "steps": settings.max_steps,
+            "draws": settings.max_draws,
             "upload_bytes": settings.max_upload_bytes,
             "upload_images": settings.max_upload_images,
         },

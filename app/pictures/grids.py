@@ -6,6 +6,7 @@ The 256-colour maps of matplotlib cut into the same bins: every value lands with
 """
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any, Literal
 
 import numpy as np
@@ -40,6 +41,11 @@ def to_pixels(images: npt.NDArray[np.floating[Any]], *, overwrite: bool = False)
     np.clip(scaled, 0.0, 255.0, out=scaled)
     levels: Pixels = scaled.astype(np.uint8)
     return levels
+
+
+def levels_of(compute: Callable[..., npt.NDArray[np.floating[Any]]]) -> Callable[..., Pixels]:
+    """Return a function of the same arguments whose result is that of `compute` as 8-bit levels."""
+    return lambda *arrays: to_pixels(compute(*arrays), overwrite=True)
 
 
 def grid(images: Pixels, columns: int, zoom: int = 1, ink: Ink = "dark", blank: int = 0) -> Pixels:

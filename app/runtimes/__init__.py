@@ -45,17 +45,27 @@ class Runtime(Protocol):
     def scores(self) -> bool:
         """Whether the version brings ``log_prob``; one of before LiteRT's files had it may not."""
 
+    @property
+    def widens(self) -> bool:
+        """Whether ``decode_wide`` can have other threads than ``decode``."""
+
     def encode(self, images: Array) -> tuple[Array, Array]:
         """Return z_mean and z_log_var, each (B, D), of `images`, (B, H, W) in [0, 1]."""
 
     def decode(self, z: Array) -> Array:
         """Return the mean of p(x given z), (B, H, W), of `z`, (B, D)."""
 
+    def decode_wide(self, z: Array, threads: int) -> Array:
+        """Return ``decode``, computed by so many threads, with the same bytes."""
+
     def draw(self, z: Array, noise: Array) -> Array:
         """Return a draw from p(x given z), (B, H, W), made from uniform `noise` in (0, 1)."""
 
     def log_prob(self, z: Array, images: Array) -> Array:
         """Return log p(x given z) of each pixel in nats, (B, H, W), of `images` in [0, 1] under `z`."""
+
+    def rest_wide(self) -> None:
+        """Give back memory that the next ``decode_wide`` can have again."""
 
     def rest(self) -> None:
         """Give back memory that the next call can have again."""

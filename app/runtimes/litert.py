@@ -2,11 +2,15 @@
 
 import functools
 import threading
+import time
 from pathlib import Path
 
 from ai_edge_litert.interpreter import Interpreter
 
 from app.runtimes import LITERT_DECODER, LITERT_ENCODER, Array
+from app.runtimes.trim import give_back
+
+UNUSED_SECONDS = 5.0  # after which an interpreter gives way, if others do what there is to do
 
 
 class LiteRTRuntime:
@@ -25,6 +29,7 @@ class LiteRTRuntime:
     """
 
     name = "litert"
+    widens = True
 
     def __init__(self, folder: Path, threads: int) -> None:
         self._encoders = _Interpreters((folder / LITERT_ENCODER).read_bytes(), ("encode",), threads)
@@ -44,6 +49,10 @@ class LiteRTRuntime:
         """Return the mean of p(x given z); see ``Runtime``."""
         return self._decoders.run("decode", z=z)["image"]
 
+    def decode_wide(self, z: Array, threads: int) -> Array:
+        """Return ``decode``, computed by so many threads; see ``Runtime``."""
+        return self._decoders.run("decode", threads, z=z)["image"]
+
     def draw(self, z: Array, noise: Array) -> Array:
         """Return a draw from p(x given z); see ``Runtime``."""
         return self._decoders.run("draw", z=z, noise=noise)["image"]
@@ -51,6 +60,10 @@ class LiteRTRuntime:
     def log_prob(self, z: Array, images: Array) -> Array:
         """Return log p(x given z) of each pixel; see ``Runtime``."""
         return self._scorers().run("log_prob", z=z, images=images)["log_prob_per_pixel"]
+
+    def rest_wide(self) -> None:
+        """Let the idle interpreters of ``decode_wide`` go; see ``Runtime``."""
+        self._decoders.rest_wide()
 
     def rest(self) -> None:
         """Let the idle interpreters go; see ``Runtime``."""
@@ -67,6 +80,8 @@ class _Interpreter:
         interpreter = Interpreter(model_content=flatbuffer, num_threads=threads)
         self.signatures = frozenset(interpreter.get_signature_list())
         self._runners = {name: interpreter.get_signature_runner(name) for name in signatures}
+        self.threads = threads
+        self.used = 0.0  # when, by the monotonic clock
         self._sizes: dict[str, int] = {}  # by signature, the number of rows that its memory is allocated for
 
     @property
@@ -92,17 +107,24 @@ class _Interpreters:
 
     The first is made at once, others when needed. For another number of rows a graph of a thousand operations
     takes a millisecond to allocate its memory, so a caller gets one that has it, if that is idle.
+
+    A caller may want more threads than `threads`: such an interpreter is another one, as the number is fixed
+    when it is made, and each has its own copy of the weights. So those of one kind give way, UNUSED_SECONDS
+    after their last use, where only the other kind computes; the next one is made in 20 ms.
     """
 
     def __init__(self, flatbuffer: bytes, signatures: tuple[str, ...], threads: int) -> None:
-        self._make = functools.partial(_Interpreter, flatbuffer, signatures, threads)
-        first = self._make()
+        self._flatbuffer = flatbuffer
+        self._of_all = signatures
+        self._threads = threads
+        first = _Interpreter(flatbuffer, signatures, threads)
         self.rows = first.rows
         self.signatures = first.signatures
         self._idle = [first]
-        self._lock = threading.Lock()
+        self._running = 0
+        self._lock = threading.Lock()  # for the two above
 
-    def run(self, signature: str, **arrays: Array) -> dict[str, Array]:
+    def run(self, signature: str, threads: int | None = None, **arrays: Array) -> dict[str, Array]:
         """Return what the signature gives, in arrays of their own.
 
         Raises:
@@ -112,21 +134,65 @@ class _Interpreters:
         for name, array in arrays.items():
             if len(array) != (self.rows or rows):
                 raise ValueError(f"{name}: expected {self.rows or rows} rows. Received: {len(array)}")
-        interpreter = self._take(signature, rows) or self._make()
-        outputs = interpreter.run(signature, rows, arrays)
-        with self._lock:
-            self._idle.append(interpreter)  # not one that failed
+        interpreter = self._take(signature, rows, threads or self._threads)
+        try:
+            outputs = interpreter.run(signature, rows, arrays)
+        except BaseException:
+            self._put_back(None)
+            raise
+        self._put_back(interpreter)
         return outputs
 
-    def _take(self, signature: str, rows: int) -> _Interpreter | None:
-        """Take an idle interpreter: one allocated for `rows`, else the one that was used least lately."""
+    def _take(self, signature: str, rows: int, threads: int) -> _Interpreter:
+        """Take an idle interpreter: one allocated for `rows`, else that used least lately, else a new one."""
         with self._lock:
-            if not self._idle:
-                return None
-            found = (i for i, each in enumerate(self._idle) if each.is_allocated_for(signature, rows))
-            return self._idle.pop(next(found, 0))
+            self._running += 1
+            idle = [each for each in self._idle if each.threads == threads]
+            if idle:
+                found = next((each for each in idle if each.is_allocated_for(signature, rows)), idle[0])
+                self._idle.remove(found)
+                return found
+        try:
+            return _Interpreter(
+                self._flatbuffer, self._of_all if threads == self._threads else (signature,), threads
+            )
+        except BaseException:
+            self._put_back(None)
+            raise
+
+    def _put_back(self, interpreter: _Interpreter | None) -> None:
+        """Let an interpreter be idle; None: it failed, and is not used again."""
+        with self._lock:
+            self._running -= 1
+            unused = [] if interpreter is None else self._unused_beside(interpreter)
+            for other in unused:
+                self._idle.remove(other)
+            if interpreter is not None:
+                self._idle.append(interpreter)
+        if unused:
+            unused.clear()
+            del other
+            give_back()
+
+    def _unused_beside(self, interpreter: _Interpreter) -> list[_Interpreter]:
+        """Return the idle ones that give way to one that has just computed."""
+        interpreter.used = time.monotonic()
+        if interpreter.threads != self._threads:  # nothing else computes: one of the others will do
+            others = [each for each in self._idle if each.threads == self._threads][:-1]
+        elif self._running:  # several compute at the same time
+            others = [each for each in self._idle if each.threads != self._threads]
+        else:
+            others = []
+        return [each for each in others if interpreter.used - each.used > UNUSED_SECONDS]
 
     def rest(self) -> None:
         """Let the idle ones go."""
         with self._lock:
             self._idle.clear()
+        give_back()
+
+    def rest_wide(self) -> None:
+        """Let those idle ones go that have other threads than most."""
+        with self._lock:
+            self._idle = [each for each in self._idle if each.threads == self._threads]
+        give_back()

@@ -26,6 +26,7 @@ class TensorFlowRuntime:
     name = "tensorflow"
     rows = None
     scores = True
+    widens = False
 
     def __init__(self, folder: Path, threads: int) -> None:
         _limit_threads(threads)
@@ -46,6 +47,10 @@ class TensorFlowRuntime:
         image: Array = self._decode(z=tf.constant(z))["image"].numpy()
         return image
 
+    def decode_wide(self, z: Array, threads: int) -> Array:  # noqa: ARG002  those of the process are fixed
+        """Return ``decode``; see ``Runtime``."""
+        return self.decode(z)
+
     def draw(self, z: Array, noise: Array) -> Array:
         """Return a draw from p(x given z); see ``Runtime``."""
         image: Array = self._draw(z=tf.constant(z), noise=tf.constant(noise))["image"].numpy()
@@ -56,6 +61,9 @@ class TensorFlowRuntime:
         outputs = self._log_prob(z=tf.constant(z), images=tf.constant(images))
         per_pixel: Array = outputs["log_prob_per_pixel"].numpy()
         return per_pixel
+
+    def rest_wide(self) -> None:
+        """Do nothing; see ``rest``."""
 
     def rest(self) -> None:
         """Do nothing: TensorFlow keeps what it has loaded; see ``Runtime``."""

@@ -1,6 +1,7 @@
 import asyncio
 import json
 import shutil
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -334,3 +335,53 @@ def test_a_default_model_that_was_deleted_is_named_with_its_digest(tmp_path):
         models.find("fake@2")
     with pytest.raises(StoreError, match=f"fake@2 was published as digest {digest}, and has been deleted"):
         models.open_default("fake@2")
+
+
+class Wide(FakeRuntime):
+    """Sleeps as long as one thread would take, and decodes alone in no time."""
+
+    rows, widens = None, True
+
+    def __init__(self, wrong=0.0):
+        super().__init__()
+        self.wrong, self.threads, self.rested_wide = np.float32(wrong), set(), 0
+
+    def decode(self, z):
+        time.sleep(0.0002 * len(z))
+        return super().decode(z)
+
+    def decode_wide(self, z, threads):
+        self.threads.add(threads)
+        return FakeRuntime.decode(self, z) + self.wrong
+
+    def rest_wide(self):
+        self.rested_wide += 1
+
+
+def test_a_decoder_that_is_alone_uses_idle_threads_and_takes_their_memory_from_then_on(version):
+    runtime = Wide()
+    model = Model(version, runtime, threads=1, wide_threads=3)
+    model.warm_up()
+    assert runtime.threads == {3}
+    assert runtime.rested_wide == 1
+    z = np.random.default_rng(0).standard_normal((8, 2), np.float32)
+    alone = model.decoding.alone(8)
+    assert alone is not model.decoding
+    assert alone(z).tobytes() == model.decoding(z).tobytes()
+    assert not alone.own_thread
+
+
+def test_a_wide_decoder_of_other_bytes_is_not_used(version):
+    model = Model(version, Wide(wrong=1e-6), threads=1, wide_threads=3)
+    model.warm_up()
+    assert model.decoding.alone(32) is model.decoding
+
+
+@pytest.mark.parametrize("widens", [True, False])
+def test_without_idle_threads_or_a_runtime_that_takes_them_nothing_is_wide(version, widens):
+    runtime = Wide()
+    runtime.widens = widens
+    model = Model(version, runtime, threads=2, wide_threads=2 if widens else 3)
+    model.warm_up()
+    assert runtime.threads == set()
+    assert model.decoding.wide is None

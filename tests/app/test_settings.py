@@ -161,6 +161,18 @@ def test_more_computing_threads_than_cores_are_warned_of(
         assert f"workers={workers} x worker_threads={worker_threads} x inference_threads={threads}" in warning
 
 
+@pytest.mark.parametrize(
+    ("workers", "worker_threads", "threads", "lone"),
+    [(1, 1, 1, 1), (1, 4, 1, 4), (1, 2, 1, 2), (1, 2, 2, 4), (2, 4, 1, 2), (1, 9, 1, 4), (1, 1, 8, 4)],
+)
+def test_a_computation_that_is_alone_may_use_the_threads_of_all_but_no_more_than_there_are_cores(
+    monkeypatch, workers, worker_threads, threads, lone
+):
+    monkeypatch.setattr(reading, "available_cores", lambda: 4)
+    settings = Settings(workers=workers, worker_threads=worker_threads, inference_threads=threads)
+    assert settings.lone_threads == lone
+
+
 def test_a_profile_and_several_workers_together_are_warned_of(monkeypatch, profile):
     monkeypatch.setattr(reading, "available_cores", lambda: 15)
     assert load_settings().too_many_threads() is None

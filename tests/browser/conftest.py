@@ -5,12 +5,13 @@ with any message on the console, any error of a script, and any request that lea
 asserts; ``pages.expect("status of 422")`` allows what the test provokes, and demands it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from tests.browser import chromium
 from tests.browser.chromium import Pages, launched
 from tests.conftest import SHIPPED_STORE
 from tests.serving import serving
@@ -29,6 +30,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Address of a service as `make serve` starts it, which a server process answers."""
     folder = tmp_path_factory.mktemp("service")
     of_the_project = {"VITRINE_MODEL_STORE": str(SHIPPED_STORE), "VITRINE_DEFAULT_MODEL": ""}
+    of_the_project["VITRINE_DEADLINE_SECONDS"] = "60"  # the browser and the service share the machine
     with serving(folder, **of_the_project) as server:
         yield server.url.rstrip("/")
 
@@ -54,3 +56,9 @@ def pages(browser: Browser, service: str) -> Iterator[Pages]:
 def page(pages: Pages) -> Page:
     """A page of a reader without preferences, which has loaded nothing yet."""
     return pages.open()
+
+
+@pytest.fixture
+def violations() -> Callable[[Page], list[str]]:
+    """What finds violations of accessibility rules on a page; see ``chromium.violations``."""
+    return chromium.violations

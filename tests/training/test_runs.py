@@ -54,6 +54,12 @@ def writes(source):
                 yield node.func.attr
 
 
+def test_the_history_of_a_run_has_six_digits_and_is_empty_where_it_is_gone(tmp_path):
+    (tmp_path / runs.HISTORY).write_text('{"loss": [0.123456789, 1234567.8]}')
+    assert runs.history(tmp_path) == {"loss": [0.123457, 1234570.0]}
+    assert runs.history(tmp_path / "other") == {}
+
+
 def test_training_has_one_writer_of_files():
     found = {
         path.relative_to(PROJECT).as_posix(): calls

@@ -1,2 +1,57 @@
-/** The view of the same name. */
-export {};
+/**
+ * Two models beside each other: another seed, and the same state in the address.
+ */
+
+import { announce, showError } from "./announce.js";
+import { showPicture } from "./ask.js";
+import { onKey } from "./keys.js";
+import { Newest } from "./newest.js";
+import { find, urlOf } from "./page.js";
+import { share } from "./share.js";
+import { State } from "./state.js";
+
+const IMAGES = 12;
+const FORMATS = ["png", "webp", "gif", "zip", "json"];
+
+/** @param {import("./state.js").Values} values */
+function pointsOf({ seed, points }) {
+  return points || Array.from({ length: IMAGES }, (_, k) => `seed:${seed}/${k}`).join(";");
+}
+
+function start() {
+  const choices = find("[data-choices]", HTMLFormElement);
+  const second = find("#with", HTMLSelectElement);
+  const seed = find("#seed", HTMLInputElement);
+  const picture = find("[data-picture]", HTMLImageElement);
+  const newest = new Newest((/** @type {string} */ url) => showPicture(picture, url).then(() => showError(null), showError));
+  let shown = "";
+
+  /** @param {import("./state.js").Values} values */
+  function show(values) {
+    if (document.activeElement !== seed) {
+      seed.value = values.seed;
+    }
+    const parameters = { with: second.value, points: pointsOf(values) };
+    share("compare", parameters, FORMATS);
+    if (shown && shown !== pointsOf(values)) {
+      newest.ask(urlOf("compare", parameters));
+      announce(`Images of seed ${values.seed}`);
+    }
+    shown = pointsOf(values);
+  }
+
+  const state = new State({ seed: "0", points: "" }, show);
+  const others = () => state.set({ seed: String(Math.floor(Math.random() * 1e6)), points: "" });
+  choices.addEventListener("submit", (event) => event.preventDefault());
+  seed.addEventListener("input", () => state.set({ seed: seed.value || "0", points: "" }, { step: false }));
+  second.addEventListener("change", () => choices.submit());
+  const button = find("[data-others]", HTMLButtonElement);
+  button.hidden = false;
+  button.addEventListener("click", others);
+  onKey("o", others);
+  show(state.values);
+}
+
+if (document.querySelector("[data-choices]")) {
+  start();
+}

@@ -6,7 +6,7 @@
  */
 
 import { showError } from "./announce.js";
-import { askJson } from "./ask.js";
+import { askJson, blobOf } from "./ask.js";
 import { find, make, root } from "./page.js";
 import { viewOf } from "./recipes.js";
 
@@ -27,13 +27,13 @@ export function takeImages(take) {
   const handed = sessionStorage.getItem(HANDED_OVER);
   if (handed) {
     sessionStorage.removeItem(HANDED_OVER);
-    Promise.all(/** @type {{name: string, url: string}[]} */ (JSON.parse(handed)).map(fileOf)).then(take, showError);
+    take(/** @type {{name: string, url: string}[]} */ (JSON.parse(handed)).map(fileOf));
   }
 }
 
 /** @param {{name: string, url: string}} handed */
-async function fileOf({ name, url }) {
-  const blob = await (await fetch(url)).blob();
+function fileOf({ name, url }) {
+  const blob = blobOf(url);
   return new File([blob], name, { type: blob.type });
 }
 
@@ -118,9 +118,14 @@ function imagesOf(transfer) {
 /** @param {Event} event @param {DataTransfer | null} transfer */
 function taken(event, transfer) {
   const files = imagesOf(transfer);
-  if (files.length && !event.defaultPrevented) {
-    event.preventDefault();
+  if (event.defaultPrevented || !transfer?.files.length) {
+    return;
+  }
+  event.preventDefault(); // also for what is no image: the browser would leave the page for it
+  if (files.length) {
     receive(files).catch(showError);
+  } else {
+    showError(`${transfer.files[0].name} is no image. PNG, JPEG, WebP, GIF and BMP can be read.`);
   }
 }
 

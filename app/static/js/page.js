@@ -26,7 +26,7 @@
  * @property {number} examples
  * @property {{images: number, columns: number} | null} map
  * @property {{k: number, images: number} | null} scores
- * @property {{images: number, steps: number, upload_bytes: number, upload_images: number}} limits
+ * @property {{images: number, steps: number, draws: number, upload_bytes: number, upload_images: number}} limits
  */
 
 /** @typedef {Record<string, string | number | boolean | null | undefined>} Parameters Of an address; null: left out. */

@@ -204,3 +204,65 @@ def test_a_stretch_of_rows_is_made_once_for_all_who_compute_a_part_of_it(future)
         other.submit(lambda: queue.take_for_worker().compute()).result()
     queue.take_for_worker().compute()
     assert asked == [(0, 21)]
+
+
+def widened(seconds_each, seconds_each_wide):
+    operation, wide = sized(seconds_each), sized(seconds_each_wide)
+    operation.wide = wide
+    wide.takes({size: seconds for size, seconds in wide.busy_seconds.items() if size > 2})
+    return operation, wide
+
+
+def test_a_computation_that_is_alone_is_done_by_all_threads_at_once(future):
+    queue = Queue(lambda _: None, threads=2)
+    operation, wide = widened(0.0003, 0.0002)
+    request = waiting(queue, future, 21, operation)
+    assert queue.new_workers(most=2) == 1
+    batch = queue.take_for_worker()
+    assert (batch.operation, batch.rows, batch.size) == (wide, 21, 21)
+    assert [(part.request, part.start, part.stop) for part in batch.parts] == [(request, 0, 21)]
+    assert queue.take_for_worker() is None
+
+
+def test_requests_of_few_rows_that_fit_into_one_computation_are_alone_together(future):
+    queue = Queue(lambda _: None, threads=2)
+    operation, wide = widened(0.0003, 0.0002)
+    requests = [waiting(queue, future, count, operation) for count in (2, 3, 4)]
+    batch = queue.take(slowest=0.0, slowest_wide=0.01)
+    assert (batch.operation, batch.size) == (wide, 11)
+    assert [part.request for part in batch.parts] == requests
+
+
+def test_one_row_is_not_worth_all_threads(future):
+    queue = Queue(lambda _: None, threads=2)
+    operation, _ = widened(0.0003, 0.0002)
+    waiting(queue, future, 1, operation)
+    assert queue.take(slowest=1.0).operation is operation
+
+
+def test_nothing_is_alone_beside_another_worker_another_operation_or_more_than_a_batch(future):
+    operation, _ = widened(0.0003, 0.0002)
+    beside_worker = Queue(lambda _: None, threads=2)
+    waiting(beside_worker, future, 2 * BATCH_ROWS, operation)
+    assert beside_worker.new_workers(most=2) == 2
+    assert beside_worker.take_for_worker().operation is operation
+    assert beside_worker.take_for_worker().operation is operation  # 32 rows are left, and another is at work
+    beside_operation = Queue(lambda _: None, threads=2)
+    waiting(beside_operation, future, 8, operation)
+    waiting(beside_operation, future, 8)
+    assert beside_operation.take(slowest=1.0).operation is operation
+    many = Queue(lambda _: None, threads=2)
+    waiting(many, future, BATCH_ROWS + 1, operation)
+    assert many.take(slowest=1.0).operation is operation
+    assert many.take(slowest=1.0, slowest_wide=1.0).operation is operation  # one row
+
+
+def test_what_all_threads_compute_is_brief_by_a_bound_and_a_time_of_its_own(future):
+    queue = Queue(lambda _: None, threads=2)
+    operation, _ = widened(0.0003, 0.0002)
+    waiting(queue, future, 21, operation)  # 6.3 ms, or 4.2 by all
+    assert queue.is_brief(0.0006, 0.0015, 0.005)
+    assert not queue.is_brief(0.0006, 0.0015, 0.004)
+    assert not queue.is_brief(1.0, 1.0)
+    assert queue.take(slowest=1.0) is None
+    assert queue.take(slowest=0.0, slowest_wide=0.005).rows == 21

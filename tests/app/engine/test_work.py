@@ -170,10 +170,10 @@ def test_a_computation_is_filled_up_to_the_next_size():
 @pytest.mark.parametrize(
     ("rows", "threads", "expected"),
     [
-        (21, 1, 22),
+        (21, 1, 21),
         (21, 2, 11),
         (100, 2, 32),
-        (36, 2, 16),  # of 18: nearer than 22
+        (36, 2, 16),  # of 18: nearer than 21
         (7, 2, 4),
         (2, 2, 2),  # one row is not worth a thread
         (0, 2, 2),  # of requests that nobody wants any more
@@ -218,3 +218,45 @@ def test_a_size_in_which_any_one_row_differs_is_found_out(row):
     )
     assert operation.measure(ROWS, sizes=(8, 11))
     assert set(operation.sizes) == {8, 32}
+
+
+def widened(function, sizes=(1, 8, 16)):
+    """An operation of a millisecond a row, and one that is to compute for it when it is alone."""
+    operation, wide = Operation("double", slow), Operation("double", function)
+    assert operation.measure(ROWS, sizes=sizes)
+    operation.busy_seconds = {size: 0.0002 * size for size in operation.sizes}
+    operation.widen(wide, ROWS)
+    return operation, wide
+
+
+def test_what_is_alone_is_computed_by_more_threads_where_it_is_worth_them():
+    operation, wide = widened(lambda rows: rows * 2)
+    assert operation.wide is wide
+    assert wide.sizes == (8, 16, 32)  # one row takes less time than a second thread is worth
+    assert [operation.alone(rows) is wide for rows in (1, 2, 8, 9, 32)] == [False, True, True, True, True]
+    assert wide.uniform
+    assert wide.busy_seconds[32] < operation.busy_seconds[32]  # each has times of its own
+    assert np.array_equal(wide(ROWS[:5]), ROWS[:5] * 2)
+
+
+@pytest.mark.parametrize("row", [0, 17, 31])
+@pytest.mark.parametrize("size", [8, 16, 32])
+def test_more_threads_that_round_any_row_of_any_size_in_another_way_are_not_used(row, size):
+    value = ROWS[row, 0]
+    operation, _ = widened(
+        lambda rows: rows * 2 + np.float32(1e-6) * ((rows[:, :1] == value) & (len(rows) == size))
+    )
+    assert operation.wide is None
+    assert operation.alone(32) is operation
+
+
+def test_more_threads_are_for_long_operations_alone_and_for_positions_that_are_alike():
+    fast = Operation("double", lambda rows: rows * 2)
+    assert fast.measure(ROWS, sizes=(8,))
+    fast.takes({8: 0.0001, 32: 0.0004})
+    fast.widen(Operation("double", lambda rows: rows * 2), ROWS)
+    assert fast.wide is None
+    uneven = Operation("left over", lambda rows: last_two_differ(slow(rows)))
+    assert uneven.measure(ROWS)
+    uneven.widen(Operation("left over", lambda rows: last_two_differ(rows * 2)), ROWS)
+    assert uneven.wide is None

@@ -1,3 +1,5 @@
+import functools
+import html
 import re
 import shutil
 import subprocess
@@ -8,6 +10,7 @@ from urllib.parse import urljoin
 import pytest
 
 from app.http import manual
+from app.settings import Settings
 from tests.conftest import PROJECT, SHIPPED_STORE, Client
 
 SHOWN = [path for path in sorted(manual.files()) if path.endswith(".md")]
@@ -37,7 +40,7 @@ def test_the_list_has_each_page_with_its_title_and_a_sentence(client):
     page, twin = client.get("/manual").text, client.get("/manual.md").text
     names = re.findall(r'<a href="manual/([^"]+)">', page)
     assert names[:2] == ["README", "docs/glossary"]
-    assert {"docs/elbo", "docs/operating", "docs/training", "docs/your-pictures"} <= set(names)
+    assert {"docs/elbo", "docs/lesson", "docs/operating", "docs/training", "docs/your-pictures"} <= set(names)
     assert len(names) == len(set(names))
     assert re.findall(r"\]\(manual/(.+?)\.md\)", twin) == names
     for entry in manual.entries():
@@ -51,6 +54,38 @@ def test_links_among_documents_hold_on_pages(client):
     assert 'href="training#the-reference-model"' in glossary
     assert 'href="../model_store/README"' in glossary
     assert 'href="elbo"' in glossary
+
+
+@pytest.mark.parametrize(
+    ("page", "root"),
+    [("README", "../"), ("docs/lesson", "../../"), ("docs/models/fashion-large/card", "../../../../")],
+)
+def test_what_a_document_asks_of_a_service_with_default_settings_its_page_asks_of_this_one(
+    client, page, root
+):
+    link = functools.partial(manual._link, client.app.service, page)
+    assert link("http://127.0.0.1:8000/samples?n=4&seed=1") == f"{root}samples?n=4&seed=1"
+    assert urljoin(f"/vitrine/manual/{page}", link("http://127.0.0.1:8000/")) == "/vitrine/"
+    assert link("http://127.0.0.1:8001/samples") == "http://127.0.0.1:8001/samples"
+
+
+def test_the_default_address_of_documents_is_that_of_the_settings():
+    fields = Settings.model_fields
+    assert f"http://{fields['host'].default}:{fields['port'].default}/" == manual.DEFAULT
+
+
+def test_links_of_the_lesson_ask_this_service(client):
+    page = client.get("/manual/docs/lesson")
+    asked = re.findall(r'<a href="([^"]+)"><img src="images/lesson-samples.png"', page.text)
+    target = urljoin(str(page.url), html.unescape(asked[0]))
+    assert target == "http://vitrine/samples?model=fashion-dense@6&n=21&seed=42&zoom=2"
+    assert 'href="http://127.0.0.1' not in page.text
+
+
+def test_a_notebook_is_given_as_one(client):
+    answer = client.get("/manual/docs/lesson.ipynb")
+    assert answer.headers["content-type"] == "application/x-ipynb+json"
+    assert answer.content == (PROJECT / "docs" / "lesson.ipynb").read_bytes()
 
 
 def test_links_among_documents_hold_in_the_markdown_itself(client):
@@ -82,7 +117,6 @@ def test_a_card_that_a_document_links_to_is_that_of_the_version_if_it_is_served(
 @pytest.fixture
 def shipped_store():
     from app.main import create_app
-    from app.settings import Settings
 
     client = Client(
         create_app(Settings(model_store=SHIPPED_STORE, default_model="fashion-map", worker_threads=1))

@@ -72,3 +72,9 @@ def test_every_image_stands_in_its_cell(count, columns, zoom, colour):
         top, left = index // across * 3 * zoom, index % across * 2 * zoom
         cell = pixels[top : top + 3 * zoom : zoom, left : left + 2 * zoom : zoom]
         assert np.array_equal(cell, image)
+
+
+def test_levels_of_what_is_computed_are_those_of_its_images():
+    images = np.linspace(-0.5, 1.5, 64, dtype=np.float32).reshape(1, 8, 8)
+    levels = grids.levels_of(lambda rows, shift: rows + shift)(images, np.float32(0.25))
+    np.testing.assert_array_equal(levels, grids.to_pixels(images + np.float32(0.25)))

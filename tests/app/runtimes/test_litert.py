@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from app.runtimes import LITERT_DECODER
-from app.runtimes.litert import LiteRTRuntime, _Interpreters
+from app.runtimes.litert import UNUSED_SECONDS, LiteRTRuntime, _Interpreters
 from tests.conftest import PROJECT, SHIPPED_VERSION
 
 RNG = np.random.default_rng(5)
@@ -90,15 +90,15 @@ def test_any_number_of_rows_gives_each_row_the_same_bytes(runtime, rows):
 
 def test_a_caller_gets_an_interpreter_allocated_for_its_rows_if_one_is_idle():
     interpreters = LiteRTRuntime(SHIPPED_VERSION, threads=1)._decoders
-    one, other = interpreters._take("decode", 3), interpreters._make()
+    one, other = interpreters._take("decode", 3, 1), interpreters._take("decode", 5, 1)
     for interpreter, rows in ((one, 3), (other, 5)):
         interpreter.run("decode", rows, {"z": Z[:rows]})
     interpreters._idle[:] = [one, other]
-    assert interpreters._take("decode", 5) is other
+    assert interpreters._take("decode", 5, 1) is other
     interpreters._idle[:] = [other, one]
-    assert interpreters._take("decode", 7) is other  # the one that came back first
-    assert interpreters._take("decode", 7) is one
-    assert interpreters._take("decode", 7) is None
+    assert interpreters._take("decode", 7, 1) is other  # the one that came back first
+    assert interpreters._take("decode", 7, 1) is one
+    assert interpreters._take("decode", 7, 1) not in (one, other)
 
 
 @pytest.mark.tensorflow
@@ -142,6 +142,61 @@ def test_its_log_probability_is_that_of_tensorflow(runtime):
     assert runtime.scores
     # Nats of a pixel, near 1, by the same sums in another order.
     np.testing.assert_allclose(runtime.log_prob(Z, IMAGES), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("rows", [1, 7, 8, 21, 32])
+@pytest.mark.parametrize("threads", [2, 3])
+def test_what_is_decoded_by_more_threads_has_the_same_bytes(runtime, rows, threads):
+    assert runtime.widens
+    assert runtime.decode_wide(Z[:rows], threads).tobytes() == runtime.decode(Z)[:rows].tobytes()
+
+
+def threads_of_idle(interpreters):
+    return sorted(each.threads for each in interpreters._idle)
+
+
+def test_an_interpreter_of_more_threads_is_another_one_and_is_let_go_alone():
+    runtime = LiteRTRuntime(SHIPPED_VERSION, threads=1)
+    interpreters = runtime._decoders
+    runtime.decode_wide(Z, 2)
+    runtime.decode(Z)
+    runtime.decode_wide(-Z, 2)
+    assert threads_of_idle(interpreters) == [1, 2]
+    runtime.rest_wide()
+    assert threads_of_idle(interpreters) == [1]
+
+
+def test_interpreters_that_a_crowd_or_a_lone_caller_does_not_use_give_way(monkeypatch):
+    clock = [100.0]
+    monkeypatch.setattr("app.runtimes.litert.time.monotonic", lambda: clock[0])
+    runtime = LiteRTRuntime(SHIPPED_VERSION, threads=1)
+    interpreters = runtime._decoders
+
+    def crowd():
+        for each in [interpreters._take("decode", 32, 1) for _ in range(3)]:
+            interpreters._put_back(each)
+
+    runtime.decode_wide(Z, 2)
+    clock[0] += UNUSED_SECONDS
+    crowd()
+    assert threads_of_idle(interpreters) == [1, 1, 1, 2]  # not yet
+    clock[0] += 1
+    runtime.decode(Z)
+    assert threads_of_idle(interpreters) == [1, 1, 1, 2]  # nobody else computes: no crowd
+    crowd()
+    assert threads_of_idle(interpreters) == [1, 1, 1]
+    clock[0] += UNUSED_SECONDS + 1
+    assert np.array_equal(runtime.decode_wide(Z, 2), runtime.decode(Z))
+    assert threads_of_idle(interpreters) == [1, 2]
+
+
+def test_a_call_that_fails_leaves_neither_its_interpreter_nor_its_count_behind():
+    interpreters = LiteRTRuntime(SHIPPED_VERSION, threads=1)._decoders
+    with pytest.raises(ValueError, match="nonsense"):
+        interpreters.run("decode", nonsense=Z)
+    assert interpreters._idle == []
+    assert interpreters._running == 0
+    assert interpreters.run("decode", z=Z)["image"].shape == (32, 28, 28)
 
 
 def test_after_a_rest_it_computes_the_same_bytes(runtime):

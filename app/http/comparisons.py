@@ -1,0 +1,85 @@
+"""Two models beside each other: which the second is, and what their cards say of both in the same words."""
+
+from collections.abc import Callable
+from typing import Any
+
+from app.http.cards import manifest_of
+from app.http.options import mean_of
+from app.service import Service
+from app.store import Version
+
+Facts = dict[str, str]
+
+
+def second_model(service: Service, first: Version, named: str | None) -> Version | None:
+    """Return the model that the first is compared with.
+
+    Args:
+        service: with the models.
+        first: the model of the page.
+        named: reference of the second; None: the first other model with images of the same shape.
+
+    Returns:
+        None if nobody named one and there is no other.
+
+    Raises:
+        ModelNotFound: the one that is named does not exist.
+    """
+    if named:
+        return service.models.find(named)
+    newest = (service.models.find(name) for name in service.models.store.versions)
+    others = (
+        v for v in newest if v.name != first.name and v.manifest.image.shape == first.manifest.image.shape
+    )
+    return next(others, None)
+
+
+def facts_of(version: Version) -> Facts:
+    """Return what a version's card says in numbers, by name; what it does not say is left out."""
+    manifest, written = version.manifest, manifest_of(version)
+    facts = {
+        "latent axes": str(manifest.latent_dim),
+        "axes that know at least 0.05 nats": str(sum(axis.kl >= 0.05 for axis in manifest.axes)),
+        "KL of all axes, nats": f"{sum(axis.kl for axis in manifest.axes):.1f}",
+        "prior p(z)": manifest.prior.name.replace("_", " "),
+        "likelihood p(x given z)": manifest.likelihood.name.replace("-", " "),
+        "a mean shows": mean_of(manifest.likelihood.name),
+        "size of its files, MB": f"{sum(file.size for file in manifest.files) / 1e6:.1f}",
+    }
+    for name, (path, form) in METRICS.items():
+        found = _at(written.get("metrics", {}), path)
+        if isinstance(found, float | int):
+            facts[name] = form(found)
+    facts |= _bounds(written)
+    return facts
+
+
+def _three(number: float) -> str:
+    return f"{number:.3g}"
+
+
+METRICS: dict[str, tuple[tuple[str, ...], Callable[[float], str]]] = {
+    "mean squared error of reconstructions": (("test", "reconstruction_mse"), "{:.4f}".format),
+    "the same of PCA with as many components": (("test", "pca_reconstruction_mse"), "{:.4f}".format),
+    "Fréchet distance of means": (("quality", "samples", "mean", "frechet_distance"), _three),
+    "Fréchet distance of draws": (("quality", "samples", "draw", "frechet_distance"), _three),
+    "Fréchet distance of real images": (("quality", "real", "frechet_distance"), _three),
+}
+
+
+def _at(found: Any, path: tuple[str, ...]) -> Any:
+    for key in path:
+        if not isinstance(found, dict):
+            return None
+        found = found.get(key)
+    return found
+
+
+def _bounds(written: dict[str, Any]) -> Facts:
+    """Return L_1 and the bound of most draws, in bits a dimension: densities of other kinds have none."""
+    bounds = _at(written, ("metrics", "bounds", "log_p_x")) or []
+    return {
+        f"L_{each['k']} on test images, bits a dimension": f"{each['bits_per_dim']:.3f}"
+        for each in bounds
+        if each.get("bits_per_dim") is not None
+    }

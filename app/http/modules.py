@@ -1,0 +1,36 @@
+"""Which modules of JavaScript a page needs, so that a browser asks for all of them at once.
+
+Without it a browser learns of a module's imports when the module has come, one depth after another.
+"""
+
+import functools
+import posixpath
+import re
+from pathlib import Path
+
+FOLDER = Path(__file__).resolve().parent.parent / "static" / "js"
+_IMPORT = re.compile(r'^(?:import|export)\b[^;"]*"(\.{1,2}/[^"]+\.js)";', re.MULTILINE)
+
+
+@functools.cache
+def needed_by(*names: str) -> tuple[str, ...]:
+    """Return the modules that some modules import, directly or through others, and they themselves.
+
+    Args:
+        names: files below ``app/static/js``, like ``gallery.js``.
+
+    Returns:
+        Names of the same kind, each once, sorted. What is imported late, by ``import()``, is not among them.
+    """
+    found: set[str] = set()
+    waiting = list(names)
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            source = (FOLDER / name).read_text(encoding="utf-8")
+            waiting += [
+                posixpath.normpath(posixpath.join(posixpath.dirname(name), address))
+                for address in _IMPORT.findall(source)
+            ]
+    return tuple(sorted(found))
