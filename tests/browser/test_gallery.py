@@ -12,7 +12,7 @@ def at(page):
 
 
 def sources(page):
-    return page.locator("[data-tiles] img").evaluate_all("images => images.map((image) => image.src)")
+    return page.locator("[data-samples] img").evaluate_all("images => images.map((image) => image.src)")
 
 
 def test_one_click_brings_other_images_and_back_the_ones_before(service, page):
@@ -22,11 +22,11 @@ def test_one_click_brings_other_images_and_back_the_ones_before(service, page):
     expect(page.locator("#seed")).not_to_have_value("42")
     assert at(page)["seed"] != "42"
     page.wait_for_function(
-        "(first) => document.querySelector('[data-tiles] img').src !== first", arg=before[0]
+        "(first) => document.querySelector('[data-samples] img').src !== first", arg=before[0]
     )
     page.go_back()
     page.wait_for_function(
-        "(first) => document.querySelector('[data-tiles] img').src === first", arg=before[0]
+        "(first) => document.querySelector('[data-samples] img').src === first", arg=before[0]
     )
     assert sources(page)[:21] == before
 
@@ -34,12 +34,12 @@ def test_one_click_brings_other_images_and_back_the_ones_before(service, page):
 def test_one_click_brings_bags_and_the_state_survives_reload_and_a_copied_link(service, page):
     page.goto(f"{service}/")
     page.click("label:has-text('Bag')")
-    bags = page.locator("[data-tiles] img[alt$=', Bag']")
+    bags = page.locator("[data-samples] img[alt$=', Bag']")
     expect(bags.first).to_be_visible()
     shown = sources(page)[:21]
     page.reload()
     page.wait_for_function(
-        "(first) => document.querySelector('[data-tiles] img').src === first", arg=shown[0]
+        "(first) => document.querySelector('[data-samples] img').src === first", arg=shown[0]
     )
     assert at(page) == {"label": "Bag"}
     expect(page.locator("input[value=Bag]")).to_be_checked()
@@ -61,7 +61,7 @@ def test_an_image_of_a_kind_leads_to_its_very_code(service, page):
 def test_four_clicks_walk_between_two_shoes_and_a_fifth_plays_it(service, page):
     page.goto(f"{service}/")
     page.click("label:has-text('Sneaker')")
-    expect(page.locator("[data-tiles] img[alt$=', Sneaker']").first).to_be_visible()
+    expect(page.locator("[data-samples] img[alt$=', Sneaker']").first).to_be_visible()
     page.click("[data-walk-begin]")
     page.locator("[data-image='0']").click()
     page.locator("[data-image='3']").click()
@@ -75,10 +75,10 @@ def test_four_clicks_walk_between_two_shoes_and_a_fifth_plays_it(service, page):
 
 def test_scrolling_brings_more_images_and_each_has_its_number(service, page):
     page.goto(f"{service}/")
-    count = page.locator("[data-tiles] li").count()
+    count = page.locator("[data-samples] li").count()
     page.mouse.wheel(0, 20_000)
     page.wait_for_function(
-        "(count) => document.querySelectorAll('[data-tiles] li').length > count", arg=count
+        "(count) => document.querySelectorAll('[data-samples] li').length > count", arg=count
     )
     numbers = page.locator("[data-image]").evaluate_all(
         "links => links.map((link) => Number(link.dataset.image))"
@@ -101,7 +101,7 @@ def test_a_seed_that_cannot_be_used_is_explained_and_the_images_stay(service, br
     page.goto(f"{service}/")
     before = sources(page)[:21]
     page.click("label:has-text('Bag')")
-    expect(page.locator("[data-tiles] img[alt$=', Bag']").first).to_be_visible()
+    expect(page.locator("[data-samples] img[alt$=', Bag']").first).to_be_visible()
     page.fill("#seed", "1.5")
     expect(page.locator(".error-card")).to_contain_text("seed")
     page.fill("#seed", "15")

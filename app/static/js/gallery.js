@@ -15,15 +15,15 @@ const MOST = 2100; // images in one page: a browser slows down with more
 const FORMATS = ["png", "webp", "gif", "zip", "npz", "csv", "json"];
 
 const choices = find("[data-choices]", HTMLFormElement);
-const tiles = find("[data-tiles]", HTMLElement);
+const samples = find("[data-samples]", HTMLElement);
 const more = find("[data-more]", HTMLAnchorElement);
 const seedField = find("#seed", HTMLInputElement);
 const temperature = find("#temperature", HTMLInputElement);
 
 const state = new State({ seed: "42", label: "", temperature: "1", render: "mean", offset: "0" }, show);
-const walk = new Walk(tiles);
+const walk = new Walk(samples);
 const observer = new IntersectionObserver((entries) => entries.some((entry) => entry.isIntersecting) && addMore().catch(showError));
-let shown = JSON.stringify(state.values); // what the tiles show: the page came with them
+let shown = JSON.stringify(state.values); // what the samples show: the page came with them
 
 /** Parameters of `/samples` that are not at their defaults. */
 function own() {
@@ -37,7 +37,7 @@ function own() {
 }
 
 function lastImage() {
-  return Number(state.values.offset) + tiles.children.length;
+  return Number(state.values.offset) + samples.children.length;
 }
 
 /**
@@ -46,7 +46,7 @@ function lastImage() {
  * @param {string} source
  * @param {string} point
  */
-function tile(k, source, point) {
+function item(k, source, point) {
   const { seed, label } = state.values;
   const [height, width] = described.shape;
   const alt = `Image ${k} of seed ${seed}${label && `, ${label}`}`;
@@ -66,12 +66,12 @@ async function nextTiles(first, count) {
   if (Object.values(others).every((value) => value === null)) {
     return Array.from({ length: count }, (_, i) => {
       const k = first + i;
-      return tile(k, urlOf("samples", { seed, n: 1, offset: k, columns: 1 }), `seed:${seed}/${k}`);
+      return item(k, urlOf("samples", { seed, n: 1, offset: k, columns: 1 }), `seed:${seed}/${k}`);
     });
   }
   const found = await askJson(urlOf("samples.json", { ...own(), n: count, offset: first }));
   return found.images.map((/** @type {{picture: string, point: string}} */ each, /** @type {number} */ i) =>
-    tile(first + i, each.picture, each.point),
+    item(first + i, each.picture, each.point),
   );
 }
 
@@ -88,13 +88,13 @@ async function addMore() {
   try {
     const next = await nextTiles(first, count);
     if (asked === shown) {
-      tiles.append(...next);
+      samples.append(...next);
       showError(null);
     }
   } finally {
     adding = false;
   }
-  more.parentElement?.toggleAttribute("hidden", tiles.children.length >= MOST);
+  more.parentElement?.toggleAttribute("hidden", samples.children.length >= MOST);
   observer.unobserve(more); // which tells anew whether it is still in sight: a tall screen takes more than one page
   observer.observe(more);
 }
@@ -104,7 +104,7 @@ async function replace() {
   const asked = shown;
   const next = await nextTiles(Number(state.values.offset), PAGE);
   if (asked === shown) {
-    tiles.replaceChildren(...next);
+    samples.replaceChildren(...next);
     showError(null);
     observer.unobserve(more);
     observer.observe(more);
