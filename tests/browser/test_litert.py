@@ -103,5 +103,5 @@ def test_a_decoder_in_the_browser_computes_the_images_of_the_service(decoded_in_
     found = decoded_in_the_browser(z)
     assert found.shape == expected.shape
     assert np.ptp(expected) > 0.9  # images, from dark to white
-    # Sums of at most 150 float32 products in another order: 150 * 2**-24 of values near 1, with room for two layers.
+    # Sums of at most 150 float32 products in another order: 150 * 2**-24 of values near 1, and two layers of it.
     assert np.abs(found - expected).max() < 1e-4
