@@ -1,2 +1,179 @@
-/** The view of the same name. */
-export {};
+/**
+ * A plane of the latent space: zoom in, click a place, walk from one place to another.
+ */
+
+import { announce, showError } from "./announce.js";
+import { ask, showPicture } from "./ask.js";
+import { onKey } from "./keys.js";
+import { Newest } from "./newest.js";
+import { described, find, make, root, urlOf } from "./page.js";
+import { quantile } from "./plane/normal.js";
+import { quantilesOf, Viewer } from "./plane/viewer.js";
+import { share } from "./share.js";
+import { State } from "./state.js";
+import { codeAt, pointOf } from "./explorer/codes.js";
+
+/** @typedef {import("./plane/viewer.js").Place} Place */
+/** @typedef {import("./state.js").Values} Values */
+
+const CELLS = 21; // in a row of the picture that is laid over, or shared
+const STEPS = 9;
+const FURTHEST = 8; // codes end there
+const FORMATS = ["png", "webp", "zip", "npz", "json"];
+
+const choices = find("[data-choices]", HTMLFormElement);
+const panel = find("[data-place]", HTMLElement);
+const picture = find("[data-place-picture]", HTMLImageElement);
+const legend = find("[data-legend]", HTMLElement);
+const isAll = described.axes.length === 2;
+
+/** @type {number[]} The code that holds the other axes. */
+let held = [];
+/** @type {string} What the viewer shows. */
+let opened = "";
+/** @type {string} What lies over it. */
+let covered = "images";
+
+/** The code of a place. @param {Values} values @param {Place} place */
+function codeOf(values, place) {
+  const at = quantilesOf(place);
+  const code = isAll ? [0, 0] : [...held];
+  for (const [name, share_] of /** @type {["x" | "y", number][]} */ ([["x", at.x], ["y", at.y]])) {
+    const axis = Number(values[name]);
+    const { mean, std } = described.axes[axis];
+    code[axis] = Math.max(-FURTHEST, Math.min(FURTHEST, mean + std * quantile(share_)));
+  }
+  return code;
+}
+
+/** @param {string} text Like `0.25,0.5`. @returns {Place | null} */
+function placeOf(text) {
+  const [x, y] = text.split(",").map(Number);
+  return Number.isFinite(x) && Number.isFinite(y) ? { x, y } : null;
+}
+
+/** @param {Place} place */
+function textOf({ x, y }) {
+  return `${x.toFixed(5)},${y.toFixed(5)}`;
+}
+
+/** The parameters of `/manifold` that say which plane. @param {Values} values */
+function planeOf({ x, y, at }) {
+  return { x, y, at: isAll ? null : at || null };
+}
+
+/** @param {Values} values */
+function identifierOf(values) {
+  const parts = Object.entries(planeOf(values)).flatMap(([name, value]) => (value ? [`${name}=${value}`] : []));
+  return [described.model, ...parts].map(encodeURIComponent).join(";").replace(/%(3D|3A|2C|7E|2A)/g, decodeURIComponent);
+}
+
+const newest = new Newest(async (/** @type {string} */ url) => {
+  await showPicture(picture, url).catch(showError);
+});
+
+/** @param {Values} values */
+async function showPlaces(values) {
+  const here = placeOf(values.place);
+  panel.hidden = !here;
+  if (!here) {
+    return;
+  }
+  const point = pointOf(codeOf(values, here));
+  newest.ask(urlOf("decode", { points: point }));
+  const at = quantilesOf(here);
+  const words = `${(100 * at.x).toFixed(1)} % of codes lie to the left, ${(100 * at.y).toFixed(1)} % below.`;
+  find("[data-place-words]", HTMLElement).textContent = words;
+  picture.alt = `The image at this place. ${words}`;
+  find("[data-explore]", HTMLAnchorElement).href = urlOf("explorer", { at: point });
+  const from = placeOf(values.from);
+  const way = find("[data-way]", HTMLElement);
+  way.hidden = !from;
+  if (from) {
+    const asked = { from: pointOf(codeOf(values, from)), to: point };
+    await showPicture(find("[data-way-picture]", HTMLImageElement), urlOf("interpolate", { ...asked, steps: STEPS }));
+    find("[data-way-open]", HTMLAnchorElement).href = urlOf("explorer", { at: asked.from, to: point, path: "linear" });
+  }
+}
+
+/** @param {Values} values @param {Viewer} viewer */
+async function cover(values, viewer) {
+  if (values.show === covered) {
+    return;
+  }
+  covered = values.show;
+  legend.replaceChildren();
+  if (covered === "images") {
+    viewer.cover(null, CELLS);
+    return;
+  }
+  const url = urlOf("manifold", { ...planeOf(values), show: covered, columns: CELLS, rows: CELLS });
+  viewer.cover(url, CELLS);
+  const classes = (await ask(url)).headers.get("x-classes");
+  for (const each of classes?.split(", ") ?? []) {
+    const [name, colour] = each.split("=");
+    const mark = make("span", { class: "colour" });
+    mark.style.backgroundColor = colour;
+    legend.append(make("li", {}, mark, name));
+  }
+}
+
+/** @param {Viewer} viewer @param {() => Values} read */
+function shower(viewer, read) {
+  return async (/** @type {Values} */ values) => {
+    showError(null);
+    for (const field of /** @type {NodeListOf<HTMLSelectElement | HTMLInputElement>} */ (choices.querySelectorAll("select, input[type=text]"))) {
+      field.value = values[field.name] ?? field.value;
+    }
+    const address = new URL(`manifold/${identifierOf(values)}/info.json`, root).href;
+    find("[data-iiif]", HTMLElement).textContent = address;
+    if (address !== opened) {
+      opened = address;
+      held = isAll ? [] : await codeAt(values.at || (described.examples ? "example:0" : "centre"));
+      const [zoom, x, y] = values.view.split(",").map(Number);
+      await viewer.open(address, values.view && Number.isFinite(zoom + x + y) ? { zoom, x, y } : null);
+      covered = "images";
+    }
+    await cover(read(), viewer);
+    await showPlaces(read());
+    share("manifold", { ...planeOf(values), show: values.show === "images" ? null : values.show, columns: CELLS, rows: CELLS }, FORMATS);
+  };
+}
+
+function start() {
+  const [x, y] = ["x", "y"].map((name) => find(`select[name=${name}]`, HTMLSelectElement).dataset.default ?? "");
+  const element = find("[data-viewer]", HTMLElement);
+  const viewer = new Viewer(
+    element,
+    (place) => {
+      state.set({ place: textOf(place) });
+      announce("The image at this place is shown beside the plane");
+    },
+    ({ zoom, x: across, y: down }) => {
+      state.set({ view: `${zoom.toFixed(3)},${across.toFixed(4)},${down.toFixed(4)}` }, { step: false });
+    },
+  );
+  const state = new State({ x, y, at: "", show: "images", place: "", from: "", view: "" }, (values) => {
+    show(values).catch(showError);
+  });
+  const show = shower(viewer, () => state.values);
+  choices.addEventListener("submit", (event) => event.preventDefault());
+  choices.addEventListener("change", (event) => {
+    if (event.target instanceof HTMLSelectElement || event.target instanceof HTMLInputElement) {
+      state.set({ [event.target.name]: event.target.value, place: "", from: "" });
+    }
+  });
+  /** @type {Record<string, () => void>} */
+  const actions = { "+": () => viewer.zoomBy(2), "-": () => viewer.zoomBy(0.5), h: () => viewer.home() };
+  for (const [key, action] of Object.entries(actions)) {
+    onKey(key, action);
+    find(`[data-do="${key}"]`, HTMLButtonElement).addEventListener("click", action);
+  }
+  find("[data-set-from]", HTMLButtonElement).addEventListener("click", () => state.set({ from: state.values.place }));
+  find("[data-end-way]", HTMLButtonElement).addEventListener("click", () => state.set({ from: "" }));
+  show(state.values).catch(showError);
+}
+
+if (document.querySelector("[data-viewer]")) {
+  start();
+}

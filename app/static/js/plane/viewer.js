@@ -1,0 +1,123 @@
+/**
+ * The plane as an image that one zooms into: OpenSeadragon over the addresses of the IIIF Image API.
+ */
+
+/** Quantiles at the edges of the image, and at those of `/manifold`; app/explore/pyramid.py and planes.py. */
+const EDGE = [0.001, 0.999];
+const OVERLAY_EDGE = [0.05, 0.95];
+
+/** @typedef {{x: number, y: number}} Place In parts of the image's sides, from its upper left corner. */
+
+/** @returns {any} What the script of OpenSeadragon left; its package brings no types of this form. */
+function library() {
+  return /** @type {any} */ (globalThis).OpenSeadragon;
+}
+
+/** The quantiles of a place: to the right and upwards. @param {Place} place */
+export function quantilesOf({ x, y }) {
+  const wide = EDGE[1] - EDGE[0];
+  return { x: EDGE[0] + x * wide, y: EDGE[1] - y * wide };
+}
+
+/** Shows a plane; tells where somebody clicks and where the view comes to rest. */
+export class Viewer {
+  /**
+   * @param {HTMLElement} element
+   * @param {(place: Place) => void} onPlace A click, or Enter: the middle of the view.
+   * @param {(view: {zoom: number, x: number, y: number}) => void} onView
+   */
+  constructor(element, onPlace, onView) {
+    const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    this.shown = library()({
+      element,
+      drawer: "canvas",
+      showNavigationControl: false,
+      animationTime: still ? 0 : 0.4,
+      blendTime: 0,
+      imageSmoothingEnabled: false,
+      visibilityRatio: 0.8,
+      minZoomImageRatio: 0.8,
+      maxZoomPixelRatio: 6,
+      crossOriginPolicy: false,
+      gestureSettingsMouse: { clickToZoom: false, dblClickToZoom: true },
+      gestureSettingsTouch: { clickToZoom: false, dblClickToZoom: true },
+    });
+    this.shown.addHandler("canvas-click", (/** @type {any} */ event) => {
+      if (event.quick) {
+        const { x, y } = this.shown.viewport.pointFromPixel(event.position);
+        if (x >= 0 && x <= 1 && y >= 0 && y <= 1) {
+          onPlace({ x, y });
+        }
+      }
+    });
+    this.shown.addHandler("animation-finish", () => onView(this.view()));
+    element.addEventListener("keydown", (event) => {
+      if (event.key === "Enter" && event.target instanceof HTMLElement) {
+        onPlace(this.middle());
+      }
+    });
+  }
+
+  /** The middle of what is seen, within the image. @returns {Place} */
+  middle() {
+    const { x, y } = this.shown.viewport.getCenter();
+    return { x: Math.min(Math.max(x, 0), 1), y: Math.min(Math.max(y, 0), 1) };
+  }
+
+  view() {
+    return { zoom: this.shown.viewport.getZoom(), ...this.middle() };
+  }
+
+  /**
+   * Open a plane.
+   * @param {string} address Of its `info.json`.
+   * @param {{zoom: number, x: number, y: number} | null} view Where to look; null: at all of it.
+   * @returns {Promise<void>} When it is there.
+   */
+  open(address, view) {
+    return new Promise((resolve, reject) => {
+      this.shown.addOnceHandler("open", () => {
+        if (view) {
+          this.look(view);
+        }
+        resolve();
+      });
+      this.shown.addOnceHandler("open-failed", () => reject(new Error("The plane cannot be shown.")));
+      this.shown.open(address);
+    });
+  }
+
+  /** @param {{zoom: number, x: number, y: number}} view */
+  look({ zoom, x, y }) {
+    this.shown.viewport.zoomTo(zoom, undefined, true);
+    this.shown.viewport.panTo(new (library().Point)(x, y), true);
+  }
+
+  /** @param {number} factor */
+  zoomBy(factor) {
+    this.shown.viewport.zoomBy(factor);
+    this.shown.viewport.applyConstraints();
+  }
+
+  home() {
+    this.shown.viewport.goHome();
+  }
+
+  /**
+   * Lay a picture of `/manifold` over the plane; null: take it away.
+   * @param {string | null} url
+   * @param {number} cells In a row of the picture, each around its code.
+   */
+  cover(url, cells) {
+    const world = this.shown.world;
+    while (world.getItemCount() > 1) {
+      world.removeItem(world.getItemAt(1));
+    }
+    if (!url) {
+      return;
+    }
+    const half = (OVERLAY_EDGE[1] - OVERLAY_EDGE[0]) / (cells - 1) / 2;
+    const start = (OVERLAY_EDGE[0] - half - EDGE[0]) / (EDGE[1] - EDGE[0]);
+    this.shown.addSimpleImage({ url, x: start, y: start, width: 1 - 2 * start, opacity: 0.85 });
+  }
+}
