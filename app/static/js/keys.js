@@ -25,12 +25,18 @@ function writes(target) {
   );
 }
 
+/** Whether the key does something by itself there: buttons, links and the like take the space bar. @param {KeyboardEvent} event */
+function isTaken(event) {
+  const { target } = event;
+  return event.key === " " && target instanceof Element && target.closest("button, a, summary, label, input:not([type=range])") !== null;
+}
+
 addEventListener("keydown", (event) => {
-  if (event.altKey || event.defaultPrevented || writes(event.target)) {
+  if (event.altKey || event.defaultPrevented || writes(event.target) || isTaken(event)) {
     return;
   }
   const held = event.ctrlKey || event.metaKey ? "ctrl+" : "";
-  const name = `${held}${event.shiftKey && event.key.length > 1 ? "shift+" : ""}${event.key.length === 1 && held ? event.key.toLowerCase() : event.key}`;
+  const name = `${held}${event.shiftKey && (held || event.key.length > 1) ? "shift+" : ""}${event.key.length === 1 && held ? event.key.toLowerCase() : event.key}`;
   const action = actions.get(name);
   if (action) {
     event.preventDefault();

@@ -1,0 +1,152 @@
+"""How fast the pages are in a real browser: Chromium, on the machine that serves them.
+
+    .venv/bin/python -m benchmarks.page explorer
+    .venv/bin/python -m benchmarks.page explorer --model fashion-dense --rounds 5
+
+A subcommand a view. Needs Playwright and a Chromium; nothing else should run on the machine.
+"""
+
+import argparse
+import contextlib
+import os
+import statistics
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Page, sync_playwright
+
+from tests.serving import serving
+
+STORE = Path(__file__).resolve().parent.parent / "model_store"
+
+# Every `input` event of a slider, and every picture: the canvas names the point that it shows once drawn.
+# The task after the next animation frame begins when that frame has been painted.
+WATCH = """
+() => {
+  const canvas = document.querySelector("canvas[data-picture]");
+  window.moves = [];
+  window.painted = [];
+  addEventListener("input", (event) => {
+    window.moves.push({ at: event.timeStamp, value: event.target.value });
+  }, true);
+  new MutationObserver(() => {
+    const point = canvas.dataset.point;
+    requestAnimationFrame(() => {
+      const { port1, port2 } = new MessageChannel();
+      port1.onmessage = () => window.painted.push({ at: performance.now(), point });
+      port2.postMessage(null);
+    });
+  }).observe(canvas, { attributes: true, attributeFilter: ["data-point"] });
+}
+"""
+
+
+def explorer(page: Page, options: argparse.Namespace) -> dict[str, Any]:
+    """Return milliseconds from a slider's event to its picture on the screen, and pictures left out.
+
+    A pointer drags the slider of the most informative axis to and fro, `rate` moves a second. A move whose
+    picture is left out, because a newer one was there already, ends with the first newer picture.
+    """
+    page.goto(f"{options.url}/explorer?model={options.model}")
+    page.wait_for_selector("canvas[data-point]")
+    page.wait_for_timeout(1500)  # strips are there
+    page.evaluate(WATCH)
+    slider = page.locator("[data-active-axes] input[type=range]").first
+    axis = int(slider.evaluate("slider => slider.closest('[data-axis]').dataset.axis"))
+    box = slider.bounding_box()
+    if box is None:
+        raise RuntimeError("expected a slider that is seen")
+    middle = box["y"] + box["height"] / 2
+
+    def place(move: int) -> float:
+        along = abs(move * 0.0317 % 2 - 1)  # to and fro, by steps that are no whole part of the slider
+        return box["x"] + 10 + along * (box["width"] - 20)
+
+    page.mouse.move(place(0), middle)
+    page.mouse.down()
+    for move in range(options.moves):
+        page.mouse.move(place(move), middle)
+        page.wait_for_timeout(1000 / options.rate)
+    page.wait_for_timeout(500)
+    page.mouse.up()
+    moves, painted = page.evaluate("[window.moves, window.painted]")
+    return latencies(moves, painted, axis)
+
+
+def latencies(moves: list[dict[str, Any]], painted: list[dict[str, Any]], axis: int) -> dict[str, Any]:
+    """Return what each move took until a picture as new as it was painted."""
+    shown: list[tuple[float, int]] = []
+    newest = 0
+    for picture in painted:
+        value = float(picture["point"].removeprefix("z:").split(",")[axis])
+        # Values come again as the slider goes to and fro: the next move with this value is the one.
+        newest = next(k for k in range(newest, len(moves)) if abs(float(moves[k]["value"]) - value) < 1e-3)
+        shown.append((picture["at"], newest))
+    took = []
+    for number, move in enumerate(moves):
+        took.append(next(at for at, newest in shown if newest >= number) - move["at"])
+    left_out = len(moves) - len({newest for _, newest in shown})
+    return {"milliseconds": took, "moves": len(moves), "left out": left_out}
+
+
+VIEWS: dict[str, Callable[[Page, argparse.Namespace], dict[str, Any]]] = {"explorer": explorer}
+
+
+@contextlib.contextmanager
+def _served(url: str | None) -> Iterator[str]:
+    """Yield the address of a service: one that runs, or a fresh one with the models of the project."""
+    if url is not None:
+        yield url.rstrip("/")
+        return
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        serving(Path(folder), "--model-store", str(STORE)) as server,
+    ):
+        yield server.url
+
+
+def percentile(numbers: list[float], share: float) -> float:
+    """Return the number that a share of `numbers` lies below, between the two beside it."""
+    return statistics.quantiles(numbers, n=100, method="inclusive")[round(share * 100) - 1]
+
+
+def _parsed() -> argparse.Namespace:
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
+    parser.add_argument("--chromium", default="/usr/bin/chromium", help="path of the browser")
+    parser.add_argument("--url", help="a service that runs; a fresh one if not given")
+    parser.add_argument("--rounds", type=int, default=3, help="repeat, each time on a fresh page")
+    views = parser.add_subparsers(dest="view", required=True)
+    part = views.add_parser("explorer", help="from a slider's event to the picture")
+    part.add_argument("--model", default="fashion", help="model to explore")
+    part.add_argument("--moves", type=int, default=200, help="moves of the slider in a round")
+    part.add_argument("--rate", type=float, default=20, help="moves a second")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Measure a view and print what was found."""
+    options = _parsed()
+    print(f"# {VIEWS[options.view].__doc__}\n# load {os.getloadavg()[0]:.2f} on {os.cpu_count()} cores")
+    with _served(options.url) as url, sync_playwright() as playwright:
+        options.url = url
+        browser = playwright.chromium.launch(executable_path=options.chromium, args=["--no-sandbox"])
+        print(f"# Chromium {browser.version}, {vars(options)}")
+        for number in range(options.rounds):
+            page = browser.new_page(viewport={"width": 1280, "height": 900})
+            found = VIEWS[options.view](page, options)
+            took = found.pop("milliseconds")
+            told = ", ".join(f"{name} {value}" for name, value in found.items())
+            print(
+                f"round {number + 1}: p50 {statistics.median(took):.1f} ms, "
+                f"p95 {percentile(took, 0.95):.1f} ms, most {max(took):.1f} ms; {told}"
+            )
+            page.close()
+        browser.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
