@@ -3,10 +3,10 @@
  */
 
 import { announce, showError } from "./announce.js";
-import { askJson } from "./ask.js";
 import { Walk } from "./gallery/walk.js";
 import { onKey } from "./keys.js";
-import { described, find, make, urlOf } from "./page.js";
+import { described, find, make, viewUrl } from "./page.js";
+import { facts, fill, ready } from "./pictures.js";
 import { share } from "./share.js";
 import { State } from "./state.js";
 
@@ -22,7 +22,7 @@ const temperature = find("#temperature", HTMLInputElement);
 
 const state = new State({ seed: "42", label: "", temperature: "1", render: "mean", offset: "0" }, show);
 const walk = new Walk(tiles);
-const observer = new IntersectionObserver((entries) => entries.some((entry) => entry.isIntersecting) && addMore());
+const observer = new IntersectionObserver((entries) => entries.some((entry) => entry.isIntersecting) && ready() && addMore());
 let shown = JSON.stringify(state.values); // what the tiles show: the page came with them
 
 /** Parameters of `/samples` that are not at their defaults. */
@@ -46,13 +46,13 @@ function tile(k) {
   const [height, width] = described.shape;
   const picture = make("img", {
     class: "picture",
-    src: urlOf("samples", { ...own(), n: 1, offset: k, columns: 1 }),
     width,
     height,
     loading: "lazy",
     alt: `Image ${k} of seed ${seed}${label && `, ${label}`}`,
   });
-  const link = make("a", { href: urlOf("explorer", { at: `seed:${seed}/${k}` }), "data-image": k }, picture);
+  fill(picture, "samples", { ...own(), n: 1, offset: k, columns: 1 });
+  const link = make("a", { href: viewUrl("explorer", { at: `seed:${seed}/${k}` }), "data-image": k }, picture);
   return make("li", {}, link);
 }
 
@@ -67,13 +67,13 @@ async function linkToCodes(first, count) {
     return;
   }
   const asked = JSON.stringify(state.values);
-  const found = await askJson(urlOf("samples.json", { ...own(), n: count, offset: first }));
+  const found = await facts("samples.json", { ...own(), n: count, offset: first });
   if (asked !== JSON.stringify(state.values)) {
     return;
   }
   found.images.forEach((/** @type {{point: string}} */ { point }, /** @type {number} */ i) => {
     const link = tiles.querySelector(`[data-image="${first + i}"]`);
-    link?.setAttribute("href", urlOf("explorer", { at: point }));
+    link?.setAttribute("href", viewUrl("explorer", { at: point }));
   });
 }
 
