@@ -1,47 +1,54 @@
-"""LiteRT.js as it is installed -> the files of it that a page needs."""
+"""LiteRT.js as ``front-end/install.py`` installs it -> the files of a page."""
 
+import hashlib
 import json
 from pathlib import Path
+from typing import NamedTuple
 
-VERSION = "2.5.3"
+CORE, UTILITIES = "@litertjs/core", "@litertjs/wasm-utils"
 FOLDER = "litert"
+# The build without relaxed SIMD, whose results differ between processors, and without threads, for which a
+# host would have to isolate the page.
 MODULE, LOADER, WASM = "index.js", "litert_wasm_compat_internal.js", "litert_wasm_compat_internal.wasm"
-UTILITIES = "wasm-utils.js"
-_BARE = '"@litertjs/wasm-utils"'
+REMEDY = "Run make assets in the project's folder."
 
 
 class NotInstalled(Exception):
-    """LiteRT.js is not where it is looked for; says how to get it."""
+    """LiteRT.js is not there as it should be; says how to get it."""
 
 
-def files(folder: Path) -> dict[str, bytes]:
-    """Return LiteRT.js by paths in the page's folder: its module, and the WebAssembly without relaxed SIMD.
+class LiteRT(NamedTuple):
+    """What computes in the browser; its files by their paths in the page's folder."""
 
-    The module's import of its own package by name becomes one by address, as a page without an import map
-    needs it; all else is as published.
+    version: str
+    module: str  # path
+    loader: str  # path
+    wasm: str  # path
+    files: dict[str, bytes]  # with the licences
+
+
+def installed(vendor: Path) -> LiteRT:
+    """Return LiteRT.js out of the folder that ``vendor/MANIFEST.json`` lists.
 
     Args:
-        folder: with ``core`` and ``wasm-utils``, the packages of the scope @litertjs as npm installs them.
+        vendor: app/static/vendor.
 
     Raises:
-        NotInstalled: they are not there, or of another version than VERSION.
+        NotInstalled: a file is missing, or not what the manifest says.
     """
-    core, utilities = folder / "core", folder / "wasm-utils"
+    manifest = vendor / "MANIFEST.json"
     try:
-        found = json.loads((core / "package.json").read_text(encoding="utf-8"))["version"]
-        module = (core / "dist" / "index.js").read_text(encoding="utf-8")
-        loader, wasm = ((core / "wasm" / name).read_bytes() for name in (LOADER, WASM))
-        helper = (utilities / "dist" / "index.js").read_bytes()
-    except OSError as error:
-        raise NotInstalled(
-            f"LiteRT.js is not installed: {error.filename} is missing. Install @litertjs/core "
-            f"{VERSION} by npm, and name its folder by --litertjs node_modules/@litertjs."
-        ) from None
-    if found != VERSION:
-        raise NotInstalled(f"{core}: expected LiteRT.js {VERSION}. Found: {found}")
-    return {
-        f"{FOLDER}/{MODULE}": module.replace(_BARE, f'"./{UTILITIES}"').encode(),
-        f"{FOLDER}/{UTILITIES}": helper,
-        f"{FOLDER}/{LOADER}": loader,
-        f"{FOLDER}/{WASM}": wasm,
-    }
+        packages = {each["name"]: each for each in json.loads(manifest.read_bytes())["packages"]}
+        core, utilities = packages[CORE], packages[UTILITIES]
+        files = {}
+        for package in (core, utilities):  # side by side, as one imports the other by its address
+            for name, digest in package["files"].items():
+                path = vendor / package["folder"] / name
+                files[f"{FOLDER}/{package['folder']}/{name}"] = content = path.read_bytes()
+                if hashlib.sha256(content).hexdigest() != digest:
+                    raise NotInstalled(f"{path}: not what {manifest.name} says. {REMEDY}")
+    except (OSError, KeyError) as error:
+        what = f"{error.filename} is missing" if isinstance(error, OSError) else f"{manifest} has no {error}"
+        raise NotInstalled(f"LiteRT.js is not installed: {what}. {REMEDY}") from None
+    here = f"{FOLDER}/{core['folder']}"
+    return LiteRT(core["version"], f"{here}/{MODULE}", f"{here}/{LOADER}", f"{here}/{WASM}", files)

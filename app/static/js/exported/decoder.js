@@ -39,6 +39,7 @@ function send(message) {
 /** Load the decoder, once. */
 export const start = once(async () => {
   begun = true;
+  bar.style.minHeight = `${bar.offsetHeight}px`; // what lies below stays where the pointer has it
   let loaded = 0;
   button.hidden = true;
   progress.hidden = false;
@@ -69,7 +70,8 @@ export const start = once(async () => {
     throw error;
   }
   running = true;
-  bar.hidden = true;
+  progress.hidden = true;
+  words.textContent = "The decoder runs in your browser.";
   tell();
 });
 
