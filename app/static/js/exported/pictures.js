@@ -41,7 +41,7 @@ const SHEETS = {
   axes: async ({ at, steps }) => {
     const code = await codeOf(at);
     const codes = described.axes.flatMap((axis, number) =>
-      stripValues(axis, Number(steps)).map((value) => code.with(number, value)),
+      stripValues(axis, Number(steps)).map((value) => code.map((held, each) => (each === number ? value : held))),
     );
     return { codes, columns: Number(steps) };
   },
