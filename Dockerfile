@@ -10,6 +10,11 @@ RUN python3 -m venv /opt/vitrine \
     && rm -rf ai_edge_litert/libLiteRtWebGpuAccelerator.so ai_edge_litert/vendors ai_edge_litert/tools \
     && find numpy -type d -name tests -prune -exec rm -rf {} +
 
+# Files of other projects that pages load; npm comes from PyPI, and goes again.
+COPY requirements/npm.txt /build/requirements/npm.txt
+COPY front-end /build/front-end
+RUN mkdir -p /build/app/static && /opt/vitrine/bin/python /build/front-end/install.py
+
 COPY pyproject.toml README.md CHANGELOG.md LICENSE /build/
 # The manual, to which app/manual links.
 COPY docs /build/docs

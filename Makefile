@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN = .venv/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help setup serve test fuzz train lint format requirements dist benchmark-peers inference-clients peer-requirements clean
+.PHONY: help setup serve assets test fuzz train lint format requirements dist benchmark-peers inference-clients peer-requirements clean
 
 # Every training run has a folder of its own.
 RUN ?= runs/fashion-dense-$(shell date +%Y%m%d-%H%M%S)
@@ -11,12 +11,16 @@ RUN ?= runs/fashion-dense-$(shell date +%Y%m%d-%H%M%S)
 help: ## say what there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
 
-setup: .venv/dev ## install everything: serving, training and the tools of development
+setup: .venv/dev .venv/dev-assets ## install everything: serving, training and the tools of development
 
 serve: .venv/serve ## set up, and serve the shipped model on http://127.0.0.1:8000
+	@$(MAKE) --no-print-directory .venv/serve-assets || true # most pages need none of it
 	$(BIN)/vitrine serve
 
-test: .venv/dev ## set up, and run every test
+assets: .venv/serve ## fetch again the files of other projects that pages load
+	$(BIN)/python front-end/install.py
+
+test: .venv/dev .venv/dev-assets ## set up, and run every test
 	$(BIN)/python -m pytest --numprocesses=2 --dist=worksteal $(PYTEST)
 
 fuzz: .venv/dev ## set up, and check the answers to 5,000 random requests against the API documentation
@@ -28,10 +32,11 @@ train: .venv/train ## train fashion-dense, measure it, publish it as the next ve
 	$(BIN)/vitrine-train evaluate $(run)
 	$(BIN)/vitrine-train export $(run)
 
-lint: .venv/dev ## check style and types
+lint: .venv/dev .venv/dev-assets ## check style and types, those of the pages' modules where there is Node.js
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	if command -v node >/dev/null; then node front-end/node_modules/typescript/bin/tsc --project front-end; fi
 
 format: .venv/dev ## put the code in form
 	$(BIN)/ruff check --fix .
@@ -45,8 +50,10 @@ requirements: .venv/dev ## pin the dependencies of pyproject.toml again, with ha
 			--no-header pyproject.toml --extra build $$extras $$pinned -o requirements/$$set.txt || exit 1; \
 		pinned="-c requirements/serve.txt"; \
 	done
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
+		--no-header requirements/npm.in -o requirements/npm.txt
 
-dist: .venv/dev ## build the source distribution, and the wheel from it, into dist/
+dist: .venv/dev .venv/dev-assets ## build the source distribution, and the wheel from it, into dist/
 	rm -rf dist
 	$(BIN)/python -c 'from setuptools import build_meta; build_meta.build_sdist("dist")' >/dev/null
 	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation \
@@ -73,7 +80,7 @@ peer-requirements: .venv/dev ## pin what these need again, with hashes
 	done
 
 clean: ## remove what the other targets made, but for runs/ and model_store/
-	rm -rf .venv benchmarks/.environments build dist *.egg-info client/build client/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv benchmarks/.environments build dist *.egg-info client/build client/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis front-end/node_modules app/static/vendor
 
 # Bytecode is compiled as it is installed, so that no start has to.
 .venv/serve .venv/train .venv/dev: .venv/%: requirements/%.txt pyproject.toml
@@ -83,4 +90,9 @@ clean: ## remove what the other targets made, but for runs/ and model_store/
 	@echo "installing requirements/$*.txt into .venv: a minute or two, once"
 	$(PIP) --require-hashes --requirement $<
 	$(PIP) --no-deps --no-build-isolation --editable .
+	touch $@
+
+# For serving only what is served, for development also what checks it.
+.venv/serve-assets .venv/dev-assets: .venv/%-assets: front-end/package-lock.json front-end/install.py | .venv/%
+	$(BIN)/python front-end/install.py $(if $(filter dev,$*),--dev)
 	touch $@

@@ -1,11 +1,14 @@
 """What the build does beside pyproject.toml: it puts models into the package, which serves them anywhere.
 
+Files of other projects that pages load go into a package as package data, and none is built without them.
+
 They are the newest versions in ``model_store`` of the models named here. An editable installation has none:
 it serves the project's own store.
 """
 
 import hashlib
 import json
+import runpy
 import shutil
 from pathlib import Path
 
@@ -47,11 +50,20 @@ def records() -> str:
     return "".join(f"{line}\n" for line in lines if json.loads(line)["model"] in CARRIED)
 
 
+def check_assets() -> None:
+    """Raise a SetupError unless the files of other projects are here, as the lock file pins them."""
+    faults = runpy.run_path("front-end/install.py")["faults"]()
+    if faults:
+        raise SetupError("\n".join(faults))
+
+
 class BuildWithModels(build_py):
     """Copies the packages, and the models into one of them."""
 
     def run(self) -> None:
         """Build into ``build_lib``."""
+        if not self.editable_mode:
+            check_assets()
         super().run()
         if self.editable_mode:
             return

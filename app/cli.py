@@ -83,13 +83,17 @@ def serve(**options: Any) -> None:
     if settings.host not in ("127.0.0.1", "localhost", "::1"):
         click.echo(f"listening on {settings.host}: anyone who can reach this machine can use it", err=True)
 
-    from app import server
+    from app import memory
 
-    try:
-        sockets = server.listen(settings.host, settings.port)
-        code = server.run(server.configuration(settings, _log_config()), sockets)
-    except server.ListenError as error:
-        leave(EXIT_ADDRESS, str(error))
+    # Of several processes this is the one that does not serve, where nothing would end it.
+    with memory.collections_held() if settings.workers == 1 else contextlib.nullcontext():
+        from app import server
+
+        try:
+            sockets = server.listen(settings.host, settings.port)
+            code = server.run(server.configuration(settings, _log_config()), sockets)
+        except server.ListenError as error:
+            leave(EXIT_ADDRESS, str(error))
     sys.exit(code)
 
 

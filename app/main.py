@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
-from app.http import documents, iiif, inference, pictures
+from app.http import deferral, documents, iiif, inference, pictures  # noqa: F401  deferral before FastAPI
 from app.http.middleware import Middleware
 from app.runtimes import OpenRuntime, opener
 from app.service import Service

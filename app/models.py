@@ -11,6 +11,7 @@ import functools
 import logging
 import math
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -155,9 +156,8 @@ class Model:
 
     def moments(self, images: Array) -> Array:
         """Return z_mean and z_log_var of q(z given x), (B, 2, D), of `images`; see ``encode``."""
-        return np.stack(
-            [self._checked_code(code, len(images)) for code in self._runtime.encode(images)], axis=1
-        )
+        codes = self._runtime.encode(images)
+        return np.stack([self._checked_code(code, len(images)) for code in codes], axis=1)
 
     def decode(self, z: Array) -> Array:
         """Return the mean of p(x given z), (B, H, W), of `z`, (B, D); see ``encode``."""
@@ -231,23 +231,27 @@ class Models:
                 break
             except (ModelError, ModelNotFound) as error:
                 if error.detail in refusals or isinstance(error, ModelNotFound) or "@" in default:
-                    raise StoreError(
-                        f"the default model {default} cannot be served: {error.detail}"
-                    ) from error
+                    reason = f"the default model {default} cannot be served: {error.detail}"
+                    raise StoreError(reason) from error
                 refusals.append(error.detail)  # a bare name now means the version before
         for refusal in refusals:
             log.warning("not served: %s", refusal)
 
-    def open_in_background(self) -> None:
+    def open_in_background(self, then: Callable[[], None] = lambda: None) -> None:
         """Open the newest usable version of every name, so that the first request for it need not wait.
 
         One after the other: a request for a model, and the end of the service, wait for one of them at most.
+
+        Args:
+            then: called in the opener's thread when all are open.
         """
         names = iter(list(self.store.versions))
 
         def open_next() -> None:
             name = next(names, None)
-            if name is not None:
+            if name is None:
+                then()
+            else:
                 before = set(self.opened)
                 self._open_newest(name)
                 for reference in self.opened.keys() - before:
@@ -293,12 +297,8 @@ class Models:
                 raise self._refusal(reference)
             if reference not in self.opened:
                 try:
-                    model = Model(
-                        version,
-                        self._open_runtime(version.folder, self._threads),
-                        self._threads,
-                        self._wide_threads,
-                    )
+                    runtime = self._open_runtime(version.folder, self._threads)
+                    model = Model(version, runtime, self._threads, self._wide_threads)
                     model.warm_up()
                     check_files(version.folder, version.manifest)
                 except Exception as error:  # a model is a program: it can fail in any way

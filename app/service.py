@@ -1,14 +1,13 @@
 """The running service: what every request shares."""
 
 import asyncio
-import gc
 import logging
 from collections.abc import Awaitable
 from typing import TypeVar
 
 import numpy as np
 
-from app import profiles, store
+from app import memory, profiles, store
 from app.cache import PictureCache
 from app.engine.engine import Engine
 from app.engine.work import Operation, Rows, Steps, Work
@@ -80,10 +79,9 @@ class Service:
         )
         if warning := settings.too_many_threads():
             log.warning(warning)
-        gc.freeze()  # a framework's million objects are here to stay: collections need not visit them
         opened = ", ".join(sorted(models.opened))
         log.info("serving %s from %s%s", opened, settings.model_store, self._expected())
-        models.open_in_background()
+        models.open_in_background(then=memory.settle)
 
     def stop(self) -> None:
         """Refuse new work, and let what is being computed finish."""

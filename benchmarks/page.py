@@ -135,7 +135,7 @@ def _parsed() -> argparse.Namespace:
 def main() -> None:
     """Measure a view and print what was found."""
     options = _parsed()
-    print(f"# {VIEWS[options.view].__doc__}\n# load {os.getloadavg()[0]:.2f} on {os.cpu_count()} cores")
+    print(f"# load {os.getloadavg()[0]:.2f} on {os.cpu_count()} cores")
     with _served(options.url) as url, sync_playwright() as playwright:
         options.url = url
         browser = playwright.chromium.launch(executable_path=options.chromium, args=["--no-sandbox"])

@@ -180,12 +180,11 @@ def certificates() -> dict[str, str]:
     """Return the variable that has npm trust the authority that pip was told to trust, if it was told."""
     if os.environ.get("NODE_EXTRA_CA_CERTS"):
         return {}
-    ask = [sys.executable, "-m", "pip", "config", "get", "global.cert"]
-    told = (
-        os.environ.get("PIP_CERT")
-        or subprocess.run(ask, capture_output=True, text=True, check=False).stdout.strip()
-    )
-    return {"NODE_EXTRA_CA_CERTS": told} if told else {}
+    command = [sys.executable, "-m", "pip", "config", "list"]
+    told = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    found = dict(re.findall(r"^(:env:|install|global)\.cert='(.+)'$", told, re.MULTILINE))
+    trusted = found.get(":env:") or found.get("install") or found.get("global")
+    return {"NODE_EXTRA_CA_CERTS": trusted} if trusted else {}
 
 
 def fetch(folder: Path, *options: str) -> Path:

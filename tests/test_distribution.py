@@ -23,15 +23,16 @@ import pytest
 from app.main import create_app
 from app.settings import Settings
 from app.store import scan
-from tests.conftest import DISTRIBUTION, PROJECT, SHIPPED_STORE, Client
+from tests.conftest import DISTRIBUTION, PROJECT, SHIPPED_STORE, Client, skip
 from tests.fakes import pixels_of
 from tests.serving import serving
 
 DECLARED = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
 CARRIED = {"fashion", "fashion-map"}
-NOT_COPIED = (".*_cache", ".git", ".venv", ".hypothesis", ".environments", "*.egg-info", "__pycache__", "build", "dist", "runs")  # fmt: skip
+VENDOR = PROJECT / "app" / "static" / "vendor"
+NOT_COPIED = (".*_cache", ".git", ".venv", ".hypothesis", ".environments", "*.egg-info", "__pycache__", "build", "dist", "runs", "node_modules")  # fmt: skip
 # What may lie in a folder where somebody works, and is no part of a distribution.
-LEFT_BEHIND = ("runs/mine/weights.h5", "benchmarks/.environments/naive/installed", ".venv/bin/python3", "notes.txt",
+LEFT_BEHIND = ("runs/mine/weights.h5", "benchmarks/.environments/naive/installed", ".venv/bin/python3", "front-end/node_modules/axe-core/axe.js", "notes.txt",
                "app/__pycache__/cli.cpython-311.pyc", "tests/__pycache__/tiny.cpython-311.pyc")  # fmt: skip
 
 
@@ -53,11 +54,14 @@ def copy_of_the_project(folder):
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
     """The folder with both distributions. An earlier version of a model is in the store: it stays there."""
+    if not VENDOR.is_dir():
+        skip("the files of other projects are not installed: make assets")
     project = copy_of_the_project(tmp_path_factory.mktemp("sources") / "project")
     models = project / "model_store" / "fashion"
     shutil.copytree(max(models.iterdir(), key=lambda path: int(path.name)), models / "1")
     # `.venv/dev`, the installed tools of development, are those that run this test.
-    run("make", "--old-file=.venv/dev", f"BIN={Path(sys.executable).parent}", "dist", cwd=project)
+    there = ("--old-file=.venv/dev", "--old-file=.venv/dev-assets")
+    run("make", *there, f"BIN={Path(sys.executable).parent}", "dist", cwd=project)
     return project / "dist"
 
 
@@ -133,7 +137,9 @@ def test_the_source_distribution_has_all_that_is_versioned_and_nothing_else(buil
         found = {name.partition("/")[2] for name in archive.getnames()}
     assert not found & set(LEFT_BEHIND)
     assert not [
-        name for name in found if re.search(r"__pycache__|\.environments|\.pyc$|^(runs|dist|\.venv)/", name)
+        name
+        for name in found
+        if re.search(r"__pycache__|\.environments|node_modules|\.pyc$|^(runs|dist|\.venv)/", name)
     ]
     tops = {name.partition("/")[0] for name in found if name}
     made = {"PKG-INFO", "setup.cfg", "vitrine_vae.egg-info"}
@@ -143,6 +149,7 @@ def test_the_source_distribution_has_all_that_is_versioned_and_nothing_else(buil
         "benchmarks",
         "client",
         "docs",
+        "front-end",
         "model_store",
         "requirements",
         "tests",
@@ -155,7 +162,7 @@ def test_the_source_distribution_has_all_that_is_versioned_and_nothing_else(buil
         sources = {
             file.relative_to(PROJECT).as_posix()
             for file in (PROJECT / folder).rglob("*")
-            if file.is_file() and not {"__pycache__", ".environments"} & set(file.parts)
+            if file.is_file() and not {"__pycache__", ".environments", "node_modules"} & set(file.parts)
         }
         assert sources <= found, sources - found
 
@@ -176,6 +183,37 @@ def test_the_wheel_has_both_programs_and_the_newest_versions_and_nothing_else(wh
     sources |= {path.relative_to(client).as_posix() for path in (client / "vitrine_client").rglob("*.py")}
     assert {name for name in names if name.endswith(".py")} == sources
     assert wheel.stat().st_size < 25_000_000
+
+
+@pytest.mark.process
+def test_the_wheel_has_the_files_of_other_projects_byte_for_byte(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        prefix = "app/static/vendor/"
+        found = {name.removeprefix(prefix): archive.read(name) for name in archive.namelist() if name.startswith(prefix)}  # fmt: skip
+    installed = {
+        path.relative_to(VENDOR).as_posix(): path.read_bytes() for path in VENDOR.rglob("*") if path.is_file()
+    }
+    assert {"MANIFEST.json", "openseadragon-6.1.1/openseadragon.min.js"} <= set(found)
+    assert found == installed
+
+
+@pytest.mark.process
+def test_no_wheel_is_built_without_the_files_of_other_projects(tmp_path):
+    project = tmp_path / "project"
+    shutil.copytree(
+        PROJECT / "front-end", project / "front-end", ignore=shutil.ignore_patterns("node_modules")
+    )
+    for name in ("setup.py", "pyproject.toml", "README.md", "LICENSE"):
+        shutil.copyfile(PROJECT / name, project / name)
+    done = subprocess.run(
+        [sys.executable, "setup.py", "--quiet", "build_py"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=project,
+    )
+    assert done.returncode == 1
+    assert f"{project / 'app/static/vendor'}: not installed: make assets" in done.stderr
 
 
 @pytest.mark.process

@@ -1,6 +1,7 @@
 """Behind a real nginx, configured as docs/operating.md says."""
 
 import contextlib
+import html
 import os
 import re
 import shutil
@@ -113,13 +114,20 @@ def test_a_proxy_that_keeps_the_prefix_and_adds_no_slash_is_sent_to_the_page(tmp
 
 
 def test_the_api_documentation_finds_its_schema_and_the_schema_its_server(site):
-    script = site.get(f"{ROOT_PATH}/static/docs.js").text
-    schema = urljoin(f"{ROOT_PATH}/docs", re.search(r'url: "([^"]+)"', script)[1])
+    page = site.get(f"{ROOT_PATH}/docs").text
+    schema = urljoin(f"{ROOT_PATH}/docs", re.search(r'href="([^"]+openapi.json)"', page)[1])
     found = site.get(schema).json()
     server = urljoin(schema, found["servers"][0]["url"])
     for path in ("/samples", "/interpolate", "/readyz"):
         assert path in found["paths"]
         assert site.get(server.rstrip("/") + path).status_code == 200
+
+
+def test_the_lines_of_the_api_reference_ask_behind_the_proxy(site):
+    page = html.unescape(site.get(f"{ROOT_PATH}/docs").text)
+    address = re.search(r"curl -o samples.png '([^']+)'", page)[1]
+    assert httpx.URL(address).path == f"{ROOT_PATH}/samples"
+    assert site.get(address).headers["content-type"] == "image/png"
 
 
 def test_a_pictures_permanent_address_is_the_one_behind_the_proxy(site):

@@ -10,7 +10,7 @@ from app.errors import ModelError
 from app.export import codes, levels
 from app.export.folder import MARK
 from app.export.litertjs import LiteRT, installed
-from app.export.modules import modules
+from app.export.modules import modules, needed_by
 from app.http import exported
 from app.http.templates import HERE
 from app.models import Model, Models
@@ -82,7 +82,7 @@ def page_of(source: Source, model: Model, vendor: Path = STATIC / "vendor") -> P
     wanted = {"litert": litert.module, "loader": litert.loader, "wasm": litert.wasm, "model": DECODER}
     streamed = len(files[litert.wasm]) + len(decoder)  # what the bar of the page counts
     names = [codes.name_of(k) for k in range(codes.READY_IMAGES)]
-    pages = exported.pages(source, version, wanted, names, streamed)
+    pages = exported.pages(source, version, wanted, names, streamed, needed_by)
     files |= {name: text.encode() for name, text in pages.items()}
     files[MARK] = _about(model, litert, found)
     demanded = [*litert.files, DECODER, codes.MIXTURE]
@@ -103,7 +103,7 @@ def _pictures(model: Model) -> dict[str, bytes]:
 def _static() -> dict[str, bytes]:
     """Return stylesheets, the icon and our modules."""
     styles = {f"static/{name}": (STATIC / name).read_bytes() for name in STYLES}
-    scripts = modules(STATIC / "js")
+    scripts = modules()
     return styles | {f"static/js/{name}": text.encode() for name, text in scripts.items()}
 
 

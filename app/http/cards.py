@@ -7,9 +7,10 @@ import functools
 import json
 import math
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Request, Response
+from fastapi import Path as InPath
 
 from app import store
 from app.errors import AddressNotFound, ModelNotFound, ModelUnavailable
@@ -26,6 +27,9 @@ PICTURES_OF_CARDS = {  # by file, what it shows
     "axes.png": "Every latent axis from its 2.5 to its 97.5 % quantile, the most informative on top.",
     "manifold.png": "The whole plane of both latent axes, at quantiles of N(0, 1).",
 }
+
+Name = Annotated[str, InPath(description="A model, without a version.")]
+Number = Annotated[str, InPath(description="Number of one of its versions.")]
 
 
 def router(service: Service) -> APIRouter:
@@ -45,14 +49,14 @@ def _for_programs(service: Service) -> APIRouter:
         return as_json(request, describe_all(service))
 
     @programs.get("/models/{name}.json", summary="One model")
-    def model_as_json(request: Request, name: str) -> Response:
+    def model_as_json(request: Request, name: Name) -> Response:
         """Name the versions of a model; a bare NAME in a request means the newest."""
         newest = find(service, name)
         versions = [brief(version) for version in service.models.store.versions[name]]
         return as_json(request, {"name": name, "newest": newest.reference, "versions": versions})
 
     @programs.get("/models/{name}/versions/{number}.json", summary="One version, and what may be asked of it")
-    def version_as_json(request: Request, name: str, number: str) -> Response:
+    def version_as_json(request: Request, name: Name, number: Number) -> Response:
         """Return the manifest (metrics, files, axes) and `options`: every parameter with its range."""
         return as_json(request, describe(service, find(service, name, number)))
 

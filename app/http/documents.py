@@ -20,6 +20,7 @@ from app.http import (
     pages,
     problems,
     queries,
+    reference,
     status,
     views,
 )
@@ -104,7 +105,7 @@ def api(service: Service) -> FastAPI:
     app.include_router(status.router(service))
     apps = {**pictures_by_path(service), f"{PREFIX}/": iiif.Images(service)}
     app.include_router(inspection.router(service, apps))
-    for part in (views, pages, manual, cards, problems, discovery):
+    for part in (views, manual, cards, problems, discovery):
         app.include_router(part.router(service))
     pages.mount_assets(app)
     make = app.openapi
@@ -133,6 +134,7 @@ def api(service: Service) -> FastAPI:
         return schema | {"paths": paths | protocol | schema["paths"]}
 
     app.openapi = openapi  # type: ignore[method-assign]  # as FastAPI's own documentation does it
+    app.include_router(reference.router(service, openapi))
     kept: list[bytes] = []
 
     @app.get("/openapi.json", include_in_schema=False)

@@ -1,5 +1,6 @@
 """The views as pages of files: the same templates, with addresses of files in the place of the service's."""
 
+from collections.abc import Callable
 from typing import Any
 
 from fastapi import Request
@@ -18,7 +19,12 @@ POLICY = (
 
 
 def pages(
-    source: Source, version: Version, litert: dict[str, str], pictures: list[str], num_bytes: int
+    source: Source,
+    version: Version,
+    litert: dict[str, str],
+    pictures: list[str],
+    num_bytes: int,
+    needed_by: Callable[..., tuple[str, ...]],
 ) -> dict[str, str]:
     """Return the pages by their files' names.
 
@@ -28,6 +34,7 @@ def pages(
         litert: by name, the files that the decoder is loaded from: litert, loader, wasm and model.
         pictures: the files of the gallery's first images.
         num_bytes: of what is loaded with the decoder.
+        needed_by: the modules that some modules import, as ``app.http.modules.needed_by`` gives them.
     """
     views = [VIEWS_BY_NAME[name]._replace(path=f"/{page}") for name, page in PAGES.items()]
     told = {"bytes": num_bytes, "megabytes": f"{num_bytes / 1e6:.1f}"}
@@ -40,6 +47,7 @@ def pages(
     for view in views:
         context: dict[str, Any] = context_of(source, view, version)
         context |= {"views": views, "up": "./", "exported": exported, "data": embedded(data)}
+        context["modules_needed_by"] = needed_by
         found[view.path[1:]] = TEMPLATES.get_template(f"{view.name}.html").render(
             request=_plain_request(view.path), **context
         )

@@ -7,13 +7,16 @@ import itertools
 import re
 from collections import Counter
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from markdown_it import MarkdownIt
+from markdown_it.common.utils import escapeHtml
+from markdown_it.renderer import RendererHTML
 from markdown_it.token import Token
 
 Link = Callable[[str], str | None]
 
+_RENDERER = RendererHTML()
 _PARSER = MarkdownIt("commonmark", {"html": False}).enable("table")
 _SENTENCE = re.compile(r".+?[.:](?=\s+[A-Z(]|\s*$)", re.DOTALL)
 
@@ -43,6 +46,7 @@ def render(text: str, link: Link = lambda address: address, below_title: bool = 
     """
     tokens = _PARSER.parse(text)
     _name_headings(tokens)
+    _name_tables(tokens)
     for token in tokens:
         if "style" in token.attrs:  # alignment; a page's policy takes no style in place
             token.attrs = {"class": str(token.attrs["style"]).partition(":")[2]}
@@ -56,6 +60,12 @@ def render(text: str, link: Link = lambda address: address, below_title: bool = 
     html: str = _PARSER.renderer.render(tokens, _PARSER.options, {})
     summary = sentence[0].removesuffix(":") if sentence else paragraph
     return Article(title, summary, html)
+
+
+def inline(text: str) -> str:
+    """Return a Markdown text without blocks, as a description of a parameter is, as HTML."""
+    html: str = _PARSER.renderInline(text)
+    return html
 
 
 def _texts(tokens: list[Token], opening: str) -> "filter[str]":
@@ -79,6 +89,43 @@ def _name_headings(tokens: list[Token]) -> None:
             name = re.sub(r"[^\w\- ]", "", _plain(inline).strip().lower()).replace(" ", "-")
             heading.attrs["id"] = f"{name}-{taken[name]}" if taken[name] else name
             taken[name] += 1
+
+
+def _name_tables(tokens: list[Token]) -> None:
+    """Give each table the words of the heading above it; a column's heading that is empty becomes a cell."""
+    heading = ""
+    for token, inline, after in zip(tokens, tokens[1:], tokens[2:], strict=False):
+        if token.type == "heading_open":
+            heading = _plain(inline)
+        elif token.type == "table_open":
+            token.meta["label"] = f"Table: {heading}" if heading else "Table"
+        elif token.type == "th_open" and not inline.content:
+            token.tag = after.tag = "td"
+
+
+def _pre(_: RendererHTML, tokens: list[Token], number: int, options: Any, env: Any) -> str:
+    """Return a block of code; it may scroll, so a keyboard must reach it."""
+    rule = _RENDERER.fence if tokens[number].type == "fence" else _RENDERER.code_block
+    return rule(tokens, number, options, env).replace("<pre", '<pre tabindex="0"', 1)
+
+
+def _table(_: RendererHTML, tokens: list[Token], number: int, *_options: Any) -> str:
+    """Return the beginning of a table; it may scroll, so it is in a part that a keyboard reaches."""
+    label = escapeHtml(tokens[number].meta["label"])
+    return f'<div class="scroll" role="group" aria-label="{label}" tabindex="0"><table>\n'
+
+
+def _end_of_table(_: RendererHTML, *_options: Any) -> str:
+    return "</table></div>\n"
+
+
+for _name, _rule in (
+    ("fence", _pre),
+    ("code_block", _pre),
+    ("table_open", _table),
+    ("table_close", _end_of_table),
+):
+    _PARSER.add_render_rule(_name, _rule)
 
 
 def _relinked(tokens: list[Token], link: Link) -> list[Token]:

@@ -36,7 +36,7 @@ MAX_FAULTS = 8  # in one answer; a request with thousands is no honest mistake
 
 _ASCII = bytes(range(128)).decode()
 _WHOLE = re.compile(r"-?[0-9]{1,19}", re.ASCII)
-_REFERENCE = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}(@[1-9][0-9]{0,8}(-[0-9a-f]{12})?)?", re.ASCII)
+REFERENCE = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}(@[1-9][0-9]{0,8}(-[0-9a-f]{12})?)?", re.ASCII)
 MAX_WHOLE = 10**19 - 1  # what fits into the digits that are read
 
 
@@ -97,7 +97,7 @@ def _read_points(text: Any, info: ValidationInfo, read: Callable[[str, str], obj
 
 
 def _reference(text: Any) -> str:
-    if isinstance(text, str) and _REFERENCE.fullmatch(text):
+    if isinstance(text, str) and REFERENCE.fullmatch(text):
         return text
     expected = (
         "NAME, NAME@VERSION or NAME@VERSION-DIGEST, a name of lower-case letters, digits, '.', '_' and '-', "
@@ -132,7 +132,7 @@ Label = Annotated[str, BeforeValidator(_label), WithJsonSchema(_LABEL)]
 Seed = Annotated[int, BeforeValidator(_seed), WithJsonSchema(_SEED)]
 PointText = Annotated[str, BeforeValidator(_point), _text(_POINT, MAX_CHARACTERS)]
 PointsText = Annotated[str, BeforeValidator(_points), _text(f"{_SENT_APART}(;{_SENT_APART})*")]
-Reference = Annotated[str, BeforeValidator(_reference), _text(_REFERENCE.pattern)]
+Reference = Annotated[str, BeforeValidator(_reference), _text(REFERENCE.pattern)]
 Inverted = Annotated[
     Invert,
     Field(

@@ -28,6 +28,7 @@ class SamplesQuery(Query):
         None,
         description="0 to 2^63-1, or a word, which stands for a number. Makes the picture permanent. If not "
         "given, one below 2^53 is drawn. X-Seed names the number.",
+        examples=[42],
     )
     temperature: Number | None = Field(
         None,

@@ -11,6 +11,7 @@ from typing import Any
 from fastapi import Request, Response
 from fastapi.templating import Jinja2Templates
 
+from app.http import modules
 from app.http.assets import vendor
 from app.http.navigation import VIEWS
 
@@ -29,7 +30,7 @@ def _pretty(body: str) -> str:
 
 
 TEMPLATES.env.filters |= {"plain": _plain, "pretty": _pretty}
-TEMPLATES.env.globals |= {"views": VIEWS, "vendor": vendor}
+TEMPLATES.env.globals |= {"views": VIEWS, "modules_needed_by": modules.needed_by, "vendor": vendor}
 
 HTML = "text/html; charset=utf-8"
 MARKDOWN = "text/markdown; charset=utf-8"

@@ -57,7 +57,7 @@ def router(service: Service) -> APIRouter:
             router.add_api_route(view.path, reconstructions, methods=["GET", "POST"], name=view.name)
         else:
             router.add_api_route(view.path, functools.partial(_show, service, view), name=view.name)
-    router.add_api_route("/shortcuts", functools.partial(_shortcuts, service), name="shortcuts")
+    router.add_api_route("/shortcuts", _shortcuts, name="shortcuts")
     return router
 
 
@@ -73,10 +73,9 @@ def _show(service: Service, view: View, request: Request) -> Response:
     return page(request, f"{view.name}.html", context)
 
 
-def _shortcuts(service: Service, request: Request) -> Response:
+def _shortcuts(request: Request) -> Response:
     view = View("/shortcuts", "shortcuts", "Keyboard shortcuts", "What each key does.")
-    version = service.models.find(service.settings.default_model)
-    return page(request, "shortcuts.html", context_of(service, view, version))
+    return page(request, "shortcuts.html", {"view": view})
 
 
 def context_of(service: Source, view: View, version: Version) -> dict[str, Any]:
@@ -141,6 +140,7 @@ def described(service: Source, version: Version) -> dict[str, Any]:
         "limits": {
             "images": settings.max_images,
             "steps": settings.max_steps,
+            "draws": settings.max_draws,
             "upload_bytes": settings.max_upload_bytes,
             "upload_images": settings.max_upload_images,
         },

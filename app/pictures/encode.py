@@ -4,6 +4,7 @@ import functools
 import struct
 from collections.abc import Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from isal import isal_zlib
@@ -110,7 +111,14 @@ def _chunk(name: bytes, content: bytes) -> tuple[bytes, ...]:
 _END = b"".join(_chunk(b"IEND", b""))
 
 
-def decode_png(path: Path) -> Pixels:
+def decode_png(source: Path | BinaryIO) -> Pixels:
     """Return the levels of a PNG of ours, as it is: (H, W) grey or (H, W, 3) colour."""
-    with Image.open(path, formats=["PNG"]) as image:
+    with Image.open(source, formats=["PNG"]) as image:
         return np.asarray(image)
+
+
+def shape_of_png(path: Path) -> tuple[int, ...]:
+    """Return the shape that ``decode_png`` gives, without reading the pixels."""
+    with Image.open(path, formats=["PNG"]) as image:
+        channels = len(image.getbands())
+        return (image.height, image.width, *([channels] if channels > 1 else []))

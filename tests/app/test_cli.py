@@ -1,4 +1,5 @@
 import contextlib
+import gc
 import json
 import os
 import shutil
@@ -13,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from app import cli as commands
-from app import profiles
+from app import profiles, server
 from app.bench import ServerFailed
 from app.cli import cli
 from app.settings import load_settings
@@ -141,6 +142,23 @@ def test_serving_several_models_of_which_none_is_the_default_says_what_to_set(ru
         assert done.stderr.endswith("Set VITRINE_DEFAULT_MODEL to one of fake, other.\n")
         assert len(done.stderr.splitlines()) == 1
         break
+
+
+@pytest.mark.parametrize(("workers", "held"), [("1", True), ("2", False)])
+def test_collections_are_held_while_the_process_that_serves_starts(
+    run, fake_store, not_served, monkeypatch, workers, held
+):
+    monkeypatch.setenv("VITRINE_RUNTIME", "tensorflow")
+    configured, found = server.configuration, []
+
+    def noting(*arguments):
+        found.append(not gc.isenabled())
+        return configured(*arguments)
+
+    monkeypatch.setattr("app.server.configuration", noting)
+    assert run("serve", "--model-store", str(fake_store), "--workers", workers).exit_code == 0
+    assert found == [held]
+    assert gc.isenabled()
 
 
 def test_serving_a_store_of_one_model_asks_nobody_for_its_name(run, fake_store, not_served, monkeypatch):

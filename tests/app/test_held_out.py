@@ -70,6 +70,25 @@ def test_a_sheet_of_another_size_is_refused(tmp_path):
         open_map(scan(tmp_path).find("fake"))
 
 
+def test_the_images_of_a_map_are_read_once_and_only_if_they_are_asked_for(tmp_path):
+    version = version_of(tmp_path, mapped=MAP)
+    asked, other = open_map(version), open_map(version)
+    images = asked.images
+    (version.folder / "map.png").unlink()
+    assert asked.images is images
+    with pytest.raises(ModelError, match=r"fake@1: map: map\.png: cannot be read"):
+        other.images  # noqa: B018
+
+
+def test_a_sheet_that_was_changed_since_the_version_was_opened_is_refused(tmp_path):
+    version = version_of(tmp_path, mapped=MAP)
+    found = open_map(version)
+    sheet = version.folder / "map.png"
+    sheet.write_bytes(sheet.read_bytes()[:-1] + b"!")
+    with pytest.raises(ModelError, match=r"map\.png: changed since it was published"):
+        found.images  # noqa: B018
+
+
 def test_a_map_whose_files_are_not_listed_is_refused_by_the_manifest(tmp_path):
     folder = write_version(tmp_path / "store", mapped=MAP)
     manifest = json.loads((folder / "manifest.json").read_text())

@@ -258,6 +258,17 @@ def test_models_opened_in_the_background_rest_until_they_are_asked_for(tmp_path)
     assert rested == {"fake": 0, "other": 1}
 
 
+def test_when_all_models_are_open_what_is_to_follow_is_called_once(tmp_path):
+    for name in ("fake", "other"):
+        write_version(tmp_path, name=name)
+    models = Models(scan(tmp_path), open_fake, threads=1)
+    opened = []
+    models.open_in_background(then=lambda: opened.append(sorted(models.opened)))
+    for _ in range(3):
+        models.opener.submit(lambda: None).result()
+    assert opened == [["fake@1", "other@1"]]
+
+
 def needs_tensorflow(folder, threads):
     raise RuntimeUnavailable("needs tensorflow, which is not installed: publish it again")
 

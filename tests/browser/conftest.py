@@ -30,6 +30,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Address of a service as `make serve` starts it, which a server process answers."""
     folder = tmp_path_factory.mktemp("service")
     of_the_project = {"VITRINE_MODEL_STORE": str(SHIPPED_STORE), "VITRINE_DEFAULT_MODEL": ""}
+    of_the_project["VITRINE_DEADLINE_SECONDS"] = "60"  # the browser and the service share the machine
     with serving(folder, **of_the_project) as server:
         yield server.url.rstrip("/")
 
@@ -59,4 +60,5 @@ def page(pages: Pages) -> Page:
 
 @pytest.fixture
 def violations() -> Callable[[Page], list[str]]:
+    """What finds violations of accessibility rules on a page; see ``chromium.violations``."""
     return chromium.violations

@@ -176,7 +176,7 @@ def test_the_gallery_shows_its_pictures_before_the_decoder_is_loaded(
 ):
     page.goto(f"/{PATH}/")
     page.wait_for_load_state("networkidle")
-    widths = page.eval_on_selector_all("[data-tiles] img", "all => all.map((each) => each.naturalWidth)")
+    widths = page.eval_on_selector_all("[data-samples] img", "all => all.map((each) => each.naturalWidth)")
     assert widths == [28] * 21
     page.mouse.wheel(0, 2000)
     page.wait_for_timeout(300)
@@ -273,7 +273,7 @@ def test_a_file_that_was_not_copied_is_named(pages: Pages):
 
 def test_without_javascript_the_gallery_has_its_pictures(pages: Pages):
     page = pages.open(f"/{PATH}/", javascript=False)
-    pictures = page.locator("[data-tiles] img")
+    pictures = page.locator("[data-samples] img")
     assert pictures.evaluate_all("all => all.map((each) => each.naturalWidth)") == [28] * 21
     expect(page.locator("noscript p").first).to_be_visible()
     assert "the sliders, need JavaScript" in page.locator("noscript p").first.inner_text()

@@ -6,7 +6,7 @@
 export class Refusal extends Error {
   /**
    * @param {number} status
-   * @param {{title?: string, detail?: string, errors?: {parameter: string, summary: string, remedy: string}[]}} problem
+   * @param {{title?: string, detail?: string, errors?: {parameter: string, expected: string, received: string, remedy: string, code: string}[]}} problem
    */
   constructor(status, problem) {
     super(problem.detail || problem.title || `The service answered with status ${status}.`);
@@ -65,4 +65,14 @@ export async function showPicture(image, url) {
     URL.revokeObjectURL(before);
   }
   return answer;
+}
+
+/**
+ * The content of a `data:` URL in base64. The page's policy lets nothing be fetched but from the service.
+ * @param {string} url
+ */
+export function blobOf(url) {
+  const [head, encoded] = url.split(",");
+  const bytes = Uint8Array.from(atob(encoded), (character) => character.charCodeAt(0));
+  return new Blob([bytes], { type: head.slice("data:".length, head.indexOf(";")) });
 }

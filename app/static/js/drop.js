@@ -6,7 +6,7 @@
  */
 
 import { showError } from "./announce.js";
-import { askJson } from "./ask.js";
+import { askJson, blobOf } from "./ask.js";
 import { find, make, root } from "./page.js";
 import { viewOf } from "./recipes.js";
 
@@ -33,9 +33,8 @@ export function takeImages(take) {
 
 /** @param {{name: string, url: string}} handed */
 function fileOf({ name, url }) {
-  const [head, encoded] = url.split(",");
-  const bytes = Uint8Array.from(atob(encoded), (character) => character.charCodeAt(0));
-  return new File([bytes], name, { type: head.slice("data:".length, head.indexOf(";")) });
+  const blob = blobOf(url);
+  return new File([blob], name, { type: blob.type });
 }
 
 /** @param {File} file @returns {Promise<{name: string, url: string}>} */
@@ -119,9 +118,14 @@ function imagesOf(transfer) {
 /** @param {Event} event @param {DataTransfer | null} transfer */
 function taken(event, transfer) {
   const files = imagesOf(transfer);
-  if (files.length && !event.defaultPrevented) {
-    event.preventDefault();
+  if (event.defaultPrevented || !transfer?.files.length) {
+    return;
+  }
+  event.preventDefault(); // also for what is no image: the browser would leave the page for it
+  if (files.length) {
     receive(files).catch(showError);
+  } else {
+    showError(`${transfer.files[0].name} is no image. PNG, JPEG, WebP, GIF and BMP can be read.`);
   }
 }
 

@@ -120,7 +120,7 @@ function settled() {
  * @param {number} value
  */
 function move(axis, value) {
-  const code = now.code.with(axis, value);
+  const code = now.code.map((before, each) => (each === axis ? value : before));
   follow(code, { at: pointOf(code), strength: "0" });
   now.base = now.code;
   heaps.showStrength(0);

@@ -15,15 +15,15 @@ const MOST = 2100; // images in one page: a browser slows down with more
 const FORMATS = ["png", "webp", "gif", "zip", "npz", "csv", "json"];
 
 const choices = find("[data-choices]", HTMLFormElement);
-const tiles = find("[data-tiles]", HTMLElement);
+const samples = find("[data-samples]", HTMLElement);
 const more = find("[data-more]", HTMLAnchorElement);
 const seedField = find("#seed", HTMLInputElement);
 const temperature = find("#temperature", HTMLInputElement);
 
 const state = new State({ seed: "42", label: "", temperature: "1", render: "mean", offset: "0" }, show);
-const walk = new Walk(tiles);
-const observer = new IntersectionObserver((entries) => entries.some((entry) => entry.isIntersecting) && ready() && addMore());
-let shown = JSON.stringify(state.values); // what the tiles show: the page came with them
+const walk = new Walk(samples);
+const observer = new IntersectionObserver((entries) => entries.some((entry) => entry.isIntersecting) && ready() && addMore().catch(showError));
+let shown = JSON.stringify(state.values); // what the samples show: the page came with them
 
 /** Parameters of `/samples` that are not at their defaults. */
 function own() {
@@ -37,54 +37,81 @@ function own() {
 }
 
 function lastImage() {
-  return Number(state.values.offset) + tiles.children.length;
-}
-
-/** @param {number} k */
-function tile(k) {
-  const { seed, label } = state.values;
-  const [height, width] = described.shape;
-  const picture = make("img", {
-    class: "picture",
-    width,
-    height,
-    loading: "lazy",
-    alt: `Image ${k} of seed ${seed}${label && `, ${label}`}`,
-  });
-  fill(picture, "samples", { ...own(), n: 1, offset: k, columns: 1 });
-  const link = make("a", { href: viewUrl("explorer", { at: `seed:${seed}/${k}` }), "data-image": k }, picture);
-  return make("li", {}, link);
+  return Number(state.values.offset) + samples.children.length;
 }
 
 /**
- * Let links lead to the very codes: only those of a seed alone have a name.
+ * A picture that leads to its code.
+ * @param {number} k Number of the image.
+ * @param {string} point
+ * @param {(image: HTMLImageElement) => void} show
+ */
+function item(k, point, show) {
+  const { seed, label } = state.values;
+  const [height, width] = described.shape;
+  const alt = `Image ${k} of seed ${seed}${label && `, ${label}`}`;
+  const picture = make("img", { class: "picture", width, height, loading: "lazy", alt });
+  show(picture);
+  return make("li", {}, make("a", { href: viewUrl("explorer", { at: point }), "data-image": k }, picture));
+}
+
+/**
+ * The next images. Those of a seed alone have a name, and each is an address that browsers keep; the codes of
+ * others come with their pictures.
  * @param {number} first
  * @param {number} count
+ * @returns {Promise<HTMLLIElement[]>}
  */
-async function linkToCodes(first, count) {
+async function nextTiles(first, count) {
   const { seed, ...others } = own();
-  if (!Object.values(others).some((value) => value !== null)) {
-    return;
+  if (Object.values(others).every((value) => value === null)) {
+    return Array.from({ length: count }, (_, i) => {
+      const k = first + i;
+      return item(k, `seed:${seed}/${k}`, (image) => fill(image, "samples", { seed, n: 1, offset: k, columns: 1 }));
+    });
   }
-  const asked = JSON.stringify(state.values);
   const found = await facts("samples.json", { ...own(), n: count, offset: first });
-  if (asked !== JSON.stringify(state.values)) {
-    return;
-  }
-  found.images.forEach((/** @type {{point: string}} */ { point }, /** @type {number} */ i) => {
-    const link = tiles.querySelector(`[data-image="${first + i}"]`);
-    link?.setAttribute("href", viewUrl("explorer", { at: point }));
-  });
+  return found.images.map((/** @type {{picture: string, point: string}} */ each, /** @type {number} */ i) =>
+    item(first + i, each.point, (image) => {
+      image.src = each.picture;
+    }),
+  );
 }
+
+let adding = false;
 
 async function addMore() {
   const first = lastImage();
   const count = Math.min(PAGE, Number(state.values.offset) + MOST - first);
-  tiles.append(...Array.from({ length: count }, (_, i) => tile(first + i)));
-  more.parentElement?.toggleAttribute("hidden", tiles.children.length >= MOST);
+  if (adding || count <= 0) {
+    return;
+  }
+  adding = true;
+  const asked = shown;
+  try {
+    const next = await nextTiles(first, count);
+    if (asked === shown) {
+      samples.append(...next);
+      showError(null);
+    }
+  } finally {
+    adding = false;
+  }
+  more.parentElement?.toggleAttribute("hidden", samples.children.length >= MOST);
   observer.unobserve(more); // which tells anew whether it is still in sight: a tall screen takes more than one page
   observer.observe(more);
-  await linkToCodes(first, count).catch(showError);
+}
+
+/** Replace all images by those of the state. */
+async function replace() {
+  const asked = shown;
+  const next = await nextTiles(Number(state.values.offset), PAGE);
+  if (asked === shown) {
+    samples.replaceChildren(...next);
+    showError(null);
+    observer.unobserve(more);
+    observer.observe(more);
+  }
 }
 
 /** @param {import("./state.js").Values} values */
@@ -101,9 +128,7 @@ function show(values) {
   share("samples", { ...own(), n: PAGE, offset: values.offset === "0" ? null : values.offset, zoom: 4 }, FORMATS);
   if (wanted !== shown) {
     shown = wanted;
-    showError(null);
-    tiles.replaceChildren();
-    addMore();
+    replace().catch(showError);
     announce(`${PAGE} images of seed ${values.seed}${values.label && `, ${values.label}`}`);
   }
 }
@@ -123,7 +148,7 @@ function start() {
   // A link to more leads on without JavaScript; with it the page grows as one scrolls.
   more.addEventListener("click", (event) => {
     event.preventDefault();
-    addMore();
+    addMore().catch(showError);
   });
   observer.observe(more);
   for (const element of document.querySelectorAll("[data-others], [data-tools]")) {
@@ -133,7 +158,9 @@ function start() {
   onKey("o", others);
   onKey("w", () => walk.toggle());
   show(state.values);
-  linkToCodes(Number(state.values.offset), tiles.children.length).catch(showError);
+  if (Object.entries(state.values).some(([name, value]) => !["seed", "offset"].includes(name) && value !== state.defaults[name])) {
+    replace().catch(showError); // the page came without the codes of such images
+  }
 }
 
 start();

@@ -27,7 +27,7 @@
  * @property {number} examples
  * @property {{images: number, columns: number} | null} map
  * @property {{k: number, images: number} | null} scores
- * @property {{images: number, steps: number, upload_bytes: number, upload_images: number}} limits
+ * @property {{images: number, steps: number, draws: number, upload_bytes: number, upload_images: number}} limits
  * @property {Exported} [exported] Of a page without a service.
  */
 

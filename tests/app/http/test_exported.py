@@ -18,7 +18,7 @@ def found(fake_store):
     models = Models(scan(fake_store), open_fake, 1)
     pictures = [f"pictures/42-{k}.png" for k in range(21)]
     source = Source(Settings(model_store=fake_store, default_model="fake"), models)
-    return pages(source, models.find("fake"), LITERT, pictures, 11_400_000)
+    return pages(source, models.find("fake"), LITERT, pictures, 11_400_000, lambda *names: names)
 
 
 def test_there_are_a_gallery_and_an_explorer_that_lead_to_one_another(found):

@@ -1,6 +1,6 @@
 import pytest
 
-from app.http.markdown import render
+from app.http.markdown import inline, render
 
 
 def test_a_text_has_a_title_a_summary_and_html():
@@ -63,3 +63,24 @@ def test_links_and_pictures_have_the_addresses_that_the_page_gives_them():
 def test_of_a_link_that_leads_nowhere_the_words_stay():
     html = render("see [the *code*](x.py) and [more](y), ![a drawing](z.png)\n", {"y": "y"}.get).html
     assert html == '<p>see the <em>code</em> and <a href="y">more</a>, a drawing</p>\n'
+
+
+def test_tables_and_code_which_may_scroll_are_reached_by_the_keyboard():
+    html = render("## Its <a> & b\n\n|x|\n|-|\n|1|\n\n```\ncode\n```\n\n    more\n").html
+    assert (
+        '<div class="scroll" role="group" aria-label="Table: Its &lt;a&gt; &amp; b" tabindex="0"><table>'
+        in html
+    )
+    assert html.count("</table></div>") == 1
+    assert '<pre tabindex="0"><code>code\n</code></pre>' in html
+    assert '<pre tabindex="0"><code>more\n</code></pre>' in html
+    assert 'aria-label="Table"' in render("|x|\n|-|\n|1|\n").html
+
+
+def test_a_column_without_a_heading_has_no_heading_for_screen_readers_either():
+    html = render("| |b|\n|-|-|\n|1|2|\n").html
+    assert "<td></td>\n<th>b</th>" in html
+
+
+def test_a_line_is_rendered_without_a_paragraph_around_it():
+    assert inline("`a` is <b>") == "<code>a</code> is &lt;b&gt;"

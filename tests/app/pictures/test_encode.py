@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from app.pictures.encode import decode_png, encode_apng, encode_png
+from app.pictures.encode import decode_png, encode_apng, encode_png, shape_of_png
 from app.pictures.provenance import Provenance
 from tests.fakes import pixels_of
 
@@ -149,3 +149,10 @@ def test_a_png_of_ours_is_read_back_as_it_was_written(tmp_path):
     pixels = np.arange(120, dtype=np.uint8).reshape(5, 8, 3)
     (tmp_path / "a.png").write_bytes(encode_png(pixels, PROVENANCE))
     assert np.array_equal(decode_png(tmp_path / "a.png"), pixels)
+
+
+@pytest.mark.parametrize("shape", [(5, 8, 3), (5, 8)])
+def test_a_pngs_shape_is_read_without_its_pixels(tmp_path, shape):
+    content = encode_png(np.zeros(shape, np.uint8))
+    (tmp_path / "a.png").write_bytes(content[: content.index(b"IDAT") + 4])
+    assert shape_of_png(tmp_path / "a.png") == shape

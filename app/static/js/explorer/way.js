@@ -3,6 +3,7 @@
  */
 
 import { announce, showError } from "../announce.js";
+import { blobOf } from "../ask.js";
 import { described, find, urlOf } from "../page.js";
 import { facts } from "../pictures.js";
 
@@ -20,10 +21,10 @@ const [height, width] = described.shape;
 async function framesOf(parameters) {
   const answer = await facts("interpolate.json", parameters);
   return Promise.all(
-    answer.images.map(async (/** @type {{point: string, picture: string}} */ image) => {
-      const bytes = Uint8Array.from(atob(image.picture.split(",")[1]), (letter) => letter.charCodeAt(0));
-      return { point: image.point, bitmap: await createImageBitmap(new Blob([bytes], { type: "image/png" })) };
-    }),
+    answer.images.map(async (/** @type {{point: string, picture: string}} */ { point, picture }) => ({
+      point,
+      bitmap: await createImageBitmap(blobOf(picture)),
+    })),
   );
 }
 

@@ -57,12 +57,10 @@ const SHEETS = {
 /** By path, what is said as JSON. @type {Record<string, (parameters: Record<string, string>) => Promise<any>>} */
 const FACTS = {
   "decode.json": async (parameters) => ({ images: (await SHEETS.decode(parameters)).codes.map(withPoint) }),
-  "samples.json": async (parameters) => ({ images: (await SHEETS.samples(parameters)).codes.map(withPoint) }),
+  "samples.json": async (parameters) => withPictures(await SHEETS.samples(parameters)),
   "interpolate.json": async (parameters) => {
-    await started;
-    const { codes } = await SHEETS.interpolate(parameters);
-    const images = await decode(codes);
-    return { images: codes.map((code, k) => ({ ...withPoint(code), picture: pngOf(images[k]) })) };
+    await started; // a way that somebody scrolls past does not load the decoder
+    return withPictures(await SHEETS.interpolate(parameters));
   },
   "directions.json": async ({ plus, minus }) => {
     const [has, lacks] = await Promise.all([meanOf(plus), meanOf(minus)]);
@@ -76,6 +74,12 @@ const FACTS = {
 /** @param {Float32Array} code */
 function withPoint(code) {
   return { point: `z:${[...code].join(",")}` };
+}
+
+/** @param {Sheet} sheet */
+async function withPictures({ codes }) {
+  const images = await decode(codes);
+  return { images: codes.map((code, k) => ({ ...withPoint(code), picture: pngOf(images[k]) })) };
 }
 
 /** @param {string} points */

@@ -10,8 +10,8 @@ const STEPS = 9;
 
 /** Chooses two images, and shows the way from one to the other. */
 export class Walk {
-  /** @param {HTMLElement} tiles With a link for each image, whose address names its point. */
-  constructor(tiles) {
+  /** @param {HTMLElement} samples With a link for each image, whose address names its point. */
+  constructor(samples) {
     /** @type {HTMLAnchorElement[]} */
     this.chosen = [];
     this.on = false;
@@ -22,7 +22,7 @@ export class Walk {
     this.open = find("[data-walk-open]", HTMLAnchorElement);
     this.begin.addEventListener("click", () => this.toggle());
     find("[data-walk-end]", HTMLButtonElement).addEventListener("click", () => this.toggle());
-    tiles.addEventListener("click", (event) => this.choose(event));
+    samples.addEventListener("click", (event) => this.choose(event));
   }
 
   /** Begin to choose, or end. */

@@ -1,0 +1,91 @@
+"""Take the screenshots of every view that docs/pages.md shows: ``make screenshots``.
+
+A service with the project's models runs for as long as it takes. Chromium is looked for on PATH.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from PIL import Image
+from playwright.sync_api import Browser, sync_playwright
+
+PROJECT = Path(__file__).resolve().parent.parent
+IMAGES = PROJECT / "docs" / "images"
+WIDTH, HEIGHT = 1280, 860
+SETTLED = 1500  # milliseconds: pictures that follow the page are there by then
+
+# By name of the picture: the address, and the scheme of colours.
+VIEWS = {
+    "page-gallery": ("/", "light"),
+    "page-gallery-dark": ("/?label=Bag&temperature=1.2", "dark"),
+    "page-explorer": ("/explorer?at=seed:42/0", "light"),
+    "page-way": ("/explorer?at=seed:42/1&to=seed:42/4", "dark"),
+    "page-reconstructions": ("/reconstructions", "light"),
+    "page-completions": ("/completions", "light"),
+    "page-map": ("/test-set", "dark"),
+    "page-plane": ("/plane?model=fashion-map", "light"),
+    "page-comparison": ("/comparison", "light"),
+    "page-model": ("/models/fashion", "light"),
+    "page-reference": ("/docs", "dark"),
+}
+NARROW = {"page-narrow": ("/explorer?at=seed:42/0", "light")}
+
+
+@contextmanager
+def service() -> Iterator[str]:
+    """Run the service on a free port and yield its address."""
+    process = subprocess.Popen(
+        [Path(sys.executable).with_name("vitrine"), "serve", "--port", "0"],
+        cwd=PROJECT,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "VITRINE_DEFAULT_MODEL": "fashion"},
+    )
+    try:
+        yield _address(process)
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def _address(process: "subprocess.Popen[str]") -> str:
+    for line in process.stderr or ():
+        if found := re.search(r"running on (http://\S+)", line):
+            return found[1]
+    raise SystemExit("the service did not start")
+
+
+def take(browser: Browser, url: str, scheme: str, width: int, path: Path) -> None:
+    """Write one screenshot, with a palette: pages have few colours, and the file a third of the bytes."""
+    page = browser.new_page(viewport={"width": width, "height": HEIGHT}, color_scheme=scheme)  # type: ignore[arg-type]
+    page.goto(url)
+    page.wait_for_load_state("networkidle")
+    page.wait_for_timeout(SETTLED)
+    page.screenshot(path=path)
+    page.close()
+    with Image.open(path) as image:
+        image.convert("RGB").quantize(128, dither=Image.Dither.NONE).save(path, optimize=True)
+    print(f"{path.relative_to(PROJECT)}: {path.stat().st_size // 1000} kB")
+
+
+def main() -> None:
+    """Take all of them, or those whose names are given."""
+    chosen = set(sys.argv[1:]) or {*VIEWS, *NARROW}
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    with service() as url, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        for views, width in ((VIEWS, WIDTH), (NARROW, 320)):
+            for name, (address, scheme) in views.items():
+                if name in chosen:
+                    take(browser, f"{url}{address}", scheme, width, IMAGES / f"{name}.png")
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,141 @@
+"""What every page has, in a browser: no message in the console, no violation of axe, 320 pixels, keys, drops."""
+
+import base64
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import expect
+
+from tests.app.http.test_inspection import with_packet
+from tests.fakes import png_bytes
+
+PAGES = [
+    "/", "/explorer", "/reconstructions", "/completions", "/test-set", "/plane", "/comparison",
+    "/models", "/models/fashion", "/manual", "/manual/docs/lesson", "/docs", "/problems",
+    "/problems/invalid-parameter", "/shortcuts",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("path", PAGES)
+def test_no_page_violates_a_rule_of_axe(service, browser, violations, path, scheme):
+    page = browser.new_page(color_scheme=scheme)
+    page.goto(f"{service}{path}")
+    page.wait_for_load_state("networkidle")
+    assert violations(page) == []
+    page.close()
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_no_page_is_wider_than_a_narrow_screen(service, browser, path):
+    page = browser.new_page(viewport={"width": 320, "height": 800})
+    page.goto(f"{service}{path}")
+    page.wait_for_load_state("networkidle")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 320
+    page.close()
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_no_page_says_anything_in_the_console_or_asks_another_host(service, page, path):
+    page.goto(f"{service}{path}")  # the page's fixture fails otherwise
+    page.wait_for_load_state("networkidle")
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_every_page_stands_without_javascript(service, browser, path):
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(f"{service}{path}")
+    expect(page.locator("h1")).to_be_visible()
+    broken = page.locator("img").all()
+    for image in broken[:30]:
+        source = image.get_attribute("src")
+        if source and not source.startswith("data:"):
+            assert page.request.get(page.url.rsplit("/", 1)[0] + "/" + source).ok, source
+    context.close()
+
+
+def test_the_scheme_is_switched_and_kept(service, browser):
+    page = browser.new_page(color_scheme="light")
+    page.goto(f"{service}/")
+    light = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    page.click("[data-theme-switch]")
+    dark = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert dark != light
+    page.goto(f"{service}/models")
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == dark
+    page.close()
+
+
+def test_the_first_tab_leads_past_the_navigation(service, page):
+    page.goto(f"{service}/")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Skip to the content"
+    page.keyboard.press("Enter")
+    assert page.url.endswith("#main")
+
+
+def dropped(page, *files):
+    """Drop files on a page, as from a desktop."""
+    page.evaluate(
+        """(files) => {
+          const transfer = new DataTransfer();
+          for (const { name, bytes } of files) {
+            const content = Uint8Array.from(atob(bytes), (character) => character.charCodeAt(0));
+            transfer.items.add(new File([content], name, { type: "image/png" }));
+          }
+          document.body.dispatchEvent(new DragEvent("drop", { dataTransfer: transfer, bubbles: true, cancelable: true }));
+        }""",
+        [{"name": name, "bytes": base64.b64encode(content).decode()} for name, content in files],
+    )
+
+
+@pytest.mark.parametrize(
+    ("address", "view", "state"),
+    [
+        ("/samples?seed=5&n=1&offset=3", "/explorer?", "at=seed:5/3"),
+        ("/samples?seed=5&label=Bag", "/?", "label=Bag"),
+        ("/decode?points=label:Bag;centre", "/explorer?", "at=label:Bag"),
+        ("/interpolate?from=seed:1/0&to=seed:1/1&path=slerp", "/explorer?", "to=seed:1/1"),
+        ("/manifold?model=fashion-map&columns=3&rows=3", "/plane?", "model=fashion-map"),
+        ("/compare?with=fashion-map&points=seed:3/1", "/comparison?", "points=seed:3/1"),
+    ],
+)
+def test_a_picture_of_ours_leads_back_to_the_view_that_made_it_and_is_told_to_be_genuine(
+    service, page, address, view, state
+):
+    picture = page.request.get(f"{service}{address}").body()
+    page.goto(f"{service}/models")
+    dropped(page, ("kept.png", picture))
+    page.wait_for_url(f"**{view}**")
+    assert state in page.url
+    expect(page.locator(".notice")).to_contain_text("Genuine: kept.png was generated here")
+
+
+def test_a_picture_that_was_changed_is_not_told_to_be_genuine(service, page):
+    image = Image.open(io.BytesIO(page.request.get(f"{service}/samples?seed=5&n=1").body()))
+    changed = np.asarray(image).copy()
+    changed[5, 11] ^= 1  # by one level of grey
+    page.goto(f"{service}/")
+    dropped(page, ("kept.png", with_packet(changed, image.info["xmp"].decode())))
+    expect(page.locator(".notice")).to_contain_text("Not genuine")
+
+
+def test_pictures_that_are_not_ours_are_handed_to_the_view_that_scores_them(service, page):
+    noise = np.random.default_rng(0).integers(0, 256, (28, 28), np.uint8)
+    page.goto(f"{service}/")
+    dropped(page, ("noise.png", png_bytes(noise)))
+    page.wait_for_url("**/reconstructions**")
+    expect(page.locator("main")).to_contain_text("noise.png")
+
+
+def test_a_key_opens_the_shortcuts_and_none_does_while_one_writes(service, page):
+    page.goto(f"{service}/")
+    page.fill("#seed", "a")
+    page.keyboard.press("o")
+    assert page.input_value("#seed") == "ao"
+    page.locator("h1").click()
+    page.keyboard.press("?")
+    page.wait_for_url("**/shortcuts")
