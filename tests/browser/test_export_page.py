@@ -1,10 +1,12 @@
 """The page without a service in a real browser: served as files under a path, it shows what the service answers."""
 
+import contextlib
 import functools
 import http.server
 import re
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -68,6 +70,16 @@ def model(source: tuple[Source, Model]) -> Model:
     return source[1]
 
 
+@contextlib.contextmanager
+def hosted(folder: Path) -> Iterator[str]:
+    """Serve a folder as a host of files does; yield its address."""
+    handler = functools.partial(Quiet, directory=str(folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
 @pytest.fixture(scope="module")
 def site(source: tuple[Source, Model], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A host of files, which has the page at PATH."""
@@ -79,12 +91,8 @@ def site(source: tuple[Source, Model], tmp_path_factory: pytest.TempPathFactory)
     folder = root.joinpath(*PATH.split("/"))
     folder.parent.mkdir(parents=True)
     write(folder, page.files, force=False)
-    handler = functools.partial(Quiet, directory=str(root))
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
+    with hosted(root) as address:
+        yield address
 
 
 @pytest.fixture
@@ -247,6 +255,19 @@ def test_the_way_from_a_to_b_and_a_direction_need_no_service(page: Page, model: 
     change = (bag - model.prior.centre_of(6)) / [axis.std for axis in model.manifest.axes]
     strongest = int(np.argmax(np.abs(change)))
     expect(page.locator("[data-strongest] button").first).to_contain_text(f"axis {strongest} ")
+
+
+def test_a_model_of_two_axes_and_no_classes_has_a_page_too(browser: Browser, tmp_path: Path):
+    source, model = opened(Settings(model_store=SHIPPED_STORE, default_model="fashion-map"))
+    write(tmp_path / "page", page_of(source, model).files, force=False)
+    with hosted(tmp_path) as address:
+        pages = Pages(browser, address)
+        page = pages.open("/page/explorer.html?at=seed:tulip/5")
+        expect(page.locator(PICTURE)).to_have_attribute("data-point", "seed:tulip/5")
+        code = model.prior.draw(read_seed("tulip"), 5, 1)
+        assert np.abs(levels(page) - served(model, code)[0]).max() <= 1
+        assert page.locator("[data-active-axes] > li").count() == 2
+        assert pages.close() == []
 
 
 def test_what_cannot_be_done_here_is_said_in_words(page: Page):

@@ -2,7 +2,7 @@
  * The decoder, loaded when the first picture is computed, and the bar that says how far that is.
  */
 
-import { showError } from "../announce.js";
+import { announce, showError } from "../announce.js";
 import { described, find, root } from "../page.js";
 import { once } from "./model.js";
 
@@ -43,6 +43,7 @@ export const start = once(async () => {
   let loaded = 0;
   button.hidden = true;
   progress.hidden = false;
+  announce("Loading the decoder");
   worker = new Worker(new URL("./decoder-worker.js", import.meta.url));
   worker.onmessage = ({ data: { id, bytes, answer, error } }) => {
     if (bytes) {
@@ -72,6 +73,7 @@ export const start = once(async () => {
   running = true;
   progress.hidden = true;
   words.textContent = "The decoder runs in your browser.";
+  announce(words.textContent);
   tell();
 });
 

@@ -6,7 +6,7 @@ import { root } from "../page.js";
 
 /**
  * @typedef {object} Known Codes that need no computation, and what the prior is made of.
- * @property {{centre: number[], label: number[][], example: number[][]}} places
+ * @property {{centre: number[], label: (number[] | null)[], example: number[][]}} places
  * @property {{seed: string, codes: Record<string, number[]>, pictures: Record<string, string>}} ready Images with
  *   their pictures, by `SEED/K`.
  * @property {{weights: number[], component_class: number[], file: string, type: "float32" | "float64"} | null} mixture

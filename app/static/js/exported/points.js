@@ -48,7 +48,10 @@ async function codeOfPlace(kind, value, term) {
     return Float32Array.from(places.centre);
   }
   if (kind === "label" && value) {
-    return Float32Array.from(places.label[labelOf(value)]);
+    const code = places.label[labelOf(value)];
+    if (code) {
+      return Float32Array.from(code);
+    }
   }
   if (kind === "example" && places.example[Number(value)] && /^[0-9]+$/.test(value)) {
     return Float32Array.from(places.example[Number(value)]);
