@@ -2,6 +2,7 @@
 
     .venv/bin/python -m benchmarks.page explorer
     .venv/bin/python -m benchmarks.page explorer --model fashion-dense --rounds 5
+    .venv/bin/python -m benchmarks.page first-load
 
 A subcommand a view. Needs Playwright and a Chromium; nothing else should run on the machine.
 """
@@ -16,7 +17,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, Request, sync_playwright
 
 from tests.serving import serving
 
@@ -97,7 +98,46 @@ def latencies(moves: list[dict[str, Any]], painted: list[dict[str, Any]], axis: 
     return {"milliseconds": took, "moves": len(moves), "left out": left_out}
 
 
-VIEWS: dict[str, Callable[[Page, argparse.Namespace], dict[str, Any]]] = {"explorer": explorer}
+# The page is usable once its module has run and the images in sight are there.
+USABLE = """
+() => {
+  const first = [...document.querySelectorAll("[data-samples] img")].slice(0, 21);
+  const isThere = first.length === 21 && first.every((image) => image.complete && image.naturalWidth > 0);
+  return isThere && !document.querySelector("[data-others]").hidden ? performance.now() : null;
+}
+"""
+
+
+def first_load(page: Page, options: argparse.Namespace) -> dict[str, Any]:
+    """Return milliseconds from the beginning of a visit with an empty cache until the gallery is usable."""
+    browser = page.context.browser
+    if browser is None:
+        raise RuntimeError("expected a page of a browser")
+    took, weights, others = [], [], set()
+    for _ in range(options.visits):
+        visit = browser.new_page(viewport={"width": 1280, "height": 900})
+        sizes: list[int] = []
+        visit.on("requestfinished", lambda request, sizes=sizes: sizes.append(_bytes_of(request)))
+        visit.on(
+            "request", lambda request: others.add(request.url) if options.url not in request.url else None
+        )
+        visit.goto(f"{options.url}/")
+        took.append(float(visit.wait_for_function(USABLE, polling=5).json_value()))
+        visit.wait_for_load_state("networkidle")
+        weights.append(sum(sizes))
+        visit.close()
+    return {"milliseconds": took, "kB": round(max(weights) / 1000, 1), "requests elsewhere": len(others)}
+
+
+def _bytes_of(request: Request) -> int:
+    sizes = request.sizes()
+    return sizes["responseBodySize"] + sizes["responseHeadersSize"]
+
+
+VIEWS: dict[str, Callable[[Page, argparse.Namespace], dict[str, Any]]] = {
+    "explorer": explorer,
+    "first-load": first_load,
+}
 
 
 @contextlib.contextmanager
@@ -129,6 +169,10 @@ def _parsed() -> argparse.Namespace:
     part.add_argument("--model", default="fashion", help="model to explore")
     part.add_argument("--moves", type=int, default=200, help="moves of the slider in a round")
     part.add_argument("--rate", type=float, default=20, help="moves a second")
+    first = views.add_parser(
+        "first-load", help="a first visit of the gallery: until it is usable, and its bytes"
+    )
+    first.add_argument("--visits", type=int, default=10, help="visits in a round, each with an empty cache")
     return parser.parse_args()
 
 

@@ -81,6 +81,7 @@ def _shortcuts(request: Request) -> Response:
 def context_of(service: Source, view: View, version: Version) -> dict[str, Any]:
     """Return what the template of a view is rendered with."""
     manifest, found = version.manifest, service.models
+    told = described(service, version) | ({} if view.tells_axes else {"axes": []})
     return {
         "view": view,
         "version": version,
@@ -91,7 +92,7 @@ def context_of(service: Source, view: View, version: Version) -> dict[str, Any]:
         "shows": mean_of(manifest.likelihood.name),
         "settings": service.settings,
         "is_default": version is found.find(service.settings.default_model),
-        "data": embedded(described(service, version)),
+        "data": embedded(told),
     }
 
 

@@ -22,8 +22,17 @@ const temperature = find("#temperature", HTMLInputElement);
 
 const state = new State({ seed: "42", label: "", temperature: "1", render: "mean", offset: "0" }, show);
 const walk = new Walk(samples);
-const observer = new IntersectionObserver((entries) => entries.some((entry) => entry.isIntersecting) && ready() && addMore().catch(showError));
+const observer = new IntersectionObserver((entries) => {
+  if (entries.some((entry) => entry.isIntersecting) && ready() && (scrolled || !canScroll())) {
+    addMore().catch(showError);
+  }
+});
+let scrolled = false; // a first visit is given no more than a screen of images
 let shown = JSON.stringify(state.values); // what the samples show: the page came with them
+
+function canScroll() {
+  return document.documentElement.scrollHeight > innerHeight;
+}
 
 /** Parameters of `/samples` that are not at their defaults. */
 function own() {
@@ -151,6 +160,15 @@ function start() {
     addMore().catch(showError);
   });
   observer.observe(more);
+  addEventListener(
+    "scroll",
+    () => {
+      scrolled = true;
+      observer.unobserve(more); // which tells anew whether it is in sight
+      observer.observe(more);
+    },
+    { once: true },
+  );
   for (const element of document.querySelectorAll("[data-others], [data-tools]")) {
     element.removeAttribute("hidden");
   }

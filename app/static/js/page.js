@@ -19,7 +19,7 @@
  * @property {number[]} shape Height, width, and 3 if in colour.
  * @property {"dark" | "light"} ink
  * @property {"dark" | "light" | null} polarity
- * @property {Axis[]} axes
+ * @property {Axis[]} axes Empty where the view does without.
  * @property {string} prior
  * @property {("density" | "linear" | "slerp")[]} paths Ways between two points, the one that is shown first in front.
  * @property {string[]} classes

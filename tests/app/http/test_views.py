@@ -80,6 +80,11 @@ def test_what_a_page_tells_of_its_model_is_what_the_model_s_json_says(client_of_
     )
 
 
+def test_only_views_that_need_them_are_told_of_every_axis(client):
+    told = {view.name for view in navigation.VIEWS if described(client, view.path)["axes"]}
+    assert told == {"explorer", "plane"}
+
+
 def test_no_text_of_a_model_ends_the_data_of_its_page():
     assert views.embedded({"name": "</script><b>"}) == '{"name":"<\\/script><b>"}'
 
