@@ -121,7 +121,16 @@ class Clone:
     def __init__(self, folder, stack):
         self.folder, self.stack = folder, stack
         self.runs, self.server = set(), None
-        for name in ("app", "benchmarks", "client", "docs", "model_store", "requirements", "training"):
+        for name in (
+            "app",
+            "benchmarks",
+            "client",
+            "docs",
+            "front-end",
+            "model_store",
+            "requirements",
+            "training",
+        ):
             (folder / name).symlink_to(PROJECT / name)
         for name in ("Makefile", "pyproject.toml", "Dockerfile"):
             (folder / name).symlink_to(PROJECT / name)
