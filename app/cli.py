@@ -19,6 +19,7 @@ from app.commands.exits import (
     errors_leave,
     leave,
 )
+from app.commands.export_page import export_page
 
 if TYPE_CHECKING:
     from app.runtimes import Choice
@@ -39,6 +40,7 @@ def cli() -> None:
     vitrine health                      is the server on this machine ready?
     vitrine bench --tune                which threads suit this machine?
     vitrine samples -n 21 --seed tulip -o out.png
+    vitrine export-page out            pages for any file host, without a service
     vitrine reconstruct --local shirt.jpg --invert auto -o mine.png
 
     Every setting can also be given by the environment: VITRINE_HOST, VITRINE_PORT, VITRINE_WORKERS,
@@ -47,6 +49,7 @@ def cli() -> None:
 
 
 group.add_to(cli)
+cli.add_command(export_page)
 
 
 @cli.command()

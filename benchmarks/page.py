@@ -54,6 +54,11 @@ def explorer(page: Page, options: argparse.Namespace) -> dict[str, Any]:
     page.goto(f"{options.url}/explorer?model={options.model}")
     page.wait_for_selector("canvas[data-point]")
     page.wait_for_timeout(1500)  # strips are there
+    return dragged(page, options)
+
+
+def dragged(page: Page, options: argparse.Namespace) -> dict[str, Any]:
+    """Return what ``explorer`` does, on a page that shows it."""
     page.evaluate(WATCH)
     slider = page.locator("[data-active-axes] input[type=range]").first
     axis = int(slider.evaluate("slider => slider.closest('[data-axis]').dataset.axis"))

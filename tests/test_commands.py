@@ -25,6 +25,7 @@ import pytest
 
 from app.cli import cli as serving_cli
 from app.commands.group import SUMMARIES
+from app.http.assets import installed
 from app.settings import Settings, variable
 from tests.conftest import DISTRIBUTION, PROJECT, SHIPPED_STORE
 from tests.serving import serving
@@ -50,6 +51,7 @@ READERS_OWN = ("photos",)  # folders that a document takes for granted: they are
 # Indented blocks that are no commands, by their first line.
 NO_COMMANDS = {
     "docs/architecture.md": ("training/  --writes-->", "types, errors, determinism <"),
+    "docs/export-page.md": ("page: fashion@",),
     "docs/glossary.md": ("L(q) = ", "L_k = "),
     "docs/your-pictures.md": ("found: 40 pictures", "photos/ "),
     "docs/training.md": ("[objective.final_phase]",),
@@ -119,7 +121,16 @@ class Clone:
     def __init__(self, folder, stack):
         self.folder, self.stack = folder, stack
         self.runs, self.server = set(), None
-        for name in ("app", "benchmarks", "client", "docs", "model_store", "requirements", "training"):
+        for name in (
+            "app",
+            "benchmarks",
+            "client",
+            "docs",
+            "front-end",
+            "model_store",
+            "requirements",
+            "training",
+        ):
             (folder / name).symlink_to(PROJECT / name)
         for name in ("Makefile", "pyproject.toml", "Dockerfile"):
             (folder / name).symlink_to(PROJECT / name)
@@ -189,6 +200,19 @@ class Clone:
         else:
             parsed(serving_cli, arguments)
 
+    def export(self, command):
+        """Write a page, if LiteRT.js is installed, else check the arguments; tests/browser/test_export_page.py opens it."""
+        _, given = parsed(serving_cli, shlex.split(command)[1:])
+        if installed():
+            self.run(command)
+        else:
+            (self.folder / given["out"]).mkdir()
+            (self.folder / given["out"] / "index.html").touch()
+
+    def host(self, command):
+        """Check that the folder is there whose files are served."""
+        assert (self.folder / shlex.split(command)[-1] / "index.html").is_file(), command
+
     def train(self, command):
         """Check what a command reads.
 
@@ -228,6 +252,8 @@ HANDLERS = {
     r"make ": Clone.make,
     r"uvx |uv tool install |pipx (run|install) ": Clone.install,
     r"(VITRINE_\w+=\S+ )*vitrine (serve|bench|models|health)\b": Clone.serve,
+    r"vitrine export-page ": Clone.export,
+    r"python -m http.server --directory ": Clone.host,
     r"vitrine-train ": Clone.train,
     r"\.venv/bin/python (-m benchmarks\.|benchmarks/)\w+": Clone.measure,
 }

@@ -6,6 +6,7 @@ Without it a browser learns of a module's imports when the module has come, one 
 import functools
 import posixpath
 import re
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parent.parent / "static" / "js"
@@ -22,15 +23,24 @@ def needed_by(*names: str) -> tuple[str, ...]:
     Returns:
         Names of the same kind, each once, sorted. What is imported late, by ``import()``, is not among them.
     """
-    found: set[str] = set()
+    return tuple(sorted(sources(names, source)))
+
+
+def source(name: str) -> str:
+    """Return what a file below ``app/static/js`` holds."""
+    return (FOLDER / name).read_text(encoding="utf-8")
+
+
+def sources(names: Iterable[str], read: Callable[[str], str]) -> dict[str, str]:
+    """Return by name what ``needed_by`` names, of modules that `read` gives."""
+    found: dict[str, str] = {}
     waiting = list(names)
     while waiting:
         name = waiting.pop()
         if name not in found:
-            found.add(name)
-            source = (FOLDER / name).read_text(encoding="utf-8")
+            found[name] = read(name)
             waiting += [
                 posixpath.normpath(posixpath.join(posixpath.dirname(name), address))
-                for address in _IMPORT.findall(source)
+                for address in _IMPORT.findall(found[name])
             ]
-    return tuple(sorted(found))
+    return found

@@ -7,7 +7,7 @@ addresses.
 
 import base64
 import functools
-from typing import Any
+from typing import Any, Protocol
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse
@@ -20,10 +20,24 @@ from app.http.navigation import VIEWS, VIEWS_BY_NAME, View
 from app.http.options import mean_of
 from app.http.pictures import PICTURES
 from app.http.templates import HTML, TEMPLATES, compact, page, up_from
+from app.models import Models
 from app.service import Service
+from app.settings import Settings
 from app.store import Version
 
 QUANTILES = ("0.01", "0.025", "0.05", "0.25", "0.5", "0.75", "0.95", "0.975", "0.99")
+
+
+class Source(Protocol):
+    """What a view is made of: the service, or for a page without one its settings and models alone."""
+
+    @property
+    def settings(self) -> Settings:
+        """Limits, and the default model."""
+
+    @property
+    def models(self) -> Models:
+        """All of the store."""
 
 
 def router(service: Service) -> APIRouter:
@@ -64,7 +78,7 @@ def _shortcuts(request: Request) -> Response:
     return page(request, "shortcuts.html", {"view": view})
 
 
-def context_of(service: Service, view: View, version: Version) -> dict[str, Any]:
+def context_of(service: Source, view: View, version: Version) -> dict[str, Any]:
     """Return what the template of a view is rendered with."""
     manifest, found = version.manifest, service.models
     told = described(service, version) | ({} if view.tells_axes else {"axes": []})
@@ -87,17 +101,18 @@ def embedded(data: dict[str, Any]) -> str:
     return compact(data).decode().replace("</", "<\\/")
 
 
-def newest_of_each(service: Service) -> list[Version]:
+def newest_of_each(service: Source) -> list[Version]:
     """Return the version that each model's bare name means."""
     return [service.models.find(name) for name in service.models.store.versions]
 
 
-def described(service: Service, version: Version) -> dict[str, Any]:
+def described(service: Source, version: Version) -> dict[str, Any]:
     """Return what a view's module must know of a model: names, shape, axes, classes and limits.
 
     Numbers of the axes have six digits: they place sliders.
     """
     manifest, settings = version.manifest, service.settings
+    paths = ["linear", "slerp"]
     axes = [
         {
             "kl": _short(axis.kl),
@@ -117,6 +132,7 @@ def described(service: Service, version: Version) -> dict[str, Any]:
         "polarity": manifest.image.polarity,
         "axes": axes,
         "prior": manifest.prior.name,
+        "paths": ["density", *paths] if manifest.prior.name == "gaussian_mixture" else paths,
         "classes": manifest.prior.classes,
         "walk": {"axis": manifest.walk.axis, "steps": manifest.walk.steps},
         "examples": len(manifest.examples),

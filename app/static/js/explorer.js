@@ -26,7 +26,7 @@ const REST = 200; // milliseconds: arrow keys that are held down are one step of
 const FORMATS = ["png", "webp", "npy", "npz", "json", "csv"];
 const DEFAULTS = {
   at: "seed:42/0", seed: "42/0", start: "", unit: "value", lock: "", all: "", render: "mean", noise: "1",
-  from: "seed:42/0", to: "seed:42/1", path: described.prior === "gaussian_mixture" ? "density" : "linear",
+  from: "seed:42/0", to: "seed:42/1", path: described.paths[0],
   steps: "21", t: "0", plus: "", minus: "", strength: "0",
 };
 /** What undo does not touch: how things are shown, not what. */

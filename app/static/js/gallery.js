@@ -3,10 +3,10 @@
  */
 
 import { announce, showError } from "./announce.js";
-import { askJson } from "./ask.js";
 import { Walk } from "./gallery/walk.js";
 import { onKey } from "./keys.js";
-import { described, find, make, urlOf } from "./page.js";
+import { described, find, make, viewUrl } from "./page.js";
+import { facts, fill, ready } from "./pictures.js";
 import { share } from "./share.js";
 import { State } from "./state.js";
 
@@ -23,7 +23,7 @@ const temperature = find("#temperature", HTMLInputElement);
 const state = new State({ seed: "42", label: "", temperature: "1", render: "mean", offset: "0" }, show);
 const walk = new Walk(samples);
 const observer = new IntersectionObserver((entries) => {
-  if (entries.some((entry) => entry.isIntersecting) && (scrolled || !canScroll())) {
+  if (entries.some((entry) => entry.isIntersecting) && ready() && (scrolled || !canScroll())) {
     addMore().catch(showError);
   }
 });
@@ -52,15 +52,16 @@ function lastImage() {
 /**
  * A picture that leads to its code.
  * @param {number} k Number of the image.
- * @param {string} source
  * @param {string} point
+ * @param {(image: HTMLImageElement) => void} show
  */
-function item(k, source, point) {
+function item(k, point, show) {
   const { seed, label } = state.values;
   const [height, width] = described.shape;
   const alt = `Image ${k} of seed ${seed}${label && `, ${label}`}`;
-  const picture = make("img", { class: "picture", src: source, width, height, loading: "lazy", alt });
-  return make("li", {}, make("a", { href: urlOf("explorer", { at: point }), "data-image": k }, picture));
+  const picture = make("img", { class: "picture", width, height, loading: "lazy", alt });
+  show(picture);
+  return make("li", {}, make("a", { href: viewUrl("explorer", { at: point }), "data-image": k }, picture));
 }
 
 /**
@@ -75,12 +76,14 @@ async function nextTiles(first, count) {
   if (Object.values(others).every((value) => value === null)) {
     return Array.from({ length: count }, (_, i) => {
       const k = first + i;
-      return item(k, urlOf("samples", { seed, n: 1, offset: k, columns: 1 }), `seed:${seed}/${k}`);
+      return item(k, `seed:${seed}/${k}`, (image) => fill(image, "samples", { seed, n: 1, offset: k, columns: 1 }));
     });
   }
-  const found = await askJson(urlOf("samples.json", { ...own(), n: count, offset: first }));
+  const found = await facts("samples.json", { ...own(), n: count, offset: first });
   return found.images.map((/** @type {{picture: string, point: string}} */ each, /** @type {number} */ i) =>
-    item(first + i, each.picture, each.point),
+    item(first + i, each.point, (image) => {
+      image.src = each.picture;
+    }),
   );
 }
 

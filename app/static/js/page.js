@@ -21,12 +21,23 @@
  * @property {"dark" | "light" | null} polarity
  * @property {Axis[]} axes Empty where the view does without.
  * @property {string} prior
+ * @property {("density" | "linear" | "slerp")[]} paths Ways between two points, the one that is shown first in front.
  * @property {string[]} classes
  * @property {{axis: number, steps: number}} walk
  * @property {number} examples
  * @property {{images: number, columns: number} | null} map
  * @property {{k: number, images: number} | null} scores
  * @property {{images: number, steps: number, draws: number, upload_bytes: number, upload_images: number}} limits
+ * @property {Exported} [exported] Of a page without a service.
+ */
+
+/**
+ * @typedef {object} Exported Where a page without a service has its files, from the root.
+ * @property {Record<string, string>} pages By the name of a view.
+ * @property {string} litert The module of LiteRT.js.
+ * @property {string} loader The script of its WebAssembly.
+ * @property {string} wasm
+ * @property {string} model The decoder's flatbuffer.
  */
 
 /** @typedef {Record<string, string | number | boolean | null | undefined>} Parameters Of an address; null: left out. */
@@ -69,6 +80,15 @@ export function addressOf(path, parameters) {
  */
 export function urlOf(path, parameters) {
   return new URL(addressOf(path, parameters), root).href;
+}
+
+/**
+ * The URL of a view of this page's model.
+ * @param {string} view Its path without a slash in front, like `explorer`.
+ * @param {Parameters} parameters
+ */
+export function viewUrl(view, parameters) {
+  return urlOf(described.exported?.pages[view] ?? view, parameters);
 }
 
 /**

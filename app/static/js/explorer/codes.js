@@ -2,8 +2,7 @@
  * Codes, one number a latent axis, and the points that name them; docs/points.md has the grammar.
  */
 
-import { askJson } from "../ask.js";
-import { urlOf } from "../page.js";
+import { facts } from "../pictures.js";
 import { FURTHEST } from "./axes.js";
 
 /** @typedef {number[]} Code */
@@ -31,7 +30,7 @@ export async function codeAt(point) {
   if (found) {
     return [...found];
   }
-  const answer = await askJson(urlOf("decode.json", { points: point }));
+  const answer = await facts("decode.json", { points: point });
   const code = /** @type {Code} */ (written(answer.images[0].point));
   known.set(point, code);
   return [...code];

@@ -3,8 +3,9 @@
  */
 
 import { showError } from "../announce.js";
-import { ask, askJson } from "../ask.js";
+import { ask } from "../ask.js";
 import { described, find, make, urlOf } from "../page.js";
+import { facts, fill } from "../pictures.js";
 import { pointOf } from "./codes.js";
 
 /** @typedef {import("../state.js").Values} Values */
@@ -48,14 +49,15 @@ export async function directionOf({ plus, minus }) {
     return null;
   }
   // No strength, no walk: else a point near the edge of the space would be refused.
-  const url = urlOf("directions.json", { plus, minus, low: 0, high: 0, steps: 2 });
-  if (!known.has(url)) {
+  const asked = { plus, minus, low: 0, high: 0, steps: 2 };
+  const key = JSON.stringify(asked);
+  if (!known.has(key)) {
     known.set(
-      url,
-      askJson(url).then((answer) => ({ code: answer.direction.slice(2).split(",").map(Number), axes: answer.axes })),
+      key,
+      facts("directions.json", asked).then((answer) => ({ code: answer.direction.slice(2).split(",").map(Number), axes: answer.axes })),
     );
   }
-  return /** @type {Promise<Direction>} */ (known.get(url));
+  return /** @type {Promise<Direction>} */ (known.get(key));
 }
 
 /** The panel of the two heaps. */
@@ -152,9 +154,8 @@ export class Heaps {
   entry(heap, point) {
     const name = point.startsWith("z:") ? "a point" : point.replace(/^label:/, "");
     const [height, width] = described.shape;
-    const picture = make("img", {
-      class: "pixels", src: urlOf("decode", { points: point }), width: width * 2, height: height * 2, alt: "",
-    });
+    const picture = make("img", { class: "pixels", width: width * 2, height: height * 2, alt: "" });
+    fill(picture, "decode", { points: point });
     const away = make("button", { type: "button", text: "×", "aria-label": `Remove ${name}` });
     away.addEventListener("click", () => this.remove(heap, point));
     return make("li", {}, picture, make("span", { text: name }), away);

@@ -3,9 +3,9 @@
  */
 
 import { showError } from "../announce.js";
-import { ask } from "../ask.js";
 import { Newest } from "../newest.js";
-import { described, find, urlOf } from "../page.js";
+import { described, find } from "../page.js";
+import { picture } from "../pictures.js";
 
 /**
  * @typedef {object} Shown What there is a picture of.
@@ -51,8 +51,7 @@ export class Picture {
   async draw(shown) {
     const { path, parameters } = addressed(shown);
     try {
-      const answer = await ask(urlOf(path, parameters), { priority: "high" });
-      const bitmap = await createImageBitmap(await answer.blob());
+      const bitmap = await picture(path, parameters, { priority: "high" });
       this.context.drawImage(bitmap, 0, 0);
       bitmap.close();
       Object.assign(this.canvas.dataset, { render: shown.render, point: shown.point });

@@ -2,8 +2,8 @@
  * Strips: what each axis changes, around the point that is shown. One picture has them all, and each row cuts its own.
  */
 
-import { ask } from "../ask.js";
-import { described, urlOf } from "../page.js";
+import { described } from "../page.js";
+import { picture } from "../pictures.js";
 
 export const STEPS = 7;
 const PAUSE = 150; // milliseconds that the sliders must rest, so that strips never take time from the picture
@@ -42,9 +42,7 @@ export class Strips {
     const under = new AbortController();
     this.under = under;
     try {
-      const url = urlOf("axes", { at: point, steps: STEPS });
-      const answer = await ask(url, { signal: under.signal, priority: "low" });
-      const sheet = await createImageBitmap(await answer.blob());
+      const sheet = await picture("axes", { at: point, steps: STEPS }, { signal: under.signal, priority: "low" });
       if (this.under === under) {
         this.show(sheet);
         this.shown = point;

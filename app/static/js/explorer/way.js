@@ -3,8 +3,9 @@
  */
 
 import { announce, showError } from "../announce.js";
-import { askJson, blobOf } from "../ask.js";
+import { blobOf } from "../ask.js";
 import { described, find, urlOf } from "../page.js";
+import { facts } from "../pictures.js";
 
 const FRAME = 100; // milliseconds: ten images a second
 
@@ -14,11 +15,11 @@ const FRAME = 100; // milliseconds: ten images a second
 const [height, width] = described.shape;
 
 /**
- * @param {string} url
+ * @param {import("../page.js").Parameters} parameters
  * @returns {Promise<Frame[]>}
  */
-async function framesOf(url) {
-  const answer = await askJson(url);
+async function framesOf(parameters) {
+  const answer = await facts("interpolate.json", parameters);
   return Promise.all(
     answer.images.map(async (/** @type {{point: string, picture: string}} */ { point, picture }) => ({
       point,
@@ -92,7 +93,7 @@ export class Way {
     const url = urlOf("interpolate.json", this.parameters());
     if (url !== this.asked) {
       this.asked = url;
-      const frames = await framesOf(url);
+      const frames = await framesOf(this.parameters());
       if (url !== this.asked) {
         return;
       }

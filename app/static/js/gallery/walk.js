@@ -3,8 +3,8 @@
  */
 
 import { announce, showError } from "../announce.js";
-import { showPicture } from "../ask.js";
-import { described, find, urlOf } from "../page.js";
+import { described, find, viewUrl } from "../page.js";
+import { showIn } from "../pictures.js";
 
 const STEPS = 9;
 
@@ -73,11 +73,11 @@ export class Walk {
 
   async show() {
     const [from, to] = this.chosen.map((link) => new URL(link.href).searchParams.get("at") ?? "centre");
-    const path = described.prior === "gaussian_mixture" ? "density" : "slerp";
-    await showPicture(this.picture, urlOf("interpolate", { from, to, steps: STEPS, path }));
+    const path = described.paths.includes("density") ? "density" : "slerp";
+    await showIn(this.picture, "interpolate", { from, to, steps: STEPS, path });
     this.picture.alt = `${STEPS} images on the way from the first to the second`;
     this.picture.hidden = false;
-    this.open.href = urlOf("explorer", { at: from, to, path: path === "density" ? null : path });
+    this.open.href = viewUrl("explorer", { at: from, to, path: path === "density" ? null : path });
     this.open.hidden = false;
     this.say("The way from the first to the second. Choose another first image, or play this way.");
   }

@@ -1,0 +1,1 @@
+"""A page that needs no service: a folder for any file host, with the decoder computed in the browser."""
