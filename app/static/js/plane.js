@@ -160,7 +160,8 @@ function start() {
   choices.addEventListener("submit", (event) => event.preventDefault());
   choices.addEventListener("change", (event) => {
     if (event.target instanceof HTMLSelectElement || event.target instanceof HTMLInputElement) {
-      state.set({ [event.target.name]: event.target.value, place: "", from: "" });
+      const other = event.target.name === "show" ? {} : { place: "", from: "", view: "" }; // places of another plane
+      state.set({ [event.target.name]: event.target.value, ...other });
     }
   });
   /** @type {Record<string, () => void>} */

@@ -13,6 +13,16 @@ function library() {
   return /** @type {any} */ (globalThis).OpenSeadragon;
 }
 
+/**
+ * Keep OpenSeadragon from adding a stylesheet within the page, which the page's policy forbids: it adds none where
+ * it finds an element of this name. Ours has no namespace that a browser would style by.
+ */
+function forestallStyles() {
+  const mark = document.createElementNS("urn:vitrine", "style");
+  mark.setAttribute("data-openseadragon-mobile-css", "");
+  document.head.append(mark);
+}
+
 /** The quantiles of a place: to the right and upwards. @param {Place} place */
 export function quantilesOf({ x, y }) {
   const wide = EDGE[1] - EDGE[0];
@@ -27,6 +37,7 @@ export class Viewer {
    * @param {(view: {zoom: number, x: number, y: number}) => void} onView
    */
   constructor(element, onPlace, onView) {
+    forestallStyles();
     const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
     this.shown = library()({
       element,
