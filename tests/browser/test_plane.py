@@ -126,5 +126,5 @@ def test_without_javascript_the_plane_is_a_picture_and_a_form_chooses_its_axes(p
     source = page.locator("noscript img, main img.picture").first.get_attribute("src")
     assert "x=3&y=5" in source
     page.select_option("#x", "8")
-    page.click("button:text-is('Show')")
+    page.click(".plane-choices button")
     page.wait_for_url("**x=8**")
