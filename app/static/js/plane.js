@@ -160,7 +160,8 @@ function start() {
   choices.addEventListener("submit", (event) => event.preventDefault());
   choices.addEventListener("change", (event) => {
     if (event.target instanceof HTMLSelectElement || event.target instanceof HTMLInputElement) {
-      const other = event.target.name === "show" ? {} : { place: "", from: "", view: "" }; // places of another plane
+      /** @type {Values} Places of another plane are none of this one. */
+      const other = event.target.name === "show" ? {} : { place: "", from: "", view: "" };
       state.set({ [event.target.name]: event.target.value, ...other });
     }
   });
