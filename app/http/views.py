@@ -13,6 +13,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse
 
 from app import errors
+from app.explore import legends
 from app.http.cards import address_of
 from app.http.comparisons import facts_of, second_model
 from app.http.endpoint import PictureApp
@@ -20,6 +21,9 @@ from app.http.navigation import VIEWS, VIEWS_BY_NAME, View
 from app.http.options import mean_of
 from app.http.pictures import PICTURES
 from app.http.templates import HTML, TEMPLATES, compact, page, up_from
+from app.manifest import Image, Map
+from app.pictures import palette
+from app.pictures.grids import GridStyle
 from app.service import Service
 from app.store import Version
 
@@ -119,7 +123,7 @@ def described(service: Service, version: Version) -> dict[str, Any]:
         "classes": manifest.prior.classes,
         "walk": {"axis": manifest.walk.axis, "steps": manifest.walk.steps},
         "examples": len(manifest.examples),
-        "map": manifest.map and {"images": manifest.map.num_images, "columns": manifest.map.columns},
+        "map": manifest.map and _map_of(manifest.map, manifest.image),
         "scores": manifest.scores and {"k": manifest.scores.k, "images": manifest.scores.num_images},
         "limits": {
             "images": settings.max_images,
@@ -128,6 +132,21 @@ def described(service: Service, version: Version) -> dict[str, Any]:
             "upload_bytes": settings.max_upload_bytes,
             "upload_images": settings.max_upload_images,
         },
+    }
+
+
+def _map_of(found: Map, image: Image) -> dict[str, Any]:
+    """Return how a map of the test set is read and coloured: what stands in none of its arrays."""
+    on_white = legends.is_on_white(GridStyle(ink=image.ink, blank=0 if image.ground == "dark" else 255))
+    colours = map(palette.as_hex, palette.colours(len(found.classes), on_white=on_white))
+    return {
+        "images": found.num_images,
+        "columns": found.columns,
+        "method": found.method,
+        "on_white": on_white,
+        "classes": [
+            {"name": name, "colour": colour} for name, colour in zip(found.classes, colours, strict=True)
+        ],
     }
 
 
