@@ -17,6 +17,7 @@ from app.explore import legends
 from app.http.cards import address_of
 from app.http.comparisons import facts_of, second_model
 from app.http.endpoint import PictureApp
+from app.http.listed_images import listed_images
 from app.http.navigation import VIEWS, VIEWS_BY_NAME, View
 from app.http.options import mean_of
 from app.http.pictures import PICTURES
@@ -60,6 +61,9 @@ def _show(service: Service, view: View, request: Request) -> Response:
     if view.name == "comparison":
         context["other"] = other = second_model(service, version, request.query_params.get("with"))
         context["facts"] = [(version, facts_of(version)), (other, facts_of(other))] if other else []
+    if view.name == "test-set":
+        query = request.query_params
+        context["listed"] = listed_images(version, query.get("class", ""), query.get("first", ""))
     return page(request, f"{view.name}.html", context)
 
 
@@ -81,6 +85,7 @@ def context_of(service: Service, view: View, version: Version) -> dict[str, Any]
         "shows": mean_of(manifest.likelihood.name),
         "settings": service.settings,
         "is_default": version is found.find(service.settings.default_model),
+        "map": manifest.map and _map_of(manifest.map, manifest.image),
         "data": embedded(described(service, version)),
     }
 

@@ -2,7 +2,7 @@
  * Arrays as `numpy.save` writes them (NumPy enhancement proposal 1): a header in words, and the numbers behind it.
  */
 
-const MAGIC = "\x93NUMPY";
+const MAGIC = "NUMPY"; // behind a byte that no text begins with, 0x93
 
 /** By NumPy's name of a type, what holds its numbers. */
 const TYPES = { "<f4": Float32Array, "<f8": Float64Array, "<i4": Int32Array, "|u1": Uint8Array };
@@ -17,7 +17,7 @@ const TYPES = { "<f4": Float32Array, "<f8": Float64Array, "<i4": Int32Array, "|u
 export function readNpy(file) {
   const view = new DataView(file);
   const latin = new TextDecoder("latin1");
-  if (latin.decode(file.slice(0, 6)) !== MAGIC) {
+  if (view.getUint8(0) !== 0x93 || latin.decode(file.slice(1, 6)) !== MAGIC) {
     throw new Error("This is no array of NumPy.");
   }
   const wide = view.getUint8(6) > 1; // later versions of the format have a longer length

@@ -6,23 +6,23 @@
 import { contextOf } from "./thumbnails.js";
 
 const SIDE = 256; // pixels
-const BUDGET = 7; // milliseconds of a frame for new tiles: half of a sixtieth of a second
-const KEPT = 160; // tiles of a layer
+const BUDGET = 7; // milliseconds of a frame for new chunks: half of a sixtieth of a second
+const KEPT = 160; // chunks of a layer
 const WIDEST = 1.8; // by how much a layer is enlarged or reduced before there is another
 
 /** @typedef {(context: OffscreenCanvasRenderingContext2D, scale: number, left: number, top: number, side: number) => void} Draw */
 /** @typedef {import("./camera.js").Camera} Camera */
 
-/** The tiles of one scale, by column and row; tile (0, 0) begins at the map's origin. */
+/** The chunks of one scale, by column and row; chunk (0, 0) begins at the map's origin. */
 class Layer {
   /** @param {number} scale Pixels that a unit of the map has. */
   constructor(scale) {
     this.scale = scale;
     /** @type {Map<string, {column: number, row: number, image: ImageBitmap}>} */
-    this.tiles = new Map();
+    this.chunks = new Map();
   }
 
-  /** @param {Camera} camera @param {number} margin Tiles around what is seen. */
+  /** @param {Camera} camera @param {number} margin Chunks around what is seen. */
   seen(camera, margin) {
     const ratio = this.scale / camera.scale;
     const [middle, centre] = [camera.x * this.scale, -camera.y * this.scale];
@@ -42,7 +42,7 @@ class Layer {
     const ratio = camera.scale / this.scale;
     const left = camera.width / 2 - camera.x * camera.scale;
     const top = camera.height / 2 + camera.y * camera.scale;
-    for (const { column, row, image } of this.tiles.values()) {
+    for (const { column, row, image } of this.chunks.values()) {
       const [x, y] = [Math.round(left + column * SIDE * ratio), Math.round(top + row * SIDE * ratio)];
       if (ratio === 1) {
         if (x > -SIDE && y > -SIDE && x < camera.width && y < camera.height) {
@@ -57,25 +57,25 @@ class Layer {
 
   /** @param {Set<string>} needed Let go of others if there are too many. */
   trim(needed) {
-    for (const [key, { image }] of this.tiles) {
-      if (this.tiles.size <= KEPT) {
+    for (const [key, { image }] of this.chunks) {
+      if (this.chunks.size <= KEPT) {
         return;
       }
       if (!needed.has(key)) {
         image.close();
-        this.tiles.delete(key);
+        this.chunks.delete(key);
       }
     }
   }
 
   forget() {
-    this.tiles.forEach(({ image }) => image.close());
-    this.tiles.clear();
+    this.chunks.forEach(({ image }) => image.close());
+    this.chunks.clear();
   }
 }
 
 /** The layers that are there: that of the current scale, and while it is made the one before. */
-export class Tiles {
+export class Chunks {
   /** @param {Draw} draw Draws the square of the map that begins at these pixels of this scale, on any ground. */
   constructor(draw) {
     this.draw = draw;
@@ -94,17 +94,17 @@ export class Tiles {
   }
 
   /**
-   * Paint what is seen, and make tiles as far as there is time.
+   * Paint what is seen, and make chunks as far as there is time.
    * @param {CanvasRenderingContext2D} context
    * @param {Camera} camera
-   * @param {boolean} zooming The scale is about to change again: tiles are not made anew for it yet.
-   * @returns {boolean} Whether another frame is needed, as tiles are missing.
+   * @param {boolean} zooming The scale is about to change again: chunks are not made anew for it yet.
+   * @returns {boolean} Whether another frame is needed, as chunks are missing.
    */
   paint(context, camera, zooming) {
     const ratio = this.layer ? camera.scale / this.layer.scale : 0;
     if (!this.layer || (ratio !== 1 && !zooming) || ratio > WIDEST || ratio < 1 / WIDEST) {
       this.before?.forget();
-      this.before = this.layer?.tiles.size ? this.layer : this.before;
+      this.before = this.layer?.chunks.size ? this.layer : this.before;
       this.layer = new Layer(camera.scale);
     }
     const missing = this.make(this.layer, camera);
@@ -125,24 +125,24 @@ export class Tiles {
     const until = performance.now() + BUDGET;
     const seen = layer.seen(camera, 0);
     const around = layer.seen(camera, 1);
-    const missing = [...seen, ...around].filter(({ key }) => !layer.tiles.has(key));
+    const missing = [...seen, ...around].filter(({ key }) => !layer.chunks.has(key));
     for (const { key, column, row } of missing) {
       if (performance.now() > until) {
         break;
       }
-      if (!layer.tiles.has(key)) {
-        layer.tiles.set(key, { column, row, image: this.tile(layer.scale, column, row) });
+      if (!layer.chunks.has(key)) {
+        layer.chunks.set(key, { column, row, image: this.chunk(layer.scale, column, row) });
       }
     }
     layer.trim(new Set(around.map(({ key }) => key)));
     return {
-      seen: seen.some(({ key }) => !layer.tiles.has(key)),
-      any: around.some(({ key }) => !layer.tiles.has(key)),
+      seen: seen.some(({ key }) => !layer.chunks.has(key)),
+      any: around.some(({ key }) => !layer.chunks.has(key)),
     };
   }
 
   /** @param {number} scale @param {number} column @param {number} row */
-  tile(scale, column, row) {
+  chunk(scale, column, row) {
     this.draw(contextOf(this.canvas), scale, column * SIDE, row * SIDE, SIDE);
     return this.canvas.transferToImageBitmap();
   }
