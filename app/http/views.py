@@ -75,6 +75,7 @@ def _shortcuts(request: Request) -> Response:
 def context_of(service: Service, view: View, version: Version) -> dict[str, Any]:
     """Return what the template of a view is rendered with."""
     manifest, found = version.manifest, service.models
+    known = described(service, version)
     return {
         "view": view,
         "version": version,
@@ -85,8 +86,8 @@ def context_of(service: Service, view: View, version: Version) -> dict[str, Any]
         "shows": mean_of(manifest.likelihood.name),
         "settings": service.settings,
         "is_default": version is found.find(service.settings.default_model),
-        "map": manifest.map and _map_of(manifest.map, manifest.image),
-        "data": embedded(described(service, version)),
+        "map": known["map"],
+        "data": embedded(known),
     }
 
 

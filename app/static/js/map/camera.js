@@ -25,6 +25,12 @@ export class Camera {
     this.zoom = 1;
   }
 
+  /** Whether it is where `showAll` puts it. */
+  get isWhole() {
+    const { left, right, bottom, top } = this.bounds;
+    return this.zoom === 1 && this.x === (left + right) / 2 && this.y === (bottom + top) / 2;
+  }
+
   /** Pixels that a unit of the map has if all of it is seen. */
   get whole() {
     const { left, right, bottom, top } = this.bounds;

@@ -9,6 +9,7 @@ import { Places } from "./places.js";
 import { Thumbnails } from "./thumbnails.js";
 
 /** @typedef {import("../page.js").MapDescribed} MapDescribed */
+/** @typedef {{places: Places, thumbnails: Thumbnails, classes: ArrayLike<number>}} Loaded */
 
 /** @param {string} array */
 async function numbersOf(array) {
@@ -23,7 +24,7 @@ async function sprites() {
 
 /**
  * @param {MapDescribed} map
- * @returns {Promise<{places: Places, thumbnails: Thumbnails, classes: ArrayLike<number>}>}
+ * @returns {Promise<Loaded>}
  */
 export async function load(map) {
   const [positions, classes, sheet] = await Promise.all([numbersOf("positions"), numbersOf("classes"), sprites()]);
