@@ -41,6 +41,7 @@ JSON_OPTION = click.option(
     is_flag=True,
     help="Print the result as one JSON document; everything else goes to standard error.",
 )
+MAP_OPTION = click.option("--map-images", type=click.IntRange(1), help="On the map; 2,000 if not given.")
 RUN_ARGUMENT = click.argument("run", type=PATH)
 
 
@@ -245,8 +246,9 @@ cli.add_command(
     show_default=True,
     help="Model store to publish to.",
 )
+@MAP_OPTION
 @JSON_OPTION
-def export(run: Path, data_folder: Path | None, store: Path, as_json: bool) -> None:
+def export(run: Path, data_folder: Path | None, store: Path, map_images: int | None, as_json: bool) -> None:
     """Publish the model of RUN as the next version in a model store."""
     with output.result(as_json) as found:
         dataset = _images(run, data_folder)
@@ -259,7 +261,7 @@ def export(run: Path, data_folder: Path | None, store: Path, as_json: bool) -> N
         if report is None:
             click.echo("not evaluated yet: measuring on the test split first")
             report = evaluation.evaluate(model, dataset, run)
-        version = run_export(model, report, dataset.validation, store, maps.chosen(dataset))
+        version = run_export(model, report, dataset.validation, store, maps.chosen(dataset, map_images))
         click.echo(f"published {version}; serve it: vitrine serve --model-store {store}")
         manifest = json.loads((version / "manifest.json").read_text())
         found |= {"name": model.name, "version": int(version.name), "folder": str(version)}
@@ -269,8 +271,9 @@ def export(run: Path, data_folder: Path | None, store: Path, as_json: bool) -> N
 @cli.command()
 @click.argument("version", type=PATH)
 @DATA_OPTION
+@MAP_OPTION
 @JSON_OPTION
-def convert(version: Path, data_folder: Path | None, as_json: bool) -> None:
+def convert(version: Path, data_folder: Path | None, map_images: int | None, as_json: bool) -> None:
     """Publish VERSION's folder again as the next version, with the files that a service is fastest with.
 
     With the data at hand, what a usual score is gets measured too, and the map of the test set made.
@@ -279,7 +282,7 @@ def convert(version: Path, data_folder: Path | None, as_json: bool) -> None:
         _need_tensorflow()
         from training.publish.convert import convert as run_convert
 
-        converted = run_convert(version, data_folder)
+        converted = run_convert(version, data_folder, map_images)
         click.echo(f"published {converted}")
         digest = json.loads((converted / "manifest.json").read_text())["digest"]
         found |= {"version": int(converted.name), "folder": str(converted), "digest": digest}

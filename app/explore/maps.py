@@ -23,6 +23,7 @@ from app.models import Model
 from app.pictures.formats import point_of
 
 Show = Literal["images", "classes", "sprites"]
+Array = Literal["positions", "classes", "z_mean"]
 Numbers = npt.NDArray[np.int64]
 
 COLUMNS = 40
@@ -67,8 +68,13 @@ def check_class_names(found: Map, model: Model, show: str) -> None:
         raise InvalidParameter.of("show", expected, model.version.reference, remedy, "no_classes")
 
 
-def draw_map(context: Context, show: Show) -> Work[Answer]:
+def draw_map(context: Context, show: Show, array: Array = "positions") -> Work[Answer]:
     """Return the work of drawing a map, `context.style.columns` cells wide, or of writing it as a table.
+
+    Args:
+        context: what draws.
+        show: what a picture shows.
+        array: what a file of a single array holds.
 
     Raises:
         InvalidParameter: the picture would be too large.
@@ -76,7 +82,7 @@ def draw_map(context: Context, show: Show) -> Work[Answer]:
     """
     found, columns = map_of(context.model), context.style.columns or COLUMNS
     if context.style.format in TABLES:
-        return Work(_immediately(lambda: _table(context, found)), 1, heavy=True, slow_start=True)
+        return Work(_immediately(lambda: _table(context, found, array)), 1, heavy=True, slow_start=True)
     if show == "sprites":
         columns = context.check_grid(len(found))
         return Work(_immediately(lambda: _sprites(context, found, columns)), 1, slow_start=True)
@@ -163,8 +169,8 @@ def _shown(found: Map, count: int) -> tuple[str, str]:
     return "shown", f"{count} of {len(found)}"
 
 
-def _table(context: Context, found: Map) -> Answer:
-    """Return positions, classes, places in the sprite sheet and codes."""
+def _table(context: Context, found: Map, first: Array) -> Answer:
+    """Return positions, classes, places in the sprite sheet and codes; a single array is the `first`."""
     rows: list[dict[str, Any]] = [
         {
             "x": float(x),
@@ -182,10 +188,10 @@ def _table(context: Context, found: Map) -> Answer:
         "sprite_columns": found.columns,
         **legend.data,
     }
+    own = {"positions": found.positions, "classes": found.classes, "z_mean": found.z_mean}
     arrays: dict[str, npt.NDArray[Any]] = {
-        "positions": found.positions,
-        "classes": found.classes,
-        "z_mean": found.z_mean,
+        first: own[first],
+        **own,
         "images": found.images,
         "names": np.array(found.names, np.str_),
     }

@@ -7,6 +7,7 @@
            |  "seed:" seed [ "/" k ]          the code of image k (0 if left out) of /samples?seed=
            |  "example:" k                    what the encoder makes of the version's example k
            |  "image:" k                      the same of image k of an upload
+           |  "map:" k                        the code of image k of the version's map of the test set
            |  "z:" number { "," number }      the code itself
 
 Several points have ";" between them, and 2,048 terms in all at most. A query string may hold all of these
@@ -39,7 +40,7 @@ MAX_ALL_TERMS = 2048  # of all points of one parameter: to read so many takes as
 LIGHT_TERMS = 32  # whose codes are drawn on the event loop; more of them are a thread's
 SEPARATORS = "~;"
 
-KINDS = "centre, label:NAME, seed:42/3, example:0, image:0, z:0,0.5,-1"
+KINDS = "centre, label:NAME, seed:42/3, example:0, image:0, map:0, z:0,0.5,-1"
 NUMBER = re.compile(r"[+-]?([0-9]{1,40}(\.[0-9]{0,40})?|\.[0-9]{1,40})([eE][+-]?[0-9]{1,3})?", re.ASCII)
 _TERM = re.compile(
     rf"(?:(?P<weight>{NUMBER.pattern})\*)?(?P<kind>[a-z]+)(?P<value>:.*)?", re.ASCII | re.DOTALL
@@ -56,7 +57,12 @@ def pattern(apart: str = "~") -> str:
         apart: the characters that no name may hold, as they end it.
     """
     number, name = f"(?:{NUMBER.pattern})", f"[^{apart}]+"
-    places = "centre", f"(?:label|seed):{name}", "(?:example|image):[0-9]{1,9}", f"z:{number}(?:,{number})*"
+    places = (
+        "centre",
+        f"(?:label|seed):{name}",
+        "(?:example|image|map):[0-9]{1,9}",
+        f"z:{number}(?:,{number})*",
+    )
     term = rf"(?:{number}\*)?(?:{'|'.join(places)})"
     return f"{term}(?:~{term}){{0,{MAX_TERMS - 1}}}".replace("(?:", "(")
 
@@ -67,7 +73,7 @@ class Place(NamedTuple):
     Args:
         kind: a word of the grammar.
         name: a class, of the kind ``label``.
-        number: of an image, an example or an upload.
+        number: of an image of a seed or of the map, an example or an upload.
         seed: of the kind ``seed``.
         code: of the kind ``z``, one number a latent axis.
     """
@@ -125,10 +131,10 @@ class Point(NamedTuple):
                 find_label(model, place.name, self.parameter)
             elif place.kind == "z":
                 check_code(place.code, model.manifest.latent_dim, self.parameter)
-            elif place.kind in ("example", "image"):
-                count = len(model.examples) if place.kind == "example" else uploads
-                if place.number >= count:
-                    self._refuse_number(place, count)
+            elif place.kind in ("example", "image", "map"):
+                counts = {"example": len(model.examples), "image": uploads, "map": len(model.map or ())}
+                if place.number >= counts[place.kind]:
+                    self._refuse_number(place, counts[place.kind])
 
     def _refuse_number(self, place: Place, count: int) -> None:
         remedy = "Send images by POST." if place.kind == "image" else "Name another kind of place."
@@ -259,8 +265,7 @@ _READ: dict[str, tuple[str, Callable[[str | None], Place]]] = {
     "centre": ("centre, with nothing behind it", _read_centre),
     "label": ("label: and a class", _read_label),
     "seed": ("seed: and a seed, then / and the number of an image, like seed:42/3", _read_seed),
-    "example": ("example: and a number", _read_number),
-    "image": ("image: and a number", _read_number),
+    **{kind: (f"{kind}: and a number", _read_number) for kind in ("example", "image", "map")},
     "z": ("z: and finite numbers with commas between them", _read_code),
 }
 
@@ -334,6 +339,8 @@ def codes_of(
             return drawn
         if place.kind == "z":
             return np.array(place.code, np.float32)
+        if place.kind == "map" and model.map is not None:
+            return np.array(model.map.z_mean[place.number])
         return encoded[place.kind, place.number]
 
     codes: Codes = np.empty((len(points), model.manifest.latent_dim), np.float32)

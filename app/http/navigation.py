@@ -31,7 +31,13 @@ VIEWS = (
         "Your images encoded and decoded again, and how unusual each of them is.",
     ),
     View("/completions", "completions", "Complete", "Part of an image taken away, and what may stand there."),
-    View("/test-set", "test-set", "Map", "The encoded test set: real images at the places of their codes."),
+    View(
+        "/test-set",
+        "test-set",
+        "Map",
+        "The encoded test set: real images at the places of their codes.",
+        True,
+    ),
     View("/plane", "plane", "Plane", "A plane of the latent space, into which one can zoom.", True),
     View("/comparison", "comparison", "Compare", "The same points through two models."),
 )

@@ -13,14 +13,19 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse
 
 from app import errors
+from app.explore import legends
 from app.http.cards import address_of
 from app.http.comparisons import facts_of, second_model
 from app.http.endpoint import PictureApp
+from app.http.listed_images import listed_images
 from app.http.navigation import VIEWS, VIEWS_BY_NAME, View
 from app.http.options import mean_of
 from app.http.pictures import PICTURES
 from app.http.templates import HTML, TEMPLATES, compact, page, up_from
+from app.manifest import Image, Map
 from app.models import Models
+from app.pictures import palette
+from app.pictures.grids import GridStyle
 from app.service import Service
 from app.settings import Settings
 from app.store import Version
@@ -70,6 +75,9 @@ def _show(service: Service, view: View, request: Request) -> Response:
     if view.name == "comparison":
         context["other"] = other = second_model(service, version, request.query_params.get("with"))
         context["facts"] = [(version, facts_of(version)), (other, facts_of(other))] if other else []
+    if view.name == "test-set":
+        query = request.query_params
+        context["listed"] = listed_images(version, query.get("class", ""), query.get("first", ""))
     return page(request, f"{view.name}.html", context)
 
 
@@ -81,7 +89,8 @@ def _shortcuts(request: Request) -> Response:
 def context_of(service: Source, view: View, version: Version) -> dict[str, Any]:
     """Return what the template of a view is rendered with."""
     manifest, found = version.manifest, service.models
-    told = described(service, version) | ({} if view.tells_axes else {"axes": []})
+    known = described(service, version)
+    told = known | ({} if view.tells_axes else {"axes": []})
     return {
         "view": view,
         "version": version,
@@ -92,6 +101,7 @@ def context_of(service: Source, view: View, version: Version) -> dict[str, Any]:
         "shows": mean_of(manifest.likelihood.name),
         "settings": service.settings,
         "is_default": version is found.find(service.settings.default_model),
+        "map": known["map"],
         "data": embedded(told),
     }
 
@@ -136,7 +146,7 @@ def described(service: Source, version: Version) -> dict[str, Any]:
         "classes": manifest.prior.classes,
         "walk": {"axis": manifest.walk.axis, "steps": manifest.walk.steps},
         "examples": len(manifest.examples),
-        "map": manifest.map and {"images": manifest.map.num_images, "columns": manifest.map.columns},
+        "map": manifest.map and _map_of(manifest.map, manifest.image),
         "scores": manifest.scores and {"k": manifest.scores.k, "images": manifest.scores.num_images},
         "limits": {
             "images": settings.max_images,
@@ -145,6 +155,21 @@ def described(service: Source, version: Version) -> dict[str, Any]:
             "upload_bytes": settings.max_upload_bytes,
             "upload_images": settings.max_upload_images,
         },
+    }
+
+
+def _map_of(found: Map, image: Image) -> dict[str, Any]:
+    """Return how a map of the test set is read and coloured: what stands in none of its arrays."""
+    on_white = legends.is_on_white(GridStyle(ink=image.ink, blank=0 if image.ground == "dark" else 255))
+    colours = map(palette.as_hex, palette.colours(len(found.classes), on_white=on_white))
+    return {
+        "images": found.num_images,
+        "columns": found.columns,
+        "method": found.method,
+        "on_white": on_white,
+        "classes": [
+            {"name": name, "colour": colour} for name, colour in zip(found.classes, colours, strict=True)
+        ],
     }
 
 

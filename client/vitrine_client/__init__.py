@@ -20,7 +20,7 @@ from vitrine_client.errors import (
     WrongAddress,
 )
 from vitrine_client.pictures import Picture
-from vitrine_client.points import Point, centre, code, example, image, label, seed
+from vitrine_client.points import Point, centre, code, example, image, label, on_map, seed
 from vitrine_client.requests import Inspection, ModelInfo, Request, Version
 from vitrine_client.results import Encoding, Encodings, Nearest, Score, Scores, Surprise
 from vitrine_client.version import __version__
@@ -55,5 +55,6 @@ __all__ = [
     "example",
     "image",
     "label",
+    "on_map",
     "seed",
 ]

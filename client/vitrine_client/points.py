@@ -83,6 +83,11 @@ def image(number: int) -> Point:
     return _place(f"image:{number}")
 
 
+def on_map(number: int) -> Point:
+    """Return the code of one of the images on a model's map of the test set, from 0."""
+    return _place(f"map:{number}")
+
+
 def code(values: Iterable[SupportsFloat]) -> Point:
     """Return the point at a code, one number a latent axis.
 

@@ -100,6 +100,7 @@ class MapQuery(TypedDict, total=False):
     ink: Literal["dark", "light"]
     fps: int
     loop: Literal["forever", "once", "bounce"]
+    array: Literal["positions", "classes", "z_mean"]  # that npy holds
     format: Literal["png", "webp", "json", "csv", "npy", "npz"]
     columns: int
     show: Literal["images", "classes", "sprites"]

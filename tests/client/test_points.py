@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from app.explore.points import parse
-from vitrine_client import Point, centre, code, example, image, label, seed
+from vitrine_client import Point, centre, code, example, image, label, on_map, seed
 from vitrine_client.points import text_of
 
 
@@ -16,6 +16,7 @@ from vitrine_client.points import text_of
         (centre(), "centre"),
         (example(2), "example:2"),
         (image(0), "image:0"),
+        (on_map(17), "map:17"),
         (code([0.1, -2, 1e-5]), "z:0.1,-2,1e-05"),
         (code(np.array([0.1, 0.25], np.float32)), "z:0.1,0.25"),
         (0.5 * seed(42, 3) + 0.5 * label("Bag"), "0.5*seed:42/3~0.5*label:Bag"),

@@ -35,13 +35,13 @@ LEVEL = 1.5 / 255  # by more than a level a draw differs only if its noise chose
 TOLERANCE = 1e-3  # of a pixel in [0, 1], and of a code: what rounding in another order may change
 
 
-def convert(version: Path, data_folder: Path | None = None) -> Path:
+def convert(version: Path, data_folder: Path | None = None, map_images: int | None = None) -> Path:
     """Publish a version again, as the next one of its name in the same store; return that one's folder.
 
     Its ``scores`` are measured with the validation images in `data_folder`, or where the data set is usually
-    found, and its ``map`` is made of the test images. Without them the next version has those of this one, if
-    it has any. A DataError if `data_folder`
-    does not hold the images that the version was trained on.
+    found, and its ``map`` is made of `map_images` test images (``maps.chosen``). Without them the next
+    version has those of this one, if it has any. A DataError if `data_folder` does not hold the images
+    that the version was trained on.
 
     A RunError, and nothing left behind, if it is not the newest, as its weights would take the newest one's
     place; if the networks cannot be built again from the version's configuration; if what is written does not
@@ -73,7 +73,7 @@ def convert(version: Path, data_folder: Path | None = None) -> Path:
         manifest["likelihood"]["log_level_width"] = model.likelihood.log_level_width
         if dataset is not None:
             manifest["scores"] = scores.measure(published, dataset.validation)
-            mapped = maps.chosen(dataset)
+            mapped = maps.chosen(dataset, map_images)
             manifest["map"] = maps.write(mapped, published.encode(mapped.images).z_mean, staging)
         export.seal(manifest, staging)
         _require_same(published, TrainedModel.from_version(staging), codes, images)

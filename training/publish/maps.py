@@ -19,7 +19,7 @@ from training.types import Array
 logger = logging.getLogger(__name__)
 
 ARRAYS, SPRITES = "map.npz", "map.png"
-NUM_IMAGES = 2_000  # at most
+NUM_IMAGES = 2_000  # at most, unless another number is asked for
 # Of pixels times channels, as many bytes as the thumbnails take before they are compressed: a version is to
 # stay a few megabytes.
 MAX_VALUES = 4_000_000
@@ -45,10 +45,16 @@ class Mapped:
     names: tuple[str, ...] = ()
 
 
-def chosen(dataset: Dataset) -> Mapped:
-    """Return the test images of a map: always the same ones, of every class in proportion, in their order."""
+def chosen(dataset: Dataset, num_images: int | None = None) -> Mapped:
+    """Return the test images of a map: always the same ones, of every class in proportion, in their order.
+
+    Args:
+        dataset: whose test images they are.
+        num_images: how many, at most; None: as many as leave a version a few megabytes.
+    """
     images, labels = dataset.test, dataset.labels
-    most = max(1, min(NUM_IMAGES, MAX_VALUES // images[0].size, len(images)))
+    usual = min(NUM_IMAGES, MAX_VALUES // images[0].size)
+    most = max(1, min(usual if num_images is None else num_images, len(images)))
     if labels is None:
         return Mapped(images[:most], np.empty(0, np.int64))
     # The share of its class that comes before an image: the lowest are of every class in proportion.

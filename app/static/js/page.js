@@ -11,6 +11,15 @@
  */
 
 /**
+ * @typedef {object} MapDescribed The map of the test set.
+ * @property {number} images
+ * @property {number} columns Of the sprite sheet.
+ * @property {string} method `z_mean`: places are codes; or `t-sne`.
+ * @property {boolean} on_white Whether the ground of images is white.
+ * @property {{name: string, colour: string}[]} classes Empty: images have none.
+ */
+
+/**
  * @typedef {object} Described What the page knows of its model; `described` in app/http/views.py.
  * @property {string} model Pinned reference, for addresses that never change.
  * @property {string} name NAME@VERSION, for people.
@@ -25,7 +34,7 @@
  * @property {string[]} classes
  * @property {{axis: number, steps: number}} walk
  * @property {number} examples
- * @property {{images: number, columns: number} | null} map
+ * @property {MapDescribed | null} map
  * @property {{k: number, images: number} | null} scores
  * @property {{images: number, steps: number, draws: number, upload_bytes: number, upload_images: number}} limits
  * @property {Exported} [exported] Of a page without a service.

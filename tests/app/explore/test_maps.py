@@ -75,8 +75,8 @@ def test_the_sprite_sheet_holds_all_images_in_their_order(of_a_map):
     assert dict(answer.facts) == {"grid": "4x2", "shown": "6 of 6"}
 
 
-def table(model, form):
-    return draw_map(context_of(model, GridStyle(4, format=form), path="/map"), "images")()
+def table(model, form, array="positions"):
+    return draw_map(context_of(model, GridStyle(4, format=form), path="/map"), "images", array)()
 
 
 def test_as_json_an_image_has_its_place_class_cell_and_code(of_a_map):
@@ -90,6 +90,10 @@ def test_as_arrays_positions_come_first(of_a_map):
     import io
 
     assert np.array_equal(np.load(io.BytesIO(table(of_a_map, "npy").content)), MAP["positions"])
+    for name in ("classes", "z_mean"):
+        found = np.load(io.BytesIO(table(of_a_map, "npy", name).content))
+        assert np.array_equal(found, MAP[name])
+        assert found.dtype == MAP[name].dtype
     arrays = np.load(io.BytesIO(table(of_a_map, "npz").content))
     assert np.array_equal(arrays["z_mean"], MAP["z_mean"])
     assert arrays["images"].shape == (6, 8, 8)

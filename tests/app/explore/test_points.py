@@ -30,6 +30,7 @@ from app.explore.seeds import read_seed
 from app.pictures.formats import point_of
 from tests.app.explore.asking import codes_at, faults
 from tests.app.explore.test_labels import of_names
+from tests.fakes import MAP
 
 LEVELS = (51, 204)  # of the fake's two examples; it encodes them to -3 and 3 on both axes
 
@@ -49,6 +50,7 @@ LEVELS = (51, 204)  # of the fake's two examples; it encodes them to -3 and 3 on
         ("seed:9223372036854775807/999999999", Place("seed", seed=2**63 - 1, number=999_999_999)),
         ("example:2", Place("example", number=2)),
         ("image:0", Place("image")),
+        ("map:17", Place("map", number=17)),
         ("z:0", Place("z", code=(0.0,))),
         ("z:0.1,-0.3,+2,.5,1.,1e-3", Place("z", code=(0.1, -0.3, 2.0, 0.5, 1.0, 0.001))),
     ],
@@ -108,6 +110,7 @@ def test_a_sum_has_its_places_and_their_weights_in_their_order(text, weights):
         ("example:1.0", 7, "example: and a number"),
         ("example:\uff11", 7, "example: and a number"),
         ("image:x", 5, "image: and a number"),
+        ("map:", 3, "map: and a number"),
         ("z", 1, "finite numbers"),
         ("z:", 1, "finite numbers"),
         ("z:1,", 1, "finite numbers"),
@@ -238,6 +241,7 @@ def test_more_points_than_anybody_draws_are_refused():
         ("z:0.1000000014901161,1e-9", "z:0.1,1e-09"),
         ("example:01", "example:1"),
         ("image:00", "image:0"),
+        ("map:007", "map:7"),
         ("label:high", "label:High"),
         ("label:1", "label:High"),
     ],
@@ -390,6 +394,7 @@ def test_of_several_points_a_refusal_names_the_one(model):
         ("label:Bag", "at", "no_classes", "a model with classes"),
         ("example:2", "at", "out_of_range", "example:0 to example:1"),
         ("image:0", "at", "out_of_range", "no image: there are none"),
+        ("map:0", "at", "out_of_range", "no map: there are none"),
     ],
 )
 def test_a_place_that_the_model_does_not_have_is_refused_before_any_work(
@@ -398,6 +403,13 @@ def test_a_place_that_the_model_does_not_have_is_refused_before_any_work(
     fault = faults(point_in, text, "at", model)
     assert (fault.parameter, fault.code) == (parameter, code)
     assert expected in fault.expected
+
+
+def test_an_image_of_the_map_is_at_its_code_which_needs_no_encoder(of_a_map):
+    assert codes_at(of_a_map, "map:4;2*map:0~map:5").tolist() == [MAP["z_mean"][4].tolist(), [-4, -2]]
+    assert operations_of(points_in("map:4", "at", of_a_map), of_a_map) == ()
+    fault = faults(point_in, "map:6", "at", of_a_map)
+    assert (fault.expected, fault.received) == ("map:0 to map:5", "map:6")
 
 
 def test_an_upload_is_named_as_far_as_there_are_uploads(model):

@@ -102,3 +102,15 @@ def test_a_plane_that_shows_images_has_the_address_that_it_had(client_of_a_map):
     assert shown.headers["x-density"].startswith("0..")
     assert pixels_of(shown.content).shape == (16, 24, 3)
     assert read_mark(shown.content).source_type.endswith("/trainedAlgorithmicMedia")
+
+
+def test_an_array_has_a_permanent_address_of_its_own_and_no_other_format_holds_one(client_of_a_map):
+    answer = client_of_a_map.get("/map.npy?array=classes")
+    assert np.load(io.BytesIO(answer.content)).tolist() == MAP["classes"].tolist()
+    location = answer.headers["content-location"]
+    assert "array=classes&" in location
+    assert client_of_a_map.get(location).content == answer.content
+    assert "array" not in client_of_a_map.get("/map.npy").headers["content-location"]
+    assert_problem(
+        client_of_a_map.get("/map.json?array=classes"), 422, "array", "contradictory", "format=npy"
+    )

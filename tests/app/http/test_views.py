@@ -82,7 +82,7 @@ def test_what_a_page_tells_of_its_model_is_what_the_model_s_json_says(client_of_
 
 def test_only_views_that_need_them_are_told_of_every_axis(client):
     told = {view.name for view in navigation.VIEWS if described(client, view.path)["axes"]}
-    assert told == {"explorer", "plane"}
+    assert told == {"explorer", "plane", "test-set"}
 
 
 def test_no_text_of_a_model_ends_the_data_of_its_page():
@@ -282,3 +282,17 @@ def test_pages_forbid_scripts_from_elsewhere(client):
         policy = client.get(path).headers["content-security-policy"]
         assert "script-src 'self';" in policy
         assert "default-src 'none'" in policy
+
+
+def test_a_view_knows_how_a_map_is_read_and_the_colours_of_its_classes(client, client_of_a_map):
+    assert described(client)["map"] is None
+    found = described(client_of_a_map)["map"]
+    table = client_of_a_map.get("/map.json").json()
+    assert (found["images"], found["columns"]) == (6, table["sprite_columns"])
+    assert found["method"] == table["method"]
+    assert [(each["name"], each["colour"]) for each in found["classes"]] == [
+        (each["class"], each["colour"]) for each in table["classes"]
+    ]
+    # Colours are for the ground that pictures have, which is what the fake model's sheet shows in its corners.
+    sheet = pixels_of(client_of_a_map.get("/map?show=classes").content)
+    assert found["on_white"] == (sheet[0, -1].min() == 255)

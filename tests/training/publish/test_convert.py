@@ -149,9 +149,16 @@ def test_with_the_data_at_hand_a_version_gets_a_map_which_the_next_one_keeps_wit
         raise DataError("no data")
 
     monkeypatch.setattr(convert.data, "load_again", gone)
-    convert.convert(again)
+    convert.convert(again, map_images=3)
     kept = held_out.open_map(store.scan(tmp_path).find("tiny@3"))
     assert np.array_equal(kept.z_mean, found.z_mean)
+
+
+def test_a_map_has_as_many_images_as_are_asked_for(copied, tiny_dataset, monkeypatch, tmp_path):
+    monkeypatch.setattr(convert.data, "load_again", lambda *given: tiny_dataset)
+    convert.convert(copied, map_images=7)
+    found = held_out.open_map(store.scan(tmp_path).find("tiny"))
+    assert np.array_equal(found.images, np.round(tiny_dataset.test[:7] * 255).astype(np.uint8))
 
 
 def test_without_the_data_a_version_is_converted_without_scores_and_the_reason_is_told(copied, caplog):

@@ -39,6 +39,14 @@ def test_all_images_are_taken_if_they_are_few_and_fewer_if_they_are_large(tiny_d
     assert np.array_equal(maps.chosen(tiny_dataset).images, tiny_dataset.test[:7])
 
 
+def test_as_many_images_are_taken_as_are_asked_for_however_large_they_are(tiny_dataset, monkeypatch):
+    monkeypatch.setattr(maps, "NUM_IMAGES", 10)
+    monkeypatch.setattr(maps, "MAX_VALUES", 7 * 30)
+    assert np.array_equal(maps.chosen(tiny_dataset, 30).images, tiny_dataset.test[:30])
+    assert len(maps.chosen(tiny_dataset, 1_000).images) == 40
+    assert len(maps.chosen(tiny_dataset, 3).images) == 3
+
+
 @pytest.mark.parametrize("axes", [1, 2])
 def test_two_axes_are_the_map_themselves(axes):
     z_mean = np.random.default_rng(0).standard_normal((9, axes), np.float32)
