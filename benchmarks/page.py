@@ -3,12 +3,14 @@
     .venv/bin/python -m benchmarks.page explorer
     .venv/bin/python -m benchmarks.page explorer --model fashion-dense --rounds 5
     .venv/bin/python -m benchmarks.page first-load
+    .venv/bin/python -m benchmarks.page --model-store STORE map --zoom 4
 
 A subcommand a view. Needs Playwright and a Chromium; nothing else should run on the machine.
 """
 
 import argparse
 import contextlib
+import itertools
 import os
 import statistics
 import sys
@@ -134,21 +136,61 @@ def _bytes_of(request: Request) -> int:
     return sizes["responseBodySize"] + sizes["responseHeadersSize"]
 
 
+# A pointer that drags the map to and fro, an event a frame, and when each frame began.
+PAN = """
+(seconds) => new Promise((resolve) => {
+  const canvas = document.querySelector("canvas[data-map]");
+  canvas.setPointerCapture = () => {};  // there is no such pointer
+  const box = canvas.getBoundingClientRect();
+  const frames = [];
+  let [x, y, right, down] = [box.width / 2, box.height / 2, 9, 4];
+  const send = (type) => canvas.dispatchEvent(new PointerEvent(type, {
+    pointerId: 7, pointerType: "mouse", button: type === "pointermove" ? -1 : 0,
+    clientX: box.left + x, clientY: box.top + y, bubbles: true }));
+  const step = (at) => {
+    frames.push(at);
+    if (at - frames[0] > seconds * 1000) {
+      resolve(frames);
+      return;
+    }
+    right = x + right < 0.1 * box.width || x + right > 0.9 * box.width ? -right : right;
+    down = y + down < 0.1 * box.height || y + down > 0.9 * box.height ? -down : down;
+    [x, y] = [x + right, y + down];
+    send("pointermove");
+    requestAnimationFrame(step);
+  };
+  send("pointerdown");
+  requestAnimationFrame(step);
+})
+"""
+
+
+def pan(page: Page, options: argparse.Namespace) -> dict[str, Any]:
+    """Return milliseconds from each frame to the next while a pointer drags the map, 9 pixels a frame."""
+    page.goto(f"{options.url}/test-set?model={options.model}&zoom={options.zoom}")
+    page.wait_for_selector("canvas[data-drawn]")
+    page.wait_for_timeout(1500)  # nothing else is loading
+    frames = page.evaluate(PAN, options.seconds)
+    took = [after - before for before, after in itertools.pairwise(frames)]
+    return {"milliseconds": took, "frames": len(took)}
+
+
 VIEWS: dict[str, Callable[[Page, argparse.Namespace], dict[str, Any]]] = {
     "explorer": explorer,
     "first-load": first_load,
+    "map": pan,
 }
 
 
 @contextlib.contextmanager
-def _served(url: str | None) -> Iterator[str]:
-    """Yield the address of a service: one that runs, or a fresh one with the models of the project."""
+def _served(url: str | None, store: Path) -> Iterator[str]:
+    """Yield the address of a service: one that runs, or a fresh one with the models of a store."""
     if url is not None:
         yield url.rstrip("/")
         return
     with (
         tempfile.TemporaryDirectory() as folder,
-        serving(Path(folder), "--model-store", str(STORE)) as server,
+        serving(Path(folder), "--model-store", str(store)) as server,
     ):
         yield server.url
 
@@ -163,6 +205,7 @@ def _parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
     parser.add_argument("--chromium", default="/usr/bin/chromium", help="path of the browser")
     parser.add_argument("--url", help="a service that runs; a fresh one if not given")
+    parser.add_argument("--model-store", type=Path, default=STORE, help="models of a fresh service")
     parser.add_argument("--rounds", type=int, default=3, help="repeat, each time on a fresh page")
     views = parser.add_subparsers(dest="view", required=True)
     part = views.add_parser("explorer", help="from a slider's event to the picture")
@@ -173,6 +216,10 @@ def _parsed() -> argparse.Namespace:
         "first-load", help="a first visit of the gallery: until it is usable, and its bytes"
     )
     first.add_argument("--visits", type=int, default=10, help="visits in a round, each with an empty cache")
+    part = views.add_parser("map", help="frames while the map is dragged")
+    part.add_argument("--model", default="fashion-map", help="model whose map it is")
+    part.add_argument("--zoom", type=float, default=1, help="1: the whole map is seen when it begins")
+    part.add_argument("--seconds", type=float, default=5, help="of a round")
     return parser.parse_args()
 
 
@@ -180,7 +227,7 @@ def main() -> None:
     """Measure a view and print what was found."""
     options = _parsed()
     print(f"# load {os.getloadavg()[0]:.2f} on {os.cpu_count()} cores")
-    with _served(options.url) as url, sync_playwright() as playwright:
+    with _served(options.url, options.model_store) as url, sync_playwright() as playwright:
         options.url = url
         browser = playwright.chromium.launch(executable_path=options.chromium, args=["--no-sandbox"])
         print(f"# Chromium {browser.version}, {vars(options)}")

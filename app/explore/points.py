@@ -10,8 +10,7 @@
            |  "map:" k                        the code of image k of the version's map of the test set
            |  "z:" number { "," number }      the code itself
 
-Several points have ";" between them, and 2,048 terms in all at most. A query string may hold all of these
-characters as they are.
+Several points have ";" between them; 2,048 terms in all at most. A query string may hold all of it as it is.
 """
 
 from __future__ import annotations  # those of inner functions would be evaluated anew in every request
@@ -57,12 +56,8 @@ def pattern(apart: str = "~") -> str:
         apart: the characters that no name may hold, as they end it.
     """
     number, name = f"(?:{NUMBER.pattern})", f"[^{apart}]+"
-    places = (
-        "centre",
-        f"(?:label|seed):{name}",
-        "(?:example|image|map):[0-9]{1,9}",
-        f"z:{number}(?:,{number})*",
-    )
+    numbered = "(?:example|image|map):[0-9]{1,9}"
+    places = "centre", f"(?:label|seed):{name}", numbered, f"z:{number}(?:,{number})*"
     term = rf"(?:{number}\*)?(?:{'|'.join(places)})"
     return f"{term}(?:~{term}){{0,{MAX_TERMS - 1}}}".replace("(?:", "(")
 

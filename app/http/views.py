@@ -22,7 +22,6 @@ from app.http.navigation import VIEWS, VIEWS_BY_NAME, View
 from app.http.options import mean_of
 from app.http.pictures import PICTURES
 from app.http.templates import HTML, TEMPLATES, compact, page, up_from
-from app.manifest import Image, Map
 from app.models import Models
 from app.pictures import palette
 from app.pictures.grids import GridStyle
@@ -146,7 +145,7 @@ def described(service: Source, version: Version) -> dict[str, Any]:
         "classes": manifest.prior.classes,
         "walk": {"axis": manifest.walk.axis, "steps": manifest.walk.steps},
         "examples": len(manifest.examples),
-        "map": manifest.map and _map_of(manifest.map, manifest.image),
+        "map": _map_of(version),
         "scores": manifest.scores and {"k": manifest.scores.k, "images": manifest.scores.num_images},
         "limits": {
             "images": settings.max_images,
@@ -158,8 +157,11 @@ def described(service: Source, version: Version) -> dict[str, Any]:
     }
 
 
-def _map_of(found: Map, image: Image) -> dict[str, Any]:
+def _map_of(version: Version) -> dict[str, Any] | None:
     """Return how a map of the test set is read and coloured: what stands in none of its arrays."""
+    found, image = version.manifest.map, version.manifest.image
+    if found is None:
+        return None
     on_white = legends.is_on_white(GridStyle(ink=image.ink, blank=0 if image.ground == "dark" else 255))
     colours = map(palette.as_hex, palette.colours(len(found.classes), on_white=on_white))
     return {

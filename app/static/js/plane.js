@@ -162,7 +162,10 @@ function start() {
     if (event.target instanceof HTMLSelectElement || event.target instanceof HTMLInputElement) {
       /** @type {Values} Places of another plane are none of this one. */
       const other = event.target.name === "show" ? {} : { place: "", from: "", view: "" };
-      state.set({ [event.target.name]: event.target.value, ...other });
+      const { name, value } = event.target;
+      // An axis that is chosen twice leaves its place to the other.
+      const swapped = name === "x" && value === state.values.y ? { y: state.values.x } : name === "y" && value === state.values.x ? { x: state.values.y } : {};
+      state.set({ [name]: value, ...swapped, ...other });
     }
   });
   /** @type {Record<string, () => void>} */

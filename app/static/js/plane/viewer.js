@@ -23,6 +23,16 @@ function forestallStyles() {
   document.head.append(mark);
 }
 
+/** Images of a plane that was left come late, and are rightly passed over: no word about each of them. */
+function withoutLateWords() {
+  const warn = (/** @type {unknown[]} */ ...words) => {
+    if (!String(words[0]).startsWith("Ignoring tile")) {
+      console.warn(...words);
+    }
+  };
+  library().console = Object.assign(Object.create(console), { warn });
+}
+
 /** The quantiles of a place: to the right and upwards. @param {Place} place */
 export function quantilesOf({ x, y }) {
   const wide = EDGE[1] - EDGE[0];
@@ -38,6 +48,7 @@ export class Viewer {
    */
   constructor(element, onPlace, onView) {
     forestallStyles();
+    withoutLateWords();
     const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
     this.shown = library()({
       element,
@@ -46,6 +57,7 @@ export class Viewer {
       animationTime: still ? 0 : 0.4,
       blendTime: 0,
       imageSmoothingEnabled: false,
+      minPixelRatio: 1, // a pixel of an image has one of the screen at least: smaller ones say little
       visibilityRatio: 0.8,
       minZoomImageRatio: 0.8,
       maxZoomPixelRatio: 6,
