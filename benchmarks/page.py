@@ -190,7 +190,7 @@ def _served(url: str | None, store: Path) -> Iterator[str]:
         return
     with (
         tempfile.TemporaryDirectory() as folder,
-        serving(Path(folder), "--model-store", str(store)) as server,
+        serving(Path(folder), "--model-store", str(store), VITRINE_DEFAULT_MODEL="") as server,
     ):
         yield server.url
 

@@ -163,9 +163,10 @@ function start() {
       /** @type {Values} Places of another plane are none of this one. */
       const other = event.target.name === "show" ? {} : { place: "", from: "", view: "" };
       const { name, value } = event.target;
-      // An axis that is chosen twice leaves its place to the other.
-      const swapped = name === "x" && value === state.values.y ? { y: state.values.x } : name === "y" && value === state.values.x ? { x: state.values.y } : {};
-      state.set({ [name]: value, ...swapped, ...other });
+      const twin = name === "x" ? "y" : "x"; // an axis that is chosen twice leaves its place to the other
+      /** @type {Values} */
+      const swapped = value === state.values[twin] ? { [twin]: state.values[name] } : {};
+      state.set({ [name]: value, ...(name in { x: 0, y: 0 } ? swapped : {}), ...other });
     }
   });
   /** @type {Record<string, () => void>} */
