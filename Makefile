@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN = .venv/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help setup serve assets test fuzz train lint format requirements dist benchmark-peers inference-clients peer-requirements clean
+.PHONY: help screenshots setup serve assets test fuzz train lint format requirements dist benchmark-peers inference-clients peer-requirements clean
 
 # Every training run has a folder of its own.
 RUN ?= runs/fashion-dense-$(shell date +%Y%m%d-%H%M%S)
@@ -78,6 +78,9 @@ peer-requirements: .venv/dev ## pin what these need again, with hashes
 		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
 			--no-header benchmarks/peers/$$peer.in -o benchmarks/peers/$$peer.txt || exit 1; \
 	done
+
+screenshots: .venv/dev ## set up, and take the screenshots of docs/pages.md again; needs Chromium
+	$(BIN)/python front-end/screenshots.py
 
 clean: ## remove what the other targets made, but for runs/ and model_store/
 	rm -rf .venv benchmarks/.environments build dist *.egg-info client/build client/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis front-end/node_modules app/static/vendor
