@@ -40,8 +40,8 @@ def convert(version: Path, data_folder: Path | None = None, map_images: int | No
 
     Its ``scores`` are measured with the validation images in `data_folder`, or where the data set is usually
     found, and its ``map`` is made of `map_images` of the test images (``maps.chosen``). Without them the next
-    version has those of this one, if it has any. A DataError if `data_folder` does not hold the images that the
-    version was trained on.
+    version has those of this one, if it has any. A DataError if `data_folder` does not hold the images that
+    the version was trained on.
 
     A RunError, and nothing left behind, if it is not the newest, as its weights would take the newest one's
     place; if the networks cannot be built again from the version's configuration; if what is written does not
