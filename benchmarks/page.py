@@ -183,14 +183,14 @@ VIEWS: dict[str, Callable[[Page, argparse.Namespace], dict[str, Any]]] = {
 
 
 @contextlib.contextmanager
-def _served(url: str | None, store: Path) -> Iterator[str]:
-    """Yield the address of a service: one that runs, or a fresh one with the models of a store."""
+def _served(url: str | None, store: Path, model: str) -> Iterator[str]:
+    """Yield the address of a service: one that runs, or a fresh one with a store, and its usual model."""
     if url is not None:
         yield url.rstrip("/")
         return
     with (
         tempfile.TemporaryDirectory() as folder,
-        serving(Path(folder), "--model-store", str(store), VITRINE_DEFAULT_MODEL="") as server,
+        serving(Path(folder), "--model-store", str(store), VITRINE_DEFAULT_MODEL=model) as server,
     ):
         yield server.url
 
@@ -227,7 +227,7 @@ def main() -> None:
     """Measure a view and print what was found."""
     options = _parsed()
     print(f"# load {os.getloadavg()[0]:.2f} on {os.cpu_count()} cores")
-    with _served(options.url, options.model_store) as url, sync_playwright() as playwright:
+    with _served(options.url, options.model_store, options.model) as url, sync_playwright() as playwright:
         options.url = url
         browser = playwright.chromium.launch(executable_path=options.chromium, args=["--no-sandbox"])
         print(f"# Chromium {browser.version}, {vars(options)}")
