@@ -215,6 +215,7 @@ def _parsed() -> argparse.Namespace:
     first = views.add_parser(
         "first-load", help="a first visit of the gallery: until it is usable, and its bytes"
     )
+    first.add_argument("--model", default="fashion", help="model of the gallery")
     first.add_argument("--visits", type=int, default=10, help="visits in a round, each with an empty cache")
     part = views.add_parser("map", help="frames while the map is dragged")
     part.add_argument("--model", default="fashion-map", help="model whose map it is")

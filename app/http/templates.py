@@ -5,7 +5,6 @@ Links in pages are relative, so that they hold under whatever path a proxy offer
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,6 @@ from fastapi.templating import Jinja2Templates
 from app.http import modules
 from app.http.assets import vendor
 from app.http.navigation import VIEWS
-from app.manifest import Axis
 
 HERE = Path(__file__).resolve().parent.parent
 TEMPLATES = Jinja2Templates(HERE / "templates")
@@ -31,12 +29,7 @@ def _pretty(body: str) -> str:
     return json.dumps(json.loads(body), indent=2, ensure_ascii=False)
 
 
-def _by_kl(numbers: Iterable[int], axes: Sequence[Axis]) -> list[int]:
-    """Return numbers of axes, those that know most of an image first."""
-    return sorted(numbers, key=lambda number: -axes[number].kl)
-
-
-TEMPLATES.env.filters |= {"plain": _plain, "pretty": _pretty, "sort_by_kl": _by_kl}
+TEMPLATES.env.filters |= {"plain": _plain, "pretty": _pretty}
 TEMPLATES.env.globals |= {"views": VIEWS, "modules_needed_by": modules.needed_by, "vendor": vendor}
 
 HTML = "text/html; charset=utf-8"

@@ -101,6 +101,7 @@ def context_of(service: Source, view: View, version: Version) -> dict[str, Any]:
         "settings": service.settings,
         "is_default": version is found.find(service.settings.default_model),
         "map": known["map"],
+        "axes_by_kl": sorted(range(len(manifest.axes)), key=lambda axis: -manifest.axes[axis].kl),
         "data": embedded(told),
     }
 
