@@ -102,7 +102,7 @@ def test_every_link_of_a_page_stays_below_the_prefix_and_leads_somewhere(site, p
 
 
 def test_the_prefix_without_a_slash_leads_to_the_page(site):
-    assert "<h1>Vitrine</h1>" in site.get(ROOT_PATH, follow_redirects=True).text
+    assert "<h1>Images that do not exist</h1>" in site.get(ROOT_PATH, follow_redirects=True).text
 
 
 def test_a_proxy_that_keeps_the_prefix_and_adds_no_slash_is_sent_to_the_page(tmp_path):
@@ -143,8 +143,8 @@ def test_an_upload_and_the_pages_form_reach_the_encoder(site):
     files = {"file": ("x.png", png_bytes(np.full((8, 8), 102, np.uint8)))}
     upload = site.post(f"{ROOT_PATH}/reconstruct?ink=light", files=files)
     assert (pixels_of(upload.content)[:8] == 102).all()
-    page = site.get(ROOT_PATH + "/")
-    action = re.search(r'<form [^>]*action="([^"]+)"', page.text)[1].replace("&amp;", "&")
+    page = site.get(f"{ROOT_PATH}/reconstructions")
+    action = re.search(r'<form [^>]*action="([^"]+)" method="post"', page.text)[1].replace("&amp;", "&")
     answer = site.post(urljoin(str(page.url), action), files=files)
     assert 'src="data:image/png;base64,' in answer.text
     for link in re.findall(r'href="([^"]+)"', answer.text):

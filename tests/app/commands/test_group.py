@@ -25,7 +25,7 @@ def test_every_picture_has_its_command():
         (["vitrine", "s"], {"samples", "serve", "score"}),
         (["vitrine", "samples", "--te"], {"--temperature"}),
         (["vitrine", "samples", "--render", ""], {"mean", "draw"}),
-        (["vitrine", "e"], {"encode"}),
+        (["vitrine", "e"], {"encode", "export-page"}),
         (["vitrine", "reconstruct", "--format", ""], set(FORMATS)),
         (["vitrine", "encode", "--format", ""], {"json", "csv", "npy", "npz"}),
         (["vitrine", "complete", "--m"], {"--mask", "--model", "--model-store"}),

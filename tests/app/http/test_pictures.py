@@ -468,7 +468,8 @@ def test_other_methods_are_refused_with_those_allowed(client, method):  # 30, 31
 @pytest.mark.parametrize(
     ("path", "methods"),
     [
-        ("/", "GET, HEAD, OPTIONS, POST"),
+        ("/", "GET, HEAD, OPTIONS"),
+        ("/reconstructions", "GET, HEAD, OPTIONS, POST"),
         ("/samples", "GET, HEAD, OPTIONS"),
         ("/samples.png", "GET, HEAD, OPTIONS"),
         ("/reconstruct", "GET, HEAD, OPTIONS, POST"),
