@@ -108,3 +108,18 @@ def test_a_seed_that_cannot_be_used_is_explained_and_the_images_stay(service, br
     expect(page.locator(".error-card")).to_have_count(0)
     assert sources(page)[:21] != before
     page.close()
+
+
+def test_a_seed_of_an_address_that_cannot_be_used_is_explained(service, browser):
+    page = browser.new_page()  # the console names the refusals
+    page.goto(f"{service}/?seed={'x' * 65}")
+    expect(page.locator(".error-card")).to_contain_text("64 characters")
+    page.close()
+
+
+def test_a_word_that_points_cannot_hold_leads_to_the_code_all_the_same(service, page):
+    page.goto(f"{service}/?seed=a~b")
+    expected = page.request.get(f"{service}/samples.json?seed=a~b&n=1").json()["images"][0]["point"]
+    expect(page.locator("[data-image='0']")).to_have_attribute("href", re.compile("at=z:"))
+    link = page.locator("[data-image='0']").get_attribute("href")
+    assert parse_qs(urlsplit(link).query)["at"] == [expected]

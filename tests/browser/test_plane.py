@@ -128,3 +128,9 @@ def test_without_javascript_the_plane_is_a_picture_and_a_form_chooses_its_axes(p
     page.select_option("#x", "8")
     page.click(".plane-choices button")
     page.wait_for_url("**x=8**")
+
+
+def test_a_place_beyond_the_image_is_none(pages):
+    page = pages.open("/plane?model=fashion-map&place=-1,2")
+    page.wait_for_load_state("networkidle")
+    expect(page.locator("[data-place]")).to_be_hidden()

@@ -50,6 +50,12 @@ function start() {
   button.addEventListener("click", others);
   onKey("o", others);
   show(state.values);
+  // A picture does not say why it is not there: asked for again, the service does.
+  const explain = () => newest.ask(urlOf("compare", { with: second.value, points: pointsOf(state.values) }));
+  picture.addEventListener("error", explain, { once: true });
+  if (picture.complete && !picture.naturalWidth) {
+    explain();
+  }
 }
 
 if (document.querySelector("[data-choices]")) {

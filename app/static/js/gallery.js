@@ -73,7 +73,7 @@ function item(k, point, show) {
  */
 async function nextTiles(first, count) {
   const { seed, ...others } = own();
-  if (Object.values(others).every((value) => value === null)) {
+  if (Object.values(others).every((value) => value === null) && !/[~;]/.test(seed)) {
     return Array.from({ length: count }, (_, i) => {
       const k = first + i;
       return item(k, `seed:${seed}/${k}`, (image) => fill(image, "samples", { seed, n: 1, offset: k, columns: 1 }));
@@ -154,6 +154,12 @@ function start() {
       state.set({ [event.target.name]: event.target.value || state.defaults[event.target.name], offset: "0" }, { step: !moving });
     }
   });
+  // A picture does not say why it is not there: the same in words does. It may have failed before this module ran.
+  const explain = () => facts("samples.json", { ...own(), n: 1 }).then(() => {}, showError);
+  samples.addEventListener("error", explain, true);
+  if ([...samples.querySelectorAll("img")].some((image) => image.complete && !image.naturalWidth)) {
+    explain();
+  }
   // A link to more leads on without JavaScript; with it the page grows as one scrolls.
   more.addEventListener("click", (event) => {
     event.preventDefault();
@@ -176,7 +182,10 @@ function start() {
   onKey("o", others);
   onKey("w", () => walk.toggle());
   show(state.values);
-  if (Object.entries(state.values).some(([name, value]) => !["seed", "offset"].includes(name) && value !== state.defaults[name])) {
+  const isPlain = Object.entries(state.values).every(
+    ([name, value]) => ["seed", "offset"].includes(name) || value === state.defaults[name],
+  );
+  if (!isPlain || /[~;]/.test(state.values.seed)) {
     replace().catch(showError); // the page came without the codes of such images
   }
 }

@@ -46,10 +46,10 @@ function codeOf(values, place) {
   return code;
 }
 
-/** @param {string} text Like `0.25,0.5`. @returns {Place | null} */
+/** @param {string} text Like `0.25,0.5`; what lies beyond the image is none of its places. @returns {Place | null} */
 function placeOf(text) {
   const [x, y] = text.split(",").map(Number);
-  return Number.isFinite(x) && Number.isFinite(y) ? { x, y } : null;
+  return [x, y].every((part) => part >= 0 && part <= 1) ? { x, y } : null;
 }
 
 /** @param {Place} place */
