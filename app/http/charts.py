@@ -4,6 +4,7 @@ A chart is 600 units wide. Colours and letters are the stylesheet's. templates/c
 table of the same numbers below it.
 """
 
+import contextlib
 import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -174,12 +175,13 @@ def _middle(values: list[float]) -> tuple[float, float]:
 
 
 def of_manifest(written: dict[str, Any]) -> list[Chart]:
-    """Return the charts of a version: those for which its manifest, as it was written, has the numbers."""
+    """Return the charts of a version: those for which its manifest, as it was written, has usable numbers."""
     charts = [of_axes([axis["kl"] for axis in written["axes"]])]
-    bounds = (written.get("metrics") or {}).get("bounds", {}).get("log_p_x") or []
-    if len(bounds) > 1:
-        charts.append(of_bounds(bounds))
-    history = (written.get("training") or {}).get("history") or {}
-    if history.get("loss"):
-        charts.append(of_training(history))
+    # What a manifest says beyond what serving needs may have any form.
+    with contextlib.suppress(KeyError, TypeError, ValueError, AttributeError, IndexError):
+        bounds = written["metrics"]["bounds"]["log_p_x"]
+        if len(bounds) > 1:
+            charts.append(of_bounds(bounds))
+    with contextlib.suppress(KeyError, TypeError, ValueError, AttributeError, IndexError):
+        charts.append(of_training(written["training"]["history"]))
     return charts

@@ -1,8 +1,10 @@
 """Two models beside each other: which the second is, and what their cards say of both in the same words."""
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
+from app.errors import ModelError
 from app.http.cards import manifest_of
 from app.http.options import mean_of
 from app.service import Service
@@ -27,11 +29,12 @@ def second_model(service: Service, first: Version, named: str | None) -> Version
     """
     if named:
         return service.models.find(named)
-    newest = (service.models.find(name) for name in service.models.store.versions)
-    others = (
-        v for v in newest if v.name != first.name and v.manifest.image.shape == first.manifest.image.shape
-    )
-    return next(others, None)
+    for name in service.models.store.versions:
+        with contextlib.suppress(ModelError):
+            version = service.models.find(name)
+            if name != first.name and version.manifest.image.shape == first.manifest.image.shape:
+                return version
+    return None
 
 
 def facts_of(version: Version) -> Facts:

@@ -6,6 +6,7 @@ addresses.
 """
 
 import base64
+import contextlib
 import functools
 from typing import Any, Protocol
 
@@ -108,12 +109,16 @@ def context_of(service: Source, view: View, version: Version) -> dict[str, Any]:
 
 def embedded(data: dict[str, Any]) -> str:
     """Return JSON that may stand in a script element: no text in it ends the element."""
-    return compact(data).decode().replace("</", "<\\/")
+    return compact(data).decode().replace("<", "\\u003c")
 
 
 def newest_of_each(service: Source) -> list[Version]:
-    """Return the version that each model's bare name means."""
-    return [service.models.find(name) for name in service.models.store.versions]
+    """Return the version that each model's bare name means, of those that can be served."""
+    found = []
+    for name in service.models.store.versions:
+        with contextlib.suppress(errors.ModelError):
+            found.append(service.models.find(name))
+    return found
 
 
 def described(service: Source, version: Version) -> dict[str, Any]:

@@ -22,7 +22,7 @@ const TEXTS = {
       `    picture = client.render("/${address()}")`,
       'open("picture.png", "wb").write(picture.content)',
     ].join("\n"),
-  command: () => `vitrine render '/${address()}' -o picture.png`,
+  command: () => `vitrine render '/${address().replaceAll("'", "%27")}' -o picture.png`,
 };
 
 function address(suffix = "") {

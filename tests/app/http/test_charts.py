@@ -86,3 +86,17 @@ def test_the_page_of_a_version_draws_them_with_a_table_and_no_style_of_its_own(c
     assert page.count('<figure class="chart">') >= 1
     assert "The same numbers as a table" in page
     assert not re.search(r'<(svg|rect|text|line|polyline)[^>]* style="', page)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"metrics": {"bounds": None}},
+        {"metrics": []},
+        {"metrics": {"bounds": {"log_p_x": [{"k": 1}, {"k": 2}]}}},
+        {"training": {"history": {"loss": 3.0}}},
+        {"training": {"history": {"loss": [None, 1.0]}}},
+    ],
+)
+def test_numbers_of_another_form_have_no_chart_and_no_error(odd):
+    assert len(charts.of_manifest({"axes": [{"kl": 1.0}], **odd})) == 1

@@ -7,12 +7,12 @@ from urllib.parse import parse_qs, urljoin, urlsplit
 import numpy as np
 import pytest
 
-from app.errors import VitrineError
+from app.errors import ModelError, VitrineError
 from app.http import navigation, views
 from app.main import create_app
 from app.settings import Settings
 from tests.conftest import SHIPPED_STORE, Client
-from tests.fakes import pixels_of, png_bytes
+from tests.fakes import open_fake, pixels_of, png_bytes, write_version
 
 DARK = png_bytes(np.arange(784, dtype=np.uint8).reshape(28, 28) // 4)
 
@@ -86,7 +86,10 @@ def test_only_views_that_need_them_are_told_of_every_axis(client):
 
 
 def test_no_text_of_a_model_ends_the_data_of_its_page():
-    assert views.embedded({"name": "</script><b>"}) == '{"name":"<\\/script><b>"}'
+    assert (
+        views.embedded({"name": "</script><!--<script>"})
+        == r'{"name":"\u003c/script>\u003c!--\u003cscript>"}'
+    )
 
 
 def test_a_view_of_an_older_or_another_model_is_asked_for_by_its_reference(client):
@@ -297,3 +300,15 @@ def test_a_view_knows_how_a_map_is_read_and_the_colours_of_its_classes(client, c
     # Colours are for the ground that pictures have, which is what the fake model's sheet shows in its corners.
     sheet = pixels_of(client_of_a_map.get("/map?show=classes").content)
     assert found["on_white"] == (sheet[0, -1].min() == 255)
+
+
+def test_a_model_that_cannot_be_served_is_left_out_of_every_page(tmp_path):
+    write_version(tmp_path, name="fake")
+    write_version(tmp_path, name="other")
+    client = Client(create_app(Settings(model_store=tmp_path, default_model="fake"), open_fake))
+    client.app.service.models._unusable["other@1"] = ModelError("other@1: needs what is not here")
+    for path in VIEWS:
+        page = client.get(path)
+        assert page.status_code == 200, path
+        assert "other@1</option>" not in page.text
+    client.close()
