@@ -44,6 +44,12 @@ def write(out: Path, files: Mapping[str, bytes], *, force: bool) -> None:
         OSError: it cannot be written; then what was there is as before.
     """
     check(out, force=force)
+    foreign = (
+        {path.name for path in out.iterdir()} - {name.split("/")[0] for name in files} if out.exists() else ()
+    )
+    if foreign:
+        named = ", ".join(sorted(foreign)[:3])
+        raise Refused(f"{out} holds more than a page: {named}. Name a new folder, or move that away.")
     with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as beside:
         made, before = Path(beside, "made"), Path(beside, "before")
         for name, content in files.items():

@@ -31,12 +31,22 @@ def test_a_folder_with_other_files_is_never_replaced(tmp_path):
 
 def test_an_earlier_page_is_replaced_if_that_is_asked_for(tmp_path):
     out = tmp_path / "page"
-    write(out, FILES | {"old.html": b""}, force=False)
+    write(out, FILES | {"static/js/old.js": b""}, force=False)
     with pytest.raises(Refused, match="replace it by --force"):
         check(out, force=False)
     write(out, FILES, force=True)
     assert listed(out) == FILES
     assert list(tmp_path.iterdir()) == [out]
+
+
+def test_a_page_beside_which_others_keep_files_is_not_replaced(tmp_path):
+    out = tmp_path / "page"
+    write(out, FILES, force=False)
+    (out / ".git").mkdir()
+    (out / "CNAME").write_text("vae.example")
+    with pytest.raises(Refused, match=r"more than a page: \.git, CNAME"):
+        write(out, FILES, force=True)
+    assert (out / "CNAME").read_text() == "vae.example"
 
 
 def test_a_file_in_the_place_is_refused(tmp_path):
