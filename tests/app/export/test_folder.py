@@ -65,6 +65,6 @@ def test_what_cannot_be_written_leaves_the_earlier_page_as_it_was(tmp_path):
     out = tmp_path / "page"
     write(out, FILES, force=False)
     with pytest.raises(OSError, match="File name too long"):
-        write(out, {"index.html": b"new", "x" * 300: b""}, force=True)
+        write(out, FILES | {"index.html": b"new", "x" * 300: b""}, force=True)
     assert listed(out) == FILES
     assert list(tmp_path.iterdir()) == [out]
