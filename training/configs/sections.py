@@ -78,6 +78,16 @@ class Residual(DenseLayers):
     spatial_channels: ClassVar[int] = 0
 
 
+class Separable(DenseLayers):
+    """As residual, with a decoder of separable convolutions: fewer multiplications for the same quality."""
+
+    kind: Literal["separable"]
+    channels: Widths  # widths of the encoder's convolutions, from the image inwards
+    decoder_channels: Widths  # as many, of the decoder at the same sizes
+    residual_blocks: Count  # at the encoder's smallest size
+    spatial_channels: ClassVar[int] = 0
+
+
 class Spatial(DenseLayers):
     """Residual convolutions with a second level of latent axes, a map."""
 
@@ -182,7 +192,7 @@ class Traversal(Section):
 
 
 Data = Annotated[FashionMnist | Images, Field(discriminator="name")]
-Network = Annotated[Dense | Conv | Residual | Spatial, Field(discriminator="kind")]
+Network = Annotated[Dense | Conv | Residual | Separable | Spatial, Field(discriminator="kind")]
 Objective = Annotated[Textbook | Elbo | ImportanceWeighted, Field(discriminator="name")]
 if TYPE_CHECKING:
     Likelihood = LikelihoodSection

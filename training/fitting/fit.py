@@ -4,6 +4,7 @@ A run folder holds all that is known of it. At the beginning and, as training go
 
     config.json       the resolved experiment
     data.json         what was found of the images, and all that was left out
+    sources.json      commit and digests of what it is trained by; see ``training.sources``
     best.npz          the weights that validation found best
     history.json      every epoch's numbers
     curves.png        losses by epoch
@@ -15,13 +16,14 @@ A run folder holds all that is known of it. At the beginning and, as training go
 and at its end:
 
     weights.weights.h5
-    environment.json  data, seed, library versions, processor, and the digest of the weights
+    environment.json  data, seed, sources, library versions, processor, and the digest of the weights
 
 They are written in this order, each whole or not at all, so that a run may end between any two of them: an
 epoch whose checkpoint is not there is repeated, and a run is finished once environment.json is there.
 """
 
 import contextlib
+import json
 import sys
 import time
 from pathlib import Path
@@ -30,7 +32,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from training import data, priors, runs
+from training import data, priors, runs, sources
 from training.configs.schema import Config
 from training.determinism import make_deterministic
 from training.errors import ConfigError, RunError
@@ -90,6 +92,8 @@ def fit(
         (out / runs.ENVIRONMENT).unlink(missing_ok=True)  # an extended run is unfinished again
     runs.write_json(out / runs.CONFIG, config.as_dict())
     runs.write_json(out / runs.DATA, dataset.describe())
+    # At the beginning: whoever trains for hours may change the sources meanwhile.
+    runs.write_json(out / runs.SOURCES, sources.remembered(out / runs.SOURCES, resume))
     _train(vae, record, _is_terminal() if progress is None else progress, tensorboard)
     return _finish(vae, record, config_file)
 
@@ -113,6 +117,7 @@ def _finish(vae: VariationalAutoencoder, record: "Record", config_file: Path | N
     with runs.replacing(out / runs.WEIGHTS) as file:
         vae.save_weights(file)
     recorded = runs.environment(config, record.dataset, digest)
+    recorded["sources"] = json.loads((out / runs.SOURCES).read_text())
     if config_file is not None:
         recorded["config_file"] = str(config_file.absolute())
     runs.write_json(out / runs.ENVIRONMENT, recorded | {"epoch": kept})  # last: it marks the run finished

@@ -124,7 +124,9 @@ class VariationalAutoencoder(keras.Model):  # type: ignore[misc]  # Keras publis
         taken = self.optimizer.iterations.value
         with tf.GradientTape(persistent=name == "dreg") as tape:
             outputs = self(images, k=k, step=taken if self.compiles_steps else None, training=True)
-        objective, by_output, weights = self._compiled_gradients(images, outputs, self.kl_weight(taken), name)
+        objective, by_output, weights, by_own = self._compiled_gradients(
+            images, outputs, self.kl_weight(taken), name
+        )
         if name == "dreg":
             decoder, encoder = self.decoder.trainable_variables, self.encoder.trainable_variables
             z, decoded, by_decoded = outputs["z"], outputs["decoded"], by_output["decoded"]
@@ -134,6 +136,9 @@ class VariationalAutoencoder(keras.Model):  # type: ignore[misc]  # Keras publis
             gradients = [*by_encoder, *by_decoder]
         else:
             gradients = tape.gradient(outputs, self.trainable_variables, output_gradients=by_output)
+        own = {id(variable): by for variable, by in zip(self._likelihood_variables, by_own, strict=True)}
+        pairs = zip(self.trainable_variables, gradients, strict=True)
+        gradients = [own.get(id(variable), gradient) for variable, gradient in pairs]
         if not self.optimizer.built:
             self.optimizer.build(self.trainable_variables)
         self._compiled_update(gradients)
@@ -141,13 +146,24 @@ class VariationalAutoencoder(keras.Model):  # type: ignore[misc]  # Keras publis
 
     def _gradients(
         self, images: Tensor, outputs: dict[str, Tensor], beta: Tensor, name: str
-    ) -> tuple[objectives.Objective, dict[str, Tensor], Tensor]:
-        """Return the objective `name` in training, its gradient by each output, and ``dreg``'s weights."""
+    ) -> tuple[objectives.Objective, dict[str, Tensor], Tensor, list[Tensor]]:
+        """Return the objective `name` in training, its gradient by each output, and ``dreg``'s weights.
+
+        Then its gradients by the likelihood's own weights, which no network's output depends on.
+        """
         with tf.GradientTape() as tape:
             tape.watch(outputs)
             objective, weights = self._objective(images, outputs, beta, True, name)
-        by_output = tape.gradient(objective.loss, outputs, unconnected_gradients=tf.UnconnectedGradients.ZERO)
-        return objective, by_output, weights
+        own = [variable.value for variable in self._likelihood_variables]
+        by_output, by_own = tape.gradient(
+            objective.loss, (outputs, own), unconnected_gradients=tf.UnconnectedGradients.ZERO
+        )
+        return objective, by_output, weights, by_own
+
+    @property
+    def _likelihood_variables(self) -> list[keras.Variable]:
+        network = self.likelihood.network
+        return [] if network is None else network.trainable_variables
 
     def train_steps(self, images: Tensor, order: npt.NDArray[np.int32], final_phase: bool = False) -> None:
         """Take one step for each row of `order`, many in one call: calls can cost as much as steps.

@@ -223,7 +223,7 @@ def write_manifest(model: TrainedModel, report: Report, found: dict[str, Any], f
     image: dict[str, Any] = {"shape": list(model.image_shape), "value_range": [0.0, 1.0]}
     if model.ground is not None:
         image["ground"] = model.ground
-    recorded = ("data", "splits", "libraries", "machine", "weights_sha256", "history")
+    recorded = ("data", "splits", "libraries", "machine", "weights_sha256", "sources", "history")
     manifest = {
         "format_version": FORMAT_VERSION,
         "name": model.name,

@@ -55,7 +55,7 @@ class AutoregressiveLogistic(DiscretizedLogistic):
     def draw(self, decoded: Tensor, noise: Tensor) -> Tensor:
         """Draw pixel after pixel, a whole diagonal at a time: its neighbours lie on earlier ones."""
         height, width, *colours = decoded.shape[1:-1]
-        planes, (choice, uniform) = _pictures(decoded), tf.unstack(_pictures(noise))
+        planes, (choice, uniform) = pictures(decoded), tf.unstack(pictures(noise))
         components = self._components(planes, self.components)
         free = logistic_draw(components, choice, uniform)  # what would be drawn if no neighbour deviated
         leaning = self._coefficients(planes, axis=0)
@@ -71,7 +71,7 @@ class AutoregressiveLogistic(DiscretizedLogistic):
             level = tf.clip_by_value(tf.round(value), 0.0, LEVELS)
             drawn.append(level)
             deviations.append(tf.pad(level - centre, [(most, 0), (0, 0)]))
-        images = tf.reshape(_of_diagonals(drawn, width), (-1, *colours, height, width))
+        images = tf.reshape(of_diagonals(drawn, width), (-1, *colours, height, width))
         return tf.transpose(images, (0, 2, 3, 1) if colours else (0, 1, 2)) / LEVELS
 
     def _coefficients(self, decoded: Tensor, axis: int = -1) -> list[Tensor]:
@@ -87,31 +87,48 @@ class AutoregressiveLogistic(DiscretizedLogistic):
     def _moved(self, deviation: Tensor, coefficients: list[Tensor]) -> Tensor:
         """Return by how much the neighbours' deviations move every pixel's means, (B, *S)."""
         pairs = zip(self.NEIGHBOURS, coefficients, strict=True)
-        return sum(weight * _shifted(deviation, *neighbour) for neighbour, weight in pairs)
+        return sum(weight * shifted(deviation, *neighbour) for neighbour, weight in pairs)
 
 
-def _shifted(values: Tensor, *by: int) -> Tensor:
-    """Return (B, H, W, ...) moved down and to the right, zeros moving in; (B, H, ...) by one number, down."""
-    if not any(by):
-        return values
-    rest = [(0, 0)] * (len(values.shape) - 1 - len(by))
-    padded = tf.pad(values, [(0, 0), *((distance, 0) for distance in by), *rest])
-    return padded[(slice(None), *(slice(size) for size in values.shape[1 : 1 + len(by)]))]
+def shifted(values: Tensor, down: int, right: int, axis: int = 1) -> Tensor:
+    """Return `values` moved down and to the right, or by less than nothing up and to the left; zeros move in.
+
+    Rows lie along `axis`, columns along the one behind it.
+    """
+    around = [(0, 0)] * len(values.shape)
+    kept = [slice(None)] * len(values.shape)
+    for number, by in ((axis, down), (axis + 1, right)):
+        around[number] = (max(by, 0), max(-by, 0))
+        kept[number] = slice(max(-by, 0), max(-by, 0) + values.shape[number])
+    return tf.pad(values, around)[tuple(kept)]
 
 
-def _pictures(values: Tensor) -> Tensor:
+def pictures(values: Tensor) -> Tensor:
     """Return (P, N, H, W) of (B, H, W, P), or of (B, H, W, C, P): N is B, or B * C."""
     last = len(values.shape) - 1
     planes = tf.transpose(values, (last, 0, *range(3, last), 1, 2))
     return tf.reshape(planes, (values.shape[-1], -1, *values.shape[1:3]))
 
 
-def _diagonals(planes: Tensor) -> list[list[Tensor]]:
-    """Return (P, N, H, W) by diagonals i + j = t, t from 0 to H + W - 2: of each the P planes, (H, N).
+def by_diagonals(planes: Tensor) -> list[Tensor]:
+    """Return (P, N, H, W) by diagonals i + j = t, t from 0 to H + W - 2, (P, H, N) each.
 
     Row i of a plane is pixel (i, t - i); what lies beyond the image is zero. A diagonal's numbers lie in one
     piece, and so do those of some of its rows: LiteRT then needs a microsecond for an operation on them.
     """
+    return tf.unstack(_skewed(planes))
+
+
+def _diagonals(planes: Tensor) -> list[list[Tensor]]:
+    """Return what ``by_diagonals`` does, each diagonal as a list of P planes, (H, N)."""
+    skewed = _skewed(planes)
+    sides, count, height = skewed.shape[:3]
+    flat = tf.unstack(tf.reshape(skewed, (sides * count, height, -1)))
+    return [flat[start : start + count] for start in range(0, len(flat), count)]
+
+
+def _skewed(planes: Tensor) -> Tensor:
+    """Return (P, N, H, W) as (H + W - 1, P, H, N)."""
     count, _, height, width = planes.shape
     padded = tf.reshape(
         tf.pad(planes, [(0, 0), (0, 0), (0, 0), (0, height)]), (count, -1, height * (width + height))
@@ -119,13 +136,10 @@ def _diagonals(planes: Tensor) -> list[list[Tensor]]:
     skewed = tf.reshape(
         padded[:, :, : height * (width + height - 1)], (count, -1, height, width + height - 1)
     )
-    flat = tf.unstack(
-        tf.reshape(tf.transpose(skewed, (3, 0, 2, 1)), ((width + height - 1) * count, height, -1))
-    )
-    return [flat[start : start + count] for start in range(0, len(flat), count)]
+    return tf.transpose(skewed, (3, 0, 2, 1))
 
 
-def _of_diagonals(diagonals: list[Tensor], width: int) -> Tensor:
+def of_diagonals(diagonals: list[Tensor], width: int) -> Tensor:
     """Return (N, H, W) of diagonals, (H, N) each: the inverse of ``_diagonals``."""
     height = diagonals[0].shape[0]
     skewed = tf.transpose(tf.stack(diagonals), (2, 1, 0))

@@ -11,6 +11,7 @@ two are compared through ``log_level_width``, the log of the width of one level 
 import math
 from typing import ClassVar
 
+import keras
 import tensorflow as tf
 
 from training.types import Array, Tensor
@@ -28,6 +29,9 @@ class Likelihood:
 
     num_parameters = 1  # P
     num_shared = 0  # how many of the P, the last ones, are one number for all pixels and images
+    network: keras.layers.Layer | None = (
+        None  # weights of its own, which train and are kept with the decoder's
+    )
 
     @property
     def parameters(self) -> dict[str, float]:

@@ -29,6 +29,8 @@ class Entry(NamedTuple):
 
 COMPONENTS = {"components": (Annotated[int, Field(gt=0)], 1)}  # logistics in the mixture of a pixel
 
+HIDDEN = {"hidden_units": (Annotated[int, Field(gt=0)], 24)}  # of the network over the pixels before
+
 REGISTRY = {
     "gaussian": Entry("gaussian:Gaussian", {"variance": (Annotated[float, Field(ge=MIN_VARIANCE)], ...)}),
     "gaussian-shared": Entry("gaussian:GaussianShared"),
@@ -37,6 +39,7 @@ REGISTRY = {
     "continuous-bernoulli": Entry("bernoulli:ContinuousBernoulli"),
     "discretized-logistic": Entry("logistic:DiscretizedLogistic", COMPONENTS),
     "autoregressive-logistic": Entry("autoregressive:AutoregressiveLogistic", COMPONENTS),
+    "causal-logistic": Entry("causal:CausalLogistic", COMPONENTS | HIDDEN),
 }
 
 

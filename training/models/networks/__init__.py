@@ -8,9 +8,16 @@ from training.models.networks.base import Architecture
 from training.models.networks.conv import Conv
 from training.models.networks.dense import Dense
 from training.models.networks.residual import Residual
+from training.models.networks.separable import Separable
 from training.models.networks.spatial import Spatial
 
-KINDS = {"dense": Dense, "conv": Conv, "residual": Residual, "spatial": Spatial}
+KINDS = {
+    "dense": Dense,
+    "conv": Conv,
+    "residual": Residual,
+    "separable": Separable,
+    "spatial": Spatial,
+}
 
 
 def build(

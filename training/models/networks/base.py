@@ -47,7 +47,9 @@ class Architecture:
         parameters = ByPixel(self.image_shape)(self.pixels(z))
         if self.likelihood.num_shared:
             parameters = SharedParameters(self.likelihood.num_shared)(parameters)
-        return keras.Model(z, parameters, name="decoder")
+        decoder = keras.Model(z, parameters, name="decoder")
+        decoder.of_likelihood = self.likelihood.network  # Keras counts and saves its weights with the others
+        return decoder
 
     def posterior(self, images: Any) -> list[Any]:
         """Return z_mean and z_log_var, (B, D), each by a linear layer."""

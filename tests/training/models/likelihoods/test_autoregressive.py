@@ -8,7 +8,7 @@ pytestmark = pytest.mark.tensorflow
 import tensorflow as tf  # noqa: E402
 
 from tests.training.models.likelihoods.pixels import LEVELS, uniform  # noqa: E402
-from training.models.likelihoods.autoregressive import AutoregressiveLogistic, _shifted  # noqa: E402
+from training.models.likelihoods.autoregressive import AutoregressiveLogistic, shifted  # noqa: E402
 from training.models.likelihoods.logistic import DiscretizedLogistic  # noqa: E402
 
 COLOURS = [(), (3,)]
@@ -72,7 +72,7 @@ def test_draws_of_autoregressive_logistics_follow_their_conditional_probabilitie
     deviation = np.rint(draws * 255) - 255 * likelihood.mean(decoded).numpy()
     logits, means, scales = (np.asarray(part) for part in likelihood._split(decoded))
     moved = sum(
-        np.asarray(weight) * np.asarray(_shifted(tf.constant(deviation), *neighbour))
+        np.asarray(weight) * np.asarray(shifted(tf.constant(deviation), *neighbour))
         for neighbour, weight in zip(likelihood.NEIGHBOURS, likelihood._coefficients(decoded), strict=True)
     )
     below = 1 / (1 + np.exp(-(110.5 - means - moved[..., None]) / scales))
