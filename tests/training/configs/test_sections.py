@@ -41,7 +41,10 @@ def test_a_whole_number_may_stand_for_a_fraction(config):
         ({"data": {"name": "images", "channels": 2}}, "data.channels: expected 1 or 3. Received: 2"),
         ({"data": {"name": "images", "channels": "rgb"}}, "data.channels: expected a whole number"),
         ({"data": {"name": "images", "channels": True}}, "data.channels: expected a whole number"),
-        ({"network.kind": "deep"}, "network.kind: expected one of 'dense', 'conv', 'residual', 'spatial'"),
+        (
+            {"network.kind": "deep"},
+            "network.kind: expected one of 'dense', 'conv', 'residual', 'separable', 'spatial'",
+        ),
         ({"network.latent_dims": 3}, "unknown key 'network.latent_dims'; did you mean 'network.latent_dim'?"),
         ({"network.latent_dim": "ten"}, "network.latent_dim: expected a whole number. Received: 'ten'"),
         ({"network.latent_dim": 10.0}, "network.latent_dim: expected a whole number. Received: 10.0"),
@@ -58,7 +61,7 @@ def test_a_whole_number_may_stand_for_a_fraction(config):
         ({"network": CONV | {"channels": [0]}}, "network.channels[0]: expected more than 0"),
         (
             {"network.channels": [8]},
-            "network.channels: belongs to conv, residual and spatial alone",
+            "network.channels: belongs to conv, residual, separable and spatial alone",
         ),
         ({"network": CONV | {"kind": "residual"}}, "missing key: network.residual_blocks"),
         (
@@ -67,7 +70,7 @@ def test_a_whole_number_may_stand_for_a_fraction(config):
         ),
         (
             {"network.residual_blocks": 1},
-            "network.residual_blocks: belongs to residual and spatial alone",
+            "network.residual_blocks: belongs to residual, separable and spatial alone",
         ),
         (
             {"network": CONV | {"kind": "spatial", "residual_blocks": 1}},
@@ -94,7 +97,7 @@ def test_a_whole_number_may_stand_for_a_fraction(config):
         ),
         (
             {"likelihood.components": 2},
-            "likelihood.components: belongs to discretized-logistic and autoregressive-logistic alone",
+            "likelihood.components: belongs to discretized-logistic, autoregressive-logistic and causal-logistic alone",
         ),
         (
             {"objective": {"name": "mse"}},

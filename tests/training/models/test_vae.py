@@ -199,7 +199,7 @@ def test_draws_of_a_step_are_its_own_and_repeat():
 @pytest.mark.parametrize("likelihood", REGISTRY)
 def test_every_likelihood_trains(tiny_config, tiny_dataset, likelihood):
     keras.utils.set_random_seed(0)
-    wanted = {"variance": 0.5, "components": 2}
+    wanted = {"variance": 0.5, "components": 2, "hidden_units": 5}
     own = {name: wanted[name] for name in REGISTRY[likelihood].parameters}
     changes = {"likelihood": {"name": likelihood} | own, "objective": {"name": "elbo"}}
     vae = VariationalAutoencoder(tiny_config.replaced(changes), (6, 5))

@@ -12,7 +12,7 @@ from training.models.likelihoods.logistic import DiscretizedLogistic  # noqa: E4
 from training.models.likelihoods.registry import REGISTRY  # noqa: E402
 
 # Of pixels that are independent given z.
-EVERY = [built(name) for name in REGISTRY if name != "autoregressive-logistic"]
+EVERY = [built(name) for name in REGISTRY if name not in ("autoregressive-logistic", "causal-logistic")]
 EVERY += [built("gaussian", variance=0.5), built("discretized-logistic", components=1)]
 
 
