@@ -55,7 +55,7 @@ class AutoregressiveLogistic(DiscretizedLogistic):
     def draw(self, decoded: Tensor, noise: Tensor) -> Tensor:
         """Draw pixel after pixel, a whole diagonal at a time: its neighbours lie on earlier ones."""
         height, width, *colours = decoded.shape[1:-1]
-        planes, (choice, uniform) = pictures(decoded), tf.unstack(pictures(noise))
+        planes, (choice, uniform) = _pictures(decoded), tf.unstack(_pictures(noise))
         components = self._components(planes, self.components)
         free = logistic_draw(components, choice, uniform)  # what would be drawn if no neighbour deviated
         leaning = self._coefficients(planes, axis=0)
@@ -71,7 +71,7 @@ class AutoregressiveLogistic(DiscretizedLogistic):
             level = tf.clip_by_value(tf.round(value), 0.0, LEVELS)
             drawn.append(level)
             deviations.append(tf.pad(level - centre, [(most, 0), (0, 0)]))
-        images = tf.reshape(of_diagonals(drawn, width), (-1, *colours, height, width))
+        images = tf.reshape(_of_diagonals(drawn, width), (-1, *colours, height, width))
         return tf.transpose(images, (0, 2, 3, 1) if colours else (0, 1, 2)) / LEVELS
 
     def _coefficients(self, decoded: Tensor, axis: int = -1) -> list[Tensor]:
@@ -103,32 +103,19 @@ def shifted(values: Tensor, down: int, right: int, axis: int = 1) -> Tensor:
     return tf.pad(values, around)[tuple(kept)]
 
 
-def pictures(values: Tensor) -> Tensor:
+def _pictures(values: Tensor) -> Tensor:
     """Return (P, N, H, W) of (B, H, W, P), or of (B, H, W, C, P): N is B, or B * C."""
     last = len(values.shape) - 1
     planes = tf.transpose(values, (last, 0, *range(3, last), 1, 2))
     return tf.reshape(planes, (values.shape[-1], -1, *values.shape[1:3]))
 
 
-def by_diagonals(planes: Tensor) -> list[Tensor]:
-    """Return (P, N, H, W) by diagonals i + j = t, t from 0 to H + W - 2, (P, H, N) each.
+def _diagonals(planes: Tensor) -> list[list[Tensor]]:
+    """Return (P, N, H, W) by diagonals i + j = t, t from 0 to H + W - 2: of each the P planes, (H, N).
 
     Row i of a plane is pixel (i, t - i); what lies beyond the image is zero. A diagonal's numbers lie in one
     piece, and so do those of some of its rows: LiteRT then needs a microsecond for an operation on them.
     """
-    return tf.unstack(_skewed(planes))
-
-
-def _diagonals(planes: Tensor) -> list[list[Tensor]]:
-    """Return what ``by_diagonals`` does, each diagonal as a list of P planes, (H, N)."""
-    skewed = _skewed(planes)
-    sides, count, height = skewed.shape[:3]
-    flat = tf.unstack(tf.reshape(skewed, (sides * count, height, -1)))
-    return [flat[start : start + count] for start in range(0, len(flat), count)]
-
-
-def _skewed(planes: Tensor) -> Tensor:
-    """Return (P, N, H, W) as (H + W - 1, P, H, N)."""
     count, _, height, width = planes.shape
     padded = tf.reshape(
         tf.pad(planes, [(0, 0), (0, 0), (0, 0), (0, height)]), (count, -1, height * (width + height))
@@ -136,10 +123,13 @@ def _skewed(planes: Tensor) -> Tensor:
     skewed = tf.reshape(
         padded[:, :, : height * (width + height - 1)], (count, -1, height, width + height - 1)
     )
-    return tf.transpose(skewed, (3, 0, 2, 1))
+    flat = tf.unstack(
+        tf.reshape(tf.transpose(skewed, (3, 0, 2, 1)), ((width + height - 1) * count, height, -1))
+    )
+    return [flat[start : start + count] for start in range(0, len(flat), count)]
 
 
-def of_diagonals(diagonals: list[Tensor], width: int) -> Tensor:
+def _of_diagonals(diagonals: list[Tensor], width: int) -> Tensor:
     """Return (N, H, W) of diagonals, (H, N) each: the inverse of ``_diagonals``."""
     height = diagonals[0].shape[0]
     skewed = tf.transpose(tf.stack(diagonals), (2, 1, 0))

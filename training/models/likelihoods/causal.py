@@ -1,29 +1,28 @@
 """Mixtures of logistics whose parameters follow from the pixels before, by a small causal network."""
 
+import itertools
 from typing import Any, ClassVar
 
 import keras
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
-from training.models.likelihoods.autoregressive import (
-    by_diagonals,
-    of_diagonals,
-    pictures,
-    shifted,
-)
-from training.models.likelihoods.base import LEVELS, only_parameter
+from training.models.likelihoods.autoregressive import shifted
+from training.models.likelihoods.base import LEVELS, START, only_parameter
 from training.models.likelihoods.logistic import (
+    MIN_SCALE,
+    START_SCALE,
     DiscretizedLogistic,
     log_level_prob,
-    logistic_draw,
     mixture_log_prob,
     planes_of,
 )
 from training.types import Array, Tensor
 
 DEVIATION = 64.0  # levels that are one for the hidden units: about the deviation of a pixel of a texture
-BELOW, ABOVE = 2, 1  # rows around a diagonal that neighbours may lie in
+BELOW, ABOVE, REACH = 2, 1, 4  # rows around a pixel that neighbours may lie in; diagonals before its own
+LARGEST = 80.0  # input of a scale that float32 has a logarithm for
 START_SPREAD = 0.02  # standard deviation of the last layer's first weights: it begins with next to nothing
 
 
@@ -101,35 +100,59 @@ class CausalLogistic(DiscretizedLogistic):
     def draw(self, decoded: Tensor, noise: Tensor) -> Tensor:
         """Draw a whole diagonal at a time: its neighbours lie on earlier ones."""
         height, width = decoded.shape[1:3]
-        planes = tf.concat([pictures(decoded), pictures(noise)], axis=0)
-        deviations: list[Tensor] = []  # of the diagonals before, (rows around + H, N)
-        drawn = []
-        for number, diagonal in enumerate(by_diagonals(planes)):  # (P + 2, H, N)
-            first, last = max(0, number - width + 1), min(height, number + 1)
-            base, *rest = tf.split(diagonal[:, first:last], [*self._sizes, 2], axis=0)
-            neighbours = [
-                deviations[number - up - left][BELOW - up + first : BELOW - up + last]
-                if number >= up + left
-                else tf.zeros_like(base[0])
-                for up, left in self.NEIGHBOURS
-            ]
-            level = self._drawn(base[0], rest, neighbours)
-            around = [(BELOW + first, ABOVE + height - last), (0, 0)]
-            deviations.append(tf.pad(level - LEVELS * base[0], around))
-            drawn.append(tf.pad(level, [(first, height - last), (0, 0)]))
-        images = tf.reshape(of_diagonals(drawn, width), (-1, height, width))
-        return images / LEVELS
+        order = _diagonals(height, width)
+        sizes = [len(diagonal) for diagonal in order]
 
-    def _drawn(self, base: Tensor, rest: list[Tensor], neighbours: list[Tensor]) -> Tensor:
-        """Return the levels drawn for some pixels, (n, N), given their neighbours' deviations."""
-        mixture, coefficients, hidden, noise = rest
-        nearest = zip(tf.unstack(tf.tanh(coefficients)), neighbours, strict=False)
-        moved = tf.add_n([weight * deviation for weight, deviation in nearest])
-        mixture += self.network.of_planes(hidden, tf.stack(neighbours) / DEVIATION)
-        logits, means, scales = tf.split(mixture, 3, axis=0)
-        planes = tf.concat([logits, means + (base - 0.5), scales], axis=0)
-        value = logistic_draw(self._components(planes, self.components), *tf.unstack(noise))
-        return tf.clip_by_value(tf.round(value + moved), 0.0, LEVELS)
+        def by_diagonals(values: Tensor) -> list[Tensor]:
+            numbers = [1, values.shape[3]] if len(values.shape) > 3 else []  # of a pixel
+            flat = tf.reshape(values, (-1, height * width, *numbers))
+            return tf.split(tf.gather(flat, np.concatenate(order), axis=1), sizes, axis=1)
+
+        base, mixture, coefficients, hidden = self._parts(decoded)
+        choice, uniform = tf.unstack(noise, axis=-1)
+        parts = (
+            base[..., 0] * LEVELS,
+            mixture,
+            tf.tanh(coefficients),
+            hidden,
+            choice,
+            tf.math.log(uniform) - tf.math.log1p(-uniform),
+        )
+        network = _Unrolled(self)
+        nothing = tf.zeros_like(decoded[:, 0, :1, 0])  # of a batch of any size
+        nothing = tf.pad(nothing, [(0, 0), (BELOW, height - 1 + ABOVE)])
+        before, drawn = [nothing] * REACH, []  # deviations of the diagonals before, the nearest first
+        for pixels, diagonal in zip(order, zip(*map(by_diagonals, parts), strict=True), strict=True):
+            centre, given, weights, inputs, choice, deviate = diagonal
+            first, count = int(pixels[0]) // width, len(pixels)
+            around = tf.stack(before, axis=-1)[:, first : first + count + BELOW + ABOVE]
+            mixed = given + network(inputs, weights, around[:, :, None])
+            level = self._drawn(mixed, centre, choice, deviate)
+            drawn.append(level)
+            edges = [(0, 0), (BELOW + first, ABOVE + height - first - count)]
+            before = [tf.pad(level - centre, edges), *before[:-1]]
+        levels = tf.gather(tf.concat(drawn, axis=1), np.argsort(np.concatenate(order)), axis=1)
+        return tf.reshape(levels, (-1, height, width)) / LEVELS
+
+    def _drawn(self, mixture: Tensor, base: Tensor, choice: Tensor, deviate: Tensor) -> Tensor:
+        """Return levels drawn from mixtures whose parameters are (N, n, 1, 3 K), all else (N, n).
+
+        The base is in levels, `choice` uniform on (0, 1), `deviate` a draw of the standard logistic.
+        """
+        planes = tf.transpose(tf.squeeze(mixture, 2), (2, 0, 1))
+        logits, means, scales = tf.split(planes, 3)
+        weights = tf.unstack(tf.exp(logits - tf.reduce_max(logits, axis=0, keepdims=True)))
+        *edges, total = itertools.accumulate(weights)
+        chosen = choice * total
+        centres = (np.arange(self.components, dtype=np.float32) + 0.5) / self.components - 0.5
+        mean, *means = (each + centre for each, centre in zip(tf.unstack(means), centres, strict=True))
+        scale, *scales = tf.unstack(scales)
+        for edge, next_mean, next_scale in zip(edges, means, scales, strict=True):
+            mean = tf.where(chosen >= edge, next_mean, mean)
+            scale = tf.where(chosen >= edge, next_scale, scale)
+        # softplus; what it is for a scale of more than a thousand levels does not matter
+        spread = MIN_SCALE - START_SCALE * tf.math.log(tf.sigmoid(-tf.minimum(scale + START, LARGEST)))
+        return tf.clip_by_value(tf.round(base + LEVELS * mean + spread * deviate), 0.0, LEVELS)
 
     def _conditionals(self, levels: Tensor, decoded: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return logits, means and scales of every pixel given those before, (B, *S, K); levels (B, *S)."""
@@ -163,13 +186,42 @@ class CausalWeights(keras.layers.Layer):  # type: ignore[misc]  # Keras publishe
         inner = keras.ops.relu(hidden + keras.ops.matmul(neighbours, self.into))
         return keras.ops.matmul(inner, self.out)
 
-    def of_planes(self, hidden: Tensor, neighbours: Tensor) -> Tensor:
-        """Return what ``call`` does with the last axis first, (outputs, n, N)."""
-        count = hidden.shape[1]
 
-        def flat(planes: Tensor) -> Tensor:
-            return tf.reshape(planes, (planes.shape[0], -1))
+class _Unrolled:
+    """The causal network and the linear part as two convolutions along a diagonal.
 
-        inner = tf.nn.relu(flat(hidden) + tf.matmul(self.into, flat(neighbours), transpose_a=True))
-        outputs = tf.matmul(self.out, inner, transpose_a=True)
-        return tf.reshape(outputs, (outputs.shape[0], count, -1))
+    Args:
+        likelihood: whose weights they are.
+    """
+
+    def __init__(self, likelihood: CausalLogistic) -> None:
+        network, nearest = likelihood.network, likelihood.LINEAR
+        # Where each neighbour lies in a window of rows of the diagonals before, the nearest diagonal first.
+        place = np.zeros((BELOW + ABOVE + 1, REACH, len(likelihood.NEIGHBOURS)), np.float32)
+        for number, (up, left) in enumerate(likelihood.NEIGHBOURS):
+            place[BELOW - up, up + left - 1, number] = 1
+        shape = (BELOW + ABOVE + 1, 1, REACH, -1)
+        self._into = tf.reshape(tf.tensordot(place, network.into / DEVIATION, 1), shape)
+        self._nearest = place[..., :nearest].reshape(shape)
+        moved = np.zeros((nearest, 3, likelihood.components), np.float32)
+        moved[:, 1] = 1 / LEVELS  # every mean
+        self._out = tf.concat([network.out, moved.reshape(nearest, -1)], axis=0)[None, None]
+
+    def __call__(self, hidden: Tensor, coefficients: Tensor, around: Tensor) -> Tensor:
+        """Return what to add to the mixture's parameters, (N, n, 1, 3 K).
+
+        Args:
+            hidden: the hidden units' input, (N, n, 1, hidden_units).
+            coefficients: of the nearest neighbours, (N, n, 1, LINEAR).
+            around: deviations of the diagonals before, in levels, (N, BELOW + n + ABOVE, 1, REACH).
+        """
+        inner = tf.nn.relu(hidden + tf.nn.conv2d(around, self._into, 1, "VALID"))
+        linear = coefficients * tf.nn.conv2d(around, self._nearest, 1, "VALID")
+        return tf.nn.conv2d(tf.concat([inner, linear], axis=-1), self._out, 1, "VALID")
+
+
+def _diagonals(height: int, width: int) -> list[npt.NDArray[np.int32]]:
+    """Return the pixels of every diagonal i + j, by their numbers in reading order, the highest row first."""
+    rows, columns = np.mgrid[:height, :width]
+    numbers = np.arange(height * width, dtype=np.int32).reshape(height, width)
+    return [numbers[rows + columns == number] for number in range(height + width - 1)]

@@ -150,5 +150,5 @@ def test_causal_logistics_stay_finite_at_extremes():
 
 @pytest.mark.parametrize("arguments", [(0, 4), (2, 0)])
 def test_causal_logistics_without_components_or_hidden_units_are_refused(arguments):
-    with pytest.raises(ValueError, match="expected at least 1. Received: 0"):
+    with pytest.raises(ValueError, match=r"expected at least 1\. Received: 0"):
         CausalLogistic(*arguments)
