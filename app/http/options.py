@@ -35,6 +35,8 @@ NEVER = {("POST", "/interpolate"): ALONG_AXIS}
 CENTRES = {
     "autoregressive-logistic": "the centre of p(x given z): each pixel's mean if the neighbours that it "
     "leans on are at theirs, as E[x given z] has no closed form",
+    "causal-logistic": "the base m(z) of p(x given z), which was trained to be near E[x given z] by its squared "
+    "error, as that has no closed form",
 }
 
 

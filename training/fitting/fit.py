@@ -139,8 +139,17 @@ def compiled(config: Config, dataset: data.Dataset) -> VariationalAutoencoder:
 
 
 def _check_images(config: Config, dataset: data.Dataset) -> None:
-    """Refuse greys to a Bernoulli: over 256 levels its formula sums to more than one, and bounds nothing."""
+    """Refuse images that the likelihood is none of.
+
+    Of greys a Bernoulli's formula sums to more than one over 256 levels, and bounds nothing; a causal network
+    knows one number for each pixel before.
+    """
     images = dataset.train
+    if config.likelihood.name == "causal-logistic" and len(dataset.image_shape) > 2:
+        raise ConfigError(
+            "likelihood.name: expected another than causal-logistic, as the images are in colour; "
+            "name autoregressive-logistic or discretized-logistic. Received: 'causal-logistic'"
+        )
     if config.likelihood.name == "bernoulli" and not ((images == 0) | (images == 1)).all():
         raise ConfigError(
             "likelihood.name: expected another than bernoulli, as the images have greys; "

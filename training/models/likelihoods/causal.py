@@ -60,6 +60,7 @@ class CausalLogistic(DiscretizedLogistic):
         *((1, 2), (2, 1), (2, 2), (2, -1), (-1, 2)),
     )
     LINEAR = 5
+    network: "CausalWeights"
 
     def __init__(self, components: int, hidden_units: int) -> None:
         super().__init__(components)
@@ -106,7 +107,8 @@ class CausalLogistic(DiscretizedLogistic):
         def by_diagonals(values: Tensor) -> list[Tensor]:
             numbers = [1, values.shape[3]] if len(values.shape) > 3 else []  # of a pixel
             flat = tf.reshape(values, (-1, height * width, *numbers))
-            return tf.split(tf.gather(flat, np.concatenate(order), axis=1), sizes, axis=1)
+            found: list[Tensor] = tf.split(tf.gather(flat, np.concatenate(order), axis=1), sizes, axis=1)
+            return found
 
         base, mixture, coefficients, hidden = self._parts(decoded)
         choice, uniform = tf.unstack(noise, axis=-1)
@@ -169,7 +171,8 @@ class CausalLogistic(DiscretizedLogistic):
 
     def _parts(self, decoded: Tensor) -> list[Tensor]:
         """Return the base, the mixture's parameters, the coefficients and the hidden units' input."""
-        return tf.split(decoded, self._sizes, axis=-1)
+        parts: list[Tensor] = tf.split(decoded, self._sizes, axis=-1)
+        return parts
 
 
 class CausalWeights(keras.layers.Layer):  # type: ignore[misc]  # Keras publishes no types

@@ -57,7 +57,7 @@ class Conv(Architecture):
         ConfigError: the image cannot be halved as often.
     """
 
-    network: sections.Conv | sections.Residual | sections.Spatial
+    network: sections.Conv | sections.Residual | sections.Separable | sections.Spatial
 
     def __post_init__(self) -> None:
         height, width, *colours = self.image_shape

@@ -18,7 +18,7 @@ convolution = functools.partial(keras.layers.Conv2D, kernel_size=3, padding="sam
 class Residual(Conv):
     """Convolutions that halve the image, and residual blocks where it is smallest."""
 
-    network: sections.Residual | sections.Spatial
+    network: sections.Residual | sections.Separable | sections.Spatial
 
     def rows(self, images: Any) -> Any:  # noqa: D102
         return self.narrow_rows(self.features(images))
