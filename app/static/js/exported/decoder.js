@@ -4,7 +4,7 @@
 
 import { announce, showError } from "../announce.js";
 import { described, find, root } from "../page.js";
-import { once } from "./model.js";
+import { once } from "../remembered.js";
 
 /** @typedef {Uint8Array} Levels Of one image, row by row; in colour three a pixel. */
 
