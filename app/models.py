@@ -83,9 +83,8 @@ class Model:
     @functools.cached_property
     def drawable(self) -> frozenset[int]:
         """Numbers of the classes that the prior has a component of."""
-        if isinstance(self.prior, GaussianMixture):
-            return frozenset(self.prior.component_class.tolist())
-        return frozenset()
+        classes = self.prior.component_class.tolist() if isinstance(self.prior, GaussianMixture) else ()
+        return frozenset(classes)
 
     @property
     def runtime(self) -> str:
@@ -143,7 +142,8 @@ class Model:
             return self._checked(self._runtime.decode_wide(z, self._wide_threads))
 
         self.decoding.widen(Operation("decode", grids.levels_of(decode), decode, own_thread=False), z)
-        self._runtime.rest_wide()  # nobody may ever ask for it
+        if self.decoding.wide is None:
+            self._runtime.rest_wide()  # nobody will ever ask for it
 
     def rest(self) -> None:
         """Give back memory that the next request can have again."""

@@ -403,7 +403,7 @@ def test_a_decoder_that_is_alone_uses_idle_threads_and_takes_their_memory_from_t
     model = Model(version, runtime, threads=1, wide_threads=3)
     model.warm_up()
     assert runtime.threads == {3}
-    assert runtime.rested_wide == 1
+    assert runtime.rested_wide == 0  # the first picture that is alone need not make its interpreter again
     z = np.random.default_rng(0).standard_normal((8, 2), np.float32)
     alone = model.decoding.alone(8)
     assert alone is not model.decoding
@@ -411,10 +411,12 @@ def test_a_decoder_that_is_alone_uses_idle_threads_and_takes_their_memory_from_t
     assert not alone.own_thread
 
 
-def test_a_wide_decoder_of_other_bytes_is_not_used(version):
-    model = Model(version, Wide(wrong=1e-6), threads=1, wide_threads=3)
+def test_a_wide_decoder_of_other_bytes_is_not_used_and_its_memory_given_back(version):
+    runtime = Wide(wrong=1e-6)
+    model = Model(version, runtime, threads=1, wide_threads=3)
     model.warm_up()
     assert model.decoding.alone(32) is model.decoding
+    assert runtime.rested_wide == 1
 
 
 @pytest.mark.parametrize("widens", [True, False])
