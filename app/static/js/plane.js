@@ -106,10 +106,12 @@ async function cover(values, viewer, signal) {
   const isImages = values.show === "images";
   const url = isImages ? null : urlOf("manifold", { ...planeOf(values), show: values.show, columns: CELLS, rows: CELLS });
   viewer.cover(url, CELLS);
-  const classes = url && (await ask(url, { signal })).headers.get("x-classes");
+  if (url) {
+    await ask(url, { signal }); // which says why, where the viewer only leaves the picture away
+  }
   covered = values.show;
-  for (const each of classes?.split(", ") ?? []) {
-    const [name, colour] = each.split("=");
+  const classes = covered === "classes" ? described.map?.classes : [];
+  for (const { name, colour } of classes ?? []) {
     const mark = make("span", { class: "colour" });
     mark.style.backgroundColor = colour;
     legend.append(make("li", {}, mark, name));
