@@ -1,8 +1,7 @@
 """The models of a running service: opened once, looked up by name.
 
-The default model is opened before the service is ready, the newest versions of the others right after. An
-older version is opened when a permanent URL first asks for it. A version that cannot be opened is remembered
-and passed over, so that the one before it serves.
+The default model is opened before the service is ready, the newest versions of the others right after. Older
+versions are opened when they are first asked for. One that fails is passed over: the one before it serves.
 """
 
 import asyncio
@@ -84,9 +83,8 @@ class Model:
     @functools.cached_property
     def drawable(self) -> frozenset[int]:
         """Numbers of the classes that the prior has a component of."""
-        if isinstance(self.prior, GaussianMixture):
-            return frozenset(self.prior.component_class.tolist())
-        return frozenset()
+        classes = self.prior.component_class.tolist() if isinstance(self.prior, GaussianMixture) else ()
+        return frozenset(classes)
 
     @property
     def runtime(self) -> str:
@@ -144,7 +142,8 @@ class Model:
             return self._checked(self._runtime.decode_wide(z, self._wide_threads))
 
         self.decoding.widen(Operation("decode", grids.levels_of(decode), decode, own_thread=False), z)
-        self._runtime.rest_wide()  # nobody may ever ask for it
+        if self.decoding.wide is None:
+            self._runtime.rest_wide()  # nobody will ever ask for it
 
     def rest(self) -> None:
         """Give back memory that the next request can have again."""
@@ -248,14 +247,15 @@ class Models:
         names = iter(list(self.store.versions))
 
         def open_next() -> None:
-            name = next(names, None)
-            if name is None:
+            if (name := next(names, None)) is None:
                 then()
-            else:
-                before = set(self.opened)
+                return
+            before = set(self.opened)
+            try:
                 self._open_newest(name)
                 for reference in self.opened.keys() - before:
                     self.opened[reference].rest()  # found fit; nobody may ever ask for it
+            finally:  # whatever comes of one model, the next has its turn, and `then` in the end
                 with contextlib.suppress(RuntimeError):  # the service has come to its end
                     self.opener.submit(open_next)
 
@@ -301,7 +301,7 @@ class Models:
                     model = Model(version, runtime, self._threads, self._wide_threads)
                     model.warm_up()
                     check_files(version.folder, version.manifest)
-                except Exception as error:  # a model is a program: it can fail in any way
+                except (Exception, SystemExit) as error:  # a model is a program: it can fail in any way
                     self._unusable[reference] = _as_refusal(reference, error)
                     raise self._refusal(reference) from error
                 self.opened[reference] = model
@@ -337,7 +337,7 @@ class Models:
         return self.store.rejected | {ref.replace("@", "/"): why.detail for ref, why in unusable.items()}
 
 
-def _as_refusal(reference: str, error: Exception) -> ModelError:
+def _as_refusal(reference: str, error: BaseException) -> ModelError:
     """Return what is to be said of a version that could not be opened, in one line."""
     if isinstance(error, ModelError):
         return ModelError(error.detail)

@@ -7,6 +7,7 @@ Needs Python alone. Where there is no npm, that of requirements/npm.txt is insta
 """
 
 import argparse
+import contextlib
 import hashlib
 import json
 import os
@@ -15,12 +16,19 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
+
+try:
+    import fcntl
+except ImportError:  # as on Windows, where nothing keeps two installations apart
+    fcntl = None  # type: ignore[assignment]
 
 HERE = Path(__file__).resolve().parent
 PROJECT = HERE.parent
 VENDOR = PROJECT / "app" / "static" / "vendor"
+MODULES = HERE / "node_modules"
 LOCK = HERE / "package-lock.json"
 OLDEST_NPM = 7  # the first that reads this form of lock file
 
@@ -206,11 +214,48 @@ def fetch(folder: Path, *options: str) -> Path:
     return folder / "node_modules"
 
 
-def fetch_served(folder: Path) -> Path:
-    """Fetch only what is served, into a folder of which nothing is to stay; see ``fetch``."""
-    for name in (".npmrc", "package.json", LOCK.name):
-        shutil.copyfile(HERE / name, folder / name)
-    return fetch(folder, "--omit=dev", "--cache", str(folder / "cache"))
+@contextlib.contextmanager
+def alone() -> Iterator[None]:
+    """Wait until no other installation into this project runs; the next one waits for this one."""
+    if fcntl is None:
+        yield
+        return
+    folder = os.open(HERE, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
+
+
+def aside(place: Path) -> Path:
+    """Return where the folder at a place is kept while another takes its place."""
+    return place.with_name(f".{place.name}-before")
+
+
+def recover(place: Path) -> None:
+    """Put back what a killed installation had moved aside; if something is in its place, remove it."""
+    before = aside(place)
+    if before.exists() and not place.exists():
+        before.rename(place)
+    shutil.rmtree(before, ignore_errors=True)
+
+
+def put(made: Path, place: Path) -> None:
+    """Move a folder to a place instead of what is there; whatever happens, one of them is there after it."""
+    try:
+        if place.exists():
+            place.rename(aside(place))
+        made.rename(place)
+    finally:
+        recover(place)
+
+
+def for_everybody(folder: Path) -> None:
+    """Let all users read a folder and what is in it, whoever installs and with whatever umask."""
+    folder.chmod(0o755)
+    for path in folder.rglob("*"):
+        path.chmod(0o755 if path.is_dir() else 0o644)
 
 
 def install(dev: bool = False) -> None:
@@ -219,17 +264,27 @@ def install(dev: bool = False) -> None:
     Raises:
         InstallError: npm, pip or the network does not do its part; what was installed is as it was.
     """
-    with tempfile.TemporaryDirectory() as temporary:
-        modules = fetch(HERE) if dev else fetch_served(Path(temporary))
-        made = Path(tempfile.mkdtemp(prefix=".vendor-", dir=VENDOR.parent))
-        try:
-            made.chmod(0o755)
-            manifest = copy(modules, made)
-            (made / "MANIFEST.json").write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
-            shutil.rmtree(VENDOR, ignore_errors=True)
-            made.replace(VENDOR)
-        finally:
-            shutil.rmtree(made, ignore_errors=True)
+    with alone(), contextlib.ExitStack() as stack:
+        for place in (VENDOR, MODULES):
+            recover(place)
+
+        def beside(place: Path) -> Path:
+            made = tempfile.TemporaryDirectory(prefix=f".{place.name}-", dir=place.parent)
+            return Path(stack.enter_context(made))
+
+        # Beside the folder that it will replace: npm removes what is installed before it begins to fetch.
+        fetched = beside(MODULES) if dev else Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        for name in (".npmrc", "package.json", LOCK.name):
+            shutil.copyfile(HERE / name, fetched / name)
+        modules = fetch(fetched, *(() if dev else ("--omit=dev", "--cache", str(fetched / "cache"))))
+        made = beside(VENDOR) / VENDOR.name
+        made.mkdir()
+        manifest = copy(modules, made)
+        (made / "MANIFEST.json").write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+        for_everybody(made)
+        put(made, VENDOR)
+        if dev:
+            put(modules, MODULES)
 
 
 def main() -> None:

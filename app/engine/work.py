@@ -213,8 +213,9 @@ class Operation:
         """Return what `size` rows take at best; infinite if a row is not as in `results`, among all."""
         self.exact(*(array[:size] for array in arrays))  # allocates its memory, which is not to be timed
         seconds = []
-        # The last ones begin so that no row is left out.
-        for start in {*range(0, BATCH_ROWS - size, size), BATCH_ROWS - size}:
+        # The last ones begin so that no row is left out. All rows are timed as often as by ``measure``.
+        starts = {*range(0, BATCH_ROWS - size, size), BATCH_ROWS - size}
+        for start in starts if size < BATCH_ROWS else [0] * MEASURED_ROWS:
             stretch = slice(start, start + size)
             started = time.perf_counter()
             result = self.exact(*(array[stretch] for array in arrays))
@@ -224,7 +225,11 @@ class Operation:
         return min(seconds)
 
     def widen(self, wide: Operation, *arrays: Array) -> None:
-        """Have computations that are alone made by `wide`, where they are long, if it gives the same bytes.
+        """Have computations that are alone made by `wide`, where they are long and that saves time.
+
+        It is not used at all unless every size that it is tried in gives the same bytes: nobody would know of
+        the others what they hold. Nor is it where BATCH_ROWS rows take no less time, as with threads that
+        other processes keep busy.
 
         Args:
             wide: the same by more threads.
@@ -238,9 +243,10 @@ class Operation:
             for size, seconds in self.busy_seconds.items()
             if seconds >= SPLIT_SECONDS
         }
-        if max(took.values()) < math.inf:
+        saving = {size: took[size] for size in took if took[size] <= self.busy_seconds[size] - SAVED_SECONDS}
+        if max(took.values()) < math.inf and BATCH_ROWS in saving:
             wide.alike = self.alike
-            wide.takes(took)
+            wide.takes(saving)
             self.wide = wide
 
 

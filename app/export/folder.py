@@ -41,7 +41,7 @@ def write(out: Path, files: Mapping[str, bytes], *, force: bool) -> None:
 
     Raises:
         Refused: see ``check``.
-        OSError: it cannot be written; then what was there is as before.
+        OSError: it cannot be written; then what was there is as before. So it is after KeyboardInterrupt.
     """
     check(out, force=force)
     foreign = (
@@ -56,12 +56,11 @@ def write(out: Path, files: Mapping[str, bytes], *, force: bool) -> None:
             path = made / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
-        if out.exists():
-            out.rename(before)
         try:
+            if out.exists():
+                out.rename(before)
             made.rename(out)
-        except OSError:
-            if before.exists():
+        finally:  # also of Ctrl-C, behind which the folder beside is removed
+            if before.exists() and not out.exists():
                 before.rename(out)
-            raise
         shutil.rmtree(before, ignore_errors=True)

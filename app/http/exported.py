@@ -11,6 +11,7 @@ from app.http.views import Source, context_of, described, embedded
 from app.store import Version
 
 PAGES = {"gallery": "index.html", "explorer": "explorer.html"}
+SHORTCUTS = "shortcuts.html"
 # LiteRT.js compiles WebAssembly, which is neither inline script nor eval.
 POLICY = (
     "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; style-src 'self'; "
@@ -43,15 +44,18 @@ def pages(
     data["models"] = {version.pinned: version.reference}
     data["paths"] = [path for path in data["paths"] if path != "density"]
     data["exported"] = {"pages": PAGES, **litert}
-    found = {}
+    common = {"views": views, "up": "./", "exported": exported, "modules_needed_by": needed_by}
+    found = {SHORTCUTS: _rendered(SHORTCUTS, f"/{SHORTCUTS}", common | {"version": version})}
     for view in views:
         context: dict[str, Any] = context_of(source, view, version)
-        context |= {"views": views, "up": "./", "exported": exported, "data": embedded(data)}
-        context["modules_needed_by"] = needed_by
-        found[view.path[1:]] = TEMPLATES.get_template(f"{view.name}.html").render(
-            request=_plain_request(view.path), **context
-        )
+        context |= common | {"data": embedded(data)}
+        found[view.path[1:]] = _rendered(f"{view.name}.html", view.path, context)
     return found
+
+
+def _rendered(template: str, path: str, context: dict[str, Any]) -> str:
+    """Return a page whose address is `path`."""
+    return TEMPLATES.get_template(template).render(request=_plain_request(path), **context)
 
 
 def _plain_request(path: str) -> Request:

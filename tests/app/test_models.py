@@ -269,6 +269,35 @@ def test_when_all_models_are_open_what_is_to_follow_is_called_once(tmp_path):
     assert opened == [["fake@1", "other@1"]]
 
 
+@pytest.mark.parametrize("failure", [SystemExit, KeyboardInterrupt, BaseException])
+def test_a_model_that_fails_in_whatever_way_keeps_no_other_from_being_opened(tmp_path, failure):
+    for name in ("fake", "odd", "other"):
+        write_version(tmp_path, name=name)
+
+    def open_runtime(folder, threads):
+        if folder.parent.name == "odd":
+            raise failure
+        return open_fake(folder, threads)
+
+    models = Models(scan(tmp_path), open_runtime, threads=1)
+    opened = []
+    models.open_in_background(then=lambda: opened.append(sorted(models.opened)))
+    for _ in range(4):
+        models.opener.submit(lambda: None).result()
+    assert opened == [["fake@1", "other@1"]]
+
+
+def test_a_model_that_ends_the_program_is_refused_and_does_not_end_it(tmp_path):
+    write_version(tmp_path)
+
+    def ends(folder, threads):
+        raise SystemExit(3)
+
+    models = Models(scan(tmp_path), ends, threads=1)
+    with pytest.raises(ModelError, match="fake@1: SystemExit: 3"):
+        asyncio.run(models.find_opened("fake@1"))
+
+
 def needs_tensorflow(folder, threads):
     raise RuntimeUnavailable("needs tensorflow, which is not installed: publish it again")
 
@@ -374,7 +403,7 @@ def test_a_decoder_that_is_alone_uses_idle_threads_and_takes_their_memory_from_t
     model = Model(version, runtime, threads=1, wide_threads=3)
     model.warm_up()
     assert runtime.threads == {3}
-    assert runtime.rested_wide == 1
+    assert runtime.rested_wide == 0  # the first picture that is alone need not make its interpreter again
     z = np.random.default_rng(0).standard_normal((8, 2), np.float32)
     alone = model.decoding.alone(8)
     assert alone is not model.decoding
@@ -382,10 +411,12 @@ def test_a_decoder_that_is_alone_uses_idle_threads_and_takes_their_memory_from_t
     assert not alone.own_thread
 
 
-def test_a_wide_decoder_of_other_bytes_is_not_used(version):
-    model = Model(version, Wide(wrong=1e-6), threads=1, wide_threads=3)
+def test_a_wide_decoder_of_other_bytes_is_not_used_and_its_memory_given_back(version):
+    runtime = Wide(wrong=1e-6)
+    model = Model(version, runtime, threads=1, wide_threads=3)
     model.warm_up()
     assert model.decoding.alone(32) is model.decoding
+    assert runtime.rested_wide == 1
 
 
 @pytest.mark.parametrize("widens", [True, False])

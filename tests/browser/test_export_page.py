@@ -292,6 +292,26 @@ def test_a_file_that_was_not_copied_is_named(pages: Pages):
     expect(page.locator("[data-decoder-words]")).to_have_text(RUNS)
 
 
+def test_a_missing_script_of_the_decoder_is_named(pages: Pages):
+    page = pages.open()
+    page.route("**/decoder-worker.js", lambda route: route.fulfill(status=404))
+    page.goto(f"/{PATH}/explorer.html")
+    page.wait_for_selector(f"{PICTURE}[data-point]")
+    page.click("[data-start]")
+    expect(page.locator(".error-card")).to_contain_text("decoder-worker.js is missing where this page lies")
+    page.unroute("**/decoder-worker.js")
+    page.click("[data-start]")
+    expect(page.locator("[data-decoder-words]")).to_have_text(RUNS)
+
+
+@pytest.mark.parametrize("name", ["index.html", "explorer.html", "shortcuts.html"])
+def test_a_key_opens_the_list_of_keys(page: Page, name: str):
+    page.goto(f"/{PATH}/{name}")
+    page.keyboard.press("?")
+    page.wait_for_url(f"**/{PATH}/shortcuts.html")
+    expect(page.get_by_role("heading", name="Keyboard shortcuts")).to_be_visible()
+
+
 def test_without_javascript_the_gallery_has_its_pictures(pages: Pages):
     page = pages.open(f"/{PATH}/", javascript=False)
     pictures = page.locator("[data-samples] img")

@@ -131,6 +131,47 @@ def test_pictures_that_are_not_ours_are_handed_to_the_view_that_scores_them(serv
     expect(page.locator("main")).to_contain_text("noise.png")
 
 
+def test_a_picture_of_any_size_is_handed_over(service, page):
+    noise = np.random.default_rng(0).integers(0, 256, (2300, 2300), np.uint8)
+    picture = png_bytes(noise)
+    assert len(picture) > 5_000_000  # more than a text that browsers keep for a tab
+    page.goto(f"{service}/")
+    dropped(page, ("large.png", picture))
+    page.wait_for_url("**/reconstructions**")
+    expect(page.locator("main")).to_contain_text("large.png")
+    page.goto(f"{service}/completions")  # it was handed over once
+    page.wait_for_load_state("networkidle")
+    expect(page.get_by_role("heading", name="The image: Example 0")).to_be_visible()
+
+
+def test_a_view_takes_a_picture_that_cannot_be_inspected(service, page, pages):
+    pages.expect("status of 503")
+    page.goto(f"{service}/reconstructions")
+    page.route("**/inspect*", lambda route: route.fulfill(status=503, json={"detail": "too busy"}))
+    dropped(page, ("noise.png", png_bytes(np.random.default_rng(0).integers(0, 256, (28, 28), np.uint8))))
+    expect(page.locator("[data-cards]")).to_contain_text("noise.png")
+    expect(page.locator(".error-card")).to_have_count(0)
+
+
+FORBIDDEN = """for (const name of ["sessionStorage", "localStorage", "indexedDB"]) {
+  Object.defineProperty(window, name, { get() { throw new DOMException("denied", "SecurityError"); } });
+}"""
+
+
+def test_where_nothing_may_be_kept_pages_work_and_say_what_they_cannot_do(service, page):
+    page.add_init_script(FORBIDDEN)
+    page.goto(f"{service}/")
+    page.click("[data-theme-switch]")
+    expect(page.locator("html")).to_have_attribute("data-scheme", "dark")
+    dropped(page, ("noise.png", png_bytes(np.random.default_rng(0).integers(0, 256, (28, 28), np.uint8))))
+    expect(page.locator(".error-card")).to_contain_text("keeps nothing from page to page")
+    dropped(page, ("ours.png", page.request.get(f"{service}/samples?seed=5&n=1").body()))
+    expect(page.locator(".notice")).to_contain_text("Genuine: ours.png was generated here")
+    page.locator(".notice").get_by_role("link").click()
+    page.wait_for_url("**/explorer?**at=seed:5/0**")
+    page.wait_for_selector("canvas[data-picture][data-point]")
+
+
 def test_a_key_opens_the_shortcuts_and_none_does_while_one_writes(service, page):
     page.goto(f"{service}/")
     page.fill("#seed", "a")

@@ -146,7 +146,8 @@ def test_development_keeps_what_checks_beside_the_lock_file(project, modules, np
     assert contents(project / "app/static/vendor") == SERVED
     assert (project / "front-end/node_modules/openseadragon").is_dir()
     folder, _, *arguments = json.loads(log.read_text())
-    assert folder == str(project / "front-end")
+    assert Path(folder).parent == project / "front-end"
+    assert not Path(folder).exists()
     assert "--ignore-scripts" in arguments
     assert "--omit=dev" not in arguments
 
@@ -189,6 +190,85 @@ def test_when_npm_fails_what_was_installed_stays_and_the_remedy_is_said(project,
         "The service works without these files, but for pages that say so. Again: make assets\n"
     )
     assert [path.name for path in (project / "app/static").rglob("*")] == ["vendor", "kept.js"]
+
+
+def test_when_npm_fails_what_checks_stays_too(project, npm):
+    checks = project / "front-end/node_modules/typescript/bin/tsc"
+    checks.parent.mkdir(parents=True)
+    checks.touch()
+    npm()
+    assert run(project, "--dev").returncode == 1
+    assert checks.is_file()
+    assert sorted(path.name for path in (project / "front-end").iterdir()) == sorted(
+        ["node_modules", *(path.name for path in FRONT_END.iterdir() if path.name != "node_modules")]
+    )
+
+
+def test_everybody_may_read_what_was_installed_whatever_the_umask(project, modules, npm):
+    npm(modules)
+    command = [
+        sys.executable,
+        "-c",
+        "import os, runpy, sys; os.umask(0o077); runpy.run_path(sys.argv.pop(1), {}, '__main__')",
+    ]
+    done = subprocess.run(
+        [*command, project / "front-end/install.py"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    vendor = project / "app/static/vendor"
+    modes = {path: path.stat().st_mode & 0o777 for path in [vendor, *vendor.rglob("*")]}
+    assert modes == {path: 0o755 if path.is_dir() else 0o644 for path in modes}
+
+
+def test_two_installations_at_once_leave_what_each_of_them_installs(project, modules, npm):
+    npm(modules)
+    command = [sys.executable, project / "front-end/install.py", "--dev"]
+    both = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(4)]
+    for each in both:
+        _, said = each.communicate(timeout=60)
+        assert (each.returncode, said) == (0, "")
+    assert contents(project / "app/static/vendor") == SERVED
+    assert [path.name for path in (project / "app/static").iterdir()] == ["vendor"]
+    assert (project / "front-end/node_modules/openseadragon").is_dir()
+
+
+@pytest.fixture
+def swapped(tmp_path):
+    """A folder, and one that is to take its place."""
+    place, made = tmp_path / "vendor", tmp_path / ".vendor-made"
+    for folder in (place, made):
+        folder.mkdir()
+        (folder / folder.name).touch()
+    return place, made
+
+
+@pytest.mark.parametrize("at", [1, 2])
+def test_an_installation_that_is_interrupted_leaves_what_was_there(swapped, monkeypatch, at):
+    place, made = swapped
+    moved = []
+
+    def rename(path, target):
+        moved.append(path)
+        if len(moved) == at:
+            raise KeyboardInterrupt
+        path.replace(target)
+
+    monkeypatch.setattr(Path, "rename", rename)
+    with pytest.raises(KeyboardInterrupt):
+        install.put(made, place)
+    assert [path.name for path in place.iterdir()] == ["vendor"]
+    assert not install.aside(place).exists()
+
+
+def test_what_a_killed_installation_moved_aside_is_put_back_by_the_next(swapped):
+    place, _ = swapped
+    place.rename(install.aside(place))
+    install.recover(place)
+    assert [path.name for path in place.iterdir()] == ["vendor"]
+    shutil.copytree(place, install.aside(place))  # killed after the new one took its place
+    install.recover(place)
+    assert place.is_dir()
+    assert not install.aside(place).exists()
 
 
 @pytest.mark.parametrize(("version", "usable"), [("11.0.0", True), ("7.0.0", True), ("6.14.4", False)])

@@ -2,6 +2,7 @@
  * Words for those who do not see the picture: a polite live region, at most once a second. And errors, for all.
  */
 
+import { isAborted } from "./latest.js";
 import { find, make } from "./page.js";
 
 const PAUSE = 1000; // milliseconds: a region that changes at every move of a slider is noise
@@ -21,12 +22,16 @@ export function announce(words) {
 }
 
 /**
- * Show what went wrong above the view until something works again; null: nothing did.
+ * Show what went wrong above the view until something works again; null: nothing did. That a request no longer counts
+ * is nothing to show, and takes no other error away.
  * @param {unknown} error
  */
 export function showError(error) {
+  if (isAborted(error)) {
+    return;
+  }
   document.querySelector(".error-card")?.remove();
-  if (error === null || (error instanceof DOMException && error.name === "AbortError")) {
+  if (error === null) {
     return;
   }
   const words = error instanceof Error ? error.message : String(error);

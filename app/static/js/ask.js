@@ -2,6 +2,8 @@
  * Requests to the service, and its refusals in words.
  */
 
+import { isAborted } from "./latest.js";
+
 /** A refusal of the service: `application/problem+json`, in one sentence for people. */
 export class Refusal extends Error {
   /**
@@ -26,7 +28,7 @@ export async function ask(url, options = {}) {
   try {
     answer = await fetch(url, options);
   } catch (error) {
-    if (error instanceof DOMException && error.name === "AbortError") {
+    if (isAborted(error)) {
       throw error;
     }
     throw new Error("The service does not answer. Is it still running?");
@@ -51,20 +53,20 @@ export async function askJson(url, options = {}) {
  * Show a picture in an element that is there already, once it is decoded, so that nothing flickers.
  * @param {HTMLImageElement} image
  * @param {string} url
- * @returns {Promise<Response>} For its headers.
+ * @param {AbortSignal} [signal] Aborted: the picture is not shown.
  */
-export async function showPicture(image, url) {
-  const answer = await ask(url);
+export async function showPicture(image, url, signal) {
+  const answer = await ask(url, { signal });
   const source = URL.createObjectURL(await answer.blob());
   const loaded = new Image();
   loaded.src = source;
   await loaded.decode();
+  signal?.throwIfAborted();
   const before = image.src;
   image.src = source;
   if (before.startsWith("blob:")) {
     URL.revokeObjectURL(before);
   }
-  return answer;
 }
 
 /**

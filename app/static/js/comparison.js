@@ -6,7 +6,7 @@ import { announce, showError } from "./announce.js";
 import { showPicture } from "./ask.js";
 import { onKey } from "./keys.js";
 import { Newest } from "./newest.js";
-import { find, urlOf } from "./page.js";
+import { find, queryOf, urlOf } from "./page.js";
 import { share } from "./share.js";
 import { State } from "./state.js";
 
@@ -24,6 +24,7 @@ function start() {
   const seed = find("#seed", HTMLInputElement);
   const picture = find("[data-picture]", HTMLImageElement);
   const newest = new Newest((/** @type {string} */ url) => showPicture(picture, url).then(() => showError(null), showError));
+  const other = find("option[selected]", HTMLOptionElement, second).value; // as it was answered, whatever was chosen later
   let shown = "";
 
   /** @param {import("./state.js").Values} values */
@@ -31,7 +32,7 @@ function start() {
     if (document.activeElement !== seed) {
       seed.value = values.seed;
     }
-    const parameters = { with: second.value, points: pointsOf(values) };
+    const parameters = { with: other, points: pointsOf(values) };
     share("compare", parameters, FORMATS);
     if (shown && shown !== pointsOf(values)) {
       newest.ask(urlOf("compare", parameters));
@@ -44,14 +45,18 @@ function start() {
   const others = () => state.set({ seed: String(Math.floor(Math.random() * 1e6)), points: "" });
   choices.addEventListener("submit", (event) => event.preventDefault());
   seed.addEventListener("input", () => state.set({ seed: seed.value || "0", points: "" }, { step: false }));
-  second.addEventListener("change", () => choices.submit());
+  second.addEventListener("change", () => {
+    const query = { ...Object.fromEntries(new URLSearchParams(location.search)), with: second.value };
+    second.value = other; // "back" may show this very page again
+    location.search = queryOf(query);
+  });
   const button = find("[data-others]", HTMLButtonElement);
   button.hidden = false;
   button.addEventListener("click", others);
   onKey("o", others);
   show(state.values);
   // A picture does not say why it is not there: asked for again, the service does.
-  const explain = () => newest.ask(urlOf("compare", { with: second.value, points: pointsOf(state.values) }));
+  const explain = () => newest.ask(urlOf("compare", { with: other, points: pointsOf(state.values) }));
   picture.addEventListener("error", explain, { once: true });
   if (picture.complete && !picture.naturalWidth) {
     explain();

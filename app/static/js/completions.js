@@ -14,6 +14,7 @@ import { keep, kept } from "./images/kept.js";
 import { onKey } from "./keys.js";
 import { Newest } from "./newest.js";
 import { described, find, make, urlOf } from "./page.js";
+import { remembered } from "./remembered.js";
 import { State } from "./state.js";
 
 /** @typedef {import("./state.js").Values} Values */
@@ -34,8 +35,8 @@ const editor = new Editor(find("[data-editor]", HTMLCanvasElement), maskOf(state
 const newest = new Newest(answer);
 /** @type {import("./images/kept.js").OwnImage | null} */
 let own = null;
-/** @type {{of: string, promise: Promise<Source>} | null} */
-let source = null;
+let taken = 0; // own images so far: another may have the same name
+const sourceOf = remembered((/** @type {string} */ of) => (own && of.startsWith(OWN) ? sourceOfFile(own) : sourceOfSample(of)), 1);
 let answered = ""; // what the shown completions were asked for
 
 /** @param {Values} values */
@@ -57,13 +58,12 @@ function sourceName() {
 /** @returns {Promise<Source>} */
 function currentSource() {
   const of = sourceName();
-  if (source?.of !== of) {
-    source = { of, promise: of === OWN && own ? sourceOfFile(own) : sourceOfSample(of) };
-    source.promise.catch(() => {
-      source = null; // it may work when asked again
-    });
-  }
-  return source.promise;
+  return sourceOf(of === OWN ? `${OWN} ${taken}` : of);
+}
+
+/** What completions are asked for: of what they show, and how. */
+function wanted(values = state.values) {
+  return JSON.stringify([values, taken]);
 }
 
 /** @param {Source} from @param {Mask} mask */
@@ -74,31 +74,51 @@ async function bodyOf(from, mask) {
   return body;
 }
 
+/** @param {Source} from @param {Mask} mask @param {Values} values */
+async function completionsOf(from, mask, values) {
+  const body = await bodyOf(from, mask);
+  return askJson(urlOf("complete.json", parameters(values)), { method: "POST", body });
+}
+
 /** @param {Values} values */
 function parameters({ n, k, seed, render }) {
   return { n, k, seed, render, invert: "no" };
 }
 
-/** @param {Values} values */
-async function answer(values) {
-  const asked = JSON.stringify([values, own?.name]);
-  try {
-    const from = await currentSource();
+/** Show the image that is completed. @param {string} asked Passed over if something else is wanted by then. */
+async function showSource(asked) {
+  const from = await currentSource();
+  if (asked === wanted()) {
     editor.setImage(from.drawn);
     find("[data-source-name]", HTMLElement).textContent = from.name;
-    const mask = maskOf(values);
-    if (!mask.count()) {
-      showCompletions(null, values);
-      answered = asked;
+  }
+  return from;
+}
+
+/** Ask for what the address says, and show it if the address says so still. */
+async function answer() {
+  const { values } = state;
+  const asked = wanted(values);
+  if (asked === answered) {
+    return; // somebody went away and came back
+  }
+  try {
+    const from = await showSource(asked);
+    if (asked !== wanted()) {
       return;
     }
-    progress.hidden = false;
-    const body = await bodyOf(from, mask);
-    showCompletions(await askJson(urlOf("complete.json", parameters(values)), { method: "POST", body }), values);
-    answered = asked;
-    showError(null);
+    const mask = maskOf(values);
+    progress.hidden = !mask.count();
+    const found = mask.count() ? await completionsOf(from, mask, values) : null;
+    if (asked === wanted()) {
+      showCompletions(found, values);
+      answered = asked;
+      showError(null);
+    }
   } catch (error) {
-    showError(error);
+    if (asked === wanted()) {
+      showError(error);
+    }
   } finally {
     progress.hidden = true;
   }
@@ -134,10 +154,11 @@ function show(values) {
   editor.show(maskOf(values));
   showControls(values);
   keepForOtherModels(values);
-  if (JSON.stringify([values, own?.name]) === answered) {
-    showError(null); // what is shown is right again
+  if (wanted(values) === answered) {
+    showError(null); // the completions are right again
+    showSource(answered).catch(showError);
   } else {
-    newest.ask(values);
+    newest.ask(undefined);
   }
 }
 
@@ -150,8 +171,7 @@ function take(files) {
     return;
   }
   own = { name: file.name, blob: file };
-  source = null;
-  answered = "";
+  taken += 1;
   keep(VIEW, [own]);
   if (files.length > 1) {
     announce(`One image is completed at a time: ${file.name}`);

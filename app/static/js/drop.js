@@ -6,17 +6,22 @@
  */
 
 import { showError } from "./announce.js";
-import { askJson, blobOf } from "./ask.js";
+import { askJson } from "./ask.js";
+import { keep, takeKept } from "./images/kept.js";
+import { Latest } from "./latest.js";
 import { find, make, root } from "./page.js";
 import { viewOf } from "./recipes.js";
+import { ofTab } from "./storage.js";
 
 const NOTICE = "vitrine-notice"; // what the next page is to say
-const HANDED_OVER = "vitrine-handed-over"; // images for the next page: [{name, url}]
+const HANDED_OVER = "handed-over"; // images for the next page
 
 /** @typedef {{words: string, link?: string, good?: boolean}} Notice */
 
 /** @type {((files: File[]) => void) | null} */
 let taker = null;
+
+const latest = new Latest();
 
 /**
  * Let a view take the images that are dropped on its page or pasted into it, or that another page hands over.
@@ -24,26 +29,10 @@ let taker = null;
  */
 export function takeImages(take) {
   taker = take;
-  const handed = sessionStorage.getItem(HANDED_OVER);
-  if (handed) {
-    sessionStorage.removeItem(HANDED_OVER);
-    take(/** @type {{name: string, url: string}[]} */ (JSON.parse(handed)).map(fileOf));
-  }
-}
-
-/** @param {{name: string, url: string}} handed */
-function fileOf({ name, url }) {
-  const blob = blobOf(url);
-  return new File([blob], name, { type: blob.type });
-}
-
-/** @param {File} file @returns {Promise<{name: string, url: string}>} */
-function urlOfFile(file) {
-  return new Promise((resolve, reject) => {
-    const reader = new FileReader();
-    reader.onload = () => resolve({ name: file.name, url: String(reader.result) });
-    reader.onerror = () => reject(new Error(`${file.name} cannot be read.`));
-    reader.readAsDataURL(file);
+  takeKept(HANDED_OVER).then((images) => {
+    if (images.length) {
+      take(images.map(({ name, blob }) => new File([blob], name, { type: blob.type })));
+    }
   });
 }
 
@@ -75,38 +64,52 @@ function wordsOf(name, found) {
   return words[/** @type {"agrees"} */ (found.verification.verdict)];
 }
 
-/** @param {File} file */
-async function inspect(file) {
+/**
+ * Ask whether a picture is one of ours.
+ * @param {File[]} files Of several nothing is asked.
+ * @returns {Promise<Notice | null>} null: it is not.
+ */
+async function inspect(files) {
+  if (files.length !== 1) {
+    return null;
+  }
   const body = new FormData();
-  body.append("file", file);
-  return askJson(new URL("inspect?verify=1", root).href, { method: "POST", body });
+  body.append("file", files[0]);
+  const found = await askJson(new URL("inspect?verify=1", root).href, { method: "POST", body });
+  if (!found.recipe) {
+    return null;
+  }
+  const good = found.verification.verdict === "agrees";
+  return { words: wordsOf(files[0].name, found), good, link: viewOf(found.recipe) ?? undefined };
 }
 
 /** @param {File[]} files */
 async function receive(files) {
   showError(null);
-  const found = files.length === 1 ? await inspect(files[0]) : null;
-  const link = found?.recipe ? viewOf(found.recipe) : null;
-  const notice = found?.recipe
-    ? { words: wordsOf(files[0].name, found), good: found.verification.verdict === "agrees" }
-    : null;
+  const inspected = latest.ask(() => inspect(files));
   if (taker) {
-    taker(files);
+    taker(files); // which says itself what is wrong with them: what is said of the inspection is not needed
+    const notice = await inspected.catch(() => null);
     if (notice) {
-      showNotice({ ...notice, link: link ?? undefined });
-    }
-    return;
-  }
-  if (notice) {
-    if (link) {
-      sessionStorage.setItem(NOTICE, JSON.stringify(notice));
-      location.href = link;
-    } else {
       showNotice(notice);
     }
     return;
   }
-  sessionStorage.setItem(HANDED_OVER, JSON.stringify(await Promise.all(files.map(urlOfFile))));
+  const notice = await inspected;
+  if (!notice) {
+    await handOver(files);
+  } else if (notice.link && ofTab.set(NOTICE, JSON.stringify({ ...notice, link: undefined }))) {
+    location.href = notice.link;
+  } else {
+    showNotice(notice);
+  }
+}
+
+/** Have the view that scores images take some. @param {File[]} files */
+async function handOver(files) {
+  if (!(await keep(HANDED_OVER, files.map((file) => ({ name: file.name, blob: file }))))) {
+    throw new Error("This browser keeps nothing from page to page. Open “Reconstruct and score”, and drop it there.");
+  }
   location.href = new URL("reconstructions", root).href;
 }
 
@@ -129,9 +132,8 @@ function taken(event, transfer) {
   }
 }
 
-const said = sessionStorage.getItem(NOTICE);
+const said = ofTab.take(NOTICE);
 if (said) {
-  sessionStorage.removeItem(NOTICE);
   showNotice(JSON.parse(said));
 }
 

@@ -16,6 +16,7 @@ import { Strips } from "./explorer/strips.js";
 import { Undo } from "./explorer/undo.js";
 import { Way } from "./explorer/way.js";
 import { onKey } from "./keys.js";
+import { Latest } from "./latest.js";
 import { described, find } from "./page.js";
 import { share } from "./share.js";
 import { State } from "./state.js";
@@ -33,11 +34,15 @@ const DEFAULTS = {
 const PASSING = ["unit", "all", "t"];
 
 /** What is shown: by `at` and `strength`, or by a slider that still moves. */
-const now = { point: "", code: /** @type {number[]} */ ([]), base: /** @type {number[]} */ ([]), turn: 0 };
+const now = { point: "", code: /** @type {number[]} */ ([]), base: /** @type {number[]} */ ([]) };
 let resting = 0;
 /** @type {Values | null} */
 let pending = null; // what the address will say when the slider rests
 
+const restoring = new Latest();
+/** What takes the shown point's place once its code is known. A slider that moves, and another point, come before it. */
+const going = new Latest();
+let restored = ""; // the address' point
 const undo = new Undo();
 const picture = new Picture();
 const list = new List({ move, rest, lock, reset: resetAxis });
@@ -73,12 +78,12 @@ function change(changes, how = {}) {
 async function restore(values) {
   clearTimeout(resting);
   pending = null;
-  const turn = ++now.turn;
-  showChoices(values);
-  const [base, direction] = await Promise.all([codeAt(values.at), directionOf(values)]);
-  if (turn !== now.turn) {
-    return; // the user went on
+  if (values.at !== restored) {
+    going.stop();
+    restored = values.at;
   }
+  showChoices(values);
+  const [base, direction] = await restoring.ask(() => Promise.all([codeAt(values.at), directionOf(values)]));
   const strength = direction ? Number(values.strength) || 0 : 0;
   now.base = base;
   now.code = strength && direction ? moved(base, direction.code, strength, locked()) : base;
@@ -134,7 +139,8 @@ function move(axis, value) {
  */
 function follow(code, changes) {
   clearTimeout(resting);
-  now.turn++;
+  restoring.stop();
+  going.stop();
   const from = start();
   /** @type {Values} */
   const origin = from.startsWith("seed:") ? { start: "", seed: from.slice(5) } : { start: from };
@@ -181,7 +187,7 @@ function lock(axis) {
 async function goTo(point) {
   settle();
   try {
-    const code = await codeAt(point);
+    const code = await going.ask(() => codeAt(point));
     const at = locked().size ? pointOf(keeping(now.code, code, locked())) : point;
     /** @type {Values} */
     const seed = point.startsWith("seed:") ? { seed: point.slice(5) } : {};
@@ -198,7 +204,8 @@ function reset() {
 /** @param {number} axis */
 async function resetAxis(axis) {
   try {
-    move(axis, (await codeAt(start()))[axis]);
+    const code = await going.ask(() => codeAt(start()));
+    move(axis, code[axis]);
     settle();
   } catch (error) {
     showError(error);
@@ -217,25 +224,27 @@ function stepBack(by) {
 /** @param {File[]} files */
 async function upload(files) {
   try {
-    const [point] = await encoded(files);
+    const [point] = await going.ask(() => encoded(files));
     change({ at: point, start: point, strength: "0" });
   } catch (error) {
     showError(error);
   }
 }
 
-heaps.strength.addEventListener("input", async () => {
-  const strength = heaps.strength.valueAsNumber;
-  const direction = await directionOf(state.values);
+/** The slider of the direction moves. @param {number} strength */
+async function moveAlong(strength) {
+  const direction = await going.ask(() => directionOf(state.values));
   if (direction) {
     follow(moved(now.base, direction.code, strength, locked()), { strength: String(strength) });
     heaps.showStrength(strength);
   }
-});
+}
+
+heaps.strength.addEventListener("input", () => moveAlong(heaps.strength.valueAsNumber).catch(showError));
 heaps.strength.addEventListener("change", rest);
-find("[data-from-here]", HTMLButtonElement).addEventListener("click", async () => {
+find("[data-from-here]", HTMLButtonElement).addEventListener("click", () => {
   if (way.point) {
-    goTo(pointOf(await codeAt(way.point)));
+    codeAt(way.point).then(pointOf).then(goTo, showError);
   }
 });
 for (const name of /** @type {const} */ (["from", "to"])) {

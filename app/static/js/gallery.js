@@ -5,6 +5,7 @@
 import { announce, showError } from "./announce.js";
 import { Walk } from "./gallery/walk.js";
 import { onKey } from "./keys.js";
+import { Latest } from "./latest.js";
 import { described, find, make, viewUrl } from "./page.js";
 import { facts, fill, ready } from "./pictures.js";
 import { share } from "./share.js";
@@ -22,6 +23,7 @@ const temperature = find("#temperature", HTMLInputElement);
 
 const state = new State({ seed: "42", label: "", temperature: "1", render: "mean", offset: "0" }, show);
 const walk = new Walk(samples);
+const latest = new Latest();
 const observer = new IntersectionObserver((entries) => {
   if (entries.some((entry) => entry.isIntersecting) && ready() && (scrolled || !canScroll())) {
     addMore().catch(showError);
@@ -99,7 +101,7 @@ async function addMore() {
   const asked = shown;
   try {
     const next = await nextTiles(first, count);
-    if (asked === shown) {
+    if (asked === shown && first === lastImage()) {
       samples.append(...next);
       showError(null);
     }
@@ -113,14 +115,10 @@ async function addMore() {
 
 /** Replace all images by those of the state. */
 async function replace() {
-  const asked = shown;
-  const next = await nextTiles(Number(state.values.offset), PAGE);
-  if (asked === shown) {
-    samples.replaceChildren(...next);
-    showError(null);
-    observer.unobserve(more);
-    observer.observe(more);
-  }
+  samples.replaceChildren(...(await latest.ask(() => nextTiles(Number(state.values.offset), PAGE))));
+  showError(null);
+  observer.unobserve(more);
+  observer.observe(more);
 }
 
 /** @param {import("./state.js").Values} values */

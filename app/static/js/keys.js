@@ -2,7 +2,7 @@
  * Keyboard shortcuts. A view adds its own; the page of shortcuts lists them all, and a test holds it to them.
  */
 
-import { root } from "./page.js";
+import { find } from "./page.js";
 
 /** @type {Map<string, () => void>} */
 const actions = new Map();
@@ -45,5 +45,5 @@ addEventListener("keydown", (event) => {
 });
 
 onKey("?", () => {
-  location.href = new URL("shortcuts", root).href;
+  find("a[data-shortcuts]", HTMLAnchorElement).click();
 });

@@ -46,10 +46,11 @@ export function fill(image, path, parameters) {
  * @param {HTMLImageElement} image
  * @param {string} path
  * @param {Parameters} parameters
+ * @param {AbortSignal} [signal] Aborted: the picture is not shown.
  * @returns {Promise<void>}
  */
-export async function showIn(image, path, parameters) {
-  await showPicture(image, urlOf(path, parameters));
+export async function showIn(image, path, parameters, signal) {
+  await showPicture(image, urlOf(path, parameters), signal);
 }
 
 /** Whether pictures may be asked for that nobody asked for by a click or a key. */

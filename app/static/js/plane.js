@@ -5,10 +5,12 @@
 import { announce, showError } from "./announce.js";
 import { ask, showPicture } from "./ask.js";
 import { onKey } from "./keys.js";
+import { Latest } from "./latest.js";
 import { Newest } from "./newest.js";
 import { described, find, make, root, urlOf } from "./page.js";
 import { quantile } from "./plane/normal.js";
 import { quantilesOf, Viewer } from "./plane/viewer.js";
+import { remembered } from "./remembered.js";
 import { share } from "./share.js";
 import { State } from "./state.js";
 import { codeAt, pointOf } from "./explorer/codes.js";
@@ -29,9 +31,7 @@ const isAll = described.axes.length === 2;
 
 /** @type {number[]} The code that holds the other axes. */
 let held = [];
-/** @type {string} What the viewer shows. */
-let opened = "";
-/** @type {string} What lies over it. */
+/** @type {string} What lies over the plane; empty: what lay over it was taken away. */
 let covered = "images";
 
 /** The code of a place. @param {Values} values @param {Place} place */
@@ -72,8 +72,8 @@ const newest = new Newest(async (/** @type {string} */ url) => {
   await showPicture(picture, url).catch(showError);
 });
 
-/** @param {Values} values */
-async function showPlaces(values) {
+/** @param {Values} values @param {AbortSignal} signal */
+async function showPlaces(values, signal) {
   const here = placeOf(values.place);
   panel.hidden = !here;
   if (!here) {
@@ -91,52 +91,65 @@ async function showPlaces(values) {
   way.hidden = !from;
   if (from) {
     const asked = { from: pointOf(codeOf(values, from)), to: point };
-    await showPicture(find("[data-way-picture]", HTMLImageElement), urlOf("interpolate", { ...asked, steps: STEPS }));
     find("[data-way-open]", HTMLAnchorElement).href = urlOf("explorer", { at: asked.from, to: point, path: "linear" });
+    await showPicture(find("[data-way-picture]", HTMLImageElement), urlOf("interpolate", { ...asked, steps: STEPS }), signal);
   }
 }
 
-/** @param {Values} values @param {Viewer} viewer */
-async function cover(values, viewer) {
+/** @param {Values} values @param {Viewer} viewer @param {AbortSignal} signal */
+async function cover(values, viewer, signal) {
   if (values.show === covered) {
     return;
   }
-  covered = values.show;
+  covered = "";
   legend.replaceChildren();
-  if (covered === "images") {
-    viewer.cover(null, CELLS);
-    return;
-  }
-  const url = urlOf("manifold", { ...planeOf(values), show: covered, columns: CELLS, rows: CELLS });
+  const isImages = values.show === "images";
+  const url = isImages ? null : urlOf("manifold", { ...planeOf(values), show: values.show, columns: CELLS, rows: CELLS });
   viewer.cover(url, CELLS);
-  const classes = (await ask(url)).headers.get("x-classes");
-  for (const each of classes?.split(", ") ?? []) {
-    const [name, colour] = each.split("=");
+  if (url) {
+    await ask(url, { signal }); // which says why, where the viewer only leaves the picture away
+  }
+  covered = values.show;
+  const classes = covered === "classes" ? described.map?.classes : [];
+  for (const { name, colour } of classes ?? []) {
     const mark = make("span", { class: "colour" });
     mark.style.backgroundColor = colour;
     legend.append(make("li", {}, mark, name));
   }
 }
 
-/** @param {Viewer} viewer @param {() => Values} read */
-function shower(viewer, read) {
-  return async (/** @type {Values} */ values) => {
+/**
+ * What shows a view's values, the latest alone.
+ * @param {Viewer} viewer
+ */
+function shower(viewer) {
+  const latest = new Latest();
+  let seen = ""; // the plane that is open
+  const open = remembered(async (/** @type {string} */ address, /** @type {Values} */ { at }) => {
+    [seen, covered] = ["", "images"];
+    const code = isAll ? [] : codeAt(at || (described.examples ? "example:0" : "centre"));
+    return (await Promise.all([code, viewer.open(address)]))[0];
+  }, 1);
+  const show = async (/** @type {Values} */ values, /** @type {AbortSignal} */ signal) => {
+    const address = new URL(`manifold/${identifierOf(values)}/info.json`, root).href;
+    find("[data-iiif]", HTMLElement).textContent = address;
+    held = await open(address, values);
+    signal.throwIfAborted();
+    const [zoom, x, y] = values.view.split(",").map(Number);
+    if (address !== seen && values.view && Number.isFinite(zoom + x + y)) {
+      viewer.look({ zoom, x, y });
+    }
+    seen = address;
+    await cover(values, viewer, signal);
+    await showPlaces(values, signal);
+    share("manifold", { ...planeOf(values), show: values.show === "images" ? null : values.show, columns: CELLS, rows: CELLS }, FORMATS);
+  };
+  return (/** @type {Values} */ values) => {
     showError(null);
     for (const field of /** @type {NodeListOf<HTMLSelectElement | HTMLInputElement>} */ (choices.querySelectorAll("select, input[type=text]"))) {
       field.value = values[field.name] ?? field.value;
     }
-    const address = new URL(`manifold/${identifierOf(values)}/info.json`, root).href;
-    find("[data-iiif]", HTMLElement).textContent = address;
-    if (address !== opened) {
-      opened = address;
-      held = isAll ? [] : await codeAt(values.at || (described.examples ? "example:0" : "centre"));
-      const [zoom, x, y] = values.view.split(",").map(Number);
-      await viewer.open(address, values.view && Number.isFinite(zoom + x + y) ? { zoom, x, y } : null);
-      covered = "images";
-    }
-    await cover(read(), viewer);
-    await showPlaces(read());
-    share("manifold", { ...planeOf(values), show: values.show === "images" ? null : values.show, columns: CELLS, rows: CELLS }, FORMATS);
+    latest.ask((signal) => show(values, signal)).catch(showError);
   };
 }
 
@@ -153,10 +166,7 @@ function start() {
       state.set({ view: `${zoom.toFixed(3)},${across.toFixed(4)},${down.toFixed(4)}` }, { step: false });
     },
   );
-  const state = new State({ x, y, at: "", show: "images", place: "", from: "", view: "" }, (values) => {
-    show(values).catch(showError);
-  });
-  const show = shower(viewer, () => state.values);
+  const state = new State({ x, y, at: "", show: "images", place: "", from: "", view: "" }, shower(viewer));
   choices.addEventListener("submit", (event) => event.preventDefault());
   choices.addEventListener("change", (event) => {
     if (event.target instanceof HTMLSelectElement || event.target instanceof HTMLInputElement) {
@@ -177,7 +187,7 @@ function start() {
   }
   find("[data-set-from]", HTMLButtonElement).addEventListener("click", () => state.set({ from: state.values.place }));
   find("[data-end-way]", HTMLButtonElement).addEventListener("click", () => state.set({ from: "" }));
-  show(state.values).catch(showError);
+  state.show(state.values);
 }
 
 if (document.querySelector("[data-viewer]")) {

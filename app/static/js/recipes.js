@@ -44,26 +44,36 @@ function given(query) {
   return Object.fromEntries(Object.entries(query).flatMap(([name, value]) => (value ? [[name, value]] : [])));
 }
 
+/** The path and the query of an address that anybody can have written into a file; null: it is none. @param {string} text */
+function addressOf(text) {
+  try {
+    const { pathname, searchParams } = new URL(text, root);
+    return { path: decodeURIComponent(pathname), query: /** @type {Query} */ (Object.fromEntries(searchParams)) };
+  } catch {
+    return null;
+  }
+}
+
 /**
  * The page that shows what a recipe made; null: no view does.
  * @param {Recipe} recipe
  * @returns {string | null} A URL.
  */
 export function viewOf(recipe) {
-  if (!recipe.address) {
+  const address = recipe.address ? addressOf(recipe.address) : null;
+  if (!address) {
     return null;
   }
-  const address = new URL(recipe.address, root);
-  const query = /** @type {Query} */ (Object.fromEntries(address.searchParams));
-  const part = /^\/manifold\/([^/;]+)((?:;[^/]*)?)\//.exec(decodeURIComponent(address.pathname));
+  const { path, query } = address;
+  const part = /^\/manifold\/([^/;]+)((?:;[^/]*)?)\//.exec(path);
   if (part) {
     const own = Object.fromEntries(new URLSearchParams(part[2].replaceAll(";", "&")));
     return new URL(`plane?${queryOf({ model: part[1], ...own })}`, root).href;
   }
-  const make = VIEWS[recipe.path ?? address.pathname];
-  if (!make) {
+  const shown = recipe.path ?? path;
+  if (!Object.hasOwn(VIEWS, shown)) {
     return null;
   }
-  const [view, parameters] = make(query, recipe.image ?? -1);
+  const [view, parameters] = VIEWS[shown](query, recipe.image ?? -1);
   return new URL(`${view || "./"}?${queryOf({ model: query.model, ...given(parameters) })}`, root).href;
 }

@@ -7,12 +7,14 @@ import { askJson } from "./ask.js";
 import { showDraws } from "./draws.js";
 import { isSample, keepForOtherModels, nameOf, sampleOf, takeOwn, whyNot } from "./images.js";
 import { keep, kept } from "./images/kept.js";
+import { isAborted, Latest } from "./latest.js";
 import { described, find, root } from "./page.js";
 import { askOfAll } from "./reconstructions/answers.js";
 import { Card } from "./reconstructions/cards.js";
 import { nearestOf } from "./reconstructions/nearest.js";
 import { showSummary } from "./reconstructions/summary.js";
 import { measure } from "./reconstructions/words.js";
+import { once, remembered } from "./remembered.js";
 import { share } from "./share.js";
 import { State } from "./state.js";
 
@@ -31,22 +33,18 @@ const state = new State({ samples: "", invert: "auto", k: String(described.score
 /** @type {Own[]} */
 let own = [];
 let numbered = 0;
-let underway = new AbortController();
-/** @type {Map<string, Promise<import("./images.js").Sample>>} */
-const samples = new Map();
-/** @type {Promise<number[] | null> | null} */
-let heldOut = null;
+const latest = new Latest();
+const sample = remembered(sampleOf);
+
+/** Quantiles of held-out images' corrected scores; null: the model has none. */
+const quantiles = once(async () => {
+  const manifest = described.scores && (await askJson(new URL(`${described.page}.json`, root).href));
+  return /** @type {number[] | null} */ (manifest?.scores.corrected ?? null);
+});
 
 /** Tokens that the address has, without those that this model does not know. */
 function tokens() {
   return state.values.samples.split(";").filter(isSample);
-}
-
-/** @param {string} token */
-function sample(token) {
-  const found = samples.get(token) ?? sampleOf(token);
-  samples.set(token, found);
-  return found;
 }
 
 /** What is shown: own images, samples, and if there are none the model's examples. @returns {Promise<Item[]>} */
@@ -63,14 +61,6 @@ async function items() {
   });
   const mine = own.map(({ id, name, blob }) => /** @type {Item} */ ({ id, name, kind: "own", blob, number: 0 }));
   return [...mine, ...(await Promise.all(of))];
-}
-
-/** Quantiles of held-out images' corrected scores; null: the model has none. */
-function quantiles() {
-  heldOut ??= described.scores
-    ? askJson(new URL(`${described.page}.json`, root).href).then((manifest) => manifest.scores.corrected ?? null)
-    : Promise.resolve(null);
-  return heldOut;
 }
 
 /** @param {Item} item */
@@ -116,9 +106,7 @@ function say(words, share = 0) {
 async function showItems(signal) {
   say("Getting the images …");
   const [shown, found] = await Promise.all([items(), quantiles()]);
-  if (signal.aborted) {
-    return;
-  }
+  signal.throwIfAborted();
   const cards = new Map(shown.map((item) => [item.id, cardOf(item)]));
   list.replaceChildren(...[...cards.values()].map(({ element }) => element));
   const { k, invert } = state.values;
@@ -136,20 +124,23 @@ async function showItems(signal) {
     },
     failed: (item, words) => card(item).fail(words),
   });
-  if (!signal.aborted) {
-    sort([...cards.values()], found);
+  signal.throwIfAborted();
+  sort([...cards.values()], found);
+  say("");
+}
+
+/** @param {unknown} error */
+function showFailure(error) {
+  if (!isAborted(error)) {
+    say("");
+    showError(error);
   }
 }
 
 /** Show what there is now; what was asked before no longer counts. */
 function refresh() {
-  underway.abort();
-  underway = new AbortController();
-  const { signal } = underway;
   showError(null);
-  showItems(signal)
-    .catch((error) => signal.aborted || showError(error))
-    .finally(() => signal.aborted || say(""));
+  latest.ask(showItems).catch(showFailure);
 }
 
 /** @param {import("./state.js").Values} values */

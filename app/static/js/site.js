@@ -5,6 +5,7 @@
 import "./drop.js";
 import "./keys.js";
 import { find } from "./page.js";
+import { ofBrowser } from "./storage.js";
 
 const SCHEMES = ["light", "dark"];
 
@@ -14,18 +15,10 @@ function scheme() {
   return SCHEMES.includes(chosen) ? chosen : matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
 }
 
-/** Storage may be forbidden; the choice then lasts for the page. */
-function stored() {
-  try {
-    return localStorage;
-  } catch {
-    return null;
-  }
-}
-
+/** The scheme that is chosen is kept; where that is forbidden, it lasts for the page. */
 function startScheme() {
   const button = find("[data-theme-switch]", HTMLButtonElement);
-  const chosen = stored()?.getItem("scheme");
+  const chosen = ofBrowser.get("scheme");
   if (chosen && SCHEMES.includes(chosen)) {
     document.documentElement.dataset.scheme = chosen;
   }
@@ -35,7 +28,7 @@ function startScheme() {
   button.addEventListener("click", () => {
     const next = scheme() === "dark" ? "light" : "dark";
     document.documentElement.dataset.scheme = next;
-    stored()?.setItem("scheme", next);
+    ofBrowser.set("scheme", next);
     say();
   });
   button.hidden = false;

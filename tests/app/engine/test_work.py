@@ -239,6 +239,29 @@ def test_what_is_alone_is_computed_by_more_threads_where_it_is_worth_them():
     assert np.array_equal(wide(ROWS[:5]), ROWS[:5] * 2)
 
 
+def taking(seconds):
+    """Doubles rows, and takes so long for all of them."""
+
+    def double(rows):
+        time.sleep(seconds(len(rows)))
+        return rows * 2
+
+    return double
+
+
+def test_more_threads_that_are_slower_are_not_used():
+    operation, _ = widened(taking(lambda rows: 0.0004 * rows))  # twice what one thread takes
+    assert operation.wide is None
+    assert operation.alone(32) is operation
+
+
+def test_more_threads_are_used_in_those_sizes_alone_in_which_they_save_time():
+    operation, wide = widened(taking(lambda rows: 0.0 if rows == 32 else 0.006))  # one thread: 1.6 to 6.4 ms
+    assert operation.wide is wide
+    assert wide.sizes == (32,)
+    assert [operation.alone(rows) is wide for rows in (8, 16, 17, 32)] == [False, False, True, True]
+
+
 @pytest.mark.parametrize("row", [0, 17, 31])
 @pytest.mark.parametrize("size", [8, 16, 32])
 def test_more_threads_that_round_any_row_of_any_size_in_another_way_are_not_used(row, size):

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from app.export.folder import MARK, Refused, check, write
@@ -66,5 +68,24 @@ def test_what_cannot_be_written_leaves_the_earlier_page_as_it_was(tmp_path):
     write(out, FILES, force=False)
     with pytest.raises(OSError, match="File name too long"):
         write(out, FILES | {"index.html": b"new", "x" * 300: b""}, force=True)
+    assert listed(out) == FILES
+    assert list(tmp_path.iterdir()) == [out]
+
+
+@pytest.mark.parametrize("at", [1, 2])
+def test_an_interruption_at_either_rename_leaves_the_earlier_page_as_it_was(tmp_path, monkeypatch, at):
+    out = tmp_path / "page"
+    write(out, FILES, force=False)
+    renamed = []
+
+    def rename(path, target):
+        renamed.append(path)
+        if len(renamed) == at:
+            raise KeyboardInterrupt
+        path.replace(target)
+
+    monkeypatch.setattr(Path, "rename", rename)
+    with pytest.raises(KeyboardInterrupt):
+        write(out, FILES | {"index.html": b"new"}, force=True)
     assert listed(out) == FILES
     assert list(tmp_path.iterdir()) == [out]

@@ -21,8 +21,11 @@ def found(fake_store):
     return pages(source, models.find("fake"), LITERT, pictures, 11_400_000, lambda *names: names)
 
 
+VIEWS = ("index.html", "explorer.html")
+
+
 def test_there_are_a_gallery_and_an_explorer_that_lead_to_one_another(found):
-    assert set(found) == {"index.html", "explorer.html"}
+    assert set(found) == {*VIEWS, "shortcuts.html"}
     for text in found.values():
         navigation = re.search(r"<nav aria-label=\"Site\">(.*?)</nav>", text, re.DOTALL)[1]
         assert re.findall(r'href="([^"]+)"', navigation) == ["./index.html", "./explorer.html"]
@@ -37,8 +40,16 @@ def test_the_gallery_shows_ready_pictures_that_lead_to_the_explorer(found):
     assert re.search(r'href="\./explorer\.html\?model=fake@1-\w{12}&amp;at=seed:42/20"', text)
 
 
-def test_what_is_loaded_is_told_in_megabytes_before_it_is(found):
+def test_the_keys_of_the_two_views_are_listed_and_those_of_no_other(found):
+    text = found["shortcuts.html"]
+    assert set(re.findall(r"</kbd></td><td>([^<]+)</td>", text)) == {"everywhere", "gallery", "explorer"}
+    assert 'id="described"' not in text
     for text in found.values():
+        assert re.findall(r'href="([^"]+)" data-shortcuts', text) == ["./shortcuts.html"]
+
+
+def test_what_is_loaded_is_told_in_megabytes_before_it_is(found):
+    for text in map(found.get, VIEWS):
         assert "the decoder is loaded once, 11.4 MB" in text
         assert '<progress value="0" max="11400000"' in text
 
@@ -57,7 +68,7 @@ def test_what_needs_the_service_is_hidden(found):
 
 
 def test_the_module_is_told_where_its_files_are_and_which_ways_it_has(found):
-    for text in found.values():
+    for text in map(found.get, VIEWS):
         described = json.loads(re.search(r'id="described">(.*?)</script>', text)[1])
         assert described["exported"] == {
             "pages": {"gallery": "index.html", "explorer": "explorer.html"},

@@ -34,7 +34,7 @@ export class Mask {
    */
   static read(text, height, width) {
     const mask = new Mask(height, width);
-    if (text in MISSING) {
+    if (Object.hasOwn(MISSING, text)) {
       mask.missing.forEach((_, i) => {
         mask.missing[i] = Number(MISSING[text](Math.floor(i / width), i % width, height, width));
       });

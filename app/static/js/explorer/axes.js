@@ -66,8 +66,8 @@ export const UNITS = {
   deviations: {
     name: "standard deviations",
     step: 0.05,
-    of: (axis, value) => (value - axis.mean) / axis.std,
-    value: (axis, told) => axis.mean + told * axis.std,
+    of: (axis, value) => (value - axis.mean) / (axis.std || 1), // of an axis that never differs: its distance
+    value: (axis, told) => axis.mean + told * (axis.std || 1),
     words: (told) => `${Math.abs(told).toFixed(2)} standard deviations ${told < 0 ? "below" : "above"} the mean`,
   },
   quantile: {
@@ -80,14 +80,15 @@ export const UNITS = {
 };
 
 /**
- * The ends of a slider: from the 1 to the 99 % quantile of the data, and as much further as the value lies.
+ * The ends of a slider: from the 1 to the 99 % quantile of the data, and as much further as the value lies. A version
+ * need not have these; the 2.5 and 97.5 % quantiles are those that every one has.
  * @param {Axis} axis
  * @param {Unit} unit
  * @param {number} value
  */
 export function rangeOf(axis, unit, value) {
-  const low = Math.min(axis.quantiles["0.01"], value);
-  const high = Math.max(axis.quantiles["0.99"], value);
+  const low = Math.min(axis.quantiles["0.01"] ?? axis.quantiles["0.025"], value);
+  const high = Math.max(axis.quantiles["0.99"] ?? axis.quantiles["0.975"], value);
   return {
     low: rounded(Math.floor(unit.of(axis, low) / unit.step + 1e-6) * unit.step),
     high: rounded(Math.ceil(unit.of(axis, high) / unit.step - 1e-6) * unit.step),

@@ -6,6 +6,7 @@ import { showError } from "../announce.js";
 import { ask } from "../ask.js";
 import { described, find, make, urlOf } from "../page.js";
 import { facts, fill } from "../pictures.js";
+import { remembered } from "../remembered.js";
 import { pointOf } from "./codes.js";
 
 /** @typedef {import("../state.js").Values} Values */
@@ -36,8 +37,10 @@ export async function encoded(files) {
   );
 }
 
-/** @type {Map<string, Promise<Direction>>} */
-const known = new Map();
+const known = remembered(async (/** @type {string} */ asked) => {
+  const answer = await facts("directions.json", JSON.parse(asked));
+  return /** @type {Direction} */ ({ code: answer.direction.slice(2).split(",").map(Number), axes: answer.axes });
+});
 
 /**
  * The direction between two heaps, of one request each; null: a heap is empty.
@@ -49,15 +52,7 @@ export async function directionOf({ plus, minus }) {
     return null;
   }
   // No strength, no walk: else a point near the edge of the space would be refused.
-  const asked = { plus, minus, low: 0, high: 0, steps: 2 };
-  const key = JSON.stringify(asked);
-  if (!known.has(key)) {
-    known.set(
-      key,
-      facts("directions.json", asked).then((answer) => ({ code: answer.direction.slice(2).split(",").map(Number), axes: answer.axes })),
-    );
-  }
-  return /** @type {Promise<Direction>} */ (known.get(key));
+  return known(JSON.stringify({ plus, minus, low: 0, high: 0, steps: 2 }));
 }
 
 /** The panel of the two heaps. */

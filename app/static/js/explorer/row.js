@@ -103,7 +103,7 @@ export class Row {
 
   /** @param {-1 | 1} by */
   nudge(by) {
-    this.moveTo(this.value + by * NUDGE * this.about.std);
+    this.moveTo(this.value + by * NUDGE * (this.about.std || 1));
     this.moves.rest();
   }
 

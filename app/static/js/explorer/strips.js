@@ -2,6 +2,7 @@
  * Strips: what each axis changes, around the point that is shown. One picture has them all, and each row cuts its own.
  */
 
+import { Latest } from "../latest.js";
 import { described } from "../page.js";
 import { picture } from "../pictures.js";
 
@@ -17,15 +18,13 @@ export class Strips {
     this.show = show;
     this.timer = 0;
     this.shown = "";
-    /** @type {AbortController | null} */
-    this.under = null;
+    this.latest = new Latest();
   }
 
   /** The point moved: what is under way would be late. */
   stop() {
     clearTimeout(this.timer);
-    this.under?.abort();
-    this.under = null;
+    this.latest.stop();
   }
 
   /** @param {string} point */
@@ -39,14 +38,10 @@ export class Strips {
 
   /** @param {string} point */
   async fetch(point) {
-    const under = new AbortController();
-    this.under = under;
+    const parameters = { at: point, steps: STEPS };
     try {
-      const sheet = await picture("axes", { at: point, steps: STEPS }, { signal: under.signal, priority: "low" });
-      if (this.under === under) {
-        this.show(sheet);
-        this.shown = point;
-      }
+      this.show(await this.latest.ask((signal) => picture("axes", parameters, { signal, priority: "low" })));
+      this.shown = point;
     } catch {
       // Old strips stay: the picture itself shows what is wrong, if anything is.
     }

@@ -4,8 +4,10 @@
 
 import { announce, showError } from "../announce.js";
 import { blobOf } from "../ask.js";
+import { Latest } from "../latest.js";
 import { described, find, urlOf } from "../page.js";
 import { facts } from "../pictures.js";
+import { remembered } from "../remembered.js";
 
 const FRAME = 100; // milliseconds: ten images a second
 
@@ -14,19 +16,15 @@ const FRAME = 100; // milliseconds: ten images a second
 
 const [height, width] = described.shape;
 
-/**
- * @param {import("../page.js").Parameters} parameters
- * @returns {Promise<Frame[]>}
- */
-async function framesOf(parameters) {
-  const answer = await facts("interpolate.json", parameters);
-  return Promise.all(
-    answer.images.map(async (/** @type {{point: string, picture: string}} */ { point, picture }) => ({
-      point,
-      bitmap: await createImageBitmap(blobOf(picture)),
-    })),
-  );
-}
+/** The images of a way; the last way alone is remembered. */
+const framesOf = remembered(async (/** @type {string} */ parameters) => {
+  const answer = await facts("interpolate.json", JSON.parse(parameters));
+  const frames = answer.images.map(async (/** @type {{point: string, picture: string}} */ { point, picture }) => ({
+    point,
+    bitmap: await createImageBitmap(blobOf(picture)),
+  }));
+  return /** @type {Promise<Frame[]>} */ (Promise.all(frames));
+}, 1);
 
 /** The panel of the way. */
 export class Way {
@@ -43,7 +41,7 @@ export class Way {
     this.at = 0;
     this.turn = 1;
     this.timer = 0;
-    this.asked = "";
+    this.latest = new Latest();
     this.seen = false;
     /** @type {Values | null} */
     this.values = null;
@@ -90,13 +88,9 @@ export class Way {
     if (!this.seen || !this.values) {
       return;
     }
-    const url = urlOf("interpolate.json", this.parameters());
-    if (url !== this.asked) {
-      this.asked = url;
-      const frames = await framesOf(this.parameters());
-      if (url !== this.asked) {
-        return;
-      }
+    const asked = JSON.stringify(this.parameters());
+    const frames = await this.latest.ask(() => framesOf(asked));
+    if (frames !== this.frames) {
       this.frames = frames;
       this.drawFilm();
       this.link();
@@ -122,6 +116,9 @@ export class Way {
 
   /** @param {number} k */
   goTo(k) {
+    if (!this.frames.length) {
+      return;
+    }
     this.at = Math.min(this.frames.length - 1, Math.max(0, k));
     const { bitmap, point } = this.frames[this.at];
     Object.assign(this.frame, { width, height });

@@ -4,10 +4,11 @@
 
 import { announce, showError } from "../announce.js";
 import { described, find, root } from "../page.js";
-import { once } from "./model.js";
+import { once } from "../remembered.js";
 
 /** @typedef {Uint8Array} Levels Of one image, row by row; in colour three a pixel. */
 
+const SCRIPT = "decoder-worker.js"; // beside this module
 const files = /** @type {import("../page.js").Exported} */ (described.exported);
 const bar = find("[data-decoder]", HTMLElement);
 const progress = find("progress", HTMLProgressElement, bar);
@@ -36,16 +37,19 @@ function send(message) {
   });
 }
 
-/** Load the decoder, once. */
-export const start = once(async () => {
-  begun = true;
-  bar.style.minHeight = `${bar.offsetHeight}px`; // what lies below stays where the pointer has it
+/** @param {string} reason Why nobody who waits gets an answer any more. */
+function fail(reason) {
+  for (const { reject } of waiting.values()) {
+    reject(new Error(reason));
+  }
+  waiting.clear();
+}
+
+/** @returns {Worker} The thread of the decoder, which tells how much of it is loaded. */
+function thread() {
   let loaded = 0;
-  button.hidden = true;
-  progress.hidden = false;
-  announce("Loading the decoder");
-  worker = new Worker(new URL("./decoder-worker.js", import.meta.url));
-  worker.onmessage = ({ data: { id, bytes, answer, error } }) => {
+  const made = new Worker(new URL(SCRIPT, import.meta.url));
+  made.onmessage = ({ data: { id, bytes, answer, error } }) => {
     if (bytes) {
       loaded += bytes;
       progress.value = loaded;
@@ -56,14 +60,29 @@ export const start = once(async () => {
     waiting.delete(id);
     error ? found?.reject(new Error(error)) : found?.resolve(answer);
   };
+  // A script that cannot be loaded has no words of its own; one that fails later has.
+  made.onerror = ({ message }) =>
+    fail(message || `${SCRIPT} is missing where this page lies. Were all files of the folder copied?`);
+  return made;
+}
+
+/** Load the decoder, once. */
+export const start = once(async () => {
+  begun = true;
+  bar.style.minHeight = `${bar.offsetHeight}px`; // what lies below stays where the pointer has it
+  button.hidden = true;
+  progress.hidden = false;
+  progress.value = 0;
+  announce("Loading the decoder");
   const url = (/** @type {string} */ path) => new URL(path, root).href;
   const { litert, loader, wasm, model } = files;
   try {
+    worker = thread();
     await send({
       files: { litert: url(litert), loader: url(loader), wasm: url(wasm), model: url(model), ink: described.ink },
     });
   } catch (error) {
-    worker.terminate();
+    worker?.terminate();
     begun = false;
     button.hidden = false;
     progress.hidden = true;

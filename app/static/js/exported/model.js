@@ -3,6 +3,7 @@
  */
 
 import { root } from "../page.js";
+import { once } from "../remembered.js";
 
 /**
  * @typedef {object} Known Codes that need no computation, and what the prior is made of.
@@ -22,23 +23,6 @@ export async function file(path) {
     throw new Error(`${path} is missing where this page lies. Were all files of the folder copied?`);
   }
   return answer;
-}
-
-/**
- * @template T
- * @param {() => Promise<T>} load
- * @returns {() => Promise<T>} Loads once; after a failure, again.
- */
-export function once(load) {
-  /** @type {Promise<T> | null} */
-  let loaded = null;
-  return () => {
-    loaded ??= load().catch((error) => {
-      loaded = null;
-      throw error;
-    });
-    return loaded;
-  };
 }
 
 export const known = once(async () => /** @type {Known} */ (await (await file("model/codes.json")).json()));

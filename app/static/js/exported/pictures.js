@@ -194,11 +194,13 @@ export function fill(image, path, parameters) {
  * @param {HTMLImageElement} image
  * @param {string} path
  * @param {Parameters} parameters
+ * @param {AbortSignal} [signal] Aborted: the picture is not shown.
  */
-export async function showIn(image, path, parameters) {
+export async function showIn(image, path, parameters, signal) {
   const given = texts(parameters);
-  const ready = await readyMade(path, given);
-  image.src = ready ?? (await drawn(await SHEETS[path](given), {})).toDataURL("image/png");
+  const source = (await readyMade(path, given)) ?? (await drawn(await SHEETS[path](given), { signal })).toDataURL("image/png");
+  signal?.throwIfAborted();
+  image.src = source;
 }
 
 /** Whether pictures may be asked for that nobody asked for by a click or a key. */

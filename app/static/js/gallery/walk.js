@@ -3,6 +3,7 @@
  */
 
 import { announce, showError } from "../announce.js";
+import { Latest } from "../latest.js";
 import { described, find, viewUrl } from "../page.js";
 import { showIn } from "../pictures.js";
 
@@ -14,6 +15,7 @@ export class Walk {
   constructor(samples) {
     /** @type {HTMLAnchorElement[]} */
     this.chosen = [];
+    this.latest = new Latest();
     this.on = false;
     this.panel = find("[data-walk]", HTMLElement);
     this.begin = find("[data-walk-begin]", HTMLButtonElement);
@@ -41,6 +43,7 @@ export class Walk {
       link.removeAttribute("data-chosen");
     }
     this.chosen = [];
+    this.latest.stop();
     this.picture.hidden = true;
     this.open.hidden = true;
     this.say("Choose the first image.");
@@ -74,7 +77,7 @@ export class Walk {
   async show() {
     const [from, to] = this.chosen.map((link) => new URL(link.href).searchParams.get("at") ?? "centre");
     const path = described.paths.includes("density") ? "density" : "slerp";
-    await showIn(this.picture, "interpolate", { from, to, steps: STEPS, path });
+    await this.latest.ask((signal) => showIn(this.picture, "interpolate", { from, to, steps: STEPS, path }, signal));
     this.picture.alt = `${STEPS} images on the way from the first to the second`;
     this.picture.hidden = false;
     this.open.href = viewUrl("explorer", { at: from, to, path: path === "density" ? null : path });

@@ -3,6 +3,8 @@
  * tabs that are closed are deleted by the next page that keeps images, after a day.
  */
 
+import { ofTab } from "../storage.js";
+
 const DATABASE = "vitrine";
 const STORE = "own-images";
 const TAB = "vitrine-tab";
@@ -11,10 +13,12 @@ const KEPT_MILLISECONDS = 24 * 3600 * 1000;
 /** @typedef {{name: string, blob: Blob}} OwnImage */
 /** @typedef {{saved: number, images: OwnImage[]}} Kept */
 
-/** What distinguishes this tab's images from another's. */
+/** What distinguishes this tab's images from another's. Fails where a tab can keep nothing. */
 function tab() {
-  const known = sessionStorage.getItem(TAB) ?? `${Date.now()}-${Math.floor(Math.random() * 1e9)}`;
-  sessionStorage.setItem(TAB, known);
+  const known = ofTab.get(TAB) ?? `${Date.now()}-${Math.floor(Math.random() * 1e9)}`;
+  if (!ofTab.set(TAB, known)) {
+    throw new Error("This browser keeps nothing for a tab.");
+  }
   return known;
 }
 
@@ -67,6 +71,18 @@ export async function keep(view, images) {
   } catch {
     return false;
   }
+}
+
+/**
+ * Get the images that were kept, and keep them no longer.
+ * @param {string} view
+ */
+export async function takeKept(view) {
+  const images = await kept(view);
+  if (images.length) {
+    await keep(view, []);
+  }
+  return images;
 }
 
 /**

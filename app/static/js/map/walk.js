@@ -4,6 +4,7 @@
 
 import { showError } from "../announce.js";
 import { showPicture } from "../ask.js";
+import { Latest } from "../latest.js";
 import { described, find, urlOf } from "../page.js";
 
 const STEPS = 9;
@@ -18,6 +19,7 @@ export class Walk {
     this.open = find("[data-walk-open]", HTMLAnchorElement);
     this.button = find("[data-walk-begin]", HTMLButtonElement);
     this.shown = "";
+    this.latest = new Latest();
   }
 
   /**
@@ -38,6 +40,7 @@ export class Walk {
     }
     if (wanted !== this.shown) {
       this.shown = wanted;
+      this.latest.stop();
       this.picture.hidden = true;
       if (both) {
         this.load(a, b).catch(showError);
@@ -47,9 +50,9 @@ export class Walk {
 
   /** @param {number} a @param {number} b */
   async load(a, b) {
-    const wanted = this.shown;
-    await showPicture(this.picture, urlOf("interpolate", { from: `map:${a}`, to: `map:${b}`, path: PATH, steps: STEPS }));
+    const url = urlOf("interpolate", { from: `map:${a}`, to: `map:${b}`, path: PATH, steps: STEPS });
+    await this.latest.ask((signal) => showPicture(this.picture, url, signal));
     this.picture.alt = `${STEPS} images on the way from image ${a} to image ${b}`;
-    this.picture.hidden = wanted !== this.shown;
+    this.picture.hidden = false;
   }
 }

@@ -94,18 +94,24 @@ export class Viewer {
   /**
    * Open a plane.
    * @param {string} address Of its `info.json`.
-   * @param {{zoom: number, x: number, y: number} | null} view Where to look; null: at all of it.
-   * @returns {Promise<void>} When it is there.
+   * @returns {Promise<void>} When it is there, or another that was opened in its place.
    */
-  open(address, view) {
+  open(address) {
     return new Promise((resolve, reject) => {
-      this.shown.addOnceHandler("open", () => {
-        if (view) {
-          this.look(view);
-        }
+      const end = () => {
+        this.shown.removeHandler("open", opened);
+        this.shown.removeHandler("open-failed", failed);
+      };
+      const opened = () => {
+        end();
         resolve();
-      });
-      this.shown.addOnceHandler("open-failed", () => reject(new Error("The plane cannot be shown.")));
+      };
+      const failed = () => {
+        end();
+        reject(new Error("The plane cannot be shown. Choose its axes again, or reload the page."));
+      };
+      this.shown.addHandler("open", opened);
+      this.shown.addHandler("open-failed", failed);
       this.shown.open(address);
     });
   }

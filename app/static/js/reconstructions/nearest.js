@@ -5,23 +5,18 @@
 import { ask, askJson } from "../ask.js";
 import { contextOf } from "../images/odd.js";
 import { described, make, urlOf } from "../page.js";
+import { once } from "../remembered.js";
 import { written } from "./words.js";
 
 /** @typedef {{map: number, class: string | null, distance: number}} Near */
 
-/** @type {Promise<HTMLImageElement> | null} */
-let sheet = null;
-
-/** All images of the map in one picture, asked for once. */
-function sprites() {
-  sheet ??= (async () => {
-    const image = new Image();
-    image.src = URL.createObjectURL(await (await ask(urlOf("map.webp", { show: "sprites" }))).blob());
-    await image.decode();
-    return image;
-  })();
-  return sheet;
-}
+/** All images of the map in one picture. */
+const sprites = once(async () => {
+  const image = new Image();
+  image.src = URL.createObjectURL(await (await ask(urlOf("map.webp", { show: "sprites" }))).blob());
+  await image.decode();
+  return image;
+});
 
 /** @param {HTMLImageElement} all @param {Near} near */
 function figureOf(all, near) {
@@ -55,9 +50,9 @@ export function nearestOf(item, invert, blobOf) {
     shown.replaceChildren(...answer.images[0].nearest_on_map.map((/** @type {Near} */ near) => figureOf(all, near)));
   };
   details.addEventListener("toggle", () => {
-    if (details.open && !shown.children.length) {
+    if (details.open && !shown.querySelector("figure, .hint")) {
       shown.replaceChildren(make("p", { class: "hint", text: "Asking …" }));
-      find().catch((error) => shown.replaceChildren(make("p", { class: "fault", text: error.message })));
+      find().catch((error) => shown.replaceChildren(make("p", { class: "fault", text: `${error.message} Close this and open it to ask again.` })));
     }
   });
   return details;

@@ -1,0 +1,36 @@
+import pytest
+
+from app.http.assets import STATIC, vendor
+from app.http.pages import keeping
+from tests.conftest import skip
+
+YEAR = "public, max-age=31536000, immutable"
+
+
+@pytest.mark.parametrize("path", ["style.css", "icon.svg", "js/page.js", "js/explorer/row.js"])
+def test_our_own_files_are_asked_for_again_and_not_sent_twice(client, path):
+    answer = client.get(f"/static/{path}")
+    assert answer.status_code == 200
+    assert answer.headers["cache-control"] == "no-cache"
+    again = client.get(f"/static/{path}", headers={"If-None-Match": answer.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    assert again.headers["cache-control"] == "no-cache"
+    assert again.headers["etag"] == answer.headers["etag"]
+
+
+def test_files_of_other_projects_are_kept_for_good_as_their_folders_have_versions(client):
+    address = vendor("openseadragon", "openseadragon.min.js")
+    if address is None:
+        skip("the files of other projects are not installed: make assets")
+    assert client.get(f"/{address}").headers["cache-control"] == YEAR
+    assert client.request("HEAD", f"/{address}").headers["cache-control"] == YEAR
+
+
+def test_what_lies_beside_the_folders_with_versions_is_asked_for_again():
+    assert keeping(STATIC / "vendor" / "viewer-1.2.3" / "dist" / "viewer.js") == YEAR
+    assert keeping(STATIC / "vendor" / "MANIFEST.json") == "no-cache"
+    assert keeping(STATIC / "js" / "vendor" / "own.js") == "no-cache"
+
+
+def test_a_file_that_is_not_there_is_not_kept(client):
+    assert client.get("/static/js/none.js").headers["cache-control"] == "no-store"
