@@ -193,6 +193,8 @@ class Manifest(_Part):
     likelihood: Likelihood
     prior: Prior
     walk: Walk = Walk()
+    # What samples show unless a request says otherwise; versions from before there was a choice show means.
+    samples_render: Literal["mean", "draw"] = "mean"
     axes: tuple[Axis, ...]
     runtimes: Runtimes = Runtimes()
     scores: Scores | None = None

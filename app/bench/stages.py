@@ -144,7 +144,7 @@ def _ways(app: Any, client: Client, render: Render, n: int) -> list[Measurement]
     from app.http import queries, samples
 
     service = app.service
-    query_string = f"n={n}" if render == "mean" else f"n={n}&render={render}"
+    query_string = f"n={n}&render={render}"
     query = queries.read(samples.SamplesQuery, query_string.encode())
     model: Model = service.models.get(service.models.find(service.settings.default_model))
     prepared = samples.prepare_samples(query, model, service.settings)

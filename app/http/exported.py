@@ -43,6 +43,7 @@ def pages(
     data = described(source, version)
     data["models"] = {version.pinned: version.reference}
     data["paths"] = [path for path in data["paths"] if path != "density"]
+    data["samples_render"] = "mean"  # draws need the service
     data["exported"] = {"pages": PAGES, **litert}
     common = {"views": views, "up": "./", "exported": exported, "modules_needed_by": needed_by}
     found = {SHORTCUTS: _rendered(SHORTCUTS, f"/{SHORTCUTS}", common | {"version": version})}

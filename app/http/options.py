@@ -35,8 +35,8 @@ NEVER = {("POST", "/interpolate"): ALONG_AXIS}
 CENTRES = {
     "autoregressive-logistic": "the centre of p(x given z): each pixel's mean if the neighbours that it "
     "leans on are at theirs, as E[x given z] has no closed form",
-    "causal-logistic": "the base m(z) of p(x given z), which was trained to be near E[x given z] by its squared "
-    "error, as that has no closed form",
+    "causal-logistic": "the base m(z) of p(x given z), trained to be near E[x given z] by its squared error, "
+    "as that has no closed form",
 }
 
 
@@ -168,6 +168,8 @@ def _ranges_of(
     }
     zoom = min(settings.max_zoom, math.isqrt(fitting // fewest.get(path, 1)))
     found: dict[str, Schema] = {"zoom": whole(1, max(1, zoom))}
+    if path == "/samples":
+        found["render"] = {"default": manifest.samples_render}
     places = _places(version, names)
     if endpoint.body:
         places["image"] = whole(0, settings.max_upload_images - 1)

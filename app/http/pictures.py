@@ -65,8 +65,8 @@ PICTURES = (
         SamplesQuery,
         prepare_samples,
         "A grid of generated images",
-        "Decode `n` codes drawn from the prior to the mean of p(x given z); `render=draw` draws from "
-        "p(x given z), which completes ancestral sampling.",
+        "Ancestral sampling: draw `n` codes z from the prior, then x from p(x given z) with `render=draw`, "
+        "the default of models whose likelihood knows texture. `render=mean` shows the mean of p(x given z).",
     ),
     PictureEndpoint(
         "/interpolate",

@@ -32,8 +32,8 @@ class SamplesQuery(Query):
     )
     temperature: Number | None = Field(
         None,
-        description="0 to 4: scale of the codes; 1, which samples the prior, if not given. Around a point: "
-        f"standard deviation, {AROUND} if not given.",
+        description="0 to 4: scale of the codes, of a mixture about the mean of their component; 1, which "
+        f"samples the prior, if not given. Around a point: standard deviation, {AROUND} if not given.",
     )
     label: Label | None = Field(
         None, description="Class to draw, by its name or number, of a model that knows classes."
@@ -44,8 +44,10 @@ class SamplesQuery(Query):
     of: PointText | None = Field(
         None, description="Draw around this point instead of from the prior.", examples=["example:0"]
     )
-    render: Render = Field(
-        "mean", description="mean: E[x given z]; draw: a draw from p(x given z), pixel noise included."
+    render: Render | None = Field(
+        None,
+        description="mean: E[x given z]; draw: a draw from p(x given z), pixel noise included. The model's "
+        "own if not given: draw where its likelihood knows texture.",
     )
 
 
@@ -57,11 +59,13 @@ def prepare_samples(query: SamplesQuery, model: Model, settings: Settings) -> Ma
     temperature = query.temperature
     if temperature is None:
         temperature = 1.0 if around is None else AROUND
-    samples = Samples(query.n, temperature, query.render, query.label, query.offset, query.prior, around)
+    render = query.render or model.version.manifest.samples_render
+    samples = Samples(query.n, temperature, render, query.label, query.offset, query.prior, around)
     style = query.style(model, query.columns)
     values = dict(query) | {
         "seed": None,
         "temperature": temperature,
+        "render": render,
         "label": None if query.label is None else label_of(model, query.label),
         "offset": query.offset or None,
         "prior": None if samples.prior_of(model) is model.prior else query.prior,

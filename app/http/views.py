@@ -150,6 +150,7 @@ def described(service: Source, version: Version) -> dict[str, Any]:
         "paths": ["density", *paths] if manifest.prior.name == "gaussian_mixture" else paths,
         "classes": manifest.prior.classes,
         "walk": {"axis": manifest.walk.axis, "steps": manifest.walk.steps},
+        "samples_render": manifest.samples_render,
         "examples": len(manifest.examples),
         "map": _map_of(version),
         "scores": manifest.scores and {"k": manifest.scores.k, "images": manifest.scores.num_images},

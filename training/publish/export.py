@@ -236,6 +236,7 @@ def write_manifest(model: TrainedModel, report: Report, found: dict[str, Any], f
             "noise_shape": list(likelihood.noise_shape(model.image_shape)),
         },
         "prior": model.known_prior.manifest_entry(),
+        "samples_render": "draw" if likelihood.knows_texture else "mean",
         "walk": {key: getattr(config.traversal, key) for key in ("axis", "low", "high", "steps")},
         "axes": measured["axes"],
         "metrics": {key: measured[key] for key in PUBLISHED_METRICS if key in measured},

@@ -21,7 +21,7 @@ const more = find("[data-more]", HTMLAnchorElement);
 const seedField = find("#seed", HTMLInputElement);
 const temperature = find("#temperature", HTMLInputElement);
 
-const state = new State({ seed: "42", label: "", temperature: "1", render: "mean", offset: "0" }, show);
+const state = new State({ seed: "42", label: "", temperature: "1", render: described.samples_render, offset: "0" }, show);
 const walk = new Walk(samples);
 const latest = new Latest();
 const observer = new IntersectionObserver((entries) => {
@@ -43,7 +43,7 @@ function own() {
     seed,
     label: label || null,
     temperature: temperature === "1" ? null : temperature,
-    render: render === "mean" ? null : render,
+    render: render === described.samples_render ? null : render,
   };
 }
 

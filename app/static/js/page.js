@@ -33,6 +33,7 @@
  * @property {("density" | "linear" | "slerp")[]} paths Ways between two points, the one that is shown first in front.
  * @property {string[]} classes
  * @property {{axis: number, steps: number}} walk
+ * @property {"mean" | "draw"} samples_render What samples show unless they are asked for the other.
  * @property {number} examples
  * @property {MapDescribed | null} map
  * @property {{k: number, images: number} | null} scores

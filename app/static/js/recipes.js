@@ -15,7 +15,7 @@ function pointOf(points, k) {
 /** By path: the view, and its parameters. @type {Record<string, (query: Query, image: number) => [string, Query]>} */
 const VIEWS = {
   "/samples": (query, image) => {
-    const { seed, label = "", temperature = "1", render = "mean", offset = "0", n, of } = query;
+    const { seed, label = "", temperature = "1", render = "", offset = "0", n, of } = query;
     if (of) {
       return ["explorer", { at: of }];
     }
@@ -23,7 +23,7 @@ const VIEWS = {
     if (plain && (n === "1" || image >= 0)) {
       return ["explorer", { at: `seed:${seed}/${Number(offset) + Math.max(image, 0)}` }];
     }
-    const others = { label, render: render === "mean" ? "" : render, offset: offset === "0" ? "" : offset };
+    const others = { label, render, offset: offset === "0" ? "" : offset };
     return ["", { seed, temperature: Number(temperature) === 1 ? "" : String(Number(temperature)), ...others }];
   },
   "/decode": ({ points }, image) => ["explorer", { at: pointOf(points, Math.max(image, 0)) }],

@@ -69,8 +69,8 @@ def test_mean_and_draw_of_every_count_are_asked_for_without_a_seed_in_all_ways(s
         ("draw", 33),
     ]
     assert list(dict.fromkeys(targets)) == [
-        "/samples?n=1",
-        "/samples?n=33",
+        "/samples?n=1&render=mean",
+        "/samples?n=33&render=mean",
         "/samples?n=1&render=draw",
         "/samples?n=33&render=draw",
     ]

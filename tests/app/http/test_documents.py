@@ -180,9 +180,9 @@ def test_nothing_of_fastapis_own_refusals_is_left(client):
 
 def test_the_description_says_what_a_picture_shows_unless_asked_otherwise(client):
     told = client.get("/openapi.json").json()["info"]["description"]
-    assert "`render=draw`" in told
+    assert "`render=mean`" in told
     assert "E[x given z]" in told
-    assert "centre of p(x given z)" in told
+    assert "draws from p(x given z)" in told
 
 
 def test_the_documents_own_page_names_no_other_host(client):

@@ -97,6 +97,27 @@ def test_what_was_prepared_for_one_version_is_not_taken_for_another(tmp_path, se
     client.close()
 
 
+def test_samples_show_what_their_model_says_unless_they_are_asked_for_the_other(tmp_path, settings):
+    from tests.fakes import write_version
+
+    write_version(settings.model_store, number=2, samples_render="draw")
+    client = Client(create_app(settings, open_fake))
+
+    def addressed(number, more=""):
+        answer = client.get(f"/samples?n=2&seed=1&model=fake@{number}{more}")
+        return answer.content, answer.headers["content-location"]
+
+    for number, own, other in [(1, "mean", "draw"), (2, "draw", "mean")]:
+        assert addressed(number) == addressed(number, f"&render={own}")
+        assert f"&render={own}&" in addressed(number)[1]
+        assert addressed(number, f"&render={other}")[0] != addressed(number)[0]
+    # Walks and reconstructions show the mean of every model.
+    walks = [client.get(f"/interpolate?model=fake@{number}&seed=1").content for number in (1, 2)]
+    pixels = [pixels_of(walk) for walk in walks]
+    assert (pixels[0] == pixels[1]).all()
+    client.close()
+
+
 def test_a_path_may_end_in_the_format_and_means_the_same_picture(client):
     plain, ending = client.get("/samples?n=2&seed=1"), client.get("/samples.png?n=2&seed=1")
     assert ending.content == plain.content

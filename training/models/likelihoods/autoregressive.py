@@ -36,6 +36,7 @@ class AutoregressiveLogistic(DiscretizedLogistic):
     """
 
     name = "autoregressive-logistic"
+    knows_texture = True
     description = "a mixture of discretized logistics whose means lean on the neighbours' deviations"
     NEIGHBOURS: ClassVar = ((0, 1), (1, 0), (1, 1), (0, 2), (2, 0))  # (rows up, columns left)
 

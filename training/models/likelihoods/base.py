@@ -26,6 +26,7 @@ class Likelihood:
     name: ClassVar[str]
     description: ClassVar[str]  # half a sentence for people, after "p(x given z) is"
     log_level_width: ClassVar[float]
+    knows_texture: ClassVar[bool] = False  # a draw looks like an image, not like one with noise on it
 
     num_parameters = 1  # P
     num_shared = 0  # how many of the P, the last ones, are one number for all pixels and images

@@ -53,6 +53,7 @@ class CausalLogistic(DiscretizedLogistic):
     """
 
     name = "causal-logistic"
+    knows_texture = True
     description = "a mixture of discretized logistics given the pixels before, by a small causal network"
     # (rows up, columns left); the first LINEAR have coefficients of their own.
     NEIGHBOURS: ClassVar = (
