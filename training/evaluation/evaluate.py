@@ -13,6 +13,7 @@ import numpy as np
 from training import data
 from training.determinism import make_deterministic
 from training.errors import RunError
+from training.evaluation import second
 from training.evaluation.quality import sample_quality
 from training.evaluation.schema import Reconstruction, Report
 from training.metrics import bounds, kl, pca
@@ -69,7 +70,12 @@ def evaluate(
     )
     more: dict[str, Any] = {}
     if quality:
-        more["quality"] = sample_quality(model, dataset, run / NEAREST, reference)
+        found = sample_quality(model, dataset, run / NEAREST, reference)
+        judged = {
+            "second": second.second_opinion(model, dataset, reference),
+            "accuracy_score": second.accuracy_score(model, dataset),
+        }
+        more["quality"] = found.model_copy(update=judged)
     known = load_report(run, model.weights_sha256)
     if known is not None and known.recalibrated is not None:
         more["recalibrated"] = known.recalibrated

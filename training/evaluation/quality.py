@@ -60,17 +60,37 @@ Pairs = tuple[Array, Array]  # samples, and the training image nearest to each
 
 
 @dataclasses.dataclass(frozen=True)
-class InFeatures:
-    """Real images in the features of a classifier."""
+class InJudge:
+    """Real test images in the features of a classifier."""
 
     classifier: Classifier
     test: Outputs  # of `Real.test`
-    train: Array  # of all training images
-    nearest: Nearest  # of `Real.test`
 
     def frechet_distance(self, features: Array) -> float:
         """Return the Frechet distance of images' features from those of the test images."""
         return fidelity.frechet_distance(fidelity.gaussian(features), fidelity.gaussian(self.test.features))
+
+
+@dataclasses.dataclass(frozen=True)
+class InFeatures(InJudge):
+    """Training images too."""
+
+    train: Array  # of all training images
+    nearest: Nearest  # of `Real.test`
+
+
+def compare(judge: InJudge, images: Array) -> dict[str, Any]:
+    """Return the numbers of a ``Distribution`` in a classifier's features, but for the AUROC."""
+    features, probabilities = judge.classifier.outputs(images)
+    target = judge.test.features
+    found: dict[str, Any] = {
+        "frechet_distance": judge.frechet_distance(features),
+        "kernel_distance": fidelity.kernel_distance(features, target),
+        "classes": fidelity.class_spread(probabilities),
+    }
+    if len(target) > NEIGHBOURS:
+        found |= fidelity.precision_recall_density_coverage(target, features, NEIGHBOURS)._asdict()
+    return found
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,18 +107,7 @@ class Real:
 
     def compare(self, images: Array) -> dict[str, Any]:
         """Return the numbers of a ``Distribution``, but for the AUROC; empty without a classifier."""
-        if self.features is None:
-            return {}
-        features, probabilities = self.features.classifier.outputs(images)
-        target = self.features.test.features
-        found: dict[str, Any] = {
-            "frechet_distance": self.features.frechet_distance(features),
-            "kernel_distance": fidelity.kernel_distance(features, target),
-            "classes": fidelity.class_spread(probabilities),
-        }
-        if self.num_images > NEIGHBOURS:
-            found |= fidelity.precision_recall_density_coverage(target, features, NEIGHBOURS)._asdict()
-        return found
+        return {} if self.features is None else compare(self.features, images)
 
     def auroc(self, images: Array) -> float:
         """Return how well a small network tells images from the test images."""
@@ -154,12 +163,8 @@ def describe_real(dataset: data.Dataset, seed: int, num_images: int = NUM_IMAGES
 
     They are drawn by `seed`. A RunError if the classifier's file is not the published one.
     """
-    number = min(num_images, len(dataset.test), len(dataset.train))
-    rng = np.random.default_rng(seed)
-    test, pretended = (
-        classifier.eight_bit_levels(split[np.sort(rng.permutation(len(split))[:number])])
-        for split in (dataset.test, dataset.train)
-    )
+    test, pretended = drawn_without_order(dataset, seed, num_images)
+    number = len(test)
     judge = classifier.committed(dataset)
     _announce(f"real images: nearest training images of {number} test images", 30, number)
     features = None
@@ -167,6 +172,17 @@ def describe_real(dataset: data.Dataset, seed: int, num_images: int = NUM_IMAGES
         outputs, train = judge.outputs(test), judge.features(dataset.train)
         features = InFeatures(judge, outputs, train, nearest(outputs.features, train))
     return Real(dataset, seed, number, test, pretended, nearest(test, dataset.train), features)
+
+
+def drawn_without_order(dataset: data.Dataset, seed: int, num_images: int) -> tuple[Array, Array]:
+    """Return as many test images as training images, at 8-bit levels: `num_images`, or all that there are."""
+    number = min(num_images, len(dataset.test), len(dataset.train))
+    rng = np.random.default_rng(seed)
+    test, train = (
+        classifier.eight_bit_levels(split[np.sort(rng.permutation(len(split))[:number])])
+        for split in (dataset.test, dataset.train)
+    )
+    return test, train
 
 
 def measure_real(real: Real) -> schema.Distribution:

@@ -119,6 +119,26 @@ class ReferenceQuality(ReportSection):
         return f"model_store/{model}/{version}" if version else f"runs/{model}"
 
 
+class SecondJudge(ReportSection):
+    """The same in the features of a second classifier, by which nothing was chosen."""
+
+    classifier: ClassifierReport
+    real: Distribution
+    samples: dict[str, Distribution]  # by render
+    reconstruction: Distribution
+    reference: dict[str, Distribution] = Field(default_factory=dict)  # its samples
+
+
+class AccuracyScore(ReportSection):
+    """Accuracy on real test images of a classifier trained on draws alone, and of one of real images."""
+
+    of_draws: float
+    of_real: float
+    score: float  # the one over the other
+    num_images: int  # that each was trained on
+    epochs: int
+
+
 class Quality(ReportSection):
     """The quality of samples, by render, and of reconstructions."""
 
@@ -134,6 +154,24 @@ class Quality(ReportSection):
     pca_reconstruction: Reconstructions
     outliers: Outliers
     reference: ReferenceQuality | None = Field(None, alias="beside")
+    second: SecondJudge | None = None
+    accuracy_score: AccuracyScore | None = None
+
+    def ratios(self, render: str) -> tuple[float, ...]:
+        """Return the reference's Frechet distance over that of these samples, by every judge there is.
+
+        The reference shows means, which are its better pictures.
+        """
+        pairs: list[tuple[Distribution, Distribution]] = []
+        if self.reference is not None:
+            pairs.append((self.reference.samples["mean"], self.samples[render]))
+        if self.second is not None and self.second.reference:
+            pairs.append((self.second.reference["mean"], self.second.samples[render]))
+        return tuple(
+            theirs.frechet_distance / ours.frechet_distance
+            for theirs, ours in pairs
+            if theirs.frechet_distance and ours.frechet_distance
+        )
 
 
 class RecalibratedBounds(ReportSection):

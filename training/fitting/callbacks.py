@@ -87,7 +87,7 @@ class Measure(keras.callbacks.Callback):  # type: ignore[misc]  # Keras publishe
         self.clipped = float(np.mean(np.abs(pixels - 0.5) > 0.5 + CLIPPED_MARGIN))
         logs["val_elbo"] = elbo(logs, self.objective, self.pixels)
         logs["val_bits_per_dim"] = self.model.likelihood.bits_per_dim(logs["val_elbo"], self.pixels)
-        logs["active_axes"] = float(np.sum(latent_axes.is_active(z_mean.numpy())))
+        logs["active_axes"] = float(np.sum(latent_axes.is_active(z_mean.numpy(), self.kl_per_axis)))
 
     def _refuse_infinite(self, logs: dict[str, float]) -> None:
         wrong = [name for name, value in logs.items() if not math.isfinite(value)]

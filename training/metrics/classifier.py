@@ -1,13 +1,17 @@
-"""A small classifier of a data set's own classes: the features in which sample quality is measured.
+"""Small classifiers of a data set's own classes: the features in which sample quality is measured.
 
 Distances between features that tell the classes apart say more than those between pixels. Published scores
-use Inception, which never saw such pictures. This network is trained on the training split and ships with the
-code. Numbers of different classifiers cannot be compared, so its SHA-256 stands beside every number.
+use Inception, which never saw such pictures. These networks are trained on the training split and ship with
+the code. Numbers of different classifiers cannot be compared, so its SHA-256 stands beside every number.
+
+A model that is chosen by the features of one classifier may please that one alone. So there are two, of
+different architectures, trained apart; nothing is ever chosen by the second.
 """
 
 import dataclasses
 import hashlib
 import io
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -32,8 +36,12 @@ AT_ONCE = 1_000  # images in one pass of the trained network
 
 FOLDER = Path(__file__).parent / "classifiers"
 
-# SHA-256 of <data set>.npz in FOLDER.
-PINNED = {"fashion-mnist": "405c9027bca65244ea65a10b34be767eb8c7dc8875639063cc945d08cee48905"}
+# SHA-256 of <data set><suffix>.npz in FOLDER.
+PINNED = {
+    "fashion-mnist": "405c9027bca65244ea65a10b34be767eb8c7dc8875639063cc945d08cee48905",
+    "fashion-mnist-second": "PINNED_SECOND",
+}
+MOST_SHIFT = 2  # pixels up, down and sideways, by which the second classifier's training images are moved
 
 
 class Outputs(NamedTuple):
@@ -71,6 +79,16 @@ class Classifier:
         return float(np.mean(self.outputs(images).probabilities.argmax(axis=1) == labels))
 
 
+class Kind(NamedTuple):
+    """A classifier's architecture and training."""
+
+    suffix: str  # of the file's name
+    network: Callable[[tuple[int, ...], int], keras.Model]
+    seed: int
+    epochs: int
+    augments: bool  # training images are moved and mirrored at random
+
+
 def eight_bit_levels(images: data.Images) -> data.Images:
     """Return images clipped to [0, 1] and rounded to the nearest level v / 255; a ValueError for NaN."""
     levels: data.Images = np.rint(np.clip(images, 0, 1) * np.float32(255)).astype(np.float32)
@@ -94,15 +112,43 @@ def network(image_shape: tuple[int, ...], num_classes: int) -> keras.Model:
     return keras.Model(images, [features, log_odds], name="classifier")
 
 
-def train(dataset: data.Dataset, seed: int = 0, *, epochs: int = EPOCHS, verbose: int = 2) -> Classifier:
+def second_network(image_shape: tuple[int, ...], num_classes: int) -> keras.Model:
+    """Build the second untrained classifier: as ``network``, deeper, its features a mean over places."""
+    images = keras.Input(image_shape, name="images")
+    hidden = keras.layers.Reshape((*image_shape[:2], int(np.prod(image_shape[2:]))))(images)
+    for channels in (16, 48, 96):
+        hidden = keras.layers.Conv2D(channels, 3, padding="same", use_bias=False)(hidden)
+        hidden = keras.layers.BatchNormalization(momentum=0.97)(hidden)
+        hidden = keras.layers.MaxPooling2D()(keras.layers.Activation("silu")(hidden))
+    hidden = keras.layers.Conv2D(128, 1, activation="silu")(hidden)
+    hidden = keras.layers.Dropout(DROPOUT)(keras.layers.GlobalAveragePooling2D()(hidden))
+    features = keras.layers.Dense(NUM_FEATURES, activation="tanh", name="features")(hidden)
+    log_odds = keras.layers.Dense(num_classes, name="log_odds")(features)
+    return keras.Model(images, [features, log_odds], name="second_classifier")
+
+
+FIRST = Kind("", network, seed=0, epochs=EPOCHS, augments=False)
+SECOND = Kind("-second", second_network, seed=1, epochs=16, augments=True)
+
+
+def train(
+    dataset: data.Dataset,
+    seed: int | None = None,
+    *,
+    epochs: int | None = None,
+    verbose: int = 2,
+    kind: Kind = FIRST,
+) -> Classifier:
     """Train a classifier on the training split; validation is printed and decides nothing.
 
     The same data, seed, machine and library versions give the same weights, bit for bit. The test split is
-    not touched. `verbose` is that of ``keras.Model.fit``. A DataError if the data set has no labels.
+    not touched. Seed and epochs are the kind's own unless given. `verbose` is that of ``keras.Model.fit``. A
+    DataError if the data set has no labels.
     """
     labels = dataset.known_labels
+    seed, epochs = kind.seed if seed is None else seed, epochs or kind.epochs
     make_deterministic(seed)
-    model = network(dataset.image_shape, len(labels.names))
+    model = kind.network(dataset.image_shape, len(labels.names))
     steps = epochs * -(-len(dataset.train) // BATCH_SIZE)
     trained = keras.Model(model.input, model.output[1])
     trained.compile(
@@ -110,15 +156,29 @@ def train(dataset: data.Dataset, seed: int = 0, *, epochs: int = EPOCHS, verbose
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
     )
-    trained.fit(
-        dataset.train,
-        labels.train,
-        epochs=epochs,
-        batch_size=BATCH_SIZE,
-        validation_data=(dataset.validation, labels.validation),
-        verbose=verbose,
-    )
+    rng = np.random.default_rng(seed)
+    for first in range(epochs) if kind.augments else (0,):
+        trained.fit(
+            _augmented(dataset.train, rng) if kind.augments else dataset.train,
+            labels.train,
+            initial_epoch=first,
+            epochs=first + 1 if kind.augments else epochs,
+            batch_size=BATCH_SIZE,
+            validation_data=(dataset.validation, labels.validation),
+            verbose=verbose,
+        )
     return Classifier(model, hashlib.sha256(_packed(model)).hexdigest())
+
+
+def _augmented(images: data.Images, rng: np.random.Generator) -> data.Images:
+    """Return images each moved by up to MOST_SHIFT pixels, zeros moving in, and half of them mirrored."""
+    rest = [(0, 0)] * (images.ndim - 3)
+    padded = np.pad(images, [(0, 0), (MOST_SHIFT,) * 2, (MOST_SHIFT,) * 2, *rest])
+    rows, columns = rng.integers(0, 2 * MOST_SHIFT + 1, (2, len(images), 1))
+    rows, columns = rows + np.arange(images.shape[1]), columns + np.arange(images.shape[2])
+    mirrored = rng.random(len(images)) < 0.5
+    columns[mirrored] = columns[mirrored, ::-1]
+    return np.asarray(padded[np.arange(len(images))[:, None, None], rows[:, :, None], columns[:, None]])
 
 
 def save(classifier: Classifier, path: Path) -> None:
@@ -129,16 +189,18 @@ def save(classifier: Classifier, path: Path) -> None:
         file.write(_packed(classifier.network))
 
 
-def committed(dataset: data.Dataset) -> Classifier | None:
-    """Return the classifier that the project ships for a data set, or None; a RunError as of ``load``."""
+def committed(dataset: data.Dataset, kind: Kind = FIRST) -> Classifier | None:
+    """Return a classifier that the project ships for a data set, or None; a RunError as of ``load``."""
     published = dataset.name == "fashion-mnist" and dataset.sha256 == FASHION_MNIST_SHA256
     if not published or dataset.labels is None:
         return None
-    path = FOLDER / f"{dataset.name}.npz"
-    return load(path, PINNED[dataset.name], dataset.image_shape, len(dataset.labels.names))
+    name = dataset.name + kind.suffix
+    return load(FOLDER / f"{name}.npz", PINNED[name], dataset.image_shape, len(dataset.labels.names), kind)
 
 
-def load(path: Path, sha256: str, image_shape: tuple[int, ...], num_classes: int) -> Classifier:
+def load(
+    path: Path, sha256: str, image_shape: tuple[int, ...], num_classes: int, kind: Kind = FIRST
+) -> Classifier:
     """Read a classifier from the file that ``save`` wrote.
 
     A RunError if the file is missing, or not the one with this SHA-256.
@@ -154,7 +216,7 @@ def load(path: Path, sha256: str, image_shape: tuple[int, ...], num_classes: int
         raise RunError(
             f"{path}: not the classifier whose numbers are published ({digests}); restore the file"
         )
-    model = network(image_shape, num_classes)
+    model = kind.network(image_shape, num_classes)
     with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
         model.set_weights([arrays[name] for name in sorted(arrays)])
     return Classifier(model, sha256)

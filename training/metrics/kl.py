@@ -118,7 +118,7 @@ def describe_axes(z_mean: Array, z_log_var: Array, seed: int) -> tuple[Axis, ...
     Mean, deviation and quantiles are those of one draw of q(z given x) an image.
     """
     kl = objectives.kl_per_axis(z_mean, z_log_var).numpy().mean(axis=0, dtype=np.float64)
-    active = latent_axes.is_active(z_mean)
+    active = latent_axes.is_active(z_mean, kl)
     noise = np.random.default_rng(seed).standard_normal(z_mean.shape, dtype=np.float32)
     z = z_mean + np.exp(z_log_var / 2) * noise
     # A few large images can leave codes anywhere; a walk between quantiles goes as far as a request may.

@@ -19,13 +19,19 @@ from scipy.optimize import linear_sum_assignment
 from training.types import Array, ReportSection, Tensor
 
 ACTIVE_VARIANCE = 0.01
+ACTIVE_KL = 0.05  # nats: an axis that carries less moves nothing that one could see
 
 Decode = Callable[[Array], Any]  # codes (B, D) -> mean images (B, *image_shape)
 
 
-def is_active(z_mean: Array) -> npt.NDArray[np.bool_]:
-    """Return whether the variance of each axis' posterior mean, (N, D), exceeds 0.01 (Burda et al. 2016)."""
-    return np.asarray(z_mean.var(axis=0, dtype=np.float64) > ACTIVE_VARIANCE)
+def is_active(z_mean: Array, kl: Array) -> npt.NDArray[np.bool_]:
+    """Return whether each axis knows something of an image, (D,).
+
+    The variance of its posterior mean, (N, D), exceeds 0.01 (Burda et al. 2016), and its mean `kl`, (D,), is
+    0.05 nats at least: the first alone calls axes active that carry next to nothing.
+    """
+    varies = z_mean.var(axis=0, dtype=np.float64) > ACTIVE_VARIANCE
+    return np.asarray(varies & (kl >= ACTIVE_KL))
 
 
 class Axis(ReportSection):
@@ -34,7 +40,7 @@ class Axis(ReportSection):
     kl: float  # mean over images of KL(q(z given x) || N(0, I)) along the axis, nats
     mean: float
     std: float
-    active: bool  # whether the posterior mean varies with the image
+    active: bool  # see ``is_active``; in older reports by the variance alone
     quantiles: dict[str, float]  # by probability; never beyond what a request may ask for
 
     @property

@@ -90,6 +90,14 @@ class Prior:
         """Return `count` codes, (count, D) float32."""
         raise NotImplementedError
 
+    def draw_labelled(
+        self,
+        count: int,  # noqa: ARG002
+        rng: np.random.Generator,  # noqa: ARG002
+    ) -> tuple[Codes, npt.NDArray[np.int64]] | None:
+        """Return codes as ``draw`` does, and the class of each, (count,); None: it knows no classes."""
+        return None
+
     def draw_classes(self, rng: np.random.Generator) -> Codes | None:  # noqa: ARG002
         """Return a code of each of its classes, (classes, D) float32; None: it knows none.
 

@@ -123,6 +123,15 @@ class GaussianMixture(Prior):
         """Return codes; see ``Prior``."""
         return self._draw_from(rng.choice(len(self.weights), size=count, p=self.weights), rng)
 
+    def draw_labelled(
+        self, count: int, rng: np.random.Generator
+    ) -> tuple[Codes, npt.NDArray[np.int64]] | None:
+        """Return codes and the class of the component that each is drawn from; see ``Prior``."""
+        if not self.classes:
+            return None
+        chosen = rng.choice(len(self.weights), size=count, p=self.weights)
+        return self._draw_from(chosen, rng), self.component_class[chosen].astype(np.int64)
+
     def draw_classes(self, rng: np.random.Generator) -> Codes | None:
         """Return a code of each class, of its component of the highest weight; see ``Prior``."""
         chosen = []

@@ -111,3 +111,27 @@ def test_the_shipped_classifier_is_the_pinned_one_small_and_right_in_91_of_100_c
     shipped = classifier.committed(dataset)
     assert shipped.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
     assert shipped.accuracy(dataset.test, dataset.labels.test) >= 0.91
+
+
+def test_the_second_classifier_is_another_network_that_learns_as_well(labelled, trained):
+    second = classifier.train(labelled, epochs=8, verbose=0, kind=classifier.SECOND)
+    assert second.sha256 != trained.sha256
+    # 60 test images: the classes lie apart, but its training images are moved and mirrored.
+    assert second.accuracy(labelled.test, labelled.labels.test) > 0.6
+    assert second.features(labelled.test).shape == (60, classifier.NUM_FEATURES)
+
+
+@pytest.mark.parametrize("colours", [(), (3,)])
+def test_augmented_images_are_moved_by_two_pixels_at_most_and_half_are_mirrored(colours):
+    images = np.zeros((400, 9, 9, *colours), np.float32)
+    images[:, 4, 3] = 0.5  # left of the middle
+    images[:, 4, 4] = 1.0
+    found = classifier._augmented(images, np.random.default_rng(0))
+    assert found.shape == images.shape
+    plane = found.reshape(400, 9, 9, -1)[..., 0]
+    rows, columns = np.array([np.argwhere(image == 1)[0] for image in plane]).T
+    assert set(rows - 4) == set(columns - 4) == {-2, -1, 0, 1, 2}
+    mirrored = np.array(
+        [image[row, column + 1] == 0.5 for image, row, column in zip(plane, rows, columns, strict=True)]
+    )
+    assert 0.4 < mirrored.mean() < 0.6  # of 400, four standard errors

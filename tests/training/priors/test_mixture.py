@@ -145,3 +145,18 @@ def test_a_mixture_is_read_back_as_it_was_written(tmp_path):
     assert read.component_class.tolist() == [1, 0]
     for name in ("weights", "means", "cholesky"):
         np.testing.assert_allclose(getattr(read, name), getattr(written, name), rtol=1e-7)
+
+
+def test_labelled_draws_are_draws_each_with_the_class_of_its_component():
+    prior = dataclasses.replace(
+        mixture(),
+        classes=("left", "right"),
+        component_class=np.array([0, 1]),
+        means=np.array([[-9.0, 0], [9, 0]]),
+    )
+    codes, labels = prior.draw_labelled(2_000, np.random.default_rng(0))
+    np.testing.assert_array_equal(codes, prior.draw(2_000, np.random.default_rng(0)))
+    np.testing.assert_array_equal(labels, codes[:, 0] > 0)
+    assert abs(labels.mean() - 0.7) < 4 * 0.0103  # standard errors of 2,000 choices
+    assert mixture().draw_labelled(3, np.random.default_rng(0)) is None
+    assert StandardNormal(2).draw_labelled(3, np.random.default_rng(0)) is None
