@@ -159,7 +159,7 @@ class Clone:
     def url(self):
         """Where a server with default settings is, started for the first who asks."""
         if self.server is None:
-            self.server = self.stack.enter_context(serving(self.folder, VITRINE_DEFAULT_MODEL="fashion@5"))
+            self.server = self.stack.enter_context(serving(self.folder, VITRINE_DEFAULT_MODEL="fashion@6"))
         return self.server.url
 
     def ask(self, command):

@@ -14,7 +14,7 @@ def found(*digests):
 
 
 def address(number, render="mean"):
-    return f"/samples?model=fashion@5&n=1&seed={number}&render={render}"
+    return f"/samples?model=fashion@6&n=1&seed={number}&render={render}"
 
 
 def test_bytes_that_differ_or_never_came_are_counted_and_named(capsys):
@@ -29,8 +29,8 @@ def test_bytes_that_differ_or_never_came_are_counted_and_named(capsys):
     assert "5 addresses, 3 differ" in shown
     assert f"differs: {address(2)}" in shown
     assert f"differs: {address(1)}" not in shown
-    assert "| fashion@5 | draw | 1 | 1 |" in shown
-    assert "| fashion@5 | mean | 4 | 2 |" in shown
+    assert "| fashion@6 | draw | 1 | 1 |" in shown
+    assert "| fashion@6 | mean | 4 | 2 |" in shown
     assert "| 1 x 1 x 1 | 1 x 1 x 2 | 4 | 3 |" in shown
     assert "| 2 x 2 x 1 | 2 x 2 x 2 | 1 | 0 |" in shown
 

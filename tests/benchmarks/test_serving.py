@@ -94,7 +94,7 @@ def test_a_peer_is_asked_for_means_without_a_word(monkeypatch):
 
 def test_means_and_draws_of_a_model_follow_each_other_under_each_load(monkeypatch):
     loaded = Loaded(monkeypatch)
-    rows = serving.served("fashion@5", 1, argparse.Namespace(seconds=1))
+    rows = serving.served("fashion@6", 1, argparse.Namespace(seconds=1))
     assert loaded.asked == [(21, 1, "draw"), (21, 1, "mean"), (21, 16, "draw"), (21, 16, "mean")]
     assert [(row["n"], row["connections"], row["render"]) for row in rows] == loaded.asked
 

@@ -255,7 +255,10 @@ def measure_outliers(real: Real, model: TrainedModel) -> schema.Outliers:
     weigh = bounds.weighing(model)
 
     def unusual(images: Array) -> Doubles:
-        return -bounds.bound_of(bounds.log_weights(model, images, SCORE_DRAWS, real.seed, weigh), SCORE_DRAWS)
+        found = bounds.log_weights(model, images, SCORE_DRAWS, real.seed, weigh)
+        # What nobody trained for may be encoded to variances like e^99, whose draws no decoder computes: they
+        # weigh nothing.
+        return -bounds.bound_of(np.where(np.isnan(found), -np.inf, found), SCORE_DRAWS)
 
     table = ood.outlier_table(unusual, images, real.seed)
     return schema.Outliers(

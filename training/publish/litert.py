@@ -27,7 +27,9 @@ FILES = {
     "decoder": "decoder/assets.extra/decoder.tflite",
 }
 SIGNATURES = {"encoder": ("encode",), "decoder": ("decode", "draw", "log_prob")}
-CHECKED_CODES = 1_024
+# Of a likelihood given the pixels before, one changed choice changes much of its image: the share of changed
+# pixels is that of a few images in a thousand, and of fewer codes no estimate.
+CHECKED_CODES = 8_192
 BATCH = 256  # rows computed at a time to be compared
 MAX_LEVELS = 1  # by which two runtimes may differ: a rounding error may lie across the edge of a level
 # A draw may choose, by its noise, between values far apart: black or white, or a component. It chooses

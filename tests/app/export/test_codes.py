@@ -22,7 +22,7 @@ def known(models, reference):
 
 
 def test_codes_are_read_as_the_very_codes_of_the_service(models):
-    model, _, found = known(models, "fashion@5")
+    model, _, found = known(models, "fashion@6")
     for k in range(21):
         read = np.array(found["ready"]["codes"][f"42/{k}"], np.float32)
         np.testing.assert_array_equal(read, model.prior.draw(42, k, 1)[0])
@@ -33,7 +33,7 @@ def test_codes_are_read_as_the_very_codes_of_the_service(models):
 
 
 def test_the_mixture_is_written_without_loss(models):
-    model, files, found = known(models, "fashion@5")
+    model, files, found = known(models, "fashion@6")
     prior, dimensions = model.prior, 48
     numbers = np.frombuffer(files["model/prior.bin"], found["mixture"]["type"])
     means = numbers[: prior.means.size].reshape(prior.means.shape)

@@ -25,7 +25,7 @@ def source():
 
 @pytest.fixture
 def model(source):
-    return source.models.get(source.models.find("fashion@5"))
+    return source.models.get(source.models.find("fashion@6"))
 
 
 @pytest.fixture

@@ -223,7 +223,7 @@ def test_images_too_large_for_the_limit_of_pixels_lower_the_numbers(tmp_path):
 
 
 def test_the_shipped_model_has_its_own_numbers():
-    version = store.scan(SHIPPED_STORE).find("fashion@5")
+    version = store.scan(SHIPPED_STORE).find("fashion@6")
     samples = options(version, Settings(), PICTURES)["GET /samples"]
     assert samples["label"]["enum"][8] == "Bag"
     assert samples["n"]["maximum"] == 400

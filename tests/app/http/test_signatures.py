@@ -19,7 +19,7 @@ def test_names_of_the_protocol_lead_back_to_one_model_of_the_store():
     names = [name for each in stored for name in names_of(each)]
     assert len(set(names)) == len(names) == 12
     assert [split_name(name)[0] for name in names] == [each for each in stored for _ in range(3)]
-    for name in ("fashion", "decoder", "fashion.", "fashion.Decoder", "fashion@5.decoder", ""):
+    for name in ("fashion", "decoder", "fashion.", "fashion.Decoder", "fashion@6.decoder", ""):
         assert split_name(name) is None
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from training import data
 from training.evaluation import quality, schema
-from training.metrics import classifier
+from training.metrics import bounds, classifier
 
 pytestmark = pytest.mark.tensorflow
 
@@ -162,6 +162,20 @@ def test_unusual_images_come_with_the_warning(tiny_model, tiny_dataset):
     assert found.auroc["uniform noise"] > 0.95
     assert "does not detect" in found.warning
     assert found.num_images == len(tiny_dataset.test)
+
+
+def test_images_that_no_draw_can_be_computed_of_are_the_most_unusual(tiny_model, tiny_dataset, monkeypatch):
+    real, weights = quality.describe_real(tiny_dataset, seed=0), bounds.log_weights
+
+    def with_gaps(model, images, k, *rest):
+        found = weights(model, images, k, *rest).copy()
+        if not np.array_equal(images, real.test):
+            found[:] = np.nan
+        return found
+
+    monkeypatch.setattr(bounds, "log_weights", with_gaps)
+    found = quality.measure_outliers(real, tiny_model)
+    assert min(found.auroc.values()) == pytest.approx(1)
 
 
 @pytest.fixture(scope="module")

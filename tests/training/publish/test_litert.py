@@ -140,7 +140,9 @@ def test_writer_and_reader_mean_the_same_files():
     assert litert.FILES == {"encoder": runtimes.LITERT_ENCODER, "decoder": runtimes.LITERT_DECODER}
 
 
-@pytest.mark.parametrize("name", ["autoregressive-logistic", "gaussian-shared", "discretized-logistic"])
+@pytest.mark.parametrize(
+    "name", ["autoregressive-logistic", "causal-logistic", "gaussian-shared", "discretized-logistic"]
+)
 @pytest.mark.parametrize("convolutions", [False, True])
 def test_a_flatbuffer_takes_any_number_of_rows_and_gives_each_row_the_same_bytes(
     name, convolutions, tmp_path

@@ -84,8 +84,9 @@ class CausalLogistic(DiscretizedLogistic):
 
     def log_prob_of_pixels(self, images: Tensor, decoded: Tensor) -> Tensor:  # noqa: D102
         levels = tf.round(images * LEVELS)
-        logits, means, scales = (planes_of(part) for part in self._conditionals(levels, decoded))
-        return mixture_log_prob(levels, logits, means, 1 / scales)
+        logits, means, scales = self._conditionals(levels, decoded)
+        # Of 1 / x, x transposed, LiteRT's converter makes x / 1, transposed: so the quotient comes first.
+        return mixture_log_prob(levels, *map(planes_of, (logits, means, 1 / scales)))
 
     def mean(self, decoded: Tensor) -> Tensor:
         """Return the base m(z), (B, *S)."""
