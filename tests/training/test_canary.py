@@ -13,8 +13,9 @@ from tests.training import canary  # noqa: E402
 from training import data  # noqa: E402
 
 RECORD = json.loads(canary.RECORD.read_text())
-# Far above what rounding moves a bound by in 32 steps, and far below what one changed line does.
-RELATIVE = 2e-4
+# Other kernels (TF_ENABLE_ONEDNN_OPTS=0) and one core in place of two moved these numbers by 5e-5 at most.
+# One changed line moves them by far more: the averages' rule (11 for 10) by 0.021, KL by one part in a hundred by 0.008.
+RELATIVE = 5e-4
 
 
 def test_every_shipped_experiment_is_recorded():
