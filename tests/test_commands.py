@@ -50,7 +50,7 @@ EXCEPTIONS = {
 READERS_OWN = ("photos",)  # folders that a document takes for granted: they are the reader's
 # Indented blocks that are no commands, by their first line.
 NO_COMMANDS = {
-    "docs/architecture.md": ("training/  --writes-->", "types, errors, determinism <"),
+    "docs/architecture.md": ("training/  --writes-->", "types, errors, determinism, sources <"),
     "docs/export-page.md": ("page: fashion@",),
     "docs/glossary.md": ("L(q) = ", "L_k = "),
     "docs/your-pictures.md": ("found: 40 pictures", "photos/ "),

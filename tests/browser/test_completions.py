@@ -22,10 +22,10 @@ from tests.picture_files import encoded
 from tests.serving import serving_fakes
 
 EXAMPLES = [
-    sorted((SHIPPED_STORE / "fashion" / "5" / "examples").iterdir())[k].read_bytes() for k in (0, 1, 2)
+    sorted((SHIPPED_STORE / "fashion" / "6" / "examples").iterdir())[k].read_bytes() for k in (0, 1, 2)
 ]
 COAT = encoded(
-    Image.open(sorted((SHIPPED_STORE / "fashion" / "5" / "examples").iterdir())[3]).resize((140, 140))
+    Image.open(sorted((SHIPPED_STORE / "fashion" / "6" / "examples").iterdir())[3]).resize((140, 140))
 )
 SIDE = 28
 LEVELS = """(canvas) => {

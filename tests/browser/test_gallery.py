@@ -91,6 +91,9 @@ def test_by_keyboard_alone_one_chooses_a_kind_and_opens_an_image(service, page):
     page.locator("input[name=label][value='']").focus()
     page.keyboard.press("ArrowRight")
     expect(page.locator("input[name=label]").nth(1)).to_be_checked()
+    expect(
+        page.locator("[data-image='0'] img[alt$=', T-shirt/top']")
+    ).to_be_visible()  # the images that were are gone
     page.locator("[data-image='0']").focus()
     page.keyboard.press("Enter")
     page.wait_for_url("**/explorer?**")

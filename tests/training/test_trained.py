@@ -39,7 +39,7 @@ def test_a_published_version_draws_and_reconstructs(version):
 
 
 def test_a_version_with_a_fitted_prior_draws_from_it():
-    prior = TrainedModel.open(SHIPPED_STORE / "fashion" / "5").prior
+    prior = TrainedModel.open(SHIPPED_STORE / "fashion" / "6").prior
     assert prior.name == "gaussian_mixture"
     assert len(prior.classes) == 10
 

@@ -71,11 +71,7 @@ def evaluate(
     more: dict[str, Any] = {}
     if quality:
         found = sample_quality(model, dataset, run / NEAREST, reference)
-        judged = {
-            "second": second.second_opinion(model, dataset, reference),
-            "accuracy_score": second.accuracy_score(model, dataset),
-        }
-        more["quality"] = found.model_copy(update=judged)
+        more["quality"] = found.model_copy(update=second.opinions(model, dataset, reference))
     known = load_report(run, model.weights_sha256)
     if known is not None and known.recalibrated is not None:
         more["recalibrated"] = known.recalibrated

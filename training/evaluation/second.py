@@ -18,6 +18,16 @@ logger = logging.getLogger(__name__)
 SCORE_EPOCHS = 8  # of the classifiers of the accuracy score
 
 
+def opinions(
+    model: TrainedModel, dataset: data.Dataset, reference: TrainedModel | None = None
+) -> dict[str, Any]:
+    """Return what a ``Quality`` has beside the first classifier's numbers, by field."""
+    return {
+        "second": second_opinion(model, dataset, reference),
+        "accuracy_score": accuracy_score(model, dataset),
+    }
+
+
 def second_opinion(
     model: TrainedModel, dataset: data.Dataset, reference: TrainedModel | None = None
 ) -> schema.SecondJudge | None:

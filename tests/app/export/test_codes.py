@@ -34,7 +34,7 @@ def test_codes_are_read_as_the_very_codes_of_the_service(models):
 
 def test_the_mixture_is_written_without_loss(models):
     model, files, found = known(models, "fashion@6")
-    prior, dimensions = model.prior, 48
+    prior, dimensions = model.prior, 40
     numbers = np.frombuffer(files["model/prior.bin"], found["mixture"]["type"])
     means = numbers[: prior.means.size].reshape(prior.means.shape)
     np.testing.assert_array_equal(means, prior.means)

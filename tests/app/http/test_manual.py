@@ -107,7 +107,7 @@ def test_a_card_that_a_document_links_to_is_that_of_the_version_if_it_is_served(
     target = urljoin(address, answer.headers["location"])
     assert target == "/models/fashion-map/versions/4.md"
     assert shipped_store.get(target).content == (SHIPPED_STORE / "fashion-map" / "4" / "card.md").read_bytes()
-    assert '<a href="../models/fashion/versions/5">' in shipped_store.get("/manual/README").text
+    assert '<a href="../models/fashion/versions/6">' in shipped_store.get("/manual/README").text
     plane = "../../models/fashion-map/versions/4/files/manifold.png"
     assert f'<a href="{plane}">' in shipped_store.get("/manual/docs/elbo").text
     shown = shipped_store.get(urljoin("/manual/docs/elbo", plane))

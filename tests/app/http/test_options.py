@@ -227,7 +227,8 @@ def test_the_shipped_model_has_its_own_numbers():
     samples = options(version, Settings(), PICTURES)["GET /samples"]
     assert samples["label"]["enum"][8] == "Bag"
     assert samples["n"]["maximum"] == 400
-    assert options(version, Settings(), PICTURES)["GET /interpolate"]["axis"]["maximum"] == 47
+    assert samples["render"]["default"] == "draw"
+    assert options(version, Settings(), PICTURES)["GET /interpolate"]["axis"]["maximum"] == 39
 
 
 def test_an_endpoint_that_offers_fewer_formats_says_so():

@@ -161,7 +161,7 @@ def test_every_parameter_is_there_with_its_range_default_and_meaning(document, a
 def test_a_range_is_written_out(articles):
     found = {row[0]: row for row in rows(articles["get-samples"], "Parameters of GET /samples")}
     assert found["n"][1:3] == ["whole number, 1 to 400", "21"]
-    assert found["render"][1:3] == ["one of: mean, draw", "mean"]
+    assert found["render"][1:3] == ["one of: mean, draw", ""]
     assert found["seed"][1] == "whole number, 0 to 2^63-1 or text, 1 to 64 characters"
     assert list(found)[-1] == "loop"  # what every picture takes stands behind its own
 

@@ -239,7 +239,7 @@ def test_every_link_holds_for_the_models_that_are_shipped():
     found = followed(client)
     assert {path: answer.status_code for path, answer in found.items() if answer.status_code != 200} == {}
     assert "/models/fashion-map/versions/4/files/manifold.png" in found
-    assert "/models/fashion/versions/5.md" in found
+    assert "/models/fashion/versions/6.md" in found
     client.close()
 
 

@@ -7,7 +7,7 @@ from app.runtimes.litert import LiteRTRuntime
 from app.runtimes.one_row import decode_one_by_one, one_row_decoder
 from tests.conftest import SHIPPED_STORE
 
-FASHION = SHIPPED_STORE / "fashion" / "5"
+FASHION = SHIPPED_STORE / "fashion" / "6"
 CODES = np.random.default_rng(0).standard_normal((20, 48)).astype(np.float32)
 
 

@@ -100,6 +100,7 @@ def test_a_loss_that_is_no_longer_a_number_ends_the_run_in_one_line(tiny_config,
     assert {path.name for path in (tmp_path / "run").iterdir()} == {
         "config.json",
         "data.json",
+        "sources.json",
     }  # nothing was validated
     with pytest.raises(RunError, match="not a finished run"):
         trained.load_run(tmp_path / "run")
