@@ -22,7 +22,7 @@ from training.types import Array, Tensor
 
 DEVIATION = 64.0  # levels that are one for the hidden units: about the deviation of a pixel of a texture
 BELOW, ABOVE, REACH = 2, 1, 4  # rows around a pixel that neighbours may lie in; diagonals before its own
-LARGEST = 80.0  # input of a scale that float32 has a logarithm for
+LARGEST = 80.0  # softplus' input of the widest scale, 1,600 levels
 START_SPREAD = 0.02  # standard deviation of the last layer's first weights: it begins with next to nothing
 
 
@@ -154,7 +154,7 @@ class CausalLogistic(DiscretizedLogistic):
         for edge, next_mean, next_scale in zip(edges, means, scales, strict=True):
             mean = tf.where(chosen >= edge, next_mean, mean)
             scale = tf.where(chosen >= edge, next_scale, scale)
-        # softplus; what it is for a scale of more than a thousand levels does not matter
+        # softplus, by a logarithm that float32 has for such an input
         spread = MIN_SCALE - START_SCALE * tf.math.log(tf.sigmoid(-tf.minimum(scale + START, LARGEST)))
         return tf.clip_by_value(tf.round(base + LEVELS * mean + spread * deviate), 0.0, LEVELS)
 
@@ -168,6 +168,8 @@ class CausalLogistic(DiscretizedLogistic):
         moved = tf.reduce_sum(tf.tanh(coefficients) * nearest, axis=-1, keepdims=True)
         mixture += self.network(hidden, neighbours / DEVIATION)
         logits, means, scales = tf.split(mixture, 3, axis=-1)
+        # Codes that no image has may ask for scales beyond all numbers, whose levels would have no probability.
+        scales = tf.minimum(scales, LARGEST - START)
         means, scales = self._in_levels(means + base - 0.5, scales, axis=-1)
         return logits, means + moved, scales
 
