@@ -168,7 +168,7 @@ class CausalLogistic(DiscretizedLogistic):
         moved = tf.reduce_sum(tf.tanh(coefficients) * nearest, axis=-1, keepdims=True)
         mixture += self.network(hidden, neighbours / DEVIATION)
         logits, means, scales = tf.split(mixture, 3, axis=-1)
-        # Codes that no image has may ask for scales beyond all numbers, whose levels would have no probability.
+        # Codes that no image has may ask for scales beyond all numbers, of which no level has a probability.
         scales = tf.minimum(scales, LARGEST - START)
         means, scales = self._in_levels(means + base - 0.5, scales, axis=-1)
         return logits, means + moved, scales
