@@ -116,6 +116,7 @@ def models(model_store: str | None, as_json: bool, memory: bool) -> None:
             "model": version.reference,
             "image_shape": version.manifest.image.shape,
             "latent_dim": version.manifest.latent_dim,
+            "samples_render": version.manifest.samples_render,
             "digest": version.manifest.digest,
             "runtime": runtime,
             "reason": reason or None,  # why nothing can run it

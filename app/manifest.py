@@ -14,6 +14,7 @@ Size = Annotated[int, Field(ge=1, le=4096)]
 Code = Annotated[float, Field(ge=-8, le=8)]  # beyond it a decoder has never been trained
 Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 Tone = Literal["dark", "light"]
+Render = Literal["mean", "draw"]  # of a code z: E[x given z], or a draw from p(x given z)
 
 
 class Image(_Part):
@@ -193,8 +194,8 @@ class Manifest(_Part):
     likelihood: Likelihood
     prior: Prior
     walk: Walk = Walk()
-    # What samples show unless a request says otherwise; versions from before there was a choice show means.
-    samples_render: Literal["mean", "draw"] = "mean"
+    # What samples of the prior show unless a request says otherwise; versions without the key show means.
+    samples_render: Render = "mean"
     axes: tuple[Axis, ...]
     runtimes: Runtimes = Runtimes()
     scores: Scores | None = None

@@ -20,11 +20,11 @@ from app.errors import InvalidParameter
 from app.explore.grids import MAX_CODE, Answer, Context, check_count, check_range
 from app.explore.labels import find_label
 from app.explore.points import Point, codes_of, operations_of
+from app.manifest import Render as Render
 from app.models import Model
 from app.pictures.provenance import SeededProvenance
 from app.priors import Prior, StandardNormal
 
-Render = Literal["mean", "draw"]
 PriorName = Literal["standard_normal", "gaussian_mixture"]
 
 MAX_TEMPERATURE = 4.0
@@ -38,9 +38,10 @@ class Samples:
 
     Args:
         n: number of images.
-        temperature: 0 to 4, scale of the codes around the centre of the prior, or of each code's component;
-            1 samples the prior.
-        render: ``mean`` shows E[x given z], ``draw`` a draw from p(x given z).
+        temperature: 0 to 4, scale of the codes about the mean of the prior, or of each code about that of its
+            component; 1 samples the prior.
+        render: ``mean`` shows E[x given z], ``draw`` a draw from p(x given z). None: of the prior's codes
+            what the model's manifest says; around a point, which temperature zero is to show, the mean.
         label: a class, by its name or number, whose part of the prior alone is drawn from; None: all of it.
         offset: the number of the first image.
         prior: what codes are drawn from; None: the model's own.
@@ -49,7 +50,7 @@ class Samples:
 
     n: int
     temperature: float = 1.0
-    render: Render = "mean"
+    render: Render | None = None
     label: str | None = None
     offset: int = 0
     prior: PriorName | None = None
@@ -79,6 +80,12 @@ class Samples:
                 expected, remedy = f"label or {name}, not both", "Leave one of them out."
                 raise InvalidParameter.of(name, expected, "both", remedy, "contradictory")
 
+    def render_of(self, model: Model) -> Render:
+        """Return what is shown of each code."""
+        if self.render is not None:
+            return self.render
+        return "mean" if self.around is not None else model.manifest.samples_render
+
     def prior_of(self, model: Model) -> Prior:
         """Return what codes are drawn from, or N(0, I) around a point."""
         if self.around is None and self.prior in (None, model.manifest.prior.name):
@@ -104,7 +111,7 @@ def sampler(context: Context, samples: Samples) -> Callable[[int], Work[Answer]]
     provenance = SeededProvenance(context.recipe)
     codes_of_seed = _codes(model, samples)
     noise_shape = model.manifest.likelihood.noise_shape
-    drawn = samples.render == "draw"
+    drawn = samples.render_of(model) == "draw"
     operation = model.drawing if drawn else model.decoding
     operations = (*operations_of(() if around is None else (around,), model), operation)
 

@@ -181,6 +181,7 @@ def brief(version: Version) -> dict[str, Any]:
         "latent_dim": manifest.latent_dim,
         "prior": manifest.prior.name,
         "likelihood": manifest.likelihood.name,
+        "samples_render": manifest.samples_render,
         "classes": manifest.prior.classes,
     }
 
@@ -204,6 +205,7 @@ def describe(service: Service, version: Version) -> dict[str, Any]:
         "pinned": version.pinned,
         "runtime": opened.runtime if opened else None,
         "shows": mean_of(version.manifest.likelihood.name),
+        "samples_render": version.manifest.samples_render,
         "addresses": {
             "page": address,
             "card": f"{address}.md" if has_card(version) else None,

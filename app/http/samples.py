@@ -46,8 +46,8 @@ class SamplesQuery(Query):
     )
     render: Render | None = Field(
         None,
-        description="mean: E[x given z]; draw: a draw from p(x given z), pixel noise included. The model's "
-        "own if not given: draw where its likelihood knows texture.",
+        description="mean: E[x given z]; draw: a draw from p(x given z), pixel noise included. If not given, "
+        "the model's own, samples_render of /version; around a point, mean.",
     )
 
 
@@ -59,13 +59,12 @@ def prepare_samples(query: SamplesQuery, model: Model, settings: Settings) -> Ma
     temperature = query.temperature
     if temperature is None:
         temperature = 1.0 if around is None else AROUND
-    render = query.render or model.version.manifest.samples_render
-    samples = Samples(query.n, temperature, render, query.label, query.offset, query.prior, around)
+    samples = Samples(query.n, temperature, query.render, query.label, query.offset, query.prior, around)
     style = query.style(model, query.columns)
     values = dict(query) | {
         "seed": None,
         "temperature": temperature,
-        "render": render,
+        "render": samples.render_of(model),
         "label": None if query.label is None else label_of(model, query.label),
         "offset": query.offset or None,
         "prior": None if samples.prior_of(model) is model.prior else query.prior,

@@ -63,6 +63,7 @@ def describe(service: Service) -> dict[str, Any]:
                 "runtime": opened.runtime if (opened := models.opened.get(found.reference)) else None,
                 "image_shape": found.manifest.image.shape,
                 "latent_dim": found.manifest.latent_dim,
+                "samples_render": found.manifest.samples_render,
                 "prior": found.manifest.prior.model_dump(include={"name", "classes"}),
                 "likelihood": {"name": found.manifest.likelihood.name} | found.manifest.likelihood.parameters,
             }

@@ -312,6 +312,7 @@ def test_models_as_json_knows_all_that_the_text_knows(run, fake_store, monkeypat
     text = run("models", "--model-store", str(fake_store)).output
     assert entry["image_shape"] == [8, 8]
     assert entry["latent_dim"] == 2
+    assert entry["samples_render"] == "mean"
     assert entry["runtime"] is None
     digest, reason = entry["digest"][:12], entry["reason"]
     assert text == f"fake@1  8 x 8, 2 axes, digest {digest}, {reason}\n"

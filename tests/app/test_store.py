@@ -116,6 +116,18 @@ def test_the_ground_of_the_data_decides_polarity_and_ink(tmp_path, shape, ground
     assert (found.polarity, found.ink) == (polarity, ink)
 
 
+@pytest.mark.parametrize(("changes", "render"), [({}, "mean"), ({"samples_render": "draw"}, "draw")])
+def test_samples_show_means_unless_the_manifest_says_draws(tmp_path, changes, render):
+    write_version(tmp_path, **changes)
+    assert store.scan(tmp_path).find("fake").manifest.samples_render == render
+
+
+def test_a_render_that_nobody_knows_is_refused_by_name(tmp_path):
+    assert "samples_render: Input should be 'mean' or 'draw'" in reason(
+        write_version(tmp_path, samples_render="mode")
+    )
+
+
 def test_a_ground_that_nobody_knows_is_refused_by_name(tmp_path):
     folder = write_version(tmp_path, image={"shape": [8, 8], "ground": "blue"})
     assert reason(folder) == "manifest.json: image.ground: Input should be 'dark', 'light' or 'mixed'"

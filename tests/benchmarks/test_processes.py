@@ -65,6 +65,9 @@ def test_post_carries_in_its_body_what_get_has_in_its_address():
     assert by_get.target(5, render="draw") == "/samples?n=5&render=draw"
     by_model = processes.Server(None, Program([], model="fashion-dense"), 1, None)
     assert by_model.target(5) == "/samples?n=5&model=fashion-dense"
+    vitrine = processes.Server(None, processes.vitrine(), 1, None)  # draws what the peers draw
+    assert vitrine.target(5, seed=3) == "/samples?n=5&seed=3&render=mean"
+    assert vitrine.target(5, render="draw") == "/samples?n=5&render=draw"
 
 
 def test_every_peer_has_its_program_and_its_pinned_requirements_with_hashes():

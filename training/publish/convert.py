@@ -71,6 +71,7 @@ def convert(version: Path, data_folder: Path | None = None, map_images: int | No
         manifest["training"]["converted_from"] = source
         manifest["runtimes"] = {"litert": litert.FILES}
         manifest["likelihood"]["log_level_width"] = model.likelihood.log_level_width
+        manifest.setdefault("samples_render", export.samples_render(model.likelihood))
         if dataset is not None:
             manifest["scores"] = scores.measure(published, dataset.validation)
             mapped = maps.chosen(dataset, map_images)

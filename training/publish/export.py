@@ -24,7 +24,7 @@ from training.errors import NotWritten, RunError
 from training.evaluation.schema import AxesMatch, Report
 from training.models import latent_axes
 from training.models.latent_axes import Axes
-from training.models.likelihoods.base import sum_over_image
+from training.models.likelihoods.base import Likelihood, sum_over_image
 from training.models.networks.partial import MeanDecoder
 from training.publish import litert, maps, scores, traversals
 from training.publish.card import CARD, published_axes, render
@@ -236,7 +236,7 @@ def write_manifest(model: TrainedModel, report: Report, found: dict[str, Any], f
             "noise_shape": list(likelihood.noise_shape(model.image_shape)),
         },
         "prior": model.known_prior.manifest_entry(),
-        "samples_render": "draw" if likelihood.knows_texture else "mean",
+        "samples_render": samples_render(likelihood),
         "walk": {key: getattr(config.traversal, key) for key in ("axis", "low", "high", "steps")},
         "axes": measured["axes"],
         "metrics": {key: measured[key] for key in PUBLISHED_METRICS if key in measured},
@@ -246,6 +246,11 @@ def write_manifest(model: TrainedModel, report: Report, found: dict[str, Any], f
         "examples": sorted(f"examples/{path.name}" for path in (folder / "examples").iterdir()),
     } | found
     seal(manifest, folder)
+
+
+def samples_render(likelihood: Likelihood) -> str:
+    """Return what samples of the prior show unless a request says otherwise: ``draw`` or ``mean``."""
+    return "draw" if likelihood.knows_texture else "mean"
 
 
 def seal(manifest: dict[str, Any], folder: Path) -> None:

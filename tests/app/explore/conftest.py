@@ -24,3 +24,11 @@ def of_a_map(tmp_path_factory):
     folder = tmp_path_factory.mktemp("map")
     write_version(folder, mapped=MAP)
     return Model(scan(folder).find("fake"), FakeRuntime())
+
+
+@pytest.fixture(scope="module")
+def of_draws(tmp_path_factory):
+    """Of classes, and its manifest says that samples are draws."""
+    folder = tmp_path_factory.mktemp("draws")
+    write_version(folder, mixture=MIXTURE, samples_render="draw")
+    return Model(scan(folder).find("fake"), FakeRuntime())

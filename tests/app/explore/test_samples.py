@@ -13,6 +13,8 @@ from app.pictures.grids import GridStyle
 from tests.app.explore.asking import context_of, drawn, faults, level
 from tests.fakes import pixels_of
 
+DRAW, MEAN = {"render": "draw"}, {"render": "mean"}
+
 
 def test_a_sample_grid_holds_the_decoded_codes_of_its_seed(model):
     pixels = pixels_of(drawn(model).content)
@@ -61,6 +63,21 @@ def test_a_class_of_a_model_without_classes_is_refused(model):
 
 def test_temperature_zero_gives_the_centre_of_the_prior_every_time(model):
     assert set(pixels_of(drawn(model, temperature=0.0).content).ravel().tolist()) == {level(0)}
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"label": "Low"}, {"prior": "standard_normal"}, {"temperature": 0.5}, {"offset": 3}]
+)
+def test_samples_of_the_prior_are_what_the_manifest_says(of_draws, changes):
+    own, draw, mean = (drawn(of_draws, **changes, **said).content for said in ({}, DRAW, MEAN))
+    assert own == draw != mean
+
+
+def test_around_a_point_a_model_of_draws_shows_means_unless_draws_are_asked_for(of_draws):
+    point = {"around": around(of_draws, "z:1,-1"), "temperature": 0.0}
+    own, draw, mean = (drawn(of_draws, **point, **said).content for said in ({}, DRAW, MEAN))
+    assert own == mean != draw
+    assert set(pixels_of(own).ravel().tolist()) == {level(1), level(-1)}
 
 
 def test_a_draw_differs_from_the_mean_by_its_noise(model):

@@ -15,7 +15,13 @@ from tests.fakes import CARD, MIXTURE, open_fake, seal, write_version
 def of_two(tmp_path):
     """A service of a model of two versions, and of another that cannot be served."""
     write_version(tmp_path, number=1, card=CARD)
-    write_version(tmp_path, number=2, card=CARD.replace("two axes", "two axes again"), mixture=MIXTURE)
+    write_version(
+        tmp_path,
+        number=2,
+        card=CARD.replace("two axes", "two axes again"),
+        mixture=MIXTURE,
+        samples_render="draw",
+    )
     (write_version(tmp_path, "broken") / "decoder" / "weights").write_bytes(b"other")
     client = Client(
         create_app(Settings(model_store=tmp_path, default_model="fake@1", worker_threads=1), open_fake)
@@ -30,6 +36,7 @@ def test_the_list_has_every_version_the_default_and_what_is_not_served(of_two):
     assert [each["model"] for each in found["models"]] == ["fake@1", "fake@2"]
     assert [each["classes"] for each in found["models"]] == [[], ["Low", "High"]]
     assert found["models"][0]["image_shape"] == [8, 8]
+    assert [each["samples_render"] for each in found["models"]] == ["mean", "draw"]
     assert list(found["rejected"]) == ["broken/1"]
     for each in found["models"]:
         assert of_two.get(each["address"]).json()["digest"] == each["digest"]
@@ -42,6 +49,18 @@ def test_the_page_of_the_list_links_to_each_version_and_names_what_is_not_served
     )
     assert "<strong>fake@1</strong>" in page
     assert "broken/1" in page
+
+
+def test_what_samples_show_is_told_of_every_version_whether_or_not_its_manifest_says_it(of_two):
+    page = of_two.get("/models").text
+    assert page.index("samples are means unless") < page.index("samples are draws unless")
+    for number, render in [(1, "mean"), (2, "draw")]:
+        found = of_two.get(f"/models/fake/versions/{number}.json").json()
+        assert found["samples_render"] == render
+        assert found["options"]["GET /samples"]["render"]["default"] == render
+        assert found["options"]["GET /complete"]["render"]["default"] == "mean"
+        told = of_two.get(f"/models/fake/versions/{number}").text
+        assert ("Samples are draws from it" in told) == (render == "draw")
 
 
 def test_a_bare_name_is_its_newest_version(of_two):

@@ -111,10 +111,42 @@ def test_samples_show_what_their_model_says_unless_they_are_asked_for_the_other(
         assert addressed(number) == addressed(number, f"&render={own}")
         assert f"&render={own}&" in addressed(number)[1]
         assert addressed(number, f"&render={other}")[0] != addressed(number)[0]
-    # Walks and reconstructions show the mean of every model.
-    walks = [client.get(f"/interpolate?model=fake@{number}&seed=1").content for number in (1, 2)]
-    pixels = [pixels_of(walk) for walk in walks]
-    assert (pixels[0] == pixels[1]).all()
+    client.close()
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("/samples?n=2&seed=1&of=seed:4", "/interpolate?seed=1", "/interpolate?from=seed:1&to=seed:2"),
+        *("/decode?points=seed:1", "/axes?steps=3", "/manifold?columns=3", "/reconstruct"),
+        *("/directions?plus=seed:1&minus=seed:2", "/complete?n=2&k=8"),
+    ],
+)
+def test_what_is_no_sample_of_the_prior_shows_the_mean_of_every_model(settings, address):
+    from tests.fakes import write_version
+
+    write_version(settings.model_store, number=2, samples_render="draw")
+    client = Client(create_app(settings, open_fake))
+    asked = address if "?" in address else f"{address}?zoom=1"
+    one, other = (client.get(f"{asked}&model=fake@{number}") for number in (1, 2))
+    assert one.status_code == other.status_code == 200
+    assert (pixels_of(one.content) == pixels_of(other.content)).all()
+    client.close()
+
+
+def test_a_kept_query_without_render_shows_what_each_model_says(settings):
+    from tests.fakes import write_version
+
+    write_version(settings.model_store, "texture", samples_render="draw")
+    client = Client(create_app(settings, open_fake))
+    for _ in range(2):  # the second time from what was read and prepared the first time
+        for name, render in [("fake", "mean"), ("texture", "draw")]:
+            answer = client.get(f"/samples?n=2&seed=1&model={name}")
+            recipe = client.get(f"/samples.json?n=2&seed=1&model={name}").json()
+            assert f"&render={render}&" in answer.headers["content-location"]
+            assert recipe["parameters"]["render"] == render
+            again = client.get(answer.headers["content-location"])
+            assert (again.content, again.headers["etag"]) == (answer.content, answer.headers["etag"])
     client.close()
 
 

@@ -8,17 +8,21 @@ from app.http.exported import pages
 from app.models import Models
 from app.settings import Settings
 from app.store import scan
-from tests.fakes import open_fake
+from tests.fakes import open_fake, write_version
 
 LITERT = {"litert": "l/index.js", "loader": "l/l.js", "wasm": "l/l.wasm", "model": "model/decoder.tflite"}
 
 
+def pages_of(folder):
+    models = Models(scan(folder), open_fake, 1)
+    pictures = [f"pictures/42-{k}.png" for k in range(21)]
+    source = Source(Settings(model_store=folder, default_model="fake"), models)
+    return pages(source, models.find("fake"), LITERT, pictures, 11_400_000, lambda *names: names)
+
+
 @pytest.fixture
 def found(fake_store):
-    models = Models(scan(fake_store), open_fake, 1)
-    pictures = [f"pictures/42-{k}.png" for k in range(21)]
-    source = Source(Settings(model_store=fake_store, default_model="fake"), models)
-    return pages(source, models.find("fake"), LITERT, pictures, 11_400_000, lambda *names: names)
+    return pages_of(fake_store)
 
 
 VIEWS = ("index.html", "explorer.html")
@@ -58,6 +62,14 @@ def test_no_address_of_the_service_is_left(found):
     for text in found.values():
         for path in ("samples?", "decode?", "axes?", "models", "manual", "docs", "metrics"):
             assert f'="./{path}' not in text
+
+
+def test_an_exported_gallery_shows_means_whatever_the_model_s_own_is(tmp_path):
+    write_version(tmp_path, samples_render="draw")
+    text = pages_of(tmp_path)["index.html"]
+    assert json.loads(re.search(r'id="described">(.*?)</script>', text)[1])["samples_render"] == "mean"
+    assert re.findall(r'name="render" value="(\w+)" checked', text) == ["mean"]
+    assert "render=" not in text
 
 
 def test_what_needs_the_service_is_hidden(found):

@@ -108,6 +108,7 @@ def test_version_shows_the_build_the_models_and_every_limit(client):
     assert body["default_model"] == "fake@1"
     assert len(body["models"][0]["digest"]) == 64
     assert body["models"][0]["runtime"] == "fake"
+    assert body["models"][0]["samples_render"] == "mean"
     assert body["limits"] == Settings().limits()
 
 

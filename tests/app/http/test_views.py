@@ -69,6 +69,28 @@ def test_the_gallery_without_javascript_offers_every_kind_and_more_images(client
     assert re.search(r'data-more href="[^"]*&offset=42"', page)
 
 
+@pytest.mark.parametrize(("own", "other"), [("mean", "draw"), ("draw", "mean")])
+def test_the_gallery_without_javascript_begins_with_what_its_model_s_samples_show(tmp_path, own, other):
+    write_version(tmp_path, samples_render=own)
+    client = Client(
+        create_app(Settings(model_store=tmp_path, default_model="fake", worker_threads=1), open_fake)
+    )
+
+    def shown(query=""):
+        page = html.unescape(client.get(f"/{query}").text)
+        (checked,) = re.findall(r'name="render" value="(\w+)" checked', page)
+        return checked, re.search(r'<img class="picture" src="([^"]+)"', page)[1]
+
+    assert described(client)["samples_render"] == own
+    for query, render in [("", own), (f"?render={own}", own), (f"?render={other}", other)]:
+        checked, source = shown(query)
+        assert checked == render
+        # The picture's own address says it where it is not the model's own.
+        assert ("render=" in source) == (render != own)
+        assert f"&render={render}&" in client.get(source).headers["content-location"]
+    client.close()
+
+
 def test_what_a_page_tells_of_its_model_is_what_the_model_s_json_says(client_of_classes):
     told = described(client_of_classes)
     known = client_of_classes.get(f"/{told['page']}.json").json()

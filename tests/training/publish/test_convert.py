@@ -46,6 +46,16 @@ def test_the_next_version_has_the_same_weights_and_says_whose(copied):
     assert f"The weights are those of version 1, digest `{former['digest']}`" in card
 
 
+@pytest.mark.parametrize(("said", "expected"), [(None, "mean"), ("draw", "draw")])
+def test_what_samples_show_is_kept_or_if_no_key_says_it_that_of_the_likelihood(copied, said, expected):
+    manifest = json.loads((copied / "manifest.json").read_text())
+    assert manifest.pop("samples_render") == "mean"  # the likelihood is Gaussian
+    manifest |= {} if said is None else {"samples_render": said}
+    (copied / "manifest.json").write_text(json.dumps(manifest))
+    again = json.loads((convert.convert(copied) / "manifest.json").read_text())
+    assert again["samples_render"] == expected
+
+
 def test_a_service_accepts_what_was_converted(copied):
     convert.convert(copied)
     found = store.scan(copied.parents[1])

@@ -12,8 +12,10 @@ pytestmark = pytest.mark.tensorflow
 
 import tensorflow as tf  # noqa: E402
 
+from tests.training.models.likelihoods.pixels import built  # noqa: E402
 from training.errors import NotWritten, RunError  # noqa: E402
 from training.evaluation.evaluate import evaluate  # noqa: E402
+from training.models.likelihoods.registry import REGISTRY  # noqa: E402
 from training.priors import GaussianMixture, PriorReport  # noqa: E402
 from training.publish import export  # noqa: E402
 from training.trained import TrainedModel  # noqa: E402
@@ -38,6 +40,13 @@ def test_a_run_that_did_not_measure_its_ground_is_published_without_it(
     earlier = dataclasses.replace(tiny_model, environment=unmeasured)
     version = export.export(earlier, report, tiny_dataset.validation, tmp_path)
     assert "ground" not in json.loads((version / "manifest.json").read_text())["image"]
+
+
+def test_samples_are_draws_where_the_likelihood_knows_texture(version):
+    # The fixture's likelihood is Gaussian: a draw of it is its mean with noise on it.
+    assert json.loads((version / "manifest.json").read_text())["samples_render"] == "mean"
+    draws = {name for name in REGISTRY if export.samples_render(built(name)) == "draw"}
+    assert draws == {"autoregressive-logistic", "causal-logistic"}
 
 
 @pytest.mark.parametrize("batch_size", [1, 7])
