@@ -36,6 +36,7 @@ class Program(NamedTuple):
         path: of the pictures.
         environment: variables beside our own.
         model: which pictures are asked for; None: a server's only one, or its default.
+        render: what is asked for where a request names no other; None: the server has no word for it.
     """
 
     command: Sequence[str]
@@ -44,6 +45,7 @@ class Program(NamedTuple):
     path: str = "/samples"
     environment: Mapping[str, str] = {}
     model: str | None = None
+    render: str | None = None
 
 
 class Server:
@@ -68,7 +70,7 @@ class Server:
         """Return path and query of a picture of `n` images; `render` is a word of Vitrine's alone."""
         if self.program.method == "POST":
             return self.program.path
-        wanted = {"n": n, "seed": seed, "render": render, "model": self.program.model}
+        wanted = {"n": n, "seed": seed, "render": render or self.program.render, "model": self.program.model}
         return f"{self.program.path}?{urlencode({k: v for k, v in wanted.items() if v is not None})}"
 
     def body(self, n: int = 21, seed: int | None = None) -> str | None:
@@ -227,7 +229,10 @@ def vitrine(**environment: str) -> Program:
         environment: settings beside the defaults, by the names of their variables.
     """
     command = [sys.executable, "-c", "from app.cli import main; main()", "serve", "--port", "{port}"]
-    return Program(command, environment={"VITRINE_HOST": HOST, "VITRINE_DEFAULT_MODEL": MODEL} | environment)
+    settings = {"VITRINE_HOST": HOST, "VITRINE_DEFAULT_MODEL": MODEL} | environment
+    return Program(
+        command, environment=settings, render="mean"
+    )  # as the peers draw, whatever the model's own is
 
 
 PEERS = PROJECT / "benchmarks" / "peers"
