@@ -15,6 +15,9 @@ from training.configs import sections
 from training.models.likelihoods.base import Likelihood
 
 POSTERIOR = ("z_mean", "z_log_var")
+# Ten times as wide as the prior. No image of the kind that a model was trained on comes near; of others the
+# linear layer may ask for variances beyond all numbers.
+LARGEST_LOG_VAR = 4.6
 
 
 @dataclasses.dataclass
@@ -52,9 +55,9 @@ class Architecture:
         return decoder
 
     def posterior(self, images: Any) -> list[Any]:
-        """Return z_mean and z_log_var, (B, D), each by a linear layer."""
+        """Return z_mean and z_log_var, (B, D), each by a linear layer, see ``bounded``."""
         hidden = self.dense_layers(self.rows(images), self.network.encoder_units)
-        return [keras.layers.Dense(self.network.latent_dim, name=name)(hidden) for name in POSTERIOR]
+        return bounded([keras.layers.Dense(self.network.latent_dim, name=name)(hidden) for name in POSTERIOR])
 
     def rows(self, images: Any) -> Any:
         """Return what the encoder's dense layers take of images, (B, any number)."""
@@ -75,6 +78,12 @@ class Architecture:
         for width in units:
             hidden = keras.layers.Dense(width, activation=self.activation)(hidden)
         return hidden
+
+
+def bounded(posterior: Sequence[Any]) -> list[Any]:
+    """Return z_mean and z_log_var, with z_log_var at most LARGEST_LOG_VAR."""
+    z_mean, z_log_var = posterior
+    return [z_mean, keras.ops.minimum(z_log_var, LARGEST_LOG_VAR)]
 
 
 def reshaped(values: Any, shape: tuple[int, ...]) -> Any:

@@ -10,7 +10,7 @@ import keras
 
 from training.configs import sections
 from training.errors import ConfigError
-from training.models.networks.base import POSTERIOR, reshaped
+from training.models.networks.base import POSTERIOR, bounded, reshaped
 from training.models.networks.conv import flattened
 from training.models.networks.residual import Residual, convolution
 
@@ -47,7 +47,7 @@ class Spatial(Residual):
         for name, spatial in zip(POSTERIOR, maps, strict=True):
             top = keras.layers.Dense(self.global_dim, name=f"{name}_global")(hidden)
             parts.append(keras.layers.Concatenate(name=name)([top, flattened(spatial)]))
-        return parts
+        return bounded(parts)
 
     def pixels(self, z: Any) -> Any:  # noqa: D102
         channels = self.network.spatial_channels
