@@ -15,6 +15,12 @@ COPY requirements/npm.txt /build/requirements/npm.txt
 COPY front-end /build/front-end
 RUN mkdir -p /build/app/static && /opt/vitrine/bin/python /build/front-end/install.py
 
+# What draws pictures, by a compiler that comes from PyPI, and goes again.
+COPY requirements/native.txt /build/requirements/native.txt
+COPY app/__init__.py /build/app/__init__.py
+COPY app/native /build/app/native
+RUN /opt/vitrine/bin/python /build/app/native/build.py
+
 COPY pyproject.toml README.md CHANGELOG.md LICENSE /build/
 # The manual, to which app/manual links.
 COPY docs /build/docs

@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN = .venv/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help screenshots setup serve assets test fuzz train lint format requirements dist benchmark-peers inference-clients peer-requirements clean
+.PHONY: help screenshots setup serve assets native test fuzz train lint format requirements dist benchmark-peers inference-clients peer-requirements clean
 
 # Every training run has a folder of its own.
 RUN ?= runs/fashion-dense-$(shell date +%Y%m%d-%H%M%S)
@@ -11,16 +11,21 @@ RUN ?= runs/fashion-dense-$(shell date +%Y%m%d-%H%M%S)
 help: ## say what there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
 
-setup: .venv/dev .venv/dev-assets ## install everything: serving, training and the tools of development
+setup: .venv/dev .venv/dev-assets native ## install everything: serving, training and the tools of development
 
 serve: .venv/serve ## set up, and serve the shipped model on http://127.0.0.1:8000
 	@$(MAKE) --no-print-directory .venv/serve-assets || true # most pages need none of it
+	@$(MAKE) --no-print-directory native || true # draws are made without it, and take longer
 	$(BIN)/vitrine serve
 
 assets: .venv/serve ## fetch again the files of other projects that pages load
 	$(BIN)/python front-end/install.py
 
-test: .venv/dev .venv/dev-assets ## set up, and run every test
+native: ## compile what draws pictures, by a compiler that is installed for the moment
+	@[ -x $(BIN)/python ] || $(MAKE) --no-print-directory .venv/serve
+	$(BIN)/python app/native/build.py
+
+test: .venv/dev .venv/dev-assets native ## set up, and run every test
 	$(BIN)/python -m pytest --numprocesses=2 --dist=worksteal $(PYTEST)
 
 fuzz: .venv/dev ## set up, and check the answers to 5,000 random requests against the API documentation
@@ -52,9 +57,12 @@ requirements: .venv/dev ## pin the dependencies of pyproject.toml again, with ha
 	done
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
 		--no-header requirements/npm.in -o requirements/npm.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
+		--no-header requirements/native.in -o requirements/native.txt
 
 dist: .venv/dev .venv/dev-assets ## build the source distribution, and the wheel from it, into dist/
 	rm -rf dist
+	$(BIN)/python app/native/build.py
 	$(BIN)/python -c 'from setuptools import build_meta; build_meta.build_sdist("dist")' >/dev/null
 	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation \
 		--wheel-dir dist dist/*.tar.gz
@@ -83,7 +91,7 @@ screenshots: .venv/dev ## set up, and take the screenshots of docs/pages.md agai
 	$(BIN)/python front-end/screenshots.py
 
 clean: ## remove what the other targets made, but for runs/ and model_store/
-	rm -rf .venv benchmarks/.environments build dist *.egg-info client/build client/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis front-end/node_modules app/static/vendor
+	rm -rf .venv benchmarks/.environments build dist *.egg-info client/build client/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis front-end/node_modules app/static/vendor app/native/*.so
 
 # Bytecode is compiled as it is installed, so that no start has to.
 .venv/serve .venv/train .venv/dev: .venv/%: requirements/%.txt pyproject.toml

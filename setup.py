@@ -1,6 +1,7 @@
 """What the build does beside pyproject.toml: it puts models into the package, which serves them anywhere.
 
-Files of other projects that pages load go into a package as package data, and none is built without them.
+Files of other projects that pages load go into a package as package data, and so does the compiled code that
+draws pictures. None is built without them.
 
 They are the newest versions in ``model_store`` of the models named here. An editable installation has none:
 it serves the project's own store.
@@ -57,6 +58,14 @@ def check_assets() -> None:
         raise SetupError("\n".join(faults))
 
 
+def check_native() -> None:
+    """Raise a SetupError unless the compiled code is here."""
+    build = runpy.run_path("app/native/build.py")
+    missing = build["missing"](build["IN_WHEEL"])
+    if missing:
+        raise SetupError(f"no compiled code for {', '.join(map('-'.join, missing))}: make native")
+
+
 class BuildWithModels(build_py):
     """Copies the packages, and the models into one of them."""
 
@@ -64,6 +73,7 @@ class BuildWithModels(build_py):
         """Build into ``build_lib``."""
         if not self.editable_mode:
             check_assets()
+            check_native()
         super().run()
         if self.editable_mode:
             return

@@ -52,10 +52,12 @@ class Likelihood(_Part):
     """The observation model that the decoder's ``log_prob`` and ``draw`` belong to.
 
     `log_level_width` is what turns its log-density at a pixel into the log-probability of an 8-bit level, in
-    nats; 0 of one that is such a probability. None: the version does not tell.
+    nats; 0 of one that is such a probability. None: the version does not tell. `path` is the file of arrays
+    that draws are made with, where a service makes them of the parameters that the decoder gives.
     """
 
     name: str
+    path: str | None = None
     log_level_width: float | None = None
     parameters: dict[str, Any] = {}
     noise_shape: tuple[Size, ...]
@@ -216,6 +218,7 @@ class Manifest(_Part):
             "examples": self.examples,
             "map": (self.map.path, self.map.sprites) if self.map is not None else (),
             "prior.path": (self.prior.path,) if self.prior.path is not None else (),
+            "likelihood.path": (self.likelihood.path,) if self.likelihood.path is not None else (),
         }
         for key, paths in named.items():
             for path in paths:

@@ -18,6 +18,7 @@ import numpy as np
 from app.engine.work import SIZES, Operation
 from app.errors import ModelError, ModelNotFound, ModelUnavailable, ScoringUnavailable, StoreError
 from app.held_out import open_map, read_examples
+from app.likelihoods import open_draw
 from app.manifest import Manifest
 from app.pictures import grids
 from app.priors import GaussianMixture, open_prior
@@ -46,7 +47,7 @@ class Model:
         map: of the test set; None if the version has none.
 
     Raises:
-        ModelError: the prior's file, an example or the map is not what the manifest says.
+        ModelError: the file of the prior or likelihood, an example or the map is not as the manifest says.
     """
 
     def __init__(self, version: Version, runtime: Runtime, threads: int = 1, wide_threads: int = 1) -> None:
@@ -55,6 +56,7 @@ class Model:
         self.examples = read_examples(version)
         self.map = open_map(version)
         self._runtime = runtime
+        self._draw = open_draw(version, runtime)
         own_thread = threads == 1 and runtime.name != "tensorflow"
 
         self.encoding = Operation("encode", self.encode, self.moments, own_thread)
@@ -164,13 +166,13 @@ class Model:
 
     def draw(self, z: Array, noise: Array) -> Array:
         """Return a draw from p(x given z), (B, H, W), from uniform `noise` in (0, 1); see ``encode``."""
-        return self._checked(self._runtime.draw(z, noise))
+        return self._checked(self._draw(z, noise))
 
     def _checked_code(self, code: Array, count: int) -> Array:
         expected = (count, self.manifest.latent_dim)
-        if code.shape != expected or not np.isfinite(code).all():
-            raise self._error(f"encode gave {code.shape}, expected {expected}, all finite")
-        return code
+        if code.shape == expected and np.isfinite(code).all():
+            return code
+        raise self._error(f"encode gave {code.shape}, expected {expected}, all finite")
 
     def log_prob(self, z: Array, images: Array) -> Array:
         """Return log p(x given z) of each pixel in nats, (B, H, W), of `images` under `z`; see ``encode``."""
@@ -207,8 +209,7 @@ class Models:
     def __init__(self, store: Store, open_runtime: OpenRuntime, threads: int, wide_threads: int = 1) -> None:
         self.store = store
         self._open_runtime = open_runtime
-        self._threads = threads
-        self._wide_threads = wide_threads
+        self._threads, self._wide_threads = threads, wide_threads
         self._unusable: dict[str, ModelError] = {}
         self._opening = threading.Lock()
         self.opened: dict[str, Model] = {}
@@ -253,8 +254,8 @@ class Models:
             before = set(self.opened)
             try:
                 self._open_newest(name)
-                for reference in self.opened.keys() - before:
-                    self.opened[reference].rest()  # found fit; nobody may ever ask for it
+                for new in self.opened.keys() - before:
+                    self.opened[new].rest()  # found fit; nobody may ever ask for it
             finally:  # whatever comes of one model, the next has its turn, and `then` in the end
                 with contextlib.suppress(RuntimeError):  # the service has come to its end
                     self.opener.submit(open_next)

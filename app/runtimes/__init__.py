@@ -61,6 +61,12 @@ class Runtime(Protocol):
     def draw(self, z: Array, noise: Array) -> Array:
         """Return a draw from p(x given z), (B, H, W), made from uniform `noise` in (0, 1)."""
 
+    def parameters(self, z: Array) -> Array:
+        """Return what p(x given z) is made of at each pixel, (B, H, W, P), of `z`.
+
+        Of versions with ``likelihood.path`` alone, which for LiteRT have it in place of ``draw``.
+        """
+
     def log_prob(self, z: Array, images: Array) -> Array:
         """Return log p(x given z) of each pixel in nats, (B, H, W), of `images` in [0, 1] under `z`."""
 

@@ -34,7 +34,7 @@ class LiteRTRuntime:
     def __init__(self, folder: Path, threads: int) -> None:
         self._encoders = _Interpreters((folder / LITERT_ENCODER).read_bytes(), ("encode",), threads)
         decoder = (folder / LITERT_DECODER).read_bytes()
-        self._decoders = _Interpreters(decoder, ("decode", "draw"), threads)
+        self._decoders = _Interpreters(decoder, ("decode", "draw", "parameters"), threads)
         # Few requests ask for scores: what computes them takes memory from the first of these on.
         self._scorers = functools.cache(lambda: _Interpreters(decoder, ("log_prob",), threads))
         self.rows = self._encoders.rows or self._decoders.rows
@@ -57,6 +57,10 @@ class LiteRTRuntime:
         """Return a draw from p(x given z); see ``Runtime``."""
         return self._decoders.run("draw", z=z, noise=noise)["image"]
 
+    def parameters(self, z: Array) -> Array:
+        """Return what p(x given z) is made of at each pixel; see ``Runtime``."""
+        return self._decoders.run("parameters", z=z)["parameters"]
+
     def log_prob(self, z: Array, images: Array) -> Array:
         """Return log p(x given z) of each pixel; see ``Runtime``."""
         return self._scorers().run("log_prob", z=z, images=images)["log_prob_per_pixel"]
@@ -74,12 +78,17 @@ class LiteRTRuntime:
 
 
 class _Interpreter:
-    """One interpreter, which serves one caller at a time and lets Python's lock go while it computes."""
+    """One interpreter, which serves one caller at a time and lets Python's lock go while it computes.
+
+    It runs those of `signatures` that the flatbuffer has.
+    """
 
     def __init__(self, flatbuffer: bytes, signatures: tuple[str, ...], threads: int) -> None:
         interpreter = Interpreter(model_content=flatbuffer, num_threads=threads)
         self.signatures = frozenset(interpreter.get_signature_list())
-        self._runners = {name: interpreter.get_signature_runner(name) for name in signatures}
+        self._runners = {
+            name: interpreter.get_signature_runner(name) for name in signatures if name in self.signatures
+        }
         self.threads = threads
         self.used = 0.0  # when, by the monotonic clock
         self._sizes: dict[str, int] = {}  # by signature, the number of rows that its memory is allocated for

@@ -35,6 +35,7 @@ class TensorFlowRuntime:
         self._encode = self._encoder.signatures["encode"]
         self._decode = self._decoder.signatures["decode"]
         self._draw = self._decoder.signatures["draw"]
+        self._parameters = self._decoder.signatures.get("parameters")
         self._log_prob = self._decoder.signatures["log_prob"]
 
     def encode(self, images: Array) -> tuple[Array, Array]:
@@ -55,6 +56,11 @@ class TensorFlowRuntime:
         """Return a draw from p(x given z); see ``Runtime``."""
         image: Array = self._draw(z=tf.constant(z), noise=tf.constant(noise))["image"].numpy()
         return image
+
+    def parameters(self, z: Array) -> Array:
+        """Return what p(x given z) is made of at each pixel; see ``Runtime``."""
+        parameters: Array = self._parameters(z=tf.constant(z))["parameters"].numpy()
+        return parameters
 
     def log_prob(self, z: Array, images: Array) -> Array:
         """Return log p(x given z) of each pixel; see ``Runtime``."""

@@ -70,7 +70,7 @@ def convert(version: Path, data_folder: Path | None = None, map_images: int | No
             card.write((version / CARD).read_bytes() + told(source).encode())
         manifest["training"]["converted_from"] = source
         manifest["runtimes"] = {"litert": litert.FILES}
-        manifest["likelihood"]["log_level_width"] = model.likelihood.log_level_width
+        manifest["likelihood"] = export.write_likelihood(model.likelihood, model.image_shape, staging)
         manifest.setdefault("samples_render", export.samples_render(model.likelihood))
         if dataset is not None:
             manifest["scores"] = scores.measure(published, dataset.validation)

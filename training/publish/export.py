@@ -37,6 +37,7 @@ if sys.platform != "win32":
     import fcntl
 
 FORMAT_VERSION = 1
+LIKELIHOOD = "likelihood.npz"
 STAGING = ".publishing-"  # begins the name of a folder in which a version is being written
 NUM_EXAMPLES = 5
 MATCHED_IMAGES = 1_000
@@ -163,7 +164,10 @@ def write_encoder(model: TrainedModel, path: Path, axes: Axes) -> None:
 
 
 def write_decoder(model: TrainedModel, path: Path, axes: Axes) -> None:
-    """Write the decoder's SavedModel and flatbuffer: ``decode``, ``log_prob``, ``draw``; no random op."""
+    """Write the decoder's SavedModel and flatbuffer: ``decode``, ``log_prob``, ``draw``; no random op.
+
+    Where a service draws by itself the SavedModel has ``parameters`` too, and the flatbuffer that alone.
+    """
     likelihood = model.likelihood
     mean = MeanDecoder(model.decoder, likelihood)
 
@@ -180,14 +184,34 @@ def write_decoder(model: TrainedModel, path: Path, axes: Axes) -> None:
     def draw(z: tf.Tensor, noise: tf.Tensor) -> dict[str, tf.Tensor]:
         return {"image": likelihood.draw(network(z), noise)}
 
-    z_shape = (model.latent_dim,)
-    _write_part(
-        model.decoder,
-        path,
-        decode=(decode, {"z": z_shape}),
-        log_prob=(log_prob, {"z": z_shape, "images": model.image_shape}),
-        draw=(draw, {"z": z_shape, "noise": likelihood.noise_shape(model.image_shape)}),
-    )
+    def parameters(z: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"parameters": network(z)}
+
+    codes = {"z": (model.latent_dim,)}
+    signatures = {
+        "decode": (decode, codes),
+        "log_prob": (log_prob, codes | {"images": model.image_shape}),
+        "draw": (draw, codes | {"noise": likelihood.noise_shape(model.image_shape)}),
+    }
+    if likelihood.service_weights is not None:
+        signatures["parameters"] = (parameters, codes)
+    _write_part(model.decoder, path, **signatures)
+
+
+def write_likelihood(likelihood: Likelihood, image_shape: tuple[int, ...], folder: Path) -> dict[str, Any]:
+    """Write what a service draws with, if it draws by itself; return the manifest's ``likelihood``."""
+    entry = {
+        "name": likelihood.name,
+        "parameters": likelihood.parameters,
+        "log_level_width": likelihood.log_level_width,
+        "noise_shape": list(likelihood.noise_shape(image_shape)),
+    }
+    weights = likelihood.service_weights
+    if weights is None:
+        return entry
+    with replacing(folder / LIKELIHOOD) as file:
+        np.savez_compressed(file, **weights)  # type: ignore[arg-type]  # the stubs see flags
+    return entry | {"path": LIKELIHOOD}
 
 
 def _write_part(network: keras.Model, path: Path, **signatures: Any) -> None:
@@ -204,7 +228,7 @@ def _write_part(network: keras.Model, path: Path, **signatures: Any) -> None:
     flatbuffer = path.parent / litert.FILES[path.name]
     flatbuffer.parent.mkdir()
     with replacing(flatbuffer) as file:
-        file.write(litert.convert(path, path.name))
+        file.write(litert.convert(path, litert.signatures(signatures)))
 
 
 def write_examples(examples: Images, folder: Path) -> None:
@@ -229,12 +253,7 @@ def write_manifest(model: TrainedModel, report: Report, found: dict[str, Any], f
         "name": model.name,
         "image": image,
         "latent_dim": model.latent_dim,
-        "likelihood": {
-            "name": likelihood.name,
-            "parameters": likelihood.parameters,
-            "log_level_width": likelihood.log_level_width,
-            "noise_shape": list(likelihood.noise_shape(model.image_shape)),
-        },
+        "likelihood": write_likelihood(likelihood, model.image_shape, folder),
         "prior": model.known_prior.manifest_entry(),
         "samples_render": samples_render(likelihood),
         "walk": {key: getattr(config.traversal, key) for key in ("axis", "low", "high", "steps")},

@@ -1,7 +1,8 @@
 """A version's SavedModels as flatbuffers for LiteRT, TensorFlow's own small runtime.
 
-What a service needs is converted: encode, decode, draw and log_prob. A flatbuffer takes any number of rows;
-it uses LiteRT's built-in operations alone, so that no TensorFlow is needed to run it.
+What a service needs is converted: encode, decode, log_prob, and draw, or where the service draws by itself
+the parameters for it. A flatbuffer takes any number of rows; it uses LiteRT's built-in operations alone, so that
+no TensorFlow is needed to run it.
 """
 
 import contextlib
@@ -9,7 +10,7 @@ import functools
 import io
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,6 @@ FILES = {
     "encoder": "encoder/assets.extra/encoder.tflite",
     "decoder": "decoder/assets.extra/decoder.tflite",
 }
-SIGNATURES = {"encoder": ("encode",), "decoder": ("decode", "draw", "log_prob")}
 # Of a likelihood given the pixels before, one changed choice changes much of its image: the share of changed
 # pixels is that of a few images in a thousand, and of fewer codes no estimate.
 CHECKED_CODES = 8_192
@@ -39,16 +39,25 @@ MAX_CHANGED_CHOICES = 1e-4
 # Of an image's log-probability, for each pixel and each nat of it: rounding is relative to size. The
 # published models differ by less than a tenth of that, a wrong operation by whole nats.
 MAX_NATS_PER_PIXEL = 1e-5
+# Of a parameter of p(x given z), for its size and one: the published models differ by less than a tenth of that.
+MAX_PARAMETER = 1e-4
 
 Call = Any  # of a signature: arrays by name -> arrays by name
 
 
-def convert(saved_model: Path, part: str) -> bytes:
-    """Return the flatbuffer of a SavedModel, the encoder or the decoder; its signatures take any rows.
+def signatures(written: Iterable[str]) -> list[str]:
+    """Return which of a SavedModel's signatures a flatbuffer has: in place of draws the parameters for them."""
+    names = list(written)
+    return [name for name in names if name != "draw" or "parameters" not in names]
+
+
+def convert(saved_model: Path, names: list[str]) -> bytes:
+    """Return the flatbuffer of a SavedModel with these of its signatures, which take any number of rows.
 
     A RunError if an operation has no built-in counterpart in LiteRT.
     """
-    converter = tf.lite.TFLiteConverter.from_saved_model(str(saved_model), signature_keys=SIGNATURES[part])
+    part = saved_model.name
+    converter = tf.lite.TFLiteConverter.from_saved_model(str(saved_model), signature_keys=names)
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
     try:
         with contextlib.redirect_stderr(io.StringIO()):  # the converter's chatter
@@ -65,7 +74,8 @@ def check_agreement(
     """Compare the pictures that the two runtimes draw of a version: of random codes, and of `images` rebuilt.
 
     `codes`, (N, D), are drawn beside the random ones. A RunError if they differ by more than a level; for
-    draws, in more than one pixel of ten thousand; or if images are more probable to one than to the other.
+    draws, in more than one pixel of ten thousand; if the parameters that a service draws with differ; or if
+    images are more probable to one than to the other.
     """
     rng = np.random.default_rng(0)
     z = rng.standard_normal((CHECKED_CODES, latent_dim), np.float32)
@@ -73,11 +83,13 @@ def check_agreement(
     noise = rng.uniform(1e-6, 1 - 1e-6, (len(z), *noise_shape)).astype(np.float32)
 
     def pictures(calls: dict[str, Call]) -> dict[str, Array]:
-        return {
+        found = {
             "decode": calls["decode"](z=z)["image"],
-            "draw": calls["draw"](z=z, noise=noise)["image"],
             "a reconstruction": calls["decode"](z=calls["encode"](images=images)["z_mean"])["image"],
         }
+        if "draw" in litert_calls:
+            found["draw"] = calls["draw"](z=z, noise=noise)["image"]
+        return found
 
     def log_prob(calls: dict[str, Call]) -> Array:
         z_mean = calls["encode"](images=images)["z_mean"]
@@ -85,10 +97,13 @@ def check_agreement(
         return np.asarray(calls["log_prob"](z=np.clip(z_mean, -8, 8), images=images)["log_prob_per_pixel"])
 
     calls = _saved_model_calls(version)
+    with _without_announcements(version):
+        litert_calls = _litert_calls(version)
+    if "parameters" in litert_calls:
+        _check_parameters(calls, litert_calls, z)
     ours, our_log_prob = pictures(calls), log_prob(calls)
     with _without_announcements(version):
-        calls = _litert_calls(version)
-        theirs, their_log_prob = pictures(calls), log_prob(calls)
+        theirs, their_log_prob = pictures(litert_calls), log_prob(litert_calls)
     for what, picture in ours.items():
         difference = _levels_apart(np.asarray(picture), theirs[what])
         changed = float(np.mean(difference > MAX_LEVELS))
@@ -122,6 +137,18 @@ def _without_announcements(folder: Path) -> Iterator[None]:
                 os.write(2, b"".join(line for line in written if not line.startswith(b"INFO: ")))
 
 
+def _check_parameters(ours: dict[str, Call], theirs: dict[str, Call], z: Array) -> None:
+    """Compare the parameters that a service draws with; see ``check_agreement``."""
+    for start in range(0, len(z), BATCH):  # as many numbers as images have are not to be held at once
+        codes = z[start : start + BATCH]
+        one, other = (np.asarray(calls["parameters"](z=codes)["parameters"]) for calls in (ours, theirs))
+        apart = float((np.abs(one - other) / (1 + np.abs(one))).max())
+        if not apart <= MAX_PARAMETER:
+            raise RunError(
+                f"TensorFlow and LiteRT differ in parameters by {apart:.2g}; nothing was published"
+            )
+
+
 def _nats_apart(first: Array, second: Array) -> float:
     """Return by how much the log-probability of an image differs at most, for each pixel of mean size."""
     sums = [each.reshape(len(each), -1).sum(axis=1, dtype=np.float64) for each in (first, second)]
@@ -138,20 +165,20 @@ def _levels_apart(first: Array, second: Array) -> npt.NDArray[np.int64]:
 
 
 def _saved_model_calls(version: Path) -> dict[str, Call]:
-    loaded = {part: tf.saved_model.load(str(version / part)) for part in SIGNATURES}
+    loaded = {part: tf.saved_model.load(str(version / part)) for part in FILES}
     return {
         name: functools.partial(call_signature, loaded[part], name)
-        for part, names in SIGNATURES.items()
-        for name in names
+        for part in FILES
+        for name in loaded[part].signatures
     }
 
 
 def _litert_calls(version: Path) -> dict[str, Call]:
     opened = {part: Interpreter(model_content=(version / path).read_bytes()) for part, path in FILES.items()}
     return {
-        name: functools.partial(_in_batches, opened[part].get_signature_runner(name))
-        for part, names in SIGNATURES.items()
-        for name in names
+        name: functools.partial(_in_batches, interpreter.get_signature_runner(name))
+        for interpreter in opened.values()
+        for name in interpreter.get_signature_list()
     }
 
 

@@ -77,6 +77,14 @@ class Likelihood:
         """
         raise NotImplementedError
 
+    @property
+    def service_weights(self) -> dict[str, Array] | None:
+        """What a service draws with, given the parameters of every pixel: arrays by name.
+
+        None if it draws by ``draw``, whose graph a runtime computes as it stands.
+        """
+        return None
+
     def bits_per_dim(self, nats: float, pixels: int) -> float:
         """Return what a pixel, as one of 256 levels, costs by a bound of `nats` per image."""
         return -(nats / pixels + self.log_level_width) / math.log(2)

@@ -100,6 +100,11 @@ class CausalLogistic(DiscretizedLogistic):
     def mean_of(self, combined: Tensor) -> Tensor:  # noqa: D102
         return only_parameter(combined)
 
+    @property
+    def service_weights(self) -> dict[str, Array]:
+        """W, for deviations in levels, and O: the graph of all diagonals is slow, and takes memory."""
+        return {"into": np.asarray(self.network.into) / DEVIATION, "out": np.asarray(self.network.out)}
+
     def draw(self, decoded: Tensor, noise: Tensor) -> Tensor:
         """Draw a whole diagonal at a time: its neighbours lie on earlier ones."""
         height, width = decoded.shape[1:3]

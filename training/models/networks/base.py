@@ -14,10 +14,7 @@ import keras
 from training.configs import sections
 from training.models.likelihoods.base import Likelihood
 
-POSTERIOR = ("z_mean", "z_log_var")
-# Ten times as wide as the prior. No image of the kind that a model was trained on comes near; of others the
-# linear layer may ask for variances beyond all numbers.
-LARGEST_LOG_VAR = 4.6
+LARGEST_LOG_VAR = 4.6  # ten times as wide as the prior: no image like those of training comes near
 
 
 @dataclasses.dataclass
@@ -55,9 +52,12 @@ class Architecture:
         return decoder
 
     def posterior(self, images: Any) -> list[Any]:
-        """Return z_mean and z_log_var, (B, D), each by a linear layer, see ``bounded``."""
+        """Return z_mean and z_log_var, (B, D), each by a linear layer; z_log_var is bounded."""
         hidden = self.dense_layers(self.rows(images), self.network.encoder_units)
-        return bounded([keras.layers.Dense(self.network.latent_dim, name=name)(hidden) for name in POSTERIOR])
+        return [
+            keras.layers.Dense(self.network.latent_dim, activation=activation, name=name)(hidden)
+            for name, activation in POSTERIOR.items()
+        ]
 
     def rows(self, images: Any) -> Any:
         """Return what the encoder's dense layers take of images, (B, any number)."""
@@ -80,10 +80,16 @@ class Architecture:
         return hidden
 
 
-def bounded(posterior: Sequence[Any]) -> list[Any]:
-    """Return z_mean and z_log_var, with z_log_var at most LARGEST_LOG_VAR."""
-    z_mean, z_log_var = posterior
-    return [z_mean, keras.ops.minimum(z_log_var, LARGEST_LOG_VAR)]
+def bounded(z_log_var: Any) -> Any:
+    """Return z_log_var, at most LARGEST_LOG_VAR: of other images a linear layer gives numbers beyond all use.
+
+    It is the activation of a layer, since a layer of its own would change the order of a network's variables,
+    by which those of published versions are found.
+    """
+    return keras.ops.minimum(z_log_var, LARGEST_LOG_VAR)
+
+
+POSTERIOR = {"z_mean": None, "z_log_var": bounded}  # activations
 
 
 def reshaped(values: Any, shape: tuple[int, ...]) -> Any:

@@ -10,7 +10,7 @@ import keras
 
 from training.configs import sections
 from training.errors import ConfigError
-from training.models.networks.base import POSTERIOR, bounded, reshaped
+from training.models.networks.base import POSTERIOR, reshaped
 from training.models.networks.conv import flattened
 from training.models.networks.residual import Residual, convolution
 
@@ -41,13 +41,16 @@ class Spatial(Residual):
 
     def posterior(self, images: Any) -> list[Any]:  # noqa: D102
         features, channels = self.features(images), self.network.spatial_channels
-        maps = [keras.layers.Conv2D(channels, 1, name=f"{name}_map")(features) for name in POSTERIOR]
+        maps = [
+            keras.layers.Conv2D(channels, 1, activation=activation, name=f"{name}_map")(features)
+            for name, activation in POSTERIOR.items()
+        ]
         hidden = self.dense_layers(self.narrow_rows(features), self.network.encoder_units)
         parts = []
-        for name, spatial in zip(POSTERIOR, maps, strict=True):
-            top = keras.layers.Dense(self.global_dim, name=f"{name}_global")(hidden)
+        for (name, activation), spatial in zip(POSTERIOR.items(), maps, strict=True):
+            top = keras.layers.Dense(self.global_dim, activation=activation, name=f"{name}_global")(hidden)
             parts.append(keras.layers.Concatenate(name=name)([top, flattened(spatial)]))
-        return bounded(parts)
+        return parts
 
     def pixels(self, z: Any) -> Any:  # noqa: D102
         channels = self.network.spatial_channels

@@ -1,0 +1,244 @@
+// Draws from a mixture of logistics whose parameters follow from the pixels before; see causal.py.
+//
+// Every number is made by the same additions, multiplications and divisions in the same order as there, each
+// rounded once: no fused ones, whatever the processor has. So both give the same bytes.
+
+#include <stdint.h>
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
+#pragma STDC FP_CONTRACT OFF
+
+#define INLINE static inline __attribute__((always_inline))
+#define LANES 8
+typedef float vector __attribute__((vector_size(4 * LANES), aligned(4)));
+typedef int32_t integers __attribute__((vector_size(4 * LANES), aligned(4)));
+
+enum { NEIGHBOURS = 10, LINEAR = 5, MOST_COMPONENTS = 8, MOST_BLOCKS = 16, MOST_PIXELS = 128 };
+// Of each neighbour, rows up and columns left, the first LINEAR with coefficients of their own; around an image
+// lie so many rows and columns of nothing.
+static const int UP[NEIGHBOURS] = {0, 1, 1, 0, 2, 1, 2, 2, 2, -1};
+static const int LEFT[NEIGHBOURS] = {1, 0, 1, 2, 0, 2, 1, 2, -1, 2};
+enum { ABOVE = 2, BELOW = 1, BESIDE = 2 };
+
+struct task {
+    const float *parameters; // count x height x width x (1 + 3 components + LINEAR + hidden)
+    const float *noise;      // count x height x width x 2
+    const float *into;       // NEIGHBOURS x LANES blocks: weights of the hidden units, zero beyond them
+    const float *out;        // 3 components x LANES blocks
+    float *images;           // count x height x width
+    int32_t count, height, width, components, hidden;
+};
+
+INLINE vector load(const float *from) { return *(const vector *)from; }
+INLINE vector all(float x) { return (vector){x, x, x, x, x, x, x, x}; }
+INLINE vector choose(integers where, vector yes, vector no) {
+    return (vector)((where & (integers)yes) | (~where & (integers)no));
+}
+INLINE vector smaller(vector a, vector b) { return choose(a < b, a, b); }
+INLINE vector larger(vector a, vector b) { return choose(a > b, a, b); }
+
+// The nearest integer, of two the even one, of |x| < 2^22.
+INLINE vector nearest(vector x) { return (x + all(12582912.0f)) - all(12582912.0f); }
+
+// exp(x), by Cephes' polynomial (Moshier 1992).
+INLINE vector exponential(vector x) {
+    x = larger(smaller(x, all(88.0f)), all(-87.0f));
+    vector n = nearest(x * all(1.44269504f));
+    x = x - n * all(0.693359375f);
+    x = x - n * all(-2.12194440e-4f);
+    vector y = all(1.9875691500e-4f);
+    y = y * x + all(1.3981999507e-3f);
+    y = y * x + all(8.3334519073e-3f);
+    y = y * x + all(4.1665795894e-2f);
+    y = y * x + all(1.6666665459e-1f);
+    y = y * x + all(5.0000001201e-1f);
+    y = (y * (x * x) + x) + all(1.0f);
+    return y * (vector)((__builtin_convertvector(n, integers) + 127) << 23);
+}
+
+// log(x) of a normal positive number, by Cephes' polynomial.
+INLINE vector logarithm(vector x) {
+    integers bits = (integers)x;
+    vector m = (vector)((bits & 0x007fffff) | 0x3f000000); // in [1/2, 1)
+    integers low = m < all(0.707106781f);                  // -1 where it is
+    vector n = __builtin_convertvector((bits >> 23) - 126 + low, vector);
+    m = choose(low, m + m, m) - all(1.0f);
+    vector z = m * m;
+    vector y = all(7.0376836292e-2f);
+    y = y * m + all(-1.1514610310e-1f);
+    y = y * m + all(1.1676998740e-1f);
+    y = y * m + all(-1.2420140846e-1f);
+    y = y * m + all(1.4249322787e-1f);
+    y = y * m + all(-1.6668057665e-1f);
+    y = y * m + all(2.0000714765e-1f);
+    y = y * m + all(-2.4999993993e-1f);
+    y = y * m + all(3.3333331174e-1f);
+    y = (y * m) * z;
+    y = y + n * all(-2.12194440e-4f);
+    y = y - all(0.5f) * z;
+    return (m + y) + n * all(0.693359375f);
+}
+
+// The sum of all lanes, and that of each of eight: in the same order.
+INLINE float sum(vector v) {
+    return ((v[0] + v[4]) + (v[2] + v[6])) + ((v[1] + v[5]) + (v[3] + v[7]));
+}
+INLINE vector halves(vector a, vector b) {
+    return __builtin_shufflevector(a, b, 0, 1, 2, 3, 8, 9, 10, 11) +
+           __builtin_shufflevector(a, b, 4, 5, 6, 7, 12, 13, 14, 15);
+}
+INLINE vector quarters(vector a, vector b) {
+    return __builtin_shufflevector(a, b, 0, 1, 4, 5, 8, 9, 12, 13) +
+           __builtin_shufflevector(a, b, 2, 3, 6, 7, 10, 11, 14, 15);
+}
+INLINE vector sums(const vector v[LANES]) {
+    vector a = quarters(halves(v[0], v[1]), halves(v[2], v[3]));
+    vector b = quarters(halves(v[4], v[5]), halves(v[6], v[7]));
+    return __builtin_shufflevector(a, b, 0, 2, 4, 6, 8, 10, 12, 14) +
+           __builtin_shufflevector(a, b, 1, 3, 5, 7, 9, 11, 13, 15);
+}
+
+// What a diagonal needs, one number a pixel; as many beyond its last one as fill the lanes.
+struct diagonal {
+    float mixture[3 * MOST_COMPONENTS][MOST_PIXELS], base[MOST_PIXELS];
+    float coefficients[LINEAR][MOST_PIXELS], near[LINEAR][MOST_PIXELS];
+    float choice[MOST_PIXELS], uniform[MOST_PIXELS], level[MOST_PIXELS];
+};
+
+// The hidden units of one pixel, and the parameters of its mixture without the linear part.
+INLINE void mix(const float *parameters, const float *before, int stride, const struct task *task, int components,
+                int hidden, struct diagonal *all_of, int k) {
+    const int blocks = (hidden + LANES - 1) / LANES, outputs = 3 * components;
+    const float *inputs = parameters + 1 + outputs + LINEAR;
+    vector units[MOST_BLOCKS], products[LANES];
+    for (int b = 0; b < hidden / LANES; b++) units[b] = load(inputs + LANES * b);
+    if (hidden % LANES) {
+        vector last = all(0.0f);
+        for (int unit = hidden / LANES * LANES; unit < hidden; unit++) last[unit % LANES] = inputs[unit];
+        units[blocks - 1] = last;
+    }
+    for (int n = 0; n < NEIGHBOURS; n++) {
+        float deviation = before[-UP[n] * stride - LEFT[n]];
+        if (n < LINEAR) all_of->near[n][k] = deviation;
+        for (int b = 0; b < blocks; b++)
+            units[b] = units[b] + all(deviation) * load(task->into + (n * blocks + b) * LANES);
+    }
+    for (int b = 0; b < blocks; b++) units[b] = larger(units[b], all(0.0f));
+    for (int output = 0; output < outputs; output++) {
+        vector product = units[0] * load(task->out + output * blocks * LANES);
+        for (int b = 1; b < blocks; b++)
+            product = product + units[b] * load(task->out + (output * blocks + b) * LANES);
+        products[output % LANES] = product;
+        if (output % LANES == LANES - 1) {
+            vector added = load(parameters + 1 + output - LANES + 1) + sums(products);
+            for (int each = 0; each < LANES; each++) all_of->mixture[output - LANES + 1 + each][k] = added[each];
+        }
+    }
+    for (int output = outputs / LANES * LANES; output < outputs; output++)
+        all_of->mixture[output][k] = parameters[1 + output] + sum(products[output % LANES]);
+}
+
+// The levels of LANES pixels of a diagonal, from the k-th on.
+INLINE vector drawn(const struct diagonal *of, int components, int k) {
+    vector moved = all(0.0f);
+    for (int n = 0; n < LINEAR; n++) {
+        vector x = load(of->coefficients[n] + k);
+        vector hyperbolic_tangent = all(1.0f) - all(2.0f) / (exponential(x + x) + all(1.0f));
+        moved = moved + hyperbolic_tangent * load(of->near[n] + k);
+    }
+    vector top = load(of->mixture[0] + k), edges[MOST_COMPONENTS];
+    for (int c = 1; c < components; c++) top = larger(top, load(of->mixture[c] + k));
+    for (int c = 0; c < components; c++) {
+        vector weight = exponential(load(of->mixture[c] + k) - top);
+        edges[c] = c ? edges[c - 1] + weight : weight;
+    }
+    vector choice = load(of->choice + k) * edges[components - 1];
+    vector mean = all(0.0f), scale = all(0.0f);
+    for (int c = 0; c < components; c++) {
+        integers here = c ? choice >= edges[c - 1] : choice == choice;
+        float centre = (c + 0.5f) / components - 0.5f;
+        mean = choose(here, load(of->mixture[components + c] + k) + all(centre), mean);
+        scale = choose(here, load(of->mixture[2 * components + c] + k), scale);
+    }
+    vector widest = smaller(scale + all(0.541324855f), all(80.0f));
+    vector spread = all(0.1f) + all(10.0f) * logarithm(all(1.0f) + exponential(widest));
+    vector uniform = load(of->uniform + k);
+    vector x = load(of->base + k) + all(255.0f) * mean;
+    x = (x + moved) + spread * logarithm(uniform / (all(1.0f) - uniform));
+    vector level = nearest(larger(smaller(x, all(255.0f)), all(0.0f)));
+    return choose(x - x == all(0.0f), level, x); // what is no number stays none
+}
+
+INLINE void draw(const struct task *task, int components, int hidden) {
+    const int height = task->height, width = task->width, numbers = 1 + 3 * components + LINEAR + hidden;
+    const int stride = BESIDE + width + BESIDE, size = (ABOVE + height + BELOW) * stride;
+    float deviations[(ABOVE + MOST_PIXELS + BELOW) * (MOST_PIXELS + 2 * BESIDE)]; // of what was drawn, in levels
+    struct diagonal of;
+    for (float *number = (float *)&of; number < (float *)(&of + 1); number++) *number = 0.5f; // in every lane a number
+    for (int image = 0; image < task->count; image++) {
+        const long long pixels = (long long)image * height * width;
+        for (int k = 0; k < size; k++) deviations[k] = 0.0f;
+        for (int number = 0; number < height + width - 1; number++) {
+            const int first = number < width ? 0 : number - width + 1;
+            const int length = (number < height ? number : height - 1) - first + 1;
+            for (int k = 0; k < length; k++) {
+                const int row = first + k, column = number - row;
+                const long long pixel = pixels + row * width + column;
+                const float *parameters = task->parameters + pixel * numbers;
+                mix(parameters, deviations + (row + ABOVE) * stride + column + BESIDE, stride, task, components,
+                    hidden, &of, k);
+                of.base[k] = parameters[0] * 255.0f;
+                for (int n = 0; n < LINEAR; n++) of.coefficients[n][k] = parameters[1 + 3 * components + n];
+                of.choice[k] = task->noise[2 * pixel];
+                of.uniform[k] = task->noise[2 * pixel + 1];
+            }
+            for (int k = 0; k < length; k += LANES) *(vector *)(of.level + k) = drawn(&of, components, k);
+            for (int k = 0; k < length; k++) {
+                const int row = first + k, column = number - row;
+                task->images[pixels + row * width + column] = of.level[k] / 255.0f;
+                deviations[(row + ABOVE) * stride + column + BESIDE] = of.level[k] - of.base[k];
+            }
+        }
+    }
+}
+
+// Numbers that are known now make loops of a known length.
+INLINE void draw_by_size(const struct task *task) {
+    if (task->components == 3 && task->hidden == 40) draw(task, 3, 40);
+    else draw(task, task->components, task->hidden);
+}
+
+#if defined(__x86_64__)
+__attribute__((target("avx2"))) static void draw_wide(const struct task *task) { draw_by_size(task); }
+// Whether the processor has AVX2, and the system keeps its registers (Intel's manual, volume 1, 14.7.1).
+static int is_wide(void) {
+    unsigned a, b, c, d, kept;
+    if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & bit_OSXSAVE)) return 0;
+    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(b & bit_AVX2)) return 0;
+    __asm__("xgetbv" : "=a"(kept), "=d"(d) : "c"(0));
+    return (kept & 6) == 6;
+}
+#else
+static void draw_wide(const struct task *task) { draw_by_size(task); }
+static int is_wide(void) { return 1; }
+#endif
+static void draw_narrow(const struct task *task) { draw_by_size(task); }
+
+#if defined(_WIN32)
+#define EXPORTED __declspec(dllexport)
+#else
+#define EXPORTED __attribute__((visibility("default")))
+#endif
+
+// Returns 0, or 1 of sizes that this does not know: then nothing was drawn.
+EXPORTED int vitrine_causal_draw(const struct task *task) {
+    if (task->components < 1 || task->components > MOST_COMPONENTS || task->hidden < 1 ||
+        task->hidden > LANES * MOST_BLOCKS || task->height < 1 || task->height > MOST_PIXELS || task->width < 1 ||
+        task->width > MOST_PIXELS)
+        return 1;
+    if (is_wide()) draw_wide(task);
+    else draw_narrow(task);
+    return 0;
+}

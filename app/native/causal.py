@@ -1,0 +1,214 @@
+"""Draws from the likelihood ``causal-logistic``, given what the decoder's network says of every pixel.
+
+A mixture of K logistics at each pixel, whose parameters follow from the pixels before: the parameters are
+
+    given = m + O relu(c + W d), every mean moved by sum_n tanh(a_n) d_n over the LINEAR nearest neighbours,
+
+with m, a and c the pixel's own, W and O the version's, and d the deviations of NEIGHBOURS from their bases,
+in levels. They become a level by the pixel's two uniform numbers: one chooses the component, one the place in
+it. All neighbours lie on earlier diagonals i + j, so that a diagonal is drawn at once.
+
+The arithmetic is written out, so that it gives the same bytes everywhere: every number is one addition,
+multiplication or division of float32, which IEEE 754 rounds in one way. ``causal.c`` does the same, hundreds
+of times as fast.
+"""
+
+import ctypes
+
+import numpy as np
+import numpy.typing as npt
+
+from app.native.library import Task, library
+
+Array = npt.NDArray[np.float32]
+
+LANES = 8
+LINEAR = 5
+# Rows up and columns left of each neighbour; ABOVE, BELOW and BESIDE are how far they reach.
+NEIGHBOURS = ((0, 1), (1, 0), (1, 1), (0, 2), (2, 0), (1, 2), (2, 1), (2, 2), (2, -1), (-1, 2))
+ABOVE, BELOW, BESIDE = 2, 1, 2
+LEVELS = np.float32(255)
+START = np.float32(0.541324855)  # where softplus is one
+LARGEST = np.float32(80)  # softplus' input of the widest scale
+MIN_SCALE, START_SCALE = np.float32(0.1), np.float32(10)  # of a logistic, in levels
+TWO_POWER = np.float32(12582912)  # 1.5 x 2^23: what is added to it is rounded to an integer
+
+
+class CausalDraw:
+    """Draws for one version.
+
+    Args:
+        into: W, (10, hidden units) float32, for deviations in levels.
+        out: O, (hidden units, 3 K) float32; the parameters are K logits, K means, K scales.
+        compiled: by the compiled code, where there is some for this machine and these sizes.
+
+    Raises:
+        ValueError: the arrays do not fit each other.
+    """
+
+    def __init__(self, into: Array, out: Array, compiled: bool = True) -> None:
+        hidden, outputs = out.shape
+        if into.shape != (len(NEIGHBOURS), hidden) or outputs % 3 or not outputs:
+            expected = f"({len(NEIGHBOURS)}, H) and (H, 3 K)"
+            raise ValueError(f"likelihood: expected arrays {expected}. Received: {into.shape}, {out.shape}")
+        self.components, self.hidden = outputs // 3, hidden
+        padding = ((0, 0), (0, -hidden % LANES))
+        self._into = np.ascontiguousarray(np.pad(into, padding), np.float32)
+        self._out = np.ascontiguousarray(np.pad(out.T, padding), np.float32)
+        self._library = library() if compiled else None
+
+    @property
+    def num_parameters(self) -> int:
+        """Numbers that the decoder's network has for every pixel."""
+        return 1 + 3 * self.components + LINEAR + self.hidden
+
+    def __call__(self, parameters: Array, noise: Array) -> Array:
+        """Return draws, (B, H, W) float32: levels over 255.
+
+        Args:
+            parameters: of every pixel, (B, H, W, num_parameters) float32.
+            noise: uniform on (0, 1), (B, H, W, 2) float32.
+
+        Raises:
+            ValueError: another shape.
+        """
+        count, height, width, numbers = parameters.shape
+        if numbers != self.num_parameters or noise.shape != (count, height, width, 2):
+            expected = f"{self.num_parameters} parameters and noise of shape (B, H, W, 2)"
+            raise ValueError(f"expected {expected}. Received: {parameters.shape}, {noise.shape}")
+        parameters, noise = (np.ascontiguousarray(each, np.float32) for each in (parameters, noise))
+        if self._library is not None:
+            images = np.empty((count, height, width), np.float32)
+            task = self._task(parameters, noise, images)
+            if not self._library.vitrine_causal_draw(ctypes.byref(task)):
+                return images
+        return self._draw(parameters, noise)
+
+    def _task(self, parameters: Array, noise: Array, images: Array) -> Task:
+        arrays = (parameters, noise, self._into, self._out, images)
+        return Task(*(each.ctypes.data for each in arrays), *images.shape, self.components, self.hidden)
+
+    def _draw(self, parameters: Array, noise: Array) -> Array:
+        """Return what ``__call__`` does, by NumPy alone."""
+        count, height, width, _ = parameters.shape
+        deviations = np.zeros((count, ABOVE + height + BELOW, BESIDE + width + BESIDE), np.float32)
+        images = np.empty((count, height, width), np.float32)
+        for number in range(height + width - 1):
+            rows = np.arange(max(0, number - width + 1), min(number, height - 1) + 1)
+            columns = number - rows
+            before = [deviations[:, rows + ABOVE - up, columns + BESIDE - left] for up, left in NEIGHBOURS]
+            pixels = parameters[:, rows, columns]
+            base = pixels[..., 0] * LEVELS
+            level = self._levels(pixels, base, before, noise[:, rows, columns])
+            images[:, rows, columns] = level / LEVELS
+            deviations[:, rows + ABOVE, columns + BESIDE] = level - base
+        return images
+
+    def _levels(self, pixels: Array, base: Array, before: list[Array], noise: Array) -> Array:
+        """Return the levels of a diagonal, (B, n), of what ``_draw`` knows of its n pixels."""
+        components = self.components
+        moved = np.zeros_like(base)
+        for number, deviation in enumerate(before[:LINEAR]):
+            coefficient = pixels[..., 1 + 3 * components + number]
+            moved = moved + _hyperbolic_tangent(coefficient) * deviation
+        mixture = self._mixture(pixels, before)
+        logits, means, scales = mixture[:components], mixture[components:-components], mixture[-components:]
+        top = logits[0]
+        for each in logits[1:]:
+            top = np.where(top > each, top, each)
+        edges: list[Array] = []
+        for each in logits:
+            weight = exponential(each - top)
+            edges.append(edges[-1] + weight if edges else weight)
+        choice = noise[..., 0] * edges[-1]
+        centres = (np.arange(components, dtype=np.float32) + np.float32(0.5)) / np.float32(components)
+        mean, scale = means[0] + (centres[0] - np.float32(0.5)), scales[0]
+        for number, edge in enumerate(edges[:-1], start=1):
+            mean = np.where(choice >= edge, means[number] + (centres[number] - np.float32(0.5)), mean)
+            scale = np.where(choice >= edge, scales[number], scale)
+        widest = scale + START
+        widest = np.where(widest < LARGEST, widest, LARGEST)
+        spread = MIN_SCALE + START_SCALE * logarithm(np.float32(1) + exponential(widest))
+        uniform = noise[..., 1]
+        x = base + LEVELS * mean
+        x = (x + moved) + spread * logarithm(uniform / (np.float32(1) - uniform))
+        level = np.where(x < LEVELS, x, LEVELS)
+        level = _nearest(np.where(level > 0, level, np.float32(0)))
+        with np.errstate(invalid="ignore"):
+            return np.where(x - x == 0, level, x)  # what is no number stays none
+
+    def _mixture(self, pixels: Array, before: list[Array]) -> list[Array]:
+        """Return the 3 K parameters of the mixtures without the linear part, each (B, n)."""
+        outputs = 3 * self.components
+        padded = self._into.shape[1]
+        units = np.zeros((*pixels.shape[:2], padded), np.float32)
+        units[..., : self.hidden] = pixels[..., 1 + outputs + LINEAR :]
+        for deviation, weights in zip(before, self._into, strict=True):
+            units = units + deviation[..., None] * weights
+        units = np.where(units > 0, units, np.float32(0))
+        found = []
+        for number, weights in enumerate(self._out):
+            products = (units * weights).reshape(*units.shape[:2], padded // LANES, LANES)
+            lanes = products[..., 0, :]
+            for block in range(1, padded // LANES):
+                lanes = lanes + products[..., block, :]
+            found.append(pixels[..., 1 + number] + _sum_of_lanes(lanes))
+        return found
+
+
+def _sum_of_lanes(v: Array) -> Array:
+    halves = v[..., :4] + v[..., 4:]
+    quarters = halves[..., :2] + halves[..., 2:]
+    return np.asarray(quarters[..., 0] + quarters[..., 1])
+
+
+def _nearest(x: Array) -> Array:
+    """Return the nearest integer, of two the even one, of |x| < 2^22."""
+    return (x + TWO_POWER) - TWO_POWER
+
+
+def _hyperbolic_tangent(x: Array) -> Array:
+    return np.float32(1) - np.float32(2) / (exponential(x + x) + np.float32(1))
+
+
+def _polynomial(x: Array, *coefficients: float) -> Array:
+    """Return the polynomial of x with these coefficients, that of the highest power first."""
+    y = np.full_like(x, coefficients[0])
+    for coefficient in coefficients[1:]:
+        y = y * x + np.float32(coefficient)
+    return y
+
+
+def exponential(x: Array) -> Array:
+    """Return exp(x) of x in [-87, 88], beyond them that of the end: Cephes' polynomial (Moshier 1992)."""
+    x = np.where(x < 88, x, np.float32(88))
+    x = np.where(x > -87, x, np.float32(-87))
+    n = _nearest(x * np.float32(1.44269504))
+    x = x - n * np.float32(0.693359375)
+    x = x - n * np.float32(-2.12194440e-4)
+    y = _polynomial(
+        x,
+        *(1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3),
+        *(4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1),
+    )
+    y = (y * (x * x) + x) + np.float32(1)
+    return np.asarray(y * ((n.astype(np.int32) + 127) << 23).view(np.float32))
+
+
+def logarithm(x: Array) -> Array:
+    """Return log(x) of normal positive numbers: Cephes' polynomial."""
+    bits = np.ascontiguousarray(x, np.float32).view(np.int32)
+    m = ((bits & 0x007FFFFF) | 0x3F000000).view(np.float32)  # in [1/2, 1)
+    low = m < np.float32(0.707106781)
+    n = ((bits >> 23) - 126 - low).astype(np.float32)
+    m = np.where(low, m + m, m) - np.float32(1)
+    z = m * m
+    y = _polynomial(
+        m,
+        *(7.0376836292e-2, -1.1514610310e-1, 1.1676998740e-1, -1.2420140846e-1, 1.4249322787e-1),
+        *(-1.6668057665e-1, 2.0000714765e-1, -2.4999993993e-1, 3.3333331174e-1),
+    )
+    y = (y * m) * z
+    y = y + n * np.float32(-2.12194440e-4)
+    y = y - np.float32(0.5) * z
+    return np.asarray((m + y) + n * np.float32(0.693359375))
