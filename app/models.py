@@ -55,8 +55,7 @@ class Model:
         self.prior = open_prior(version)
         self.examples = read_examples(version)
         self.map = open_map(version)
-        self._runtime = runtime
-        self._draw = open_draw(version, runtime)
+        self._runtime, self._draw = runtime, open_draw(version, runtime)
         own_thread = threads == 1 and runtime.name != "tensorflow"
 
         self.encoding = Operation("encode", self.encode, self.moments, own_thread)

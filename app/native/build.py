@@ -23,8 +23,8 @@ from app.native.library import file_name  # noqa: E402
 
 SOURCE = HERE / "causal.c"
 PINNED = HERE.parents[1] / "requirements" / "native.txt"
-# By what Python calls a machine, what the compiler calls it. Those of Linux need no C library of their own, so
-# that they run beside any.
+# By what Python calls a machine, what the compiler calls it. Those of Linux need no C library of their own,
+# so that they run beside any.
 TARGETS = {
     ("linux", "x86_64"): "x86_64-linux-musl",
     ("linux", "aarch64"): "aarch64-linux-musl",
@@ -70,8 +70,7 @@ def compile_for(machines: list[tuple[str, str]], compiler: list[str], folder: Pa
             made = Path(scratch, target.name)
             alone = ("-nostdlib",) if machine[0] == "linux" else ()
             command = [*compiler, "-target", TARGETS[machine], *FLAGS, *alone, str(SOURCE), "-o", str(made)]
-            environment = os.environ | {"ZIG_GLOBAL_CACHE_DIR": scratch, "ZIG_LOCAL_CACHE_DIR": scratch}
-            done = subprocess.run(command, env=environment, capture_output=True, text=True)  # noqa: S603
+            done = subprocess.run(command, capture_output=True, text=True)  # noqa: S603
             if done.returncode:
                 raise BuildError(f"{SOURCE.name} cannot be compiled for {'-'.join(machine)}:\n{done.stderr}")
             made.chmod(0o644)
@@ -86,26 +85,19 @@ def compile_for(machines: list[tuple[str, str]], compiler: list[str], folder: Pa
 
 @contextlib.contextmanager
 def compiler() -> Iterator[list[str]]:
-    """Give the command of a C compiler: that of this environment, else one installed for the moment.
+    """Give the command of a C compiler that is installed for the moment.
 
     Raises:
         BuildError: it cannot be installed.
     """
-    command = ["-m", "ziglang", "cc"]
     with tempfile.TemporaryDirectory(prefix="native-") as folder:
         pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes"]
         install = [sys.executable, *pip, "--target", folder, "--requirement", str(PINNED)]
         done = subprocess.run(install, capture_output=True, text=True)  # noqa: S603
         if done.returncode:
             raise BuildError(f"the compiler cannot be installed:\n{done.stderr}")
-        before = os.environ.get("PYTHONPATH")
-        os.environ["PYTHONPATH"] = folder
-        try:
-            yield [sys.executable, *command]
-        finally:
-            del os.environ["PYTHONPATH"]
-            if before is not None:
-                os.environ["PYTHONPATH"] = before
+        os.environ.update({"ZIG_GLOBAL_CACHE_DIR": folder, "ZIG_LOCAL_CACHE_DIR": folder})  # nothing stays
+        yield [sys.executable, str(Path(folder, "ziglang")), "cc"]
 
 
 def main() -> int:

@@ -163,7 +163,7 @@ INLINE vector drawn(const struct diagonal *of, int components, int k) {
         scale = choose(here, load(of->mixture[2 * components + c] + k), scale);
     }
     vector widest = smaller(scale + all(0.541324855f), all(80.0f));
-    vector spread = all(0.1f) + all(10.0f) * logarithm(all(1.0f) + exponential(widest));
+    vector spread = all(0.1f) + all(20.0f) * logarithm(all(1.0f) + exponential(widest));
     vector uniform = load(of->uniform + k);
     vector x = load(of->base + k) + all(255.0f) * mean;
     x = (x + moved) + spread * logarithm(uniform / (all(1.0f) - uniform));

@@ -30,7 +30,7 @@ ABOVE, BELOW, BESIDE = 2, 1, 2
 LEVELS = np.float32(255)
 START = np.float32(0.541324855)  # where softplus is one
 LARGEST = np.float32(80)  # softplus' input of the widest scale
-MIN_SCALE, START_SCALE = np.float32(0.1), np.float32(10)  # of a logistic, in levels
+MIN_SCALE, START_SCALE = np.float32(0.1), np.float32(20)  # of a logistic, in levels
 TWO_POWER = np.float32(12582912)  # 1.5 x 2^23: what is added to it is rounded to an integer
 
 
@@ -82,7 +82,8 @@ class CausalDraw:
             task = self._task(parameters, noise, images)
             if not self._library.vitrine_causal_draw(ctypes.byref(task)):
                 return images
-        return self._draw(parameters, noise)
+        with np.errstate(over="ignore", invalid="ignore"):  # as C does; what is no number stays none
+            return self._draw(parameters, noise)
 
     def _task(self, parameters: Array, noise: Array, images: Array) -> Task:
         arrays = (parameters, noise, self._into, self._out, images)
@@ -134,8 +135,7 @@ class CausalDraw:
         x = (x + moved) + spread * logarithm(uniform / (np.float32(1) - uniform))
         level = np.where(x < LEVELS, x, LEVELS)
         level = _nearest(np.where(level > 0, level, np.float32(0)))
-        with np.errstate(invalid="ignore"):
-            return np.where(x - x == 0, level, x)  # what is no number stays none
+        return np.where(x - x == 0, level, x)
 
     def _mixture(self, pixels: Array, before: list[Array]) -> list[Array]:
         """Return the 3 K parameters of the mixtures without the linear part, each (B, n)."""

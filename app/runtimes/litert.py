@@ -89,6 +89,8 @@ class _Interpreter:
         self._runners = {
             name: interpreter.get_signature_runner(name) for name in signatures if name in self.signatures
         }
+        if not self._runners:
+            raise ValueError(f"the flatbuffer has no signature {' or '.join(signatures)}")
         self.threads = threads
         self.used = 0.0  # when, by the monotonic clock
         self._sizes: dict[str, int] = {}  # by signature, the number of rows that its memory is allocated for

@@ -1,8 +1,8 @@
 """A version's SavedModels as flatbuffers for LiteRT, TensorFlow's own small runtime.
 
 What a service needs is converted: encode, decode, log_prob, and draw, or where the service draws by itself
-the parameters for it. A flatbuffer takes any number of rows; it uses LiteRT's built-in operations alone, so that
-no TensorFlow is needed to run it.
+the parameters for it. A flatbuffer takes any number of rows; it uses LiteRT's built-in operations alone, so
+that no TensorFlow is needed to run it.
 """
 
 import contextlib
@@ -39,14 +39,14 @@ MAX_CHANGED_CHOICES = 1e-4
 # Of an image's log-probability, for each pixel and each nat of it: rounding is relative to size. The
 # published models differ by less than a tenth of that, a wrong operation by whole nats.
 MAX_NATS_PER_PIXEL = 1e-5
-# Of a parameter of p(x given z), for its size and one: the published models differ by less than a tenth of that.
+# Of a parameter of p(x given z), for its size and one; rounding makes less than a tenth of it.
 MAX_PARAMETER = 1e-4
 
 Call = Any  # of a signature: arrays by name -> arrays by name
 
 
 def signatures(written: Iterable[str]) -> list[str]:
-    """Return which of a SavedModel's signatures a flatbuffer has: in place of draws the parameters for them."""
+    """Return which of a SavedModel's signatures a flatbuffer has: not draws, if it has parameters for them."""
     names = list(written)
     return [name for name in names if name != "draw" or "parameters" not in names]
 

@@ -121,12 +121,11 @@ def test_a_flatbuffer_of_one_number_of_rows_takes_no_other():
 
 
 @pytest.mark.tensorflow
-def test_a_version_of_before_log_prob_says_so_and_draws_all_the_same(tmp_path, monkeypatch):
+def test_a_version_of_before_log_prob_says_so_and_draws_all_the_same(tmp_path):
     from training.publish import litert
 
-    monkeypatch.setitem(litert.SIGNATURES, "decoder", ("decode", "draw"))
     version = shutil.copytree(SHIPPED_VERSION, tmp_path / "1")
-    (version / LITERT_DECODER).write_bytes(litert.convert(SHIPPED_VERSION / "decoder", "decoder"))
+    (version / LITERT_DECODER).write_bytes(litert.convert(SHIPPED_VERSION / "decoder", ["decode", "draw"]))
     runtime = LiteRTRuntime(version, threads=1)
     assert not runtime.scores
     with pytest.raises(ValueError, match="log_prob"):

@@ -122,11 +122,29 @@ def test_an_operation_that_litert_lacks_is_refused(tmp_path):
             return {"image": tf.math.ndtri(z)}
 
     decoder = Decoder()
-    tf.saved_model.save(
-        decoder, str(tmp_path), signatures=dict.fromkeys(litert.SIGNATURES["decoder"], decoder.decode)
-    )
+    path = tmp_path / "decoder"
+    tf.saved_model.save(decoder, str(path), signatures={"decode": decoder.decode})
     with pytest.raises(RunError, match="decoder: cannot be converted for LiteRT"):
-        litert.convert(tmp_path, "decoder")
+        litert.convert(path, ["decode"])
+
+
+def test_a_flatbuffer_has_the_parameters_of_draws_in_place_of_draws():
+    assert litert.signatures(["decode", "log_prob", "draw"]) == ["decode", "log_prob", "draw"]
+    names = ["decode", "log_prob", "draw", "parameters"]
+    assert litert.signatures(names) == ["decode", "log_prob", "parameters"]
+
+
+def test_parameters_that_differ_are_found_out():
+    z = np.zeros((300, 2), np.float32)
+
+    def calls(apart):
+        return {"parameters": lambda z: {"parameters": np.full((len(z), 3, 3, 5), 2 + apart, np.float32)}}
+
+    litert._check_parameters(calls(0), calls(1e-4), z)
+    with pytest.raises(RunError, match="differ in parameters by 0.00033; nothing was published"):
+        litert._check_parameters(calls(0), calls(1e-3), z)
+    with pytest.raises(RunError, match="differ in parameters by nan"):
+        litert._check_parameters(calls(0), calls(np.nan), z)
 
 
 def test_runtimes_that_disagree_publish_nothing(tiny_run, tiny_model, tiny_dataset, tmp_path, monkeypatch):
@@ -162,10 +180,17 @@ def test_a_flatbuffer_takes_any_number_of_rows_and_gives_each_row_the_same_bytes
     z = rng.standard_normal((32, 2), np.float32)
     noise = rng.uniform(0.01, 0.99, (32, *likelihood.noise_shape(shape_of(likelihood)))).astype(np.float32)
     images = rng.random((32, *shape_of(likelihood)), np.float32)
-    together = runtime.decode(z), runtime.draw(z, noise), runtime.log_prob(z, images)
+    if likelihood.service_weights is None:
+        drawn = runtime.draw
+    else:  # by the service itself, of these
+
+        def drawn(z, noise):
+            return runtime.parameters(z)
+
+    together = runtime.decode(z), drawn(z, noise), runtime.log_prob(z, images)
     for rows in (1, 3, 11):
         assert np.array_equal(runtime.decode(z[-rows:]), together[0][-rows:])
-        assert np.array_equal(runtime.draw(z[-rows:], noise[-rows:]), together[1][-rows:])
+        assert np.array_equal(drawn(z[-rows:], noise[-rows:]), together[1][-rows:])
         assert np.array_equal(runtime.log_prob(z[-rows:], images[-rows:]), together[2][-rows:])
 
 

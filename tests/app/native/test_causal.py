@@ -1,0 +1,162 @@
+"""Draws of causal logistics: compiled code and NumPy give the same bytes, and TensorFlow's graph the same pixels."""
+
+import numpy as np
+import pytest
+
+from app.native import causal
+from app.native.causal import LINEAR, NEIGHBOURS, CausalDraw
+from app.native.library import library
+from tests.conftest import skip
+
+# (components, hidden units, images, height, width): the size that the code knows beforehand, others that fill
+# the lanes or do not, one pixel, and images wider than high and higher than wide.
+SIZES = [
+    (3, 40, 3, 28, 28),
+    (3, 40, 1, 9, 17),
+    (2, 13, 2, 17, 9),
+    (5, 16, 2, 6, 6),
+    (8, 128, 1, 4, 5),
+    (1, 1, 2, 1, 1),
+]
+
+
+def random_draw(components, hidden, count, height, width, seed=0, **options):
+    """What draws, with weights that matter, and the parameters and noise of some images."""
+    rng = np.random.default_rng(seed)
+    into = rng.normal(size=(len(NEIGHBOURS), hidden), scale=0.02).astype("f4")
+    out = rng.normal(size=(hidden, 3 * components), scale=0.2).astype("f4")
+    draw = CausalDraw(into, out, **options)
+    parameters = rng.normal(size=(count, height, width, draw.num_parameters)).astype("f4")
+    parameters[..., 0] = rng.uniform(size=(count, height, width))
+    noise = rng.uniform(1e-6, 1 - 1e-6, size=(count, height, width, 2)).astype("f4")
+    return draw, parameters, noise
+
+
+def test_this_machine_has_compiled_code():
+    if library() is None:
+        skip("there is no compiled code: make native")
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+def test_compiled_code_and_numpy_give_the_same_bytes(size):
+    compiled, parameters, noise = random_draw(*size)
+    images = compiled(parameters, noise)
+    numpy = random_draw(*size, compiled=False)[0](parameters, noise)
+    assert images.dtype == np.float32
+    assert images.tobytes() == numpy.tobytes()
+    levels = images * 255
+    np.testing.assert_allclose(levels, np.rint(levels), atol=1e-4)  # levels over 255
+    if size[-1] > 1:
+        assert 0.02 < np.mean((images > 0) & (images < 1)) < 0.98
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e30, -1e30])
+@pytest.mark.parametrize("place", [0, 1, 4, 7, 10, 15])
+def test_they_agree_about_parameters_that_no_network_gives(place, value):
+    compiled, parameters, noise = random_draw(3, 40, 2, 5, 6)
+    parameters[0, 1, 2, place] = value
+    images = compiled(parameters, noise)
+    numpy = CausalDraw(compiled._into, compiled._out.T, compiled=False)
+    np.testing.assert_array_equal(images, numpy(parameters, noise))
+    assert np.isfinite(images[1]).all()  # the other image knows nothing of it
+
+
+def test_an_image_is_the_same_alone_and_among_others():
+    draw, parameters, noise = random_draw(3, 40, 5, 28, 28)
+    together = draw(parameters, noise)
+    for number in range(5):
+        alone = draw(parameters[number : number + 1], noise[number : number + 1])
+        assert alone.tobytes() == together[number : number + 1].tobytes()
+
+
+def test_sizes_that_the_compiled_code_does_not_know_are_drawn_by_numpy():
+    draw, parameters, noise = random_draw(9, 3, 1, 3, 3)
+    assert draw(parameters, noise).shape == (1, 3, 3)
+    wide, parameters, noise = random_draw(1, 1, 1, 1, 129)
+    assert wide(parameters, noise).shape == (1, 1, 129)
+
+
+def test_no_images_are_no_error():
+    draw, parameters, noise = random_draw(3, 40, 1, 28, 28)
+    assert draw(parameters[:0], noise[:0]).shape == (0, 28, 28)
+
+
+@pytest.mark.parametrize(
+    ("into", "out"),
+    [((9, 4), (4, 6)), ((10, 4), (5, 6)), ((10, 4), (4, 7)), ((10, 4), (4, 0))],
+)
+def test_weights_that_do_not_fit_each_other_are_refused(into, out):
+    with pytest.raises(ValueError, match=r"expected arrays \(10, H\) and \(H, 3 K\)"):
+        CausalDraw(np.zeros(into, "f4"), np.zeros(out, "f4"))
+
+
+def test_parameters_or_noise_of_another_shape_are_refused():
+    draw, parameters, noise = random_draw(3, 40, 1, 4, 4)
+    with pytest.raises(ValueError, match="expected 55 parameters"):
+        draw(parameters[..., 1:], noise)
+    with pytest.raises(ValueError, match="noise of shape"):
+        draw(parameters, noise[..., 0])
+
+
+def test_exponentials_and_logarithms_are_right_to_a_few_units_of_the_last_place():
+    x = np.linspace(-87, 88, 100_001, dtype="f4")
+    # Near the ends float32 has x itself to 4e-6, but x is exact here.
+    np.testing.assert_allclose(causal.exponential(x), np.exp(x.astype("f8")), rtol=3e-7)
+    y = np.exp(np.linspace(-80, 88, 100_001)).astype("f4")
+    np.testing.assert_allclose(causal.logarithm(y), np.log(y.astype("f8")), rtol=2e-7, atol=1e-7)
+    assert causal.exponential(np.float32([1000, -1000])).tolist() == causal.exponential(x[[-1, 0]]).tolist()
+
+
+def test_a_component_is_chosen_as_often_as_its_weight_says_and_has_its_mean_and_scale():
+    """Without weights every pixel is a mixture of two logistics, 0.25 at level 77 and 0.75 at level 179."""
+    count = 4_000
+    draw = CausalDraw(np.zeros((10, 1), "f4"), np.zeros((1, 6), "f4"))
+    parameters = np.zeros((count, 2, 2, draw.num_parameters), "f4")
+    parameters[..., 0] = 0.5
+    parameters[..., 1] = np.log(0.25 / 0.75)
+    parameters[..., 3:5] = (0.3 - 0.5 + 0.25, 0.7 - 0.5 - 0.25)  # about centres of -1/4 and 1/4
+    parameters[..., 5:7] = np.log(np.expm1(0.145)) - np.log(np.expm1(1))  # 0.1 + 20 x 0.145: 3 levels
+    noise = np.random.default_rng(0).uniform(1e-6, 1 - 1e-6, (count, 2, 2, 2)).astype("f4")
+    levels = draw(parameters, noise) * 255
+    low = levels < 128
+    drawn = 4 * count
+    assert low.mean() == pytest.approx(0.25, abs=4 * np.sqrt(0.25 * 0.75 / drawn))
+    for part, level in ((levels[low], 0.3 * 255), (levels[~low], 0.7 * 255)):
+        deviation = 3 * np.pi / np.sqrt(3)
+        assert part.mean() == pytest.approx(level, abs=4 * deviation / np.sqrt(len(part)))
+        # The kurtosis of a logistic is 4.2: a sample's deviation is within 3.2 / (4 N) of its own, squared.
+        assert part.std() == pytest.approx(deviation, rel=4 * np.sqrt(3.2 / 4 / len(part)) + 0.002)
+
+
+@pytest.mark.tensorflow
+def test_tensorflows_graph_draws_the_same_pixels_of_the_same_parameters():
+    from training.models.likelihoods.causal import CausalLogistic
+
+    likelihood = CausalLogistic(components=3, hidden_units=40)
+    rng = np.random.default_rng(1)
+    for weights in likelihood.network.weights:
+        weights.assign(rng.normal(size=weights.shape, scale=0.2))
+    decoded = rng.normal(size=(64, 28, 28, likelihood.num_parameters), scale=0.5).astype("f4")
+    decoded[..., 0] = rng.uniform(size=decoded.shape[:-1])
+    noise = rng.uniform(1e-6, 1 - 1e-6, (64, *likelihood.noise_shape((28, 28)))).astype("f4")
+    draw = CausalDraw(**likelihood.service_weights)
+    apart = np.abs(draw(decoded, noise) - likelihood.draw(decoded, noise).numpy()) * 255
+    # A sum that is rounded otherwise may fall on the other side of a level's edge, and then moves pixels after it.
+    assert np.mean(apart > 0.5) < 2e-3
+    assert np.mean(apart > 1.5) < 2e-4
+
+
+@pytest.mark.tensorflow
+def test_its_neighbours_and_numbers_are_those_of_training():
+    from training.models.likelihoods import base, causal as trained, logistic
+
+    assert NEIGHBOURS == trained.CausalLogistic.NEIGHBOURS
+    assert LINEAR == trained.CausalLogistic.LINEAR
+    assert (causal.ABOVE, causal.BELOW) == (
+        trained.BELOW,
+        trained.ABOVE,
+    )  # rows above lie below, counted upwards
+    assert causal.LARGEST == trained.LARGEST
+    assert causal.START == np.float32(base.START)
+    assert causal.MIN_SCALE == np.float32(logistic.MIN_SCALE)
+    assert causal.START_SCALE == logistic.START_SCALE

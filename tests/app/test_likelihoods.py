@@ -1,0 +1,60 @@
+import numpy as np
+import pytest
+
+from app.errors import ModelError
+from app.likelihoods import open_draw
+from app.native.causal import CausalDraw
+from app.store import scan
+from tests.fakes import write_version
+
+WEIGHTS = {"into": np.full((10, 2), 0.01, "f4"), "out": np.full((2, 3), 0.1, "f4")}
+
+
+class Runtime:
+    """Gives the same parameters for every code, and draws what is asked of it alone."""
+
+    def parameters(self, z):
+        return np.full((len(z), 4, 4, 11), 0.3, "f4")
+
+    def draw(self, z, noise):
+        return "drawn by the runtime"
+
+
+def version(store, name="causal-logistic", **arrays):
+    """A version whose likelihood names a file with these arrays."""
+    folder = store / "fake" / "1"
+    folder.mkdir(parents=True)
+    np.savez(folder / "likelihood.npz", **arrays)
+    write_version(store, likelihood={"name": name, "path": "likelihood.npz", "noise_shape": [4, 4, 2]})
+    return scan(store).find("fake")
+
+
+def test_without_a_file_the_runtime_draws(tmp_path):
+    write_version(tmp_path)
+    assert open_draw(scan(tmp_path).find("fake"), Runtime())(None, None) == "drawn by the runtime"
+
+
+def test_with_a_file_what_the_likelihood_names_draws_of_the_runtimes_parameters(tmp_path):
+    draw = open_draw(version(tmp_path, **WEIGHTS), Runtime())
+    z, noise = np.zeros((3, 2), "f4"), np.random.default_rng(0).uniform(0.1, 0.9, (3, 4, 4, 2)).astype("f4")
+    expected = CausalDraw(**WEIGHTS)(Runtime().parameters(z), noise)
+    np.testing.assert_array_equal(draw(z, noise), expected)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "reason"),
+    [
+        ({"into": WEIGHTS["into"]}, "out"),
+        (WEIGHTS | {"out": np.full((2, 3), np.nan, "f4")}, "out: expected float32, all finite"),
+        (WEIGHTS | {"into": WEIGHTS["into"].astype("f8")}, "into: expected float32"),
+        (WEIGHTS | {"into": WEIGHTS["into"][1:]}, "expected arrays"),
+    ],
+)
+def test_a_file_that_is_not_as_expected_is_refused_by_name(tmp_path, arrays, reason):
+    with pytest.raises(ModelError, match=rf"fake@1: likelihood.npz: .*{reason}"):
+        open_draw(version(tmp_path, **arrays), Runtime())
+
+
+def test_a_likelihood_that_nobody_knows_to_draw_from_is_refused(tmp_path):
+    with pytest.raises(ModelError, match="fake@1: likelihood.npz: 'another'"):
+        open_draw(version(tmp_path, "another", **WEIGHTS), Runtime())
