@@ -51,7 +51,7 @@ class CausalDraw:
         if into.shape != (len(NEIGHBOURS), hidden) or outputs % 3 or not outputs:
             expected = f"({len(NEIGHBOURS)}, H) and (H, 3 K)"
             raise ValueError(f"likelihood: expected arrays {expected}. Received: {into.shape}, {out.shape}")
-        self.components, self.hidden = outputs // 3, hidden
+        self.components, self.hidden = int(outputs) // 3, int(hidden)
         padding = ((0, 0), (0, -hidden % LANES))
         self._into = np.ascontiguousarray(np.pad(into, padding), np.float32)
         self._out = np.ascontiguousarray(np.pad(out.T, padding), np.float32)

@@ -56,5 +56,5 @@ def test_a_file_that_is_not_as_expected_is_refused_by_name(tmp_path, arrays, rea
 
 
 def test_a_likelihood_that_nobody_knows_to_draw_from_is_refused(tmp_path):
-    with pytest.raises(ModelError, match="fake@1: likelihood.npz: 'another'"):
+    with pytest.raises(ModelError, match=r"fake@1: likelihood\.npz: 'another'"):
         open_draw(version(tmp_path, "another", **WEIGHTS), Runtime())

@@ -46,7 +46,7 @@ Call = Any  # of a signature: arrays by name -> arrays by name
 
 
 def signatures(written: Iterable[str]) -> list[str]:
-    """Return which of a SavedModel's signatures a flatbuffer has: not draws, if it has parameters for them."""
+    """Return which of a SavedModel's signatures a flatbuffer has: no draws, if it has their parameters."""
     names = list(written)
     return [name for name in names if name != "draw" or "parameters" not in names]
 

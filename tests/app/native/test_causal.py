@@ -148,7 +148,8 @@ def test_tensorflows_graph_draws_the_same_pixels_of_the_same_parameters():
 
 @pytest.mark.tensorflow
 def test_its_neighbours_and_numbers_are_those_of_training():
-    from training.models.likelihoods import base, causal as trained, logistic
+    from training.models.likelihoods import base, logistic
+    from training.models.likelihoods import causal as trained
 
     assert NEIGHBOURS == trained.CausalLogistic.NEIGHBOURS
     assert LINEAR == trained.CausalLogistic.LINEAR
@@ -157,6 +158,6 @@ def test_its_neighbours_and_numbers_are_those_of_training():
         trained.ABOVE,
     )  # rows above lie below, counted upwards
     assert causal.LARGEST == trained.LARGEST
-    assert causal.START == np.float32(base.START)
-    assert causal.MIN_SCALE == np.float32(logistic.MIN_SCALE)
+    assert np.float32(base.START) == causal.START
+    assert np.float32(logistic.MIN_SCALE) == causal.MIN_SCALE
     assert causal.START_SCALE == logistic.START_SCALE

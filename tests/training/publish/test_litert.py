@@ -141,7 +141,7 @@ def test_parameters_that_differ_are_found_out():
         return {"parameters": lambda z: {"parameters": np.full((len(z), 3, 3, 5), 2 + apart, np.float32)}}
 
     litert._check_parameters(calls(0), calls(1e-4), z)
-    with pytest.raises(RunError, match="differ in parameters by 0.00033; nothing was published"):
+    with pytest.raises(RunError, match=r"differ in parameters by 0\.00033; nothing was published"):
         litert._check_parameters(calls(0), calls(1e-3), z)
     with pytest.raises(RunError, match="differ in parameters by nan"):
         litert._check_parameters(calls(0), calls(np.nan), z)
