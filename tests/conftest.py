@@ -21,6 +21,8 @@ SHIPPED_STORE = PROJECT / "model_store"
 SHIPPED_MODEL = "fashion-dense@6"  # with its version: the store may hold later ones that somebody trained
 
 SHIPPED_VERSION = SHIPPED_STORE / "fashion-dense" / "6"
+FASHION = "fashion@6"  # the model that a service answers with by default
+FASHION_VERSION = SHIPPED_STORE / "fashion" / FASHION.split("@")[1]
 
 
 class Client:

@@ -27,7 +27,7 @@ from app.cli import cli as serving_cli
 from app.commands.group import SUMMARIES
 from app.http.assets import installed
 from app.settings import Settings, variable
-from tests.conftest import DISTRIBUTION, PROJECT, SHIPPED_STORE
+from tests.conftest import DISTRIBUTION, FASHION, PROJECT, SHIPPED_STORE
 from tests.serving import serving
 from training import cli as training
 from training.configs.load import load
@@ -159,7 +159,7 @@ class Clone:
     def url(self):
         """Where a server with default settings is, started for the first who asks."""
         if self.server is None:
-            self.server = self.stack.enter_context(serving(self.folder, VITRINE_DEFAULT_MODEL="fashion@6"))
+            self.server = self.stack.enter_context(serving(self.folder, VITRINE_DEFAULT_MODEL=FASHION))
         return self.server.url
 
     def ask(self, command):

@@ -18,7 +18,7 @@ from app.http import documents
 from app.main import app
 from app.settings import PROJECT as PROJECT_FOLDER
 from app.settings import Settings, variable
-from tests.conftest import PROJECT, SHIPPED_STORE, skip
+from tests.conftest import FASHION, PROJECT, SHIPPED_STORE, skip
 from tests.fakes import pixels_of, png_bytes
 from tests.serving import serving
 
@@ -196,7 +196,7 @@ def test_every_example_of_readme_does_what_it_says(tmp_path):
     (tmp_path / "docs").symlink_to(PROJECT / "docs")
     commands = [line for block in blocks("sh") for line in block.splitlines() if line.startswith("curl")]
     assert len(commands) >= 6
-    with serving(tmp_path, VITRINE_DEFAULT_MODEL="fashion@6") as server:  # the default, with its version
+    with serving(tmp_path, VITRINE_DEFAULT_MODEL=FASHION) as server:  # the default, with its version
 
         def here(text):
             return text.replace("http://127.0.0.1:8000", server.url)
@@ -222,13 +222,13 @@ def test_every_example_of_readme_does_what_it_says(tmp_path):
 def test_the_mark_of_a_picture_is_read_as_its_page_says(tmp_path):
     page = (PROJECT / "docs" / "provenance.md").read_text()
     (command,), (program,) = blocks("sh", page), blocks("python", page)
-    with serving(tmp_path, VITRINE_DEFAULT_MODEL="fashion@6") as server:
+    with serving(tmp_path, VITRINE_DEFAULT_MODEL=FASHION) as server:
         words = shlex.split(command.replace("http://127.0.0.1:8000", server.url))
         subprocess.run([*words, "--silent", "--fail"], cwd=tmp_path, check=True)
         told = subprocess.run(
             [sys.executable, "-I", "-c", program], cwd=tmp_path, check=True, capture_output=True, text=True
         ).stdout.split()
-        assert told[0] == "fashion@6"
+        assert told[0] == FASHION
         again = httpx.get(server.url + told[1])
         assert again.content == (tmp_path / "picture.png").read_bytes()
 
@@ -237,7 +237,7 @@ def test_the_mark_of_a_picture_is_read_as_its_page_says(tmp_path):
 def test_the_addresses_that_a_page_calls_the_same_are_the_same(tmp_path):
     page = "".join(blocks("sh", (PROJECT / "docs" / "addresses.md").read_text()))
     commands = [shlex.split(line) for line in page.splitlines()]
-    with serving(tmp_path, VITRINE_DEFAULT_MODEL="fashion@6") as server:
+    with serving(tmp_path, VITRINE_DEFAULT_MODEL=FASHION) as server:
         for words in commands:
             here = [word.replace("http://127.0.0.1:8000", server.url) for word in words]
             subprocess.run([*here, "--silent", "--fail"], cwd=tmp_path, check=True)

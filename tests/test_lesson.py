@@ -14,7 +14,7 @@ import httpx
 import numpy as np
 import pytest
 
-from tests.conftest import PROJECT
+from tests.conftest import FASHION, PROJECT
 from tests.fakes import pixels_of
 from tests.serving import serving
 from tests.test_commands import commands_of
@@ -25,7 +25,7 @@ PAGE = (DOCS / "lesson.md").read_text()
 NOTEBOOK = json.loads((DOCS / "lesson.ipynb").read_text())
 PROSE = " ".join(PAGE.split())
 HERE = "http://127.0.0.1:8000"
-MODELS = ("fashion-dense@6", "fashion-map@4", "fashion@6")
+MODELS = ("fashion-dense@6", "fashion-map@4", FASHION)
 SHOWN = dict(re.findall(rf"^\[!\[[^]]+\]\(images/([^)]+)\)\]\({HERE}([^)]+)\)$", PAGE, re.MULTILINE))
 # Half of the last digit printed, and 0.01: on the same seeds LiteRT and TensorFlow differ by less than 0.001.
 PRINTED = 0.06
@@ -81,7 +81,7 @@ def agrees(printed, values):
 @pytest.fixture(scope="module")
 def url(tmp_path_factory):
     folder = tmp_path_factory.mktemp("lesson")
-    with serving(folder, VITRINE_DEFAULT_MODEL="fashion@6", VITRINE_DEADLINE_SECONDS="60") as server:
+    with serving(folder, VITRINE_DEFAULT_MODEL=FASHION, VITRINE_DEADLINE_SECONDS="60") as server:
         yield server.url
 
 
@@ -176,7 +176,7 @@ def test_a_reconstruction_tells_the_same_elbo(ran):
 
 def test_the_bits_of_a_code_are_its_kl(ran):
     printed = re.search(r"about (\d+) bits for `fashion-dense`, (\d+) for `fashion`", PROSE)
-    for bits, model in zip(printed.groups(), ("fashion-dense@6", "fashion@6"), strict=True):
+    for bits, model in zip(printed.groups(), ("fashion-dense@6", FASHION), strict=True):
         assert round(statistics.mean(ran.names["terms"][model]["kl"]) / math.log(2)) == int(bits)
 
 

@@ -18,7 +18,7 @@ from app import profiles, server
 from app.bench import ServerFailed
 from app.cli import cli
 from app.settings import load_settings
-from tests.conftest import PROJECT, SHIPPED_STORE
+from tests.conftest import FASHION, PROJECT, SHIPPED_STORE
 from tests.fakes import digest_of, open_fake, record, write_version
 from tests.serving import serving_fakes
 
@@ -325,7 +325,7 @@ def test_models_says_how_much_memory_each_takes_if_asked(run, monkeypatch):
     taken = {entry["model"]: entry["memory_bytes"] for entry in found}
     # Weights alone are a megabyte, and some tens more are the runtime's own library and the kernels' copies.
     assert all(1e6 < each < 300e6 for each in taken.values())
-    assert taken["fashion@6"] > taken["fashion-dense@6"]
+    assert taken[FASHION] > taken["fashion-dense@6"]
 
 
 def test_the_commands_are_installed():

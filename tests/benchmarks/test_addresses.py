@@ -4,6 +4,7 @@ from urllib.parse import parse_qs, urlsplit
 import numpy as np
 
 from benchmarks import addresses
+from tests.conftest import FASHION
 
 MODELS = {"first@2": (), "second@1": ("Bag", "Coat")}
 
@@ -45,4 +46,4 @@ def test_no_two_addresses_are_the_same_picture():
 
 def test_classes_are_those_of_the_manifest():
     assert addresses.classes("fashion-dense@6") == ()
-    assert "Bag" in addresses.classes("fashion@6")
+    assert "Bag" in addresses.classes(FASHION)

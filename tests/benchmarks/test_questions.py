@@ -9,6 +9,7 @@ from PIL import Image
 
 from benchmarks import questions
 from benchmarks.questions import Version
+from tests.conftest import FASHION
 
 VERSION = Version("name@2", 3, ("Bag", "Coat"))
 
@@ -91,7 +92,7 @@ def test_a_request_can_be_found_again_from_what_is_printed():
     assert str(question) == "POST /reconstruct Content-Type: image/png with 4 bytes"
 
 
-@pytest.mark.parametrize("name", ["fashion@6", "fashion-dense@6", "fashion-map@4"])
+@pytest.mark.parametrize("name", [FASHION, "fashion-dense@6", "fashion-map@4"])
 def test_every_published_version_is_asked(name):
     found = {version.reference: version for version in questions.published()}
     assert found[name].latent_dim >= 2

@@ -16,17 +16,13 @@ from playwright.sync_api import Browser, Page, expect
 
 from app.settings import Settings
 from tests.browser.chromium import Pages
-from tests.conftest import SHIPPED_STORE
+from tests.conftest import FASHION, FASHION_VERSION
 from tests.fakes import png_bytes, write_version
 from tests.picture_files import encoded
 from tests.serving import serving_fakes
 
-EXAMPLES = [
-    sorted((SHIPPED_STORE / "fashion" / "6" / "examples").iterdir())[k].read_bytes() for k in (0, 1, 2)
-]
-COAT = encoded(
-    Image.open(sorted((SHIPPED_STORE / "fashion" / "6" / "examples").iterdir())[3]).resize((140, 140))
-)
+EXAMPLES = [sorted((FASHION_VERSION / "examples").iterdir())[k].read_bytes() for k in (0, 1, 2)]
+COAT = encoded(Image.open(sorted((FASHION_VERSION / "examples").iterdir())[3]).resize((140, 140)))
 SIDE = 28
 LEVELS = """(canvas) => {
   const copy = Object.assign(document.createElement("canvas"), { width: 28, height: 28 });
@@ -275,7 +271,7 @@ def test_without_javascript_a_form_completes_halves_of_the_examples(browser: Bro
     page.get_by_role("button", name="Show").last.click()
     source = page.locator("figure img").get_attribute("src")
     assert re.search(
-        r"complete\?model=fashion@6-[0-9a-f]{12}&hide=left&n=2&k=256&seed=42&render=mean", source
+        rf"complete\?model={FASHION}-[0-9a-f]{{12}}&hide=left&n=2&k=256&seed=42&render=mean", source
     )
     size = page.locator("figure img").evaluate("(image) => image.decode().then(() => image.naturalWidth)")
     assert size == 3 * SIDE * (2 + 2)

@@ -16,13 +16,13 @@ from playwright.sync_api import Browser, Page, expect
 
 from app.settings import Settings
 from tests.browser.chromium import Pages
-from tests.conftest import SHIPPED_STORE
+from tests.conftest import FASHION_VERSION
 from tests.fakes import png_bytes, write_version
 from tests.picture_files import encoded
 from tests.serving import serving_fakes
 
 MINUS = "−"
-QUANTILES = json.loads((SHIPPED_STORE / "fashion" / "6" / "manifest.json").read_text())["scores"]["corrected"]
+QUANTILES = json.loads((FASHION_VERSION / "manifest.json").read_text())["scores"]["corrected"]
 
 
 class Chosen(TypedDict):
@@ -40,7 +40,7 @@ def chosen(name: str, content: bytes) -> Chosen:
 @pytest.fixture(scope="session")
 def files() -> dict[str, bytes]:
     """A shirt, a coat and a coloured pattern, which is none of what the model knows."""
-    folder = SHIPPED_STORE / "fashion" / "6" / "examples"
+    folder = FASHION_VERSION / "examples"
     shirt, coat = (Image.open(sorted(folder.iterdir())[index]) for index in (0, 3))
     rows, columns = np.mgrid[:120, :200]
     waves = np.stack([127 + 120 * np.sin(columns / 9), 127 + 120 * np.sin(rows / 7), rows + columns % 90], -1)

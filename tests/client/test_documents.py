@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tests.conftest import PROJECT
+from tests.conftest import FASHION, PROJECT
 from tests.fakes import pixels_of
 from tests.serving import serving
 from vitrine_client import clients
@@ -23,7 +23,7 @@ def program(text):
 @pytest.mark.process
 def test_what_the_page_and_the_readme_show_works_as_printed(tmp_path):
     (tmp_path / "docs").symlink_to(PROJECT / "docs")
-    with serving(tmp_path, VITRINE_DEFAULT_MODEL="fashion@6") as server:
+    with serving(tmp_path, VITRINE_DEFAULT_MODEL=FASHION) as server:
         for text in (PAGE, README):
             code = program(text)
             assert "http://127.0.0.1:8000" in code

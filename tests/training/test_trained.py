@@ -5,7 +5,7 @@ import shutil
 import numpy as np
 import pytest
 
-from tests.conftest import SHIPPED_STORE, SHIPPED_VERSION
+from tests.conftest import FASHION_VERSION, SHIPPED_VERSION
 
 pytestmark = pytest.mark.tensorflow
 
@@ -39,7 +39,7 @@ def test_a_published_version_draws_and_reconstructs(version):
 
 
 def test_a_version_with_a_fitted_prior_draws_from_it():
-    prior = TrainedModel.open(SHIPPED_STORE / "fashion" / "6").prior
+    prior = TrainedModel.open(FASHION_VERSION).prior
     assert prior.name == "gaussian_mixture"
     assert len(prior.classes) == 10
 

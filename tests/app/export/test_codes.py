@@ -7,7 +7,7 @@ from app.export import codes
 from app.models import Models
 from app.runtimes import opener
 from app.store import scan
-from tests.conftest import SHIPPED_STORE
+from tests.conftest import FASHION, SHIPPED_STORE
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +22,7 @@ def known(models, reference):
 
 
 def test_codes_are_read_as_the_very_codes_of_the_service(models):
-    model, _, found = known(models, "fashion@6")
+    model, _, found = known(models, FASHION)
     for k in range(21):
         read = np.array(found["ready"]["codes"][f"42/{k}"], np.float32)
         np.testing.assert_array_equal(read, model.prior.draw(42, k, 1)[0])
@@ -33,7 +33,7 @@ def test_codes_are_read_as_the_very_codes_of_the_service(models):
 
 
 def test_the_mixture_is_written_without_loss(models):
-    model, files, found = known(models, "fashion@6")
+    model, files, found = known(models, FASHION)
     prior, dimensions = model.prior, 40
     numbers = np.frombuffer(files["model/prior.bin"], found["mixture"]["type"])
     means = numbers[: prior.means.size].reshape(prior.means.shape)

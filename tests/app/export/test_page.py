@@ -13,7 +13,7 @@ from app.pictures.grids import to_pixels
 from app.runtimes import opener
 from app.settings import Settings
 from app.store import scan
-from tests.conftest import SHIPPED_STORE
+from tests.conftest import FASHION, SHIPPED_STORE
 from tests.fakes import open_fake
 
 
@@ -25,7 +25,7 @@ def source():
 
 @pytest.fixture
 def model(source):
-    return source.models.get(source.models.find("fashion@6"))
+    return source.models.get(source.models.find(FASHION))
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from app.http.options import mean_of, options
 from app.http.pictures import PICTURES
 from app.main import create_app
 from app.settings import Settings
-from tests.conftest import SHIPPED_STORE, Client
+from tests.conftest import FASHION, SHIPPED_STORE, Client
 from tests.fakes import MAP, MIXTURE, open_fake, png_bytes, write_version
 
 # What makes a picture small, so that no limit but the parameter's own is met; and what has no default.
@@ -223,7 +223,7 @@ def test_images_too_large_for_the_limit_of_pixels_lower_the_numbers(tmp_path):
 
 
 def test_the_shipped_model_has_its_own_numbers():
-    version = store.scan(SHIPPED_STORE).find("fashion@6")
+    version = store.scan(SHIPPED_STORE).find(FASHION)
     samples = options(version, Settings(), PICTURES)["GET /samples"]
     assert samples["label"]["enum"][8] == "Bag"
     assert samples["n"]["maximum"] == 400

@@ -5,15 +5,14 @@ from ai_edge_litert.interpreter import Interpreter
 from app.runtimes import LITERT_DECODER
 from app.runtimes.litert import LiteRTRuntime
 from app.runtimes.one_row import decode_one_by_one, one_row_decoder
-from tests.conftest import SHIPPED_STORE
+from tests.conftest import FASHION_VERSION
 
-FASHION = SHIPPED_STORE / "fashion" / "6"
 CODES = np.random.default_rng(0).standard_normal((20, 40)).astype(np.float32)
 
 
 @pytest.fixture(scope="module")
 def flatbuffer():
-    return one_row_decoder(FASHION)
+    return one_row_decoder(FASHION_VERSION)
 
 
 def test_it_has_one_signature_that_takes_one_row_and_leaves_nothing_open(flatbuffer):
@@ -26,10 +25,10 @@ def test_it_has_one_signature_that_takes_one_row_and_leaves_nothing_open(flatbuf
 
 
 def test_it_computes_what_the_version_computes_to_the_bit(flatbuffer):
-    served = LiteRTRuntime(FASHION, 1).decode(CODES)
+    served = LiteRTRuntime(FASHION_VERSION, 1).decode(CODES)
     np.testing.assert_array_equal(decode_one_by_one(flatbuffer, CODES), served)
 
 
 def test_what_only_draws_and_scores_need_is_left_out(flatbuffer):
-    whole = (FASHION / LITERT_DECODER).stat().st_size
+    whole = (FASHION_VERSION / LITERT_DECODER).stat().st_size
     assert len(flatbuffer) < 0.9 * whole

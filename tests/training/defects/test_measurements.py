@@ -13,7 +13,7 @@ pytestmark = pytest.mark.tensorflow
 
 import tensorflow as tf  # noqa: E402
 
-from tests.conftest import PROJECT, SHIPPED_STORE, skip  # noqa: E402
+from tests.conftest import FASHION_VERSION, PROJECT, SHIPPED_STORE, skip  # noqa: E402
 from tests.tiny import model_of  # noqa: E402
 from training import data, trained  # noqa: E402
 from training.data import fashion_mnist, splits  # noqa: E402
@@ -204,7 +204,7 @@ def test_defect_19_the_frechet_distance_is_its_closed_form():
 def test_defect_19_a_published_distance_stands_beside_that_of_as_many_real_images():
     """Few samples, the wrong reference or a lossy file move the number more than the model does."""
     assert quality.NUM_IMAGES == 10_000
-    manifest = json.loads((SHIPPED_STORE / "fashion" / "6" / "manifest.json").read_text())
+    manifest = json.loads((FASHION_VERSION / "manifest.json").read_text())
     measured = manifest["metrics"]["quality"]
     assert measured["num_images"] == 10_000
     real = measured["real"]["frechet_distance"]

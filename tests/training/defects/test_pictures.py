@@ -19,7 +19,7 @@ from app.pictures.grids import GridStyle  # noqa: E402
 from app.runtimes import opener  # noqa: E402
 from app.settings import Settings  # noqa: E402
 from tests.app.explore.asking import context_of  # noqa: E402
-from tests.conftest import SHIPPED_MODEL, SHIPPED_STORE  # noqa: E402
+from tests.conftest import FASHION_VERSION, SHIPPED_MODEL, SHIPPED_STORE  # noqa: E402
 from tests.fakes import FakeRuntime, pixels_of, write_version  # noqa: E402
 from tests.tiny import model_of  # noqa: E402
 from training import trained  # noqa: E402
@@ -122,7 +122,7 @@ def test_defect_20_the_service_walks_between_those_quantiles_unless_it_is_told_o
     asked = resolve_walk(fake, Settings(), axis=0, low=-0.8, high=0.8, steps=3)
     assert (asked.low, asked.high) == (-0.8, 0.8)
     # The textbook's own walk, +-0.8, is fashion-dense's alone.
-    manifest = json.loads((SHIPPED_STORE / "fashion" / "6" / "manifest.json").read_text())
+    manifest = json.loads((FASHION_VERSION / "manifest.json").read_text())
     assert manifest["walk"]["low"] is manifest["walk"]["high"] is None
 
 

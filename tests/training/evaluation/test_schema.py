@@ -3,7 +3,7 @@ import json
 import pydantic
 import pytest
 
-from tests.conftest import SHIPPED_STORE
+from tests.conftest import FASHION_VERSION, SHIPPED_STORE
 
 pytestmark = pytest.mark.tensorflow
 
@@ -41,6 +41,6 @@ def test_what_was_not_measured_is_left_out_of_the_file():
 
 
 def test_a_reference_lies_in_the_store_or_is_a_run():
-    found = Report.model_validate(published(SHIPPED_STORE / "fashion" / "6")).quality.reference
+    found = Report.model_validate(published(FASHION_VERSION)).quality.reference
     assert found.folder == "model_store/fashion-dense/6"
     assert found.model_copy(update={"name": "other@3"}).folder == "model_store/other/3"

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.conftest import SHIPPED_STORE
+from tests.conftest import FASHION_VERSION, SHIPPED_STORE
 
 pytestmark = pytest.mark.tensorflow
 
@@ -120,7 +120,7 @@ def test_the_card_says_what_a_fitted_prior_is_worth(dense):
     nats = {"standard_normal": -68.0, "gaussian_mixture": -53.0}
     candidates = [Candidate(name=name, components=1, validation_nats=value) for name, value in nats.items()]
     fitted = PriorReport(name="gaussian_mixture", candidates=tuple(candidates), components=100)
-    mixture = TrainedModel.open(SHIPPED_STORE / "fashion" / "6").prior
+    mixture = TrainedModel.open(FASHION_VERSION).prior
     text = card.render(model.with_prior(mixture), report.model_copy(update={"prior": fitted}))
     line = (
         "- Prior p(z): a mixture of 100 Gaussians with full covariances, shared by 10 classes, fitted after "
@@ -216,7 +216,7 @@ def test_what_was_measured_stands_on_the_card(tiny_model, measured):
 
 def test_a_reference_model_stands_in_the_same_table(dense):
     model, report = dense
-    reference = published(SHIPPED_STORE / "fashion" / "6")[1].quality.reference
+    reference = published(FASHION_VERSION)[1].quality.reference
     found = reference.model_copy(update={"name": "other@3", "frechet_ratio": 4.0})
     text = card.render(
         model,
