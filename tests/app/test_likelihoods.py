@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from app.errors import ModelError
-from app.likelihoods import open_draw
+from app.likelihoods import held_at_once, open_draw
 from app.native.causal import CausalDraw
 from app.store import scan
 from tests.fakes import write_version
@@ -39,6 +39,23 @@ def test_with_a_file_what_the_likelihood_names_draws_of_the_runtimes_parameters(
     z, noise = np.zeros((3, 2), "f4"), np.random.default_rng(0).uniform(0.1, 0.9, (3, 4, 4, 2)).astype("f4")
     expected = CausalDraw(**WEIGHTS)(Runtime().parameters(z), noise)
     np.testing.assert_array_equal(draw(z, noise), expected)
+
+
+@pytest.mark.parametrize(("rows", "size"), [(1, 1), (4, 4), (7, 7), (11, 11), (16, 8), (21, 7), (32, 8)])
+def test_parameters_are_held_of_equal_parts_of_few_rows(tmp_path, rows, size):
+    assert held_at_once(rows) == size
+    asked = []
+
+    class Listening(Runtime):
+        def parameters(self, z):
+            asked.append(len(z))
+            return super().parameters(z)
+
+    draw = open_draw(version(tmp_path, **WEIGHTS), Listening())
+    noise = np.random.default_rng(0).uniform(0.1, 0.9, (rows, 4, 4, 2)).astype("f4")
+    expected = CausalDraw(**WEIGHTS)(Runtime().parameters(noise), noise)
+    np.testing.assert_array_equal(draw(np.zeros((rows, 2), "f4"), noise), expected)
+    assert asked == [size] * (rows // size)
 
 
 @pytest.mark.parametrize(
