@@ -107,37 +107,49 @@ struct diagonal {
     float choice[MOST_PIXELS], uniform[MOST_PIXELS], level[MOST_PIXELS];
 };
 
-// The hidden units of one pixel, and the parameters of its mixture without the linear part.
-INLINE void mix(const float *parameters, const float *before, int stride, const struct task *task, int components,
-                int hidden, struct diagonal *all_of, int k) {
+// The parameters of the mixtures of one or two pixels of a diagonal, the second one row further down, without the
+// linear part. Two take less time than twice one, as they share what is loaded.
+INLINE void mix(const float *parameters, const float *before, const struct task *task, int components, int hidden,
+                int pixels, struct diagonal *of, int k) {
     const int blocks = (hidden + LANES - 1) / LANES, outputs = 3 * components;
+    const int stride = BESIDE + task->width + BESIDE, next = (task->width - 1) * (1 + outputs + LINEAR + hidden);
     const float *inputs = parameters + 1 + outputs + LINEAR;
-    vector units[MOST_BLOCKS], products[LANES];
-    for (int b = 0; b < hidden / LANES; b++) units[b] = load(inputs + LANES * b);
-    if (hidden % LANES) {
-        vector last = all(0.0f);
-        for (int unit = hidden / LANES * LANES; unit < hidden; unit++) last[unit % LANES] = inputs[unit];
-        units[blocks - 1] = last;
+    vector units[2][MOST_BLOCKS], products[2][LANES];
+    for (int p = 0; p < pixels; p++) {
+        for (int b = 0; b < hidden / LANES; b++) units[p][b] = load(inputs + p * next + LANES * b);
+        if (hidden % LANES) {
+            vector last = all(0.0f);
+            for (int u = hidden / LANES * LANES; u < hidden; u++) last[u % LANES] = inputs[p * next + u];
+            units[p][blocks - 1] = last;
+        }
     }
     for (int n = 0; n < NEIGHBOURS; n++) {
-        float deviation = before[-UP[n] * stride - LEFT[n]];
-        if (n < LINEAR) all_of->near[n][k] = deviation;
-        for (int b = 0; b < blocks; b++)
-            units[b] = units[b] + all(deviation) * load(task->into + (n * blocks + b) * LANES);
+        const float *neighbour = before - UP[n] * stride - LEFT[n];
+        for (int p = 0; p < pixels && n < LINEAR; p++) of->near[n][k + p] = neighbour[p * (stride - 1)];
+        for (int b = 0; b < blocks; b++) {
+            vector weights = load(task->into + (n * blocks + b) * LANES);
+            for (int p = 0; p < pixels; p++)
+                units[p][b] = units[p][b] + all(neighbour[p * (stride - 1)]) * weights;
+        }
     }
-    for (int b = 0; b < blocks; b++) units[b] = larger(units[b], all(0.0f));
+    for (int p = 0; p < pixels; p++)
+        for (int b = 0; b < blocks; b++) units[p][b] = larger(units[p][b], all(0.0f));
     for (int output = 0; output < outputs; output++) {
-        vector product = units[0] * load(task->out + output * blocks * LANES);
+        const float *weights = task->out + output * blocks * LANES;
+        for (int p = 0; p < pixels; p++) products[p][output % LANES] = units[p][0] * load(weights);
         for (int b = 1; b < blocks; b++)
-            product = product + units[b] * load(task->out + (output * blocks + b) * LANES);
-        products[output % LANES] = product;
-        if (output % LANES == LANES - 1) {
-            vector added = load(parameters + 1 + output - LANES + 1) + sums(products);
-            for (int each = 0; each < LANES; each++) all_of->mixture[output - LANES + 1 + each][k] = added[each];
+            for (int p = 0; p < pixels; p++)
+                products[p][output % LANES] = products[p][output % LANES] + units[p][b] * load(weights + b * LANES);
+        if (output % LANES < LANES - 1) continue;
+        const int first = output - LANES + 1;
+        for (int p = 0; p < pixels; p++) {
+            vector added = load(parameters + p * next + 1 + first) + sums(products[p]);
+            for (int each = 0; each < LANES; each++) of->mixture[first + each][k + p] = added[each];
         }
     }
     for (int output = outputs / LANES * LANES; output < outputs; output++)
-        all_of->mixture[output][k] = parameters[1 + output] + sum(products[output % LANES]);
+        for (int p = 0; p < pixels; p++)
+            of->mixture[output][k + p] = parameters[p * next + 1 + output] + sum(products[p][output % LANES]);
 }
 
 // The levels of LANES pixels of a diagonal, from the k-th on.
@@ -187,8 +199,9 @@ INLINE void draw(const struct task *task, int components, int hidden) {
                 const int row = first + k, column = number - row;
                 const long long pixel = pixels + row * width + column;
                 const float *parameters = task->parameters + pixel * numbers;
-                mix(parameters, deviations + (row + ABOVE) * stride + column + BESIDE, stride, task, components,
-                    hidden, &of, k);
+                const float *before = deviations + (row + ABOVE) * stride + column + BESIDE;
+                if (k % 2 == 0 && k + 1 < length) mix(parameters, before, task, components, hidden, 2, &of, k);
+                else if (k % 2 == 0) mix(parameters, before, task, components, hidden, 1, &of, k);
                 of.base[k] = parameters[0] * 255.0f;
                 for (int n = 0; n < LINEAR; n++) of.coefficients[n][k] = parameters[1 + 3 * components + n];
                 of.choice[k] = task->noise[2 * pixel];
