@@ -1,10 +1,13 @@
-"""Memory of a process that starts: what only the start needed is collected, and goes back to the system."""
+"""Memory of a process: what only the start needed, or a load that is over, goes back to the system."""
 
+import asyncio
 import contextlib
 import gc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from app.runtimes.trim import give_back
+
+IDLE_SECONDS = 10.0  # without a request: what gives memory back then keeps nobody waiting
 
 
 @contextlib.contextmanager
@@ -27,3 +30,29 @@ def settle() -> None:
     gc.freeze()
     gc.enable()
     give_back()
+
+
+class WhenIdle:
+    """Has something done once, after IDLE_SECONDS to twice as long without a request. On one event loop.
+
+    Args:
+        count: returns how many requests there have ever been.
+        then: what is to be done. It is not to take long: it is called on the event loop.
+    """
+
+    def __init__(self, count: Callable[[], int], then: Callable[[], object]) -> None:
+        self._count, self._then = count, then
+        self._seen = self._done_at = count()
+        self._timer = asyncio.get_running_loop().call_later(IDLE_SECONDS, self._look)
+
+    def _look(self) -> None:
+        now = self._count()
+        if now == self._seen and now != self._done_at:
+            self._done_at = now
+            self._then()
+        self._seen = now
+        self._timer = asyncio.get_running_loop().call_later(IDLE_SECONDS, self._look)
+
+    def stop(self) -> None:
+        """Do nothing any more."""
+        self._timer.cancel()

@@ -146,9 +146,9 @@ class Model:
         if self.decoding.wide is None:
             self._runtime.rest_wide()  # nobody will ever ask for it
 
-    def rest(self) -> None:
-        """Give back memory that the next request can have again."""
-        self._runtime.rest()
+    def rest(self, ready: bool = False) -> None:
+        """Give back memory that the next request can have again; if `ready`, it need not wait for that."""
+        self._runtime.rest(ready)
 
     def encode(self, images: Array) -> Array:
         """Return z_mean, (B, D), of `images`, (B, H, W) in [0, 1]; raise ModelError as ``warm_up`` does."""

@@ -1,6 +1,7 @@
 """The running service: what every request shares."""
 
 import asyncio
+import functools
 import logging
 from collections.abc import Awaitable
 from typing import TypeVar
@@ -44,6 +45,7 @@ class Service:
         self._models: Models | None = None
         self._engine: Engine | None = None
         self._check: asyncio.Future[None] | None = None
+        self._idle: memory.WhenIdle | None = None
 
     @property
     def models(self) -> Models:
@@ -82,10 +84,14 @@ class Service:
         opened = ", ".join(sorted(models.opened))
         log.info("serving %s from %s%s", opened, settings.model_store, self._expected())
         models.open_in_background(then=memory.settle)
+        rest = functools.partial(models.opener.submit, _rest, models, settings.default_model)
+        self._idle = memory.WhenIdle(lambda: self.engine.admitted, rest)
 
     def stop(self) -> None:
         """Refuse new work, and let what is being computed finish."""
         models, engine = self.models, self.engine
+        if self._idle is not None:
+            self._idle.stop()
         self._models = self._engine = None
         models.opener.shutdown(cancel_futures=True)
         engine.close()
@@ -129,6 +135,13 @@ class Service:
         profile = profiles.read(settings.profile)
         threads = settings.worker_threads, settings.inference_threads
         return f"; {profile.expectation(model.manifest.digest, model.runtime, *threads)}"
+
+
+def _rest(models: Models, default: str) -> None:
+    """Give back memory that requests can have again; one for the default model need not wait for that."""
+    ready = models.find(default).reference
+    for reference, model in list(models.opened.items()):
+        model.rest(ready=reference == ready)
 
 
 def _running(part: T | None) -> T:

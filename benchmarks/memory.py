@@ -4,7 +4,8 @@
     .venv/bin/python -m benchmarks.memory --pictures 20000 --every 2000
 
 Pictures are of all kinds, asked for over sixteen connections, some of which are closed in the middle of a
-request. Printed is the PSS of the server's processes; last, its growth over the second half.
+request. Printed is the PSS of the server's processes; last, that of the idle server, and the growth over the
+second half.
 """
 
 import argparse
@@ -21,6 +22,7 @@ from benchmarks.client import Connection
 LEAVES = 0.01
 LEAVES_WITHIN_SECONDS = 0.03
 PATIENCE_SECONDS = 30
+IDLE_SECONDS = 25  # by then the server has given back what it will
 
 
 def main() -> None:
@@ -47,6 +49,8 @@ def main() -> None:
             rate = count / (time.perf_counter() - started)
             found.append((done + count, server.pss_mib()))
             print(f"| {done + count} | {found[-1][1]:.1f} | {rate:.0f} | {failed} |", flush=True)
+        time.sleep(IDLE_SECONDS)
+        print(f"| after {IDLE_SECONDS} s without a request | {server.pss_mib():.1f} | | |", flush=True)
     print(f"\n{growth(found):.2f} MiB for every 100,000 pictures of the second half")
 
 

@@ -46,7 +46,7 @@ class FakeRuntime:
         images[:, half:] = levels[:, 1].reshape(-1, *[1] * len(self.shape))
         return images
 
-    def rest(self) -> None:
+    def rest(self, ready: bool = False) -> None:
         self.rested += 1
 
     def draw(self, z: np.ndarray, noise: np.ndarray) -> np.ndarray:

@@ -58,7 +58,7 @@ class LinearRuntime:
         squares = (images - self.decode(z).astype(np.float64)) ** 2
         return (-0.5 * (squares / VARIANCE + np.log(2 * np.pi * VARIANCE))).astype(np.float32)
 
-    def rest(self):
+    def rest(self, ready=False):
         pass
 
     def marginal(self, weights=(1.0,), means=((0.0, 0.0),), cholesky=((1.0, 0.0, 0.0, 1.0),)):

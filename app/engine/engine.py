@@ -95,6 +95,7 @@ class Engine:
         self._watch: asyncio.TimerHandle | None = None  # for the first of these deadlines
         self._dispatching = False
         self._computed: deque[_Computed] = deque()  # by worker threads, and not handed back yet
+        self.admitted = 0  # requests, ever
 
     @property
     def waiting(self) -> int:
@@ -114,6 +115,7 @@ class Engine:
         future: asyncio.Future[T] = self._loop.create_future()
         request = Request(work, time.monotonic() + self._deadline_seconds, future, seconds)
         self._pending[request] = None
+        self.admitted += 1
         self._watch_deadlines()
         future.add_done_callback(lambda _: self._release(request))
         self._advance(request)

@@ -73,8 +73,8 @@ class Runtime(Protocol):
     def rest_wide(self) -> None:
         """Give back memory that the next ``decode_wide`` can have again."""
 
-    def rest(self) -> None:
-        """Give back memory that the next call can have again."""
+    def rest(self, ready: bool = False) -> None:
+        """Give back memory that the next call can have again; if `ready`, but for what one caller needs."""
 
 
 class OpenRuntime(Protocol):

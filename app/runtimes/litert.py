@@ -69,10 +69,10 @@ class LiteRTRuntime:
         """Let the idle interpreters of ``decode_wide`` go; see ``Runtime``."""
         self._decoders.rest_wide()
 
-    def rest(self) -> None:
+    def rest(self, ready: bool = False) -> None:
         """Let the idle interpreters go; see ``Runtime``."""
-        self._encoders.rest()
-        self._decoders.rest()
+        self._encoders.rest(ready)
+        self._decoders.rest(ready)
         if self._scorers.cache_info().currsize:
             self._scorers().rest()
 
@@ -196,10 +196,12 @@ class _Interpreters:
             others = []
         return [each for each in others if interpreter.used - each.used > UNUSED_SECONDS]
 
-    def rest(self) -> None:
-        """Let the idle ones go."""
+    def rest(self, ready: bool = False) -> None:
+        """Let the idle ones go; if `ready`, all but one with the usual threads."""
         with self._lock:
-            self._idle.clear()
+            usual = [each for each in self._idle if each.threads == self._threads]
+            self._idle[:] = usual[-1:] if ready else []
+            del usual
         give_back()
 
     def rest_wide(self) -> None:

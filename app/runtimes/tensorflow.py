@@ -71,7 +71,7 @@ class TensorFlowRuntime:
     def rest_wide(self) -> None:
         """Do nothing; see ``rest``."""
 
-    def rest(self) -> None:
+    def rest(self, ready: bool = False) -> None:
         """Do nothing: TensorFlow keeps what it has loaded; see ``Runtime``."""
 
 

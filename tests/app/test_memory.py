@@ -1,3 +1,4 @@
+import asyncio
 import gc
 
 import pytest
@@ -54,3 +55,36 @@ def test_memory_is_given_back_when_the_start_is_over(monkeypatch):
     finally:
         gc.unfreeze()
     assert calls == [1]
+
+
+def test_something_is_done_once_after_a_time_without_a_request_and_again_after_the_next(monkeypatch):
+    monkeypatch.setattr(memory, "IDLE_SECONDS", 0.02)
+    requests, done = 0, []
+
+    async def life():
+        nonlocal requests
+        idle = memory.WhenIdle(lambda: requests, lambda: done.append(requests))
+        await asyncio.sleep(0.1)
+        assert done == []  # there was nothing that it could give back
+        for expected in ([1], [1, 2]):
+            requests += 1
+            await asyncio.sleep(0.2)
+            assert done == expected
+        idle.stop()
+        requests += 1
+        await asyncio.sleep(0.1)
+        assert done == [1, 2]
+
+    asyncio.run(life())
+
+
+def test_nothing_is_done_while_requests_come(monkeypatch):
+    monkeypatch.setattr(memory, "IDLE_SECONDS", 0.02)
+    done, requests = [], iter(range(1_000_000))  # another one at every look
+
+    async def life():
+        memory.WhenIdle(lambda: next(requests), lambda: done.append(True))
+        await asyncio.sleep(0.2)
+
+    asyncio.run(life())
+    assert done == []

@@ -2,7 +2,9 @@ import asyncio
 
 import pytest
 
+from app import memory
 from app.errors import NotReady
+from app.models import Model
 from app.service import Service
 from tests.fakes import open_fake
 
@@ -34,3 +36,25 @@ def test_the_default_model_is_the_settings_and_a_name_asks_for_another(settings)
             service.stop()
 
     assert asyncio.run(found(None, "fake", "fake@1")) == ["fake@1"] * 3
+
+
+def test_memory_is_given_back_after_a_load_and_the_default_model_stays_ready(settings, monkeypatch):
+    monkeypatch.setattr(memory, "IDLE_SECONDS", 0.02)
+    rested = []
+    monkeypatch.setattr(
+        Model, "rest", lambda self, ready=False: rested.append((self.version.reference, ready))
+    )
+
+    async def life():
+        service = Service(settings, open_fake)
+        service.start()
+        try:
+            await asyncio.sleep(0.1)
+            opening = len(rested)  # models are given back when they are opened
+            await service.check()  # a row, as any request has one
+            await asyncio.sleep(0.2)
+            return rested[opening:]
+        finally:
+            service.stop()
+
+    assert ("fake@1", True) in asyncio.run(life())

@@ -204,3 +204,18 @@ def test_after_a_rest_it_computes_the_same_bytes(runtime):
     assert not runtime._decoders._idle
     for found, expected in zip(outputs(runtime), before, strict=True):
         assert np.array_equal(found, expected)
+
+
+def test_a_runtime_that_rests_but_stays_ready_keeps_one_interpreter_with_the_usual_threads():
+    runtime = LiteRTRuntime(SHIPPED_VERSION, threads=1)
+    expected = runtime.decode(Z)
+    runtime.decode_wide(Z, 2)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(runtime.decode, [Z] * 40))
+    runtime.rest(ready=True)
+    (kept,) = runtime._decoders._idle
+    assert kept.threads == 1
+    assert np.array_equal(runtime.decode(Z), expected)
+    assert runtime._decoders._idle == [kept]
+    runtime.rest()
+    assert runtime._decoders._idle == []
