@@ -110,7 +110,7 @@ class ReferenceQuality(ReportSection):
     prior: str
     samples: dict[str, Samples]
     reconstruction: Reconstructions
-    frechet_ratio: float | None = None  # its distance over the model's
+    frechet_ratio: float | None = None  # of means, its distance over the model's, by the first classifier
 
     @property
     def folder(self) -> str:
@@ -157,21 +157,26 @@ class Quality(ReportSection):
     second: SecondJudge | None = None
     accuracy_score: AccuracyScore | None = None
 
-    def ratios(self, render: str) -> tuple[float, ...]:
-        """Return the reference's Frechet distance over that of these samples, by every judge there is.
+    def ratios(self, render: str) -> dict[str, float]:
+        """Return the Frechet distance of the reference's means over that of these samples, by judge.
 
-        The reference shows means, which are its better pictures.
+        Args:
+            render: which samples of this model; of the reference means alone are measured.
+
+        Returns:
+            The ratios of the classifiers called "first" and "second". One that did not measure both, or finds
+            these samples at no distance at all, is left out.
         """
-        pairs: list[tuple[Distribution, Distribution]] = []
-        if self.reference is not None:
-            pairs.append((self.reference.samples["mean"], self.samples[render]))
-        if self.second is not None and self.second.reference:
-            pairs.append((self.second.reference["mean"], self.second.samples[render]))
-        return tuple(
-            theirs.frechet_distance / ours.frechet_distance
-            for theirs, ours in pairs
-            if theirs.frechet_distance and ours.frechet_distance
-        )
+        pairs: dict[str, tuple[Distribution, Distribution]] = {}
+        if self.reference is not None and "mean" in self.reference.samples:
+            pairs["first"] = self.reference.samples["mean"], self.samples[render]
+        if self.second is not None and "mean" in self.second.reference:
+            pairs["second"] = self.second.reference["mean"], self.second.samples[render]
+        return {
+            judge: theirs.frechet_distance / ours.frechet_distance
+            for judge, (theirs, ours) in pairs.items()
+            if theirs.frechet_distance is not None and ours.frechet_distance
+        }
 
 
 class RecalibratedBounds(ReportSection):
