@@ -12,6 +12,7 @@ from training.evaluation import schema  # noqa: E402
 from training.evaluation.schema import Report  # noqa: E402
 from training.priors.choose import Candidate, PriorReport  # noqa: E402
 from training.publish import card, convert  # noqa: E402
+from training.sources import UNRECORDED  # noqa: E402
 from training.trained import TrainedModel  # noqa: E402
 
 VERSIONS = [path.parent for path in sorted(SHIPPED_STORE.glob("*/*/manifest.json"))]
@@ -334,8 +335,13 @@ def test_a_saturated_measure_of_information_is_not_a_table(dense):
         ),
         ([{"training_sha256": "a"}], "those of no commit. They were\nSHA-256 `a`."),
         ([{"training_sha256": "a"}, {"training_sha256": "b"}], "SHA-256 `a`,\nthen SHA-256 `b`."),
+        (
+            [UNRECORDED, {"training_sha256": "b", "commit": "c0ffee", "changed": False}],
+            "begun before the state of this project was recorded, so it cannot be made again to the bit. It went on "
+            "with\nSHA-256 `b`, commit `c0ffee`.",
+        ),
     ],
-    ids=["unrecorded", "clean", "changed", "installed", "resumed"],
+    ids=["unrecorded", "clean", "changed", "installed", "resumed", "older"],
 )
 def test_a_card_says_which_state_of_the_project_makes_the_weights_again(dense, sources, told):
     model, report = dense
