@@ -233,7 +233,12 @@ class Report(ReportSection):
         yield f"reconstruction MSE {mse.reconstruction_mse:.4f}, PCA {mse.pca_reconstruction_mse:.4f}"
         for row in self.bounds.log_p_x:
             yield f"L_{row.k}: {row.nats:.2f} nats an image, {row.bits_per_dim:.3f} bits per dim"
-        yield f"KL by axis, nats: {', '.join(f'{axis.kl:.2f}' for axis in self.axes)}"
+        yield f"KL to N(0, I) by axis, nats: {', '.join(f'{axis.kl:.2f}' for axis in self.axes)}"
         for name, terms in parts.priors.items():
-            made_of = f"{parts.information:.2f} information + {terms.marginal_kl:.2f} KL(q(z) || p(z))"
-            yield f"KL to {name}: {terms.kl:.2f} nats = {made_of}"
+            made_of = f"= {parts.information:.2f} information + {terms.marginal_kl:.2f} KL(q(z) || p(z))"
+            if parts.is_saturated:
+                most = parts.most_information
+                made_of = (
+                    f"of which information cannot be measured: it is at log N = {most:.2f}, the most there is"
+                )
+            yield f"KL to {name}: {terms.kl:.2f} nats {made_of}"

@@ -60,7 +60,7 @@ def fit(
 ) -> dict[str, Any]:
     """Train one model and write its run folder.
 
-    The same configuration, data, machine and library versions give the same weights, bit for bit, whether
+    The same sources, configuration, data, machine and libraries give the same weights, bit for bit, whether
     training was interrupted or not. Elsewhere rounding may differ: numbers agree to about three digits.
 
     Args:

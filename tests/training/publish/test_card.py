@@ -23,6 +23,7 @@ FORMER = {
     "--beside": "--reference",
     f"{BESIDE_PCA}:\n": f"{BESIDE_PCA}\n(rounded to 256 levels and cut off at 0 and 1, which the errors of all "
     "test images above are not):\n",
+    " active, KL ": " active, KL to N(0, I) ",
     "mean exceeds 0.01):": "mean exceeds 0.01 and it carries 0.05 nats at least):",
     "*draw* a draw from it:\n": "*draw* a draw from it. *Told from real* is how well two convolutions, trained for "
     "2 epochs on half of the pictures, tell the\nother half from test images; trained longer they tell "
