@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from training.configs.schema import from_dict
-from training.data import Dataset
+from training.data import Dataset, Labels
 
 TINY = {
     "name": "tiny",
@@ -31,6 +31,21 @@ def tiny_dataset():
     rows, columns = np.mgrid[:6, :5]
     images = np.exp(-((rows - centres[:, 0]) ** 2) - (columns - centres[:, 1]) ** 2).astype(np.float32)
     return Dataset("squares", images[:128], images[128:160], images[160:], {"squares": "0" * 64}, "memory")
+
+
+@pytest.fixture(scope="session")
+def three_classes():
+    """Images of 8 x 9 pixels with noise and a bright square left, in the middle or right: 300, 40 and 60 of them."""
+    from training.metrics.classifier import eight_bit_levels
+
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 3, 400)
+    images = rng.uniform(0, 0.2, (400, 8, 9))
+    for image, label in zip(images, labels, strict=True):
+        image[2:6, 3 * label : 3 * label + 3] += 0.7
+    images = eight_bit_levels(images.astype(np.float32))
+    names = Labels(("left", "middle", "right"), labels[:300], labels[300:340], labels[340:])
+    return Dataset("squares", images[:300], images[300:340], images[340:], {}, "memory", names)
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,17 @@ def sources(page):
     return page.locator("[data-samples] img").evaluate_all("images => images.map((image) => image.src)")
 
 
+def pixels(page, selector):
+    """The levels of red that an image or a canvas shows."""
+    return page.locator(selector).evaluate("""(shown) => {
+      const [width, height] = [shown.naturalWidth ?? shown.width, shown.naturalHeight ?? shown.height];
+      const canvas = Object.assign(document.createElement("canvas"), { width, height });
+      const context = canvas.getContext("2d");
+      context.drawImage(shown, 0, 0);
+      return [...context.getImageData(0, 0, width, height).data].filter((_, k) => k % 4 === 0);
+    }""")
+
+
 def test_one_click_brings_other_images_and_back_the_ones_before(service, page):
     page.goto(f"{service}/")
     before = sources(page)[:21]
@@ -56,6 +67,20 @@ def test_an_image_of_a_kind_leads_to_its_very_code(service, page):
     link = page.locator("[data-image='4']")
     expect(link).to_have_attribute("href", re.compile("at=z:"))
     assert parse_qs(urlsplit(link.get_attribute("href")).query)["at"] == [expected]
+
+
+def test_the_explorer_shows_the_draw_that_was_clicked(service, page):
+    for query in ("?seed=7", "?seed=7&label=Bag"):
+        page.goto(f"{service}/{query}")
+        expect(page.locator("[data-image='4']")).to_have_attribute(
+            "href", re.compile("render=draw&noise=7/4")
+        )
+        expect(page.locator("[data-image='4'] img")).not_to_have_js_property("naturalWidth", 0)
+        clicked = pixels(page, "[data-image='4'] img")
+        page.locator("[data-image='4']").click()
+        page.wait_for_selector("canvas[data-picture][data-render=draw]")
+        assert pixels(page, "canvas[data-picture]") == clicked
+        assert len(set(clicked)) > 20
 
 
 def test_four_clicks_walk_between_two_shoes_and_a_fifth_plays_it(service, page):

@@ -95,7 +95,13 @@ def dropped(page, *files):
 @pytest.mark.parametrize(
     ("address", "view", "state"),
     [
-        ("/samples?seed=5&n=1&offset=3", "/explorer?", "at=seed:5/3"),
+        ("/samples?seed=5&n=1&offset=3", "/explorer?", "at=seed:5/3&render=draw&noise=5/3"),
+        ("/samples?seed=5&n=1&offset=3&render=mean", "/explorer?", "at=seed:5/3"),
+        (
+            "/samples?of=label:Bag&temperature=0&render=draw&seed=5&n=1",
+            "/explorer?",
+            "at=label:Bag&render=draw&noise=5/0",
+        ),
         ("/samples?seed=5&label=Bag", "/?", "label=Bag"),
         ("/decode?points=label:Bag;centre", "/explorer?", "at=label:Bag"),
         ("/interpolate?from=seed:1/0&to=seed:1/1&path=slerp", "/explorer?", "to=seed:1/1"),

@@ -49,6 +49,11 @@ PROTOCOLS = {
     "outliers": "AUROC of the score between test images and images of another kind; less_complexity: of the "
     "score less what a general code needs for the image (Serra et al. 2020): JPEG-LS' prediction, adaptive "
     "frequencies",
+    "second": "the same test images and one set of samples, drawn anew, in the 64 features of a second "
+    "classifier, by which nothing was chosen; comparable with no other, nor with the first; no spread",
+    "accuracy_score": "classification accuracy score (Ravuri & Vinyals 2019): accuracy on the real test "
+    "images of the first classifier's network, trained on labelled draws alone, over that of the same "
+    "trained on as many real images; one seed each",
 }
 WITHOUT_CLASSIFIER = (
     "No classifier is shipped for this data set, so whatever is measured in its features is left out: "

@@ -110,7 +110,7 @@ class ReferenceQuality(ReportSection):
     prior: str
     samples: dict[str, Samples]
     reconstruction: Reconstructions
-    frechet_ratio: float | None = None  # its distance over the model's
+    frechet_ratio: float | None = None  # of means, its distance over the model's, by the first classifier
 
     @property
     def folder(self) -> str:
@@ -157,21 +157,26 @@ class Quality(ReportSection):
     second: SecondJudge | None = None
     accuracy_score: AccuracyScore | None = None
 
-    def ratios(self, render: str) -> tuple[float, ...]:
-        """Return the reference's Frechet distance over that of these samples, by every judge there is.
+    def ratios(self, render: str) -> dict[str, float]:
+        """Return the Frechet distance of the reference's means over that of these samples, by judge.
 
-        The reference shows means, which are its better pictures.
+        Args:
+            render: which samples of this model; of the reference means alone are measured.
+
+        Returns:
+            The ratios of the classifiers called "first" and "second". One that did not measure both, or finds
+            these samples at no distance at all, is left out.
         """
-        pairs: list[tuple[Distribution, Distribution]] = []
-        if self.reference is not None:
-            pairs.append((self.reference.samples["mean"], self.samples[render]))
-        if self.second is not None and self.second.reference:
-            pairs.append((self.second.reference["mean"], self.second.samples[render]))
-        return tuple(
-            theirs.frechet_distance / ours.frechet_distance
-            for theirs, ours in pairs
-            if theirs.frechet_distance and ours.frechet_distance
-        )
+        pairs: dict[str, tuple[Distribution, Distribution]] = {}
+        if self.reference is not None and "mean" in self.reference.samples:
+            pairs["first"] = self.reference.samples["mean"], self.samples[render]
+        if self.second is not None and "mean" in self.second.reference:
+            pairs["second"] = self.second.reference["mean"], self.second.samples[render]
+        return {
+            judge: theirs.frechet_distance / ours.frechet_distance
+            for judge, (theirs, ours) in pairs.items()
+            if theirs.frechet_distance is not None and ours.frechet_distance
+        }
 
 
 class RecalibratedBounds(ReportSection):
@@ -228,7 +233,12 @@ class Report(ReportSection):
         yield f"reconstruction MSE {mse.reconstruction_mse:.4f}, PCA {mse.pca_reconstruction_mse:.4f}"
         for row in self.bounds.log_p_x:
             yield f"L_{row.k}: {row.nats:.2f} nats an image, {row.bits_per_dim:.3f} bits per dim"
-        yield f"KL by axis, nats: {', '.join(f'{axis.kl:.2f}' for axis in self.axes)}"
+        yield f"KL to N(0, I) by axis, nats: {', '.join(f'{axis.kl:.2f}' for axis in self.axes)}"
         for name, terms in parts.priors.items():
-            made_of = f"{parts.information:.2f} information + {terms.marginal_kl:.2f} KL(q(z) || p(z))"
-            yield f"KL to {name}: {terms.kl:.2f} nats = {made_of}"
+            made_of = f"= {parts.information:.2f} information + {terms.marginal_kl:.2f} KL(q(z) || p(z))"
+            if parts.is_saturated:
+                most = parts.most_information
+                made_of = (
+                    f"of which information cannot be measured: it is at log N = {most:.2f}, the most there is"
+                )
+            yield f"KL to {name}: {terms.kl:.2f} nats {made_of}"

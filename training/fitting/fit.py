@@ -60,7 +60,7 @@ def fit(
 ) -> dict[str, Any]:
     """Train one model and write its run folder.
 
-    The same configuration, data, machine and library versions give the same weights, bit for bit, whether
+    The same sources, configuration, data, machine and libraries give the same weights, bit for bit, whether
     training was interrupted or not. Elsewhere rounding may differ: numbers agree to about three digits.
 
     Args:
@@ -93,7 +93,7 @@ def fit(
     runs.write_json(out / runs.CONFIG, config.as_dict())
     runs.write_json(out / runs.DATA, dataset.describe())
     # At the beginning: whoever trains for hours may change the sources meanwhile.
-    runs.write_json(out / runs.SOURCES, sources.remembered(out / runs.SOURCES, resume))
+    runs.write_json(out / runs.SOURCES, sources.remembered(out / runs.SOURCES, goes_on=state.epoch > 0))
     _train(vae, record, _is_terminal() if progress is None else progress, tensorboard)
     return _finish(vae, record, config_file)
 

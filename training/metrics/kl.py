@@ -20,6 +20,7 @@ from training.types import Array, Doubles, ReportSection
 logger = logging.getLogger(__name__)
 
 DRAWS = 2_000
+SATURATED = 0.1  # nats of information below the most that there can be
 POSTERIORS = 5_000  # densities of all draws held at once: 80 MB
 QUANTILES = (0.01, 0.025, 0.05, 0.25, 0.5, 0.75, 0.95, 0.975, 0.99)
 MAX_CODE = 8.0  # what the service lets a request ask for, on either side of zero
@@ -48,6 +49,11 @@ class KLDecomposition(ReportSection):
     priors: dict[str, KLTerms]  # by name: the model's, and N(0, I)
     num_draws: int
     protocol: str
+
+    @property
+    def is_saturated(self) -> bool:
+        """Whether every draw told its training image: then KL(q(z) || p) is KL less log N, whatever p is."""
+        return self.information > self.most_information - SATURATED
 
 
 def decompose(

@@ -1,8 +1,10 @@
-"""Canonical latent axes: the same order and direction after every training.
+"""Canonical latent axes: an order and directions that follow from the model, not from the run's accidents.
 
 Which axis of a trained model means what, and which way it points, is an accident of the run: any permutation
 and any change of sign gives the same model. So a version is published with its axes in a stated order: by
 falling KL, axis 0 the most informative, each pointing where the decoded image becomes brighter on average.
+That does not make axis i of two trainings the same: KLs of neighbours are often nearly equal, and another
+training has other axes. ``match`` says how alike they are.
 
 D is the number of latent axes.
 """

@@ -52,18 +52,19 @@ function lastImage() {
 }
 
 /**
- * A picture that leads to its code.
+ * A picture that leads to its code, and if it is a draw to its noise: the explorer shows the same picture.
  * @param {number} k Number of the image.
  * @param {string} point
  * @param {(image: HTMLImageElement) => void} show
  */
 function item(k, point, show) {
-  const { seed, label } = state.values;
+  const { seed, label, render } = state.values;
+  const drawn = render === "draw" ? { render, noise: `${seed}/${k}` } : {};
   const [height, width] = described.shape;
   const alt = `Image ${k} of seed ${seed}${label && `, ${label}`}`;
   const picture = make("img", { class: "picture", width, height, loading: "lazy", alt });
   show(picture);
-  return make("li", {}, make("a", { href: viewUrl("explorer", { at: point }), "data-image": k }, picture));
+  return make("li", {}, make("a", { href: viewUrl("explorer", { at: point, ...drawn }), "data-image": k }, picture));
 }
 
 /**

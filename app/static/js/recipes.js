@@ -12,16 +12,27 @@ function pointOf(points, k) {
   return points.split(";")[k] ?? points.split(";")[0];
 }
 
+/**
+ * What the explorer needs beside the code to show a draw again.
+ * @param {Query} query Of `/samples`.
+ * @param {number} k Number of the image.
+ * @returns {Query}
+ */
+function drawOf({ seed, render = "" }, k) {
+  return render === "draw" ? { render, noise: `${seed}/${k}` } : {};
+}
+
 /** By path: the view, and its parameters. @type {Record<string, (query: Query, image: number) => [string, Query]>} */
 const VIEWS = {
   "/samples": (query, image) => {
     const { seed, label = "", temperature = "1", render = "", offset = "0", n, of } = query;
+    const k = Number(offset) + Math.max(image, 0);
     if (of) {
-      return ["explorer", { at: of }];
+      return ["explorer", { at: of, ...(Number(temperature) === 0 ? drawOf(query, k) : {}) }];
     }
     const plain = !label && Number(temperature) === 1;
     if (plain && (n === "1" || image >= 0)) {
-      return ["explorer", { at: `seed:${seed}/${Number(offset) + Math.max(image, 0)}` }];
+      return ["explorer", { at: `seed:${seed}/${k}`, ...drawOf(query, k) }];
     }
     const others = { label, render, offset: offset === "0" ? "" : offset };
     return ["", { seed, temperature: Number(temperature) === 1 ? "" : String(Number(temperature)), ...others }];

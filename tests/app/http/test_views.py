@@ -91,6 +91,29 @@ def test_the_gallery_without_javascript_begins_with_what_its_model_s_samples_sho
     client.close()
 
 
+@pytest.mark.parametrize("render", ["mean", "draw"])
+def test_an_image_of_the_gallery_is_the_same_in_the_explorer_without_javascript(tmp_path, render):
+    write_version(tmp_path, samples_render=render)
+    client = Client(
+        create_app(Settings(model_store=tmp_path, default_model="fake", worker_threads=1), open_fake)
+    )
+    gallery = html.unescape(client.get("/?seed=tulip&offset=40").text)
+    link, source = re.search(
+        r'<a href="([^"]+)" data-image="42"><img class="picture" src="([^"]+)"', gallery
+    ).groups()
+    explorer = html.unescape(client.get(f"/{link}").text)
+    shown, told = re.search(r'<img class="picture" src="([^"]+)"[^>]* alt="([^"]+)"', explorer).groups()
+    assert told == f"{'A draw' if render == 'draw' else 'The mean'} of seed:tulip/42"
+    same, other = (
+        pixels_of(client.get(address).content)
+        for address in (shown.replace("&zoom=12", ""), source.replace("offset=42", "offset=41"))
+    )
+    clicked = pixels_of(client.get(source).content)
+    np.testing.assert_array_equal(same, clicked)
+    assert np.any(other != clicked)
+    client.close()
+
+
 def test_what_a_page_tells_of_its_model_is_what_the_model_s_json_says(client_of_classes):
     told = described(client_of_classes)
     known = client_of_classes.get(f"/{told['page']}.json").json()

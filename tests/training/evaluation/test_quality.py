@@ -91,6 +91,9 @@ def test_every_number_is_plain_json_and_has_a_protocol(measured):
     explained = " ".join(quality.PROTOCOLS)
     for name in found:
         assert name.removesuffix("_repeated") in explained, name
+    for name in ("reconstruction", "outliers", "second", "accuracy_score"):
+        assert name in schema.Quality.model_fields
+        assert name in quality.PROTOCOLS
 
 
 def test_the_classifier_is_named_with_its_accuracy(measured, labelled, trained):

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.tensorflow
 
 from tests.conftest import PROJECT  # noqa: E402
 from tests.full_disk import fill_at  # noqa: E402
-from training import runs, trained  # noqa: E402
+from training import runs, sources, trained  # noqa: E402
 from training.errors import Interrupted, NotWritten, RunError  # noqa: E402
 from training.fitting import checkpoints, fit, loop  # noqa: E402
 
@@ -203,7 +203,10 @@ def test_a_checkpoint_of_a_former_version_is_resumed(moments, tiny_dataset, tmp_
 def test_more_epochs_extend_a_finished_run_at_a_constant_rate(tiny_config, tiny_dataset, tmp_path):
     fit.fit(tiny_config, tiny_dataset, tmp_path / "run", progress=False)
     longer = tiny_config.replaced({"optimizer.epochs": 3})
+    (tmp_path / "run" / runs.SOURCES).unlink()  # as of a run from before the record
     extended = fit.fit(longer, tiny_dataset, tmp_path / "run", progress=False, resume=True)
+    made_from = json.loads((tmp_path / "run" / runs.ENVIRONMENT).read_text())["sources"]
+    assert made_from == [sources.UNRECORDED, sources.state()]
     assert extended == fit.fit(longer, tiny_dataset, tmp_path / "whole", progress=False)
     with pytest.raises(RunError, match="nothing to resume"):
         fit.fit(longer, tiny_dataset, tmp_path / "run", progress=False, resume=True)

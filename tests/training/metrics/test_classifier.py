@@ -13,21 +13,8 @@ pytestmark = pytest.mark.tensorflow
 
 
 @pytest.fixture(scope="module")
-def labelled():
-    """Bright squares left, right or in the middle: three classes, with noise."""
-    rng = np.random.default_rng(0)
-    labels = rng.integers(0, 3, 400)
-    images = rng.uniform(0, 0.2, (400, 8, 9))
-    for image, label in zip(images, labels, strict=True):
-        image[2:6, 3 * label : 3 * label + 3] += 0.7
-    images = classifier.eight_bit_levels(images.astype(np.float32))
-    names = data.Labels(("left", "middle", "right"), labels[:300], labels[300:340], labels[340:])
-    return data.Dataset("squares", images[:300], images[300:340], images[340:], {}, "memory", names)
-
-
-@pytest.fixture(scope="module")
-def trained(labelled):
-    return classifier.train(labelled, epochs=6, verbose=0)
+def trained(three_classes):
+    return classifier.train(three_classes, epochs=6, verbose=0)
 
 
 def test_rounding_clips_and_takes_the_nearest_level():
@@ -42,45 +29,47 @@ def test_pixels_of_real_images_pass_through_to_the_bit():
     np.testing.assert_array_equal(classifier.eight_bit_levels(levels), levels)
 
 
-def test_it_learns_the_classes_and_describes_images_by_64_numbers(labelled, trained):
-    assert trained.accuracy(labelled.test, labelled.labels.test) > 0.9
-    features, probabilities = trained.outputs(labelled.test)
+def test_it_learns_the_classes_and_describes_images_by_64_numbers(three_classes, trained):
+    assert trained.accuracy(three_classes.test, three_classes.labels.test) > 0.9
+    features, probabilities = trained.outputs(three_classes.test)
     assert features.shape == (60, 64)
     assert features.dtype == np.float32
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)
-    np.testing.assert_array_equal(trained.features(labelled.test), features)
+    np.testing.assert_array_equal(trained.features(three_classes.test), features)
 
 
-def test_a_generated_image_is_judged_as_the_picture_that_it_would_be_stored_as(labelled, trained):
-    images = labelled.test[:5]
+def test_a_generated_image_is_judged_as_the_picture_that_it_would_be_stored_as(three_classes, trained):
+    images = three_classes.test[:5]
     nearly = images + np.float32(0.4 / 255)
     nearly[images == 1] = 7
     np.testing.assert_array_equal(trained.features(nearly), trained.features(images))
 
 
-def test_images_do_not_depend_on_their_neighbours_in_a_pass(labelled, trained, monkeypatch):
-    whole = trained.features(labelled.test)
+def test_images_do_not_depend_on_their_neighbours_in_a_pass(three_classes, trained, monkeypatch):
+    whole = trained.features(three_classes.test)
     monkeypatch.setattr(classifier, "AT_ONCE", 7)
-    np.testing.assert_allclose(trained.features(labelled.test), whole, atol=1e-5)  # matrix products round
+    np.testing.assert_allclose(
+        trained.features(three_classes.test), whole, atol=1e-5
+    )  # matrix products round
 
 
-def test_the_same_seed_gives_the_same_file_and_another_seed_another(labelled, trained):
-    assert classifier.train(labelled, epochs=6, verbose=0).sha256 == trained.sha256
-    assert classifier.train(labelled, seed=1, epochs=1, verbose=0).sha256 != trained.sha256
+def test_the_same_seed_gives_the_same_file_and_another_seed_another(three_classes, trained):
+    assert classifier.train(three_classes, epochs=6, verbose=0).sha256 == trained.sha256
+    assert classifier.train(three_classes, seed=1, epochs=1, verbose=0).sha256 != trained.sha256
 
 
-def test_a_data_set_without_labels_cannot_be_learnt(labelled):
+def test_a_data_set_without_labels_cannot_be_learnt(three_classes):
     with pytest.raises(DataError, match="squares: has no labels"):
-        classifier.train(dataclasses.replace(labelled, labels=None))
+        classifier.train(dataclasses.replace(three_classes, labels=None))
 
 
-def test_a_saved_classifier_reads_back_to_the_bit(labelled, trained, tmp_path):
+def test_a_saved_classifier_reads_back_to_the_bit(three_classes, trained, tmp_path):
     path = tmp_path / "deep" / "squares.npz"
     classifier.save(trained, path)
     assert hashlib.sha256(path.read_bytes()).hexdigest() == trained.sha256
     again = classifier.load(path, trained.sha256, (8, 9), 3)
     assert again.sha256 == trained.sha256
-    np.testing.assert_array_equal(again.features(labelled.test), trained.features(labelled.test))
+    np.testing.assert_array_equal(again.features(three_classes.test), trained.features(three_classes.test))
 
 
 def test_a_file_that_is_missing_or_changed_is_refused(trained, tmp_path):
@@ -95,10 +84,10 @@ def test_a_file_that_is_missing_or_changed_is_refused(trained, tmp_path):
         classifier.load(path, trained.sha256, (8, 9), 3)
 
 
-def test_no_classifier_is_shipped_for_other_images(labelled):
-    assert classifier.committed(labelled) is None
+def test_no_classifier_is_shipped_for_other_images(three_classes):
+    assert classifier.committed(three_classes) is None
     # Neither for others that go by the same name.
-    assert classifier.committed(dataclasses.replace(labelled, name="fashion-mnist")) is None
+    assert classifier.committed(dataclasses.replace(three_classes, name="fashion-mnist")) is None
 
 
 def test_the_shipped_classifier_is_the_pinned_one_small_and_right_in_91_of_100_cases():

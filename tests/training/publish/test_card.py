@@ -12,6 +12,7 @@ from training.evaluation import schema  # noqa: E402
 from training.evaluation.schema import Report  # noqa: E402
 from training.priors.choose import Candidate, PriorReport  # noqa: E402
 from training.publish import card, convert  # noqa: E402
+from training.sources import UNRECORDED  # noqa: E402
 from training.trained import TrainedModel  # noqa: E402
 
 VERSIONS = [path.parent for path in sorted(SHIPPED_STORE.glob("*/*/manifest.json"))]
@@ -22,10 +23,16 @@ FORMER = {
     "--beside": "--reference",
     f"{BESIDE_PCA}:\n": f"{BESIDE_PCA}\n(rounded to 256 levels and cut off at 0 and 1, which the errors of all "
     "test images above are not):\n",
+    " active, KL ": " active, KL to N(0, I) ",
     "mean exceeds 0.01):": "mean exceeds 0.01 and it carries 0.05 nats at least):",
     "*draw* a draw from it:\n": "*draw* a draw from it. *Told from real* is how well two convolutions, trained for "
     "2 epochs on half of the pictures, tell the\nother half from test images; trained longer they tell "
     "better:\n",
+    # It did not say which pictures of the other model these are.
+    "By the worse of the two classifiers, the Frechet distance of *fashion-dense@6* is 28.1 times that of this model's "
+    "draws, and 5.3 times\nthat of its means.\n": "The Frechet distance of means of *fashion-dense@6* is 28.1 times "
+    "that of draws of this model, by the worse of two classifiers.\nThe Frechet distance of means of "
+    "*fashion-dense@6* is 5.3 times that of means of this model, by the worse of two classifiers.\n",
     # It promised what only a recorded state can give.
     "`. The same machine, libraries and state of this project give the same weights, bit for bit; others\n"
     "round differently.\n": "`.\nThe state of this project was not recorded then, so these weights cannot be "
@@ -217,14 +224,17 @@ def test_what_was_measured_stands_on_the_card(tiny_model, measured):
 def test_a_reference_model_stands_in_the_same_table(dense):
     model, report = dense
     reference = published(FASHION_VERSION)[1].quality.reference
-    found = reference.model_copy(update={"name": "other@3", "frechet_ratio": 4.0})
+    found = reference.model_copy(update={"name": "other@3"})
     text = card.render(
         model,
         report.model_copy(update={"quality": report.quality.model_copy(update={"reference": found})}),
     )
     assert "| other@3, samples, mean | 53.025 | 0.947 |" in text
-    told = "*other@3*, means of codes from N(0, I): Frechet distance 53.025, 4.0 times that of this model's means."
-    assert told in text
+    assert "*other@3*, means of codes from N(0, I): Frechet distance 53.025.\n" in text
+    # 53.025 / 53.025, and over the distance of this model's noisy draws, 253.958.
+    told = "The Frechet distance of means of *other@3* is {} times that of {} of this model, by this one classifier.\n"
+    assert told.format("1.0", "means") in text
+    assert told.format("0.2", "draws") in text
     assert "| other@3 | 0.0185 | 17.98 | 0.560 |" in text
 
 
@@ -260,13 +270,47 @@ def test_where_two_classifiers_judge_the_worse_of_them_is_the_headline(dense):
     more = {"reference": found, "second": second, "accuracy_score": score}
     quality = report.quality.model_copy(update=more)
     # 53.025 / 253.958 by the first classifier, which saw this model's noisy draws, and 25 / 2 by the second.
-    assert quality.ratios("draw") == pytest.approx((53.025 / 253.958, 12.5), rel=1e-4)
-    assert quality.ratios("mean") == pytest.approx((1, 5))
+    assert quality.ratios("draw") == pytest.approx({"first": 53.025 / 253.958, "second": 12.5}, rel=1e-4)
+    assert quality.ratios("mean") == pytest.approx({"first": 1, "second": 5})
     text = card.render(model, report.model_copy(update={"quality": quality}))
-    assert "is 0.2 times that of this model's draws, and 1.0 times\nthat of its means." in text
+    told = "of means of *other@3* is {} times that of {} of this model, by the worse of two classifiers.\n"
+    assert told.format("0.2", "draws") in text
+    assert told.format("1.0", "means") in text
     assert "| samples, draw | 2.000 |" in text
     assert "Classification accuracy score (Ravuri & Vinyals 2019): **0.956**." in text
-    assert "times that of this model's means." not in text  # by one classifier alone
+    assert "alone.\n" not in text
+
+
+def test_a_classifier_without_a_number_is_not_said_to_have_judged(dense):
+    model, report = dense
+    reference = published(SHIPPED_STORE / "fashion" / "6")[1].quality.reference
+    nothing = schema.Distribution()
+    second = schema.SecondJudge(
+        classifier=schema.ClassifierReport(sha256="b" * 64, test_accuracy=0.918),
+        real=nothing,
+        samples={"mean": nothing, "draw": schema.Distribution(frechet_distance=2.0)},
+        reconstruction=nothing,
+        reference={"mean": schema.Distribution(frechet_distance=25.0)},
+    )
+    quality = report.quality.model_copy(update={"reference": reference, "second": second})
+    assert set(quality.ratios("draw")) == {"first", "second"}
+    assert set(quality.ratios("mean")) == {"first"}
+    text = card.render(model, report.model_copy(update={"quality": quality}))
+    assert "0.2 times that of draws of this model, by the worse of two classifiers.\n" in text
+    assert "1.0 times that of means of this model, by the first classifier alone.\n" in text
+
+    unmeasured = quality.model_copy(
+        update={
+            "samples": {
+                name: row.model_copy(update={"frechet_distance": None})
+                for name, row in quality.samples.items()
+            }
+        }
+    )
+    assert unmeasured.ratios("mean") == {}
+    text = card.render(model, report.model_copy(update={"quality": unmeasured}))
+    assert "12.5 times that of draws of this model, by the second classifier alone.\n" in text
+    assert "times that of means of this model" not in text
 
 
 def test_a_saturated_measure_of_information_is_not_a_table(dense):
@@ -292,8 +336,13 @@ def test_a_saturated_measure_of_information_is_not_a_table(dense):
         ),
         ([{"training_sha256": "a"}], "those of no commit. They were\nSHA-256 `a`."),
         ([{"training_sha256": "a"}, {"training_sha256": "b"}], "SHA-256 `a`,\nthen SHA-256 `b`."),
+        (
+            [UNRECORDED, {"training_sha256": "b", "commit": "c0ffee", "changed": False}],
+            "begun before the state of this project was recorded, so it cannot be made again to the bit. It went on "
+            "with\nSHA-256 `b`, commit `c0ffee`.",
+        ),
     ],
-    ids=["unrecorded", "clean", "changed", "installed", "resumed"],
+    ids=["unrecorded", "clean", "changed", "installed", "resumed", "older"],
 )
 def test_a_card_says_which_state_of_the_project_makes_the_weights_again(dense, sources, told):
     model, report = dense

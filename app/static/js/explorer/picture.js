@@ -11,7 +11,7 @@ import { picture } from "../pictures.js";
  * @typedef {object} Shown What there is a picture of.
  * @property {string} point
  * @property {"mean" | "draw"} render
- * @property {string} noise Seed of a draw.
+ * @property {string} noise Of a draw: a seed, or `SEED/K` for what image K of a seed has.
  */
 
 /**
@@ -20,9 +20,12 @@ import { picture } from "../pictures.js";
  * @returns {{path: string, parameters: import("../page.js").Parameters}}
  */
 export function addressed({ point, render, noise }) {
-  return render === "mean"
-    ? { path: "decode", parameters: { points: point } }
-    : { path: "samples", parameters: { of: point, temperature: 0, render, n: 1, seed: noise } };
+  if (render === "mean") {
+    return { path: "decode", parameters: { points: point } };
+  }
+  const [seed, offset] = /^(.+)\/(\d+)$/.exec(noise)?.slice(1) ?? [noise, "0"];
+  const ofImage = { seed, offset: offset === "0" ? null : offset };
+  return { path: "samples", parameters: { of: point, temperature: 0, render, n: 1, ...ofImage } };
 }
 
 /** The canvas holds the model's own pixels; the stylesheet makes them large, which costs no time. */
