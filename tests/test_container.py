@@ -124,6 +124,11 @@ def test_its_bytecode_is_compiled(ready):
     assert int(podman("exec", ready, "python", "-c", count)) >= len(list((PROJECT / "app").rglob("*.py")))
 
 
+def test_its_draws_are_made_by_compiled_code(ready):
+    code = "from app.native.library import library; print(library() is not None)"
+    assert podman("exec", ready, "python", "-c", code) == "True"
+
+
 OF_A_SERVICE = {  # that Kubernetes knows by the name vitrine, and what compose writes of unset variables
     "VITRINE_SERVICE_HOST": "10.96.12.7",
     "VITRINE_SERVICE_PORT": "8000",

@@ -21,6 +21,8 @@ import numpy as np
 import pytest
 
 from app.main import create_app
+from app.native.build import IN_WHEEL
+from app.native.library import file_name
 from app.settings import Settings
 from app.store import scan
 from tests.conftest import DISTRIBUTION, PROJECT, SHIPPED_STORE, Client, skip
@@ -198,22 +200,47 @@ def test_the_wheel_has_the_files_of_other_projects_byte_for_byte(wheel):
 
 
 @pytest.mark.process
-def test_no_wheel_is_built_without_the_files_of_other_projects(tmp_path):
-    project = tmp_path / "project"
+def test_the_wheel_has_compiled_code_for_linux_and_its_source(wheel):
+    code = {file_name(*machine) for machine in IN_WHEEL}
+    prefix = "app/native/"
+    with zipfile.ZipFile(wheel) as archive:
+        found = {name.removeprefix(prefix): archive.read(name) for name in archive.namelist() if name.startswith(prefix)}  # fmt: skip
+    assert {name for name in found if name.endswith(".so")} == code
+    for name in (*code, "causal.c"):
+        assert found[name] == (PROJECT / prefix / name).read_bytes()
+
+
+def build_without(folder, *left_out):
+    """What building says of a project without these files."""
     shutil.copytree(
-        PROJECT / "front-end", project / "front-end", ignore=shutil.ignore_patterns("node_modules")
+        PROJECT / "front-end", folder / "front-end", ignore=shutil.ignore_patterns("node_modules")
     )
+    shutil.copytree(PROJECT / "app", folder / "app", ignore=shutil.ignore_patterns(*left_out))
     for name in ("setup.py", "pyproject.toml", "README.md", "LICENSE"):
-        shutil.copyfile(PROJECT / name, project / name)
+        shutil.copyfile(PROJECT / name, folder / name)
     done = subprocess.run(
         [sys.executable, "setup.py", "--quiet", "build_py"],
         capture_output=True,
         text=True,
         check=False,
-        cwd=project,
+        cwd=folder,
     )
     assert done.returncode == 1
-    assert f"{project / 'app/static/vendor'}: not installed: make assets" in done.stderr
+    return done.stderr
+
+
+@pytest.mark.process
+def test_no_wheel_is_built_without_the_files_of_other_projects(tmp_path):
+    project = tmp_path / "project"
+    assert f"{project / 'app/static/vendor'}: not installed: make assets" in build_without(project, "vendor")
+
+
+@pytest.mark.process
+def test_no_wheel_is_built_without_compiled_code(tmp_path):
+    if not VENDOR.is_dir():
+        skip("the files of other projects are not installed: make assets")
+    said = build_without(tmp_path / "project", "*.so")
+    assert "no compiled code for linux-aarch64, linux-x86_64: make native" in said
 
 
 @pytest.mark.process
