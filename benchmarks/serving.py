@@ -55,6 +55,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--servers", nargs="*", default=SERVERS, choices=PROGRAMS)
     parser.add_argument("--model", default=processes.MODEL, help="what all draw with; a name of the store")
+    parser.add_argument(
+        "--peers-model",
+        help="what the others draw with, if another: a name, or a folder of versions, as of an older commit",
+    )
     parser.add_argument("--loads", nargs="*", type=Traffic.parse, default=LOADS, help="images x connections")
     parser.add_argument(
         "--render",
@@ -101,7 +105,7 @@ def beside(name: str, number: int, arguments: argparse.Namespace) -> list[Row]:
     """Start one server, give it each load, and return what was found."""
     row: Row = {"server": name, "round": number}
     rows = []
-    with processes.running(processes.drawing_with(PROGRAMS[name], arguments.model)) as server:
+    with processes.running(processes.drawing_with(PROGRAMS[name], model_of(name, arguments))) as server:
         rows.append(
             row | {"kind": "startup", "seconds": server.first_picture_seconds, "pixels": pixels(server)}
         )
@@ -117,6 +121,14 @@ def beside(name: str, number: int, arguments: argparse.Namespace) -> list[Row]:
             rows.append(row | {"kind": "memory", "processes": len(server.processes())} | loaded)
     log(f"round {number + 1} of {arguments.rounds}: {name}")
     return rows
+
+
+def model_of(name: str, arguments: argparse.Namespace) -> str:
+    """Return what a server draws with: a name of the store, or of the peers an absolute path."""
+    if is_vitrine(name) or arguments.peers_model is None:
+        return str(arguments.model)
+    folder = Path(arguments.peers_model)
+    return str(folder.resolve()) if folder.is_dir() else str(folder)
 
 
 def renders_of(name: str, renders: Sequence[str]) -> Sequence[str | None]:

@@ -70,7 +70,13 @@ class Loaded:
 
 def asked_for(monkeypatch, name, number, **arguments):
     loaded = Loaded(monkeypatch)
-    given = {"model": "fashion", "seconds": 1, "rounds": 2, "only": ["throughput"]} | arguments
+    given = {
+        "model": "fashion",
+        "peers_model": None,
+        "seconds": 1,
+        "rounds": 2,
+        "only": ["throughput"],
+    } | arguments
     rows = serving.beside(name, number, argparse.Namespace(**given))
     return loaded.asked, [row for row in rows if row["kind"] == "throughput"]
 
@@ -109,3 +115,13 @@ def test_the_loop_has_every_size_that_a_server_is_loaded_with(monkeypatch):
     assert asked == [
         (name, "fashion", ["draw", "mean"], counts, 2) for counts in sizes for name in serving.RUNTIMES
     ]
+
+
+def test_the_peers_may_draw_with_another_model_than_vitrine(tmp_path):
+    given = argparse.Namespace(model="fashion", peers_model=None)
+    assert serving.model_of("naive", given) == "fashion"
+    given.peers_model = "fashion-dense"
+    assert serving.model_of("naive", given) == "fashion-dense"
+    given.peers_model = str(tmp_path)
+    assert serving.model_of("naive", given) == str(tmp_path.resolve())
+    assert serving.model_of("vitrine", given) == "fashion"
