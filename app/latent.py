@@ -1,4 +1,4 @@
-"""Latent codes: seeded draws and walks. NumPy only.
+"""Latent codes: seeded draws and walks. NumPy, but for the noise of draws, where there is compiled code.
 
 A seed, 0 to 2**63 - 1, stands for an endless sequence of codes. Code k is a pure function of (seed, k). So a
 picture of five images is the beginning of a picture of twenty-one, and any stretch can be computed alone. The
@@ -12,6 +12,8 @@ import threading
 
 import numpy as np
 import numpy.typing as npt
+
+from app.native import noise
 
 MAX_SEED = 2**63 - 1
 
@@ -68,7 +70,11 @@ def uniform_noise(seed: int, start: int, count: int, shape: tuple[int, ...]) -> 
 
     It is uniform on the open interval (0, 1): (count, *shape) float32.
     """
-    uniform = _uniform(seed, STREAM_NOISE, start, count, math.prod(shape)).astype(np.float32)
+    width = math.prod(shape)
+    compiled = noise.uniform(seed, STREAM_NOISE, start * _blocks(width), count, width)
+    if compiled is not None:
+        return compiled.reshape(count, *shape)
+    uniform = _uniform(seed, STREAM_NOISE, start, count, width).astype(np.float32)
     # Rounding to float32 can reach 1, where the inverse of a distribution function is infinite.
     np.clip(uniform, np.finfo(np.float32).tiny, np.float32(1 - 2**-24), out=uniform)
     return uniform.reshape(count, *shape)
@@ -97,7 +103,7 @@ def _uniform(seed: int, stream: int, start: int, count: int, width: int) -> npt.
 
     Every row takes the same number of counter steps, so a row is reached without computing those before it.
     """
-    blocks = -(-width // WORDS_PER_BLOCK)
+    blocks = _blocks(width)
     philox = _philox(seed, stream, start * blocks)
     words = philox.random_raw(count * blocks * WORDS_PER_BLOCK).reshape(count, blocks * WORDS_PER_BLOCK)
     # The upper 53 bits, centred in their cells: never 0, whose logarithm is infinite, and never 1.
@@ -106,6 +112,11 @@ def _uniform(seed: int, stream: int, start: int, count: int, width: int) -> npt.
     uniform += 0.5
     uniform *= 2.0**-53
     return uniform
+
+
+def _blocks(width: int) -> int:
+    """Return how many steps of the counter a row of so many numbers takes."""
+    return -(-width // WORDS_PER_BLOCK)
 
 
 _generators = threading.local()

@@ -206,7 +206,7 @@ def test_the_wheel_has_compiled_code_for_linux_and_its_source(wheel):
     with zipfile.ZipFile(wheel) as archive:
         found = {name.removeprefix(prefix): archive.read(name) for name in archive.namelist() if name.startswith(prefix)}  # fmt: skip
     assert {name for name in found if name.endswith(".so")} == code
-    for name in (*code, "causal.c"):
+    for name in (*code, "causal.c", "noise.c"):
         assert found[name] == (PROJECT / prefix / name).read_bytes()
 
 

@@ -1,8 +1,8 @@
-"""Compiles ``causal.c``, by the compiler of the package ``ziglang``, which is installed for the moment.
+"""Compiles the C in this folder, by the compiler of the package ``ziglang``, installed for the moment.
 
     python app/native/build.py    for this machine, and for those that the wheel has code for
 
-Needs Python alone. The file's name has the beginning of the source's digest: code of another source is never
+Needs Python alone. The file's name has the beginning of the sources' digest: code of another source is never
 loaded. Without the file draws are made by NumPy, with the same bytes.
 """
 
@@ -19,9 +19,8 @@ HERE = Path(__file__).resolve().parent
 if not __package__:  # run as a file: the project may not be installed yet
     sys.path.insert(0, str(HERE.parents[1]))
 
-from app.native.library import file_name  # noqa: E402
+from app.native.library import file_name, sources  # noqa: E402
 
-SOURCE = HERE / "causal.c"
 PINNED = HERE.parents[1] / "requirements" / "native.txt"
 # By what Python calls a machine, what the compiler calls it. Those of Linux need no C library of their own,
 # so that they run beside any.
@@ -69,15 +68,16 @@ def compile_for(machines: list[tuple[str, str]], compiler: list[str], folder: Pa
         with tempfile.TemporaryDirectory(prefix=".native-", dir=folder) as scratch:
             made = Path(scratch, target.name)
             alone = ("-nostdlib",) if machine[0] == "linux" else ()
-            command = [*compiler, "-target", TARGETS[machine], *FLAGS, *alone, str(SOURCE), "-o", str(made)]
+            files = [*map(str, sources()), "-o", str(made)]
+            command = [*compiler, "-target", TARGETS[machine], *FLAGS, *alone, *files]
             done = subprocess.run(command, capture_output=True, text=True)  # noqa: S603
             if done.returncode:
-                raise BuildError(f"{SOURCE.name} cannot be compiled for {'-'.join(machine)}:\n{done.stderr}")
+                raise BuildError(f"the C cannot be compiled for {'-'.join(machine)}:\n{done.stderr}")
             made.chmod(0o644)
             made.replace(target)
         written.append(target)
     of_this_source = file_name().rsplit("-", 1)[-1]
-    for path in folder.glob("causal-*.so"):
+    for path in folder.glob("*-*.so"):
         if not path.name.endswith(of_this_source):
             path.unlink()
     return written

@@ -23,13 +23,18 @@ class Task(ctypes.Structure):
 
 
 def file_name(system: str = sys.platform, machine: str = platform.machine()) -> str:
-    """Return what the file for a machine is called, like ``causal-linux-x86_64-1f2e3d4c.so``.
+    """Return what the file for a machine is called, like ``native-linux-x86_64-1f2e3d4c.so``.
 
-    Its last part is the beginning of the SHA-256 of the source that it is made of.
+    Its last part is the beginning of the SHA-256 of the sources that it is made of.
     """
     machine = {"amd64": "x86_64", "arm64": "aarch64"}.get(machine.lower(), machine.lower())
-    source = hashlib.sha256((FOLDER / "causal.c").read_bytes()).hexdigest()
-    return f"causal-{system}-{machine}-{source[:8]}.so"
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources())).hexdigest()
+    return f"native-{system}-{machine}-{digest[:8]}.so"
+
+
+def sources() -> list[Path]:
+    """Return what is compiled, in a certain order."""
+    return sorted(FOLDER.glob("*.c"))
 
 
 @functools.cache
@@ -39,6 +44,11 @@ def library() -> ctypes.CDLL | None:
     try:
         found = ctypes.CDLL(str(path))
         found.vitrine_causal_draw.argtypes = [ctypes.POINTER(Task)]
+        found.vitrine_uniform.argtypes = [
+            *(ctypes.c_void_p, ctypes.c_uint64, ctypes.c_uint64, ctypes.c_int64, ctypes.c_int64),
+            ctypes.c_void_p,
+        ]
+        found.vitrine_uniform.restype = None
     except (OSError, AttributeError) as error:
         log.warning("draws are made by NumPy, which takes long: %s; make native compiles it", error)
         return None

@@ -25,7 +25,7 @@ def compiler(tmp_path, fails=""):
 
 
 def test_code_is_compiled_for_each_machine_and_that_of_another_source_goes(tmp_path):
-    (tmp_path / "causal-linux-x86_64-00000000.so").write_text("old")
+    (tmp_path / "native-linux-x86_64-00000000.so").write_text("old")
     written = build.compile_for([LINUX, MAC], compiler(tmp_path), tmp_path)
     assert [path.name for path in written] == [file_name(*LINUX), file_name(*MAC)]
     assert sorted(tmp_path.glob("*.so")) == sorted(written)

@@ -15,14 +15,15 @@ def _anew():
 @pytest.mark.parametrize(
     ("system", "machine", "name"),
     [
-        ("linux", "x86_64", "causal-linux-x86_64-"),
-        ("win32", "AMD64", "causal-win32-x86_64-"),
-        ("darwin", "arm64", "causal-darwin-aarch64-"),
+        ("linux", "x86_64", "native-linux-x86_64-"),
+        ("win32", "AMD64", "native-win32-x86_64-"),
+        ("darwin", "arm64", "native-darwin-aarch64-"),
     ],
 )
 def test_a_file_is_called_by_its_machine_and_its_source(system, machine, name):
-    source = hashlib.sha256((library.FOLDER / "causal.c").read_bytes()).hexdigest()
-    assert library.file_name(system, machine) == f"{name}{source[:8]}.so"
+    contents = [(library.FOLDER / source).read_bytes() for source in ("causal.c", "noise.c")]
+    digest = hashlib.sha256(b"".join(contents)).hexdigest()
+    assert library.file_name(system, machine) == f"{name}{digest[:8]}.so"
 
 
 def test_code_that_this_machine_cannot_load_is_said_and_passed_over(tmp_path, monkeypatch, caplog):
