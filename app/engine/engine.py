@@ -32,6 +32,7 @@ from typing import Any, TypeVar
 from app.engine.admission import Admission
 from app.engine.batching import Batch, Queue, Request, an_exception
 from app.engine.threads import StepThreads, Threads
+from app.engine.turns import Turns
 from app.engine.work import BATCH_ROWS, Array, Rows, Work
 from app.errors import DeadlinePassed, NotReady
 from app.metrics import Metrics
@@ -94,6 +95,7 @@ class Engine:
         self._pending: dict[Request[Any], None] = {}  # in the order of their deadlines
         self._watch: asyncio.TimerHandle | None = None  # for the first of these deadlines
         self._dispatching = False
+        self._turns = Turns(self._loop)
         self._computed: deque[_Computed] = deque()  # by worker threads, and not handed back yet
         self.admitted = 0  # requests, ever
 
@@ -116,6 +118,7 @@ class Engine:
         request = Request(work, time.monotonic() + self._deadline_seconds, future, seconds)
         self._pending[request] = None
         self.admitted += 1
+        self._turns.count()
         self._watch_deadlines()
         future.add_done_callback(lambda _: self._release(request))
         self._advance(request)
@@ -231,8 +234,15 @@ class Engine:
     # Who computes: the event loop or a worker thread.
 
     def _dispatch_soon(self) -> None:
-        """Dispatch after what else this turn of the event loop brings."""
-        if not self._dispatching:
+        """Dispatch after what else this turn of the event loop brings; at once if that is nothing, as before.
+
+        Who asks alone is spared two turns and the wait for an answer: a tenth of what one image takes.
+        """
+        if self._dispatching:
+            return
+        if self._turns.bring_one and len(self._pending) == 1:
+            self._dispatch()
+        else:
             self._dispatching = True
             self._loop.call_soon(self._dispatch)
 

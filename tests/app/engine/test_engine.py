@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.engine.engine import Engine
+from app.engine.turns import LONE_TURNS
 from app.engine.work import BATCH_ROWS, SIZES, Operation, Rows, Work
 from app.errors import DeadlinePassed, NotReady, Overloaded
 from app.metrics import Metrics
@@ -79,6 +80,30 @@ def test_an_idle_engine_computes_at_once(inline_seconds):
         engine = new_engine(inline_seconds=inline_seconds)
         assert await engine.run(held.work(1, 70)) == doubled(1, 70)
         assert [len(batch) for batch in held.batches] == [BATCH_ROWS] * 3
+
+    asyncio.run(scenario())
+
+
+def test_who_asks_alone_again_and_again_has_the_answer_without_a_turn_of_the_event_loop():
+    async def scenario():
+        held = Held(held=False)
+        engine = new_engine(inline_seconds=1.0)
+        for number in range(LONE_TURNS):
+            future = engine.submit(held.work(number))
+            assert not future.done()  # somebody else might ask in the same turn
+            assert await future == doubled(number)
+            await asyncio.sleep(0)
+        future = engine.submit(held.work(50, 3))
+        assert future.done()
+        assert future.result() == doubled(50, 3)
+        other = engine.submit(held.work(60))  # in the same turn: from now on others are waited for
+        assert await other == doubled(60)
+        await asyncio.sleep(0)
+        together = [engine.submit(held.work(number)) for number in (70, 80)]
+        assert not any(future.done() for future in together)
+        before = len(held.batches)
+        assert await asyncio.gather(*together) == [doubled(70), doubled(80)]
+        assert len(held.batches) == before + 1
 
     asyncio.run(scenario())
 
