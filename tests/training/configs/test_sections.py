@@ -97,7 +97,7 @@ def test_a_whole_number_may_stand_for_a_fraction(config):
         ),
         (
             {"likelihood.components": 2},
-            "likelihood.components: belongs to discretized-logistic, autoregressive-logistic and causal-logistic alone",
+            "likelihood.components: belongs to discretized-logistic, colour-logistic, autoregressive-logistic and causal-logistic alone",
         ),
         (
             {"objective": {"name": "mse"}},

@@ -38,6 +38,7 @@ REGISTRY = {
     "bernoulli": Entry("bernoulli:Bernoulli"),
     "continuous-bernoulli": Entry("bernoulli:ContinuousBernoulli"),
     "discretized-logistic": Entry("logistic:DiscretizedLogistic", COMPONENTS),
+    "colour-logistic": Entry("colour:ColourLogistic", COMPONENTS),
     "autoregressive-logistic": Entry("autoregressive:AutoregressiveLogistic", COMPONENTS),
     "causal-logistic": Entry("causal:CausalLogistic", COMPONENTS | HIDDEN),
 }
