@@ -40,6 +40,7 @@ CENTRES = {
     "causal-logistic": "the base m(z) of p(x given z), trained to be near E[x given z] by its squared error, "
     "as that has no closed form",
 }
+CENTRES["causal-colour-logistic"] = CENTRES["causal-logistic"]
 
 
 def mean_of(likelihood: str) -> str:

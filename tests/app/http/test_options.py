@@ -246,3 +246,4 @@ def test_what_a_mean_is_depends_on_the_likelihood():
     assert mean_of("colour-logistic").startswith("E[x given z] of p(x given z) up to levels cut off")
     assert mean_of("autoregressive-logistic").startswith("the centre of p(x given z)")
     assert mean_of("causal-logistic").startswith("the base m(z) of p(x given z)")
+    assert mean_of("causal-colour-logistic") == mean_of("causal-logistic")

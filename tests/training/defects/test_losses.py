@@ -33,7 +33,7 @@ def name_of(value):
 
 def coloured(likelihood, images, parameters):
     """Grey images and their parameters; three times as colours, if the likelihood is of colours alone."""
-    if likelihood.name != "colour-logistic":
+    if likelihood.name not in ("colour-logistic", "causal-colour-logistic"):
         return images, parameters
     return tf.stack([images] * 3, axis=3), tf.stack([parameters] * 3, axis=3)
 
@@ -171,10 +171,10 @@ def test_defect_09_a_gaussian_narrower_than_a_level_is_refused():
 def test_defect_10_a_pixel_far_from_its_mean_still_has_a_gradient(likelihood):
     """Means are clipped to [0, 1] inside the loss: where they are, nothing is learned and nothing is seen."""
     # The first parameter is a mean or a log-odds; of mixtures the means come after the K = 2 logits.
-    # A causal network has a base before them, to which its means are added.
-    where = {"causal-logistic": 3}.get(likelihood.name, 2 if "logistic" in likelihood.name else 0)
+    # A causal network has a base before them, to which its means are added, or which is all of its means.
+    bases = {"causal-logistic": slice(3, 5), "causal-colour-logistic": slice(1)}
+    means = bases.get(likelihood.name, slice(2, 4) if "logistic" in likelihood.name else slice(1))
     parameters = np.zeros((2, 1, 1, likelihood.num_parameters), np.float32)
-    means = slice(where, where + (2 if likelihood.num_parameters > 4 else 1))
     parameters[:, 0, 0, means] = [[-30.0], [30.0]]
     parameters = tf.constant(parameters)
     with tf.GradientTape() as tape:

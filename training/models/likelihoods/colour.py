@@ -60,29 +60,15 @@ class ColourLogistic(DiscretizedLogistic):
         """
         check_colours(images)
         logits, means, scales = self._split(decoded)
-        levels = tf.round(images * LEVELS)[..., None]
-        weights = tf.nn.log_softmax(tf.reduce_sum(logits, axis=-2, keepdims=True), axis=-1)
-        coefficients = tf.unstack(tf.tanh(decoded[..., 3 * self.components :]), axis=-2)
-        moved = moved_means(tf.unstack(levels, axis=-2), tf.unstack(means, axis=-2), coefficients)
-        log_prob = log_level_prob(levels, tf.stack(moved, axis=-2), scales)
-        # Of red, of red and green, of all three.
-        joint = tf.reduce_logsumexp(weights + tf.cumsum(log_prob, axis=-2), axis=-1)
-        return tf.concat([joint[..., :1], joint[..., 1:] - joint[..., :-1]], axis=-1)
+        coefficients = tf.tanh(decoded[..., 3 * self.components :])
+        return log_prob_of_colours(
+            tf.round(images * LEVELS), tf.reduce_sum(logits, axis=-2), means, scales, coefficients
+        )
 
     def log_prob_of_pixels(self, images: Tensor, decoded: Tensor) -> Tensor:  # noqa: D102
         check_colours(images)
         colours, logits = self._colours(decoded, self.components)
-        levels = tf.unstack(tf.round(images * LEVELS), axis=-1)
-        means, scales, coefficients = zip(*colours, strict=True)
-        moved = moved_means(levels, means, coefficients)
-        exponent, rest, joint = logits, 1.0, [tf.reduce_logsumexp(logits, axis=0)]
-        for level, mean, scale in zip(levels, moved, scales, strict=True):
-            of_colour, rest_of_colour = level_factors(level, mean, 1 / scale)
-            exponent, rest = exponent + of_colour, rest * rest_of_colour
-            largest = tf.reduce_max(exponent, axis=0)
-            mixed = tf.reduce_sum(tf.exp(exponent - largest) * rest, axis=0)
-            joint.append(largest + tf.math.log(mixed))
-        return tf.stack([joint[n + 1] - joint[n] for n in range(COLOURS)], axis=-1)
+        return log_prob_by_planes(tf.unstack(tf.round(images * LEVELS), axis=-1), logits, colours)
 
     def mean(self, decoded: Tensor) -> Tensor:
         """Return the mean of the mixture, component after component and colour after colour in closed form.
@@ -115,12 +101,7 @@ class ColourLogistic(DiscretizedLogistic):
         chosen = tf.stack(chosen_of(weights, choice))
         picked = [[tf.reduce_sum(chosen * part, axis=0) for part in colour] for colour in colours]
         means, scales, coefficients = zip(*picked, strict=True)
-        drawn: list[Tensor] = []
-        for number, (scale, one) in enumerate(zip(scales, uniform, strict=True)):
-            mean = moved_mean(number, drawn, means, coefficients)
-            value = mean + scale * (tf.math.log(one) - tf.math.log1p(-one))
-            drawn.append(tf.clip_by_value(tf.round(value), 0.0, LEVELS))
-        return tf.stack(drawn, axis=-1) / LEVELS
+        return tf.stack(drawn_levels(means, scales, coefficients, uniform), axis=-1) / LEVELS
 
     def _colours(self, decoded: Tensor, num_logits: int) -> tuple[list[tuple[Tensor, ...]], Tensor]:
         """Return of each colour its means, scales and coefficients, and logits of w: all (K, B, H, W).
@@ -183,3 +164,59 @@ def moved_means(
 ) -> list[Tensor]:
     """Return the means of all three colours given those before them; see ``moved_mean``."""
     return [moved_mean(number, levels, means, coefficients) for number in range(COLOURS)]
+
+
+def log_prob_of_colours(
+    levels: Tensor, logits: Tensor, means: Tensor, scales: Tensor, coefficients: Tensor
+) -> Tensor:
+    """Return log P(red), log P(green given red), log P(blue given both), (..., 3).
+
+    Args:
+        levels: of the three colours, (..., 3).
+        logits: of the components' weights, (..., K).
+        means: of each colour, in levels, where those before it are at theirs, (..., 3, K).
+        scales: in levels, (..., 3, K).
+        coefficients: of each of ``PAIRS``, in (-1, 1), (..., 3, K).
+    """
+    each = levels[..., None]
+    parts = (tf.unstack(part, axis=-2) for part in (each, means, coefficients))
+    log_prob = log_level_prob(each, tf.stack(moved_means(*parts), axis=-2), scales)
+    # Of red, of red and green, of all three.
+    weights = tf.nn.log_softmax(logits, axis=-1)[..., None, :]
+    joint = tf.reduce_logsumexp(weights + tf.cumsum(log_prob, axis=-2), axis=-1)
+    return tf.concat([joint[..., :1], joint[..., 1:] - joint[..., :-1]], axis=-1)
+
+
+def log_prob_by_planes(
+    levels: Sequence[Tensor], logits: Tensor, colours: Sequence[tuple[Tensor, ...]]
+) -> Tensor:
+    """Return what ``log_prob_of_colours`` does, up to rounding, in operations that evaluation is fast with.
+
+    Args:
+        levels: of each colour, (B, H, W).
+        logits: (K, B, H, W).
+        colours: of each its means, scales and coefficients, (K, B, H, W).
+    """
+    means, scales, coefficients = zip(*colours, strict=True)
+    exponent, rest, joint = logits, 1.0, [tf.reduce_logsumexp(logits, axis=0)]
+    for level, mean, scale in zip(levels, moved_means(levels, means, coefficients), scales, strict=True):
+        of_colour, rest_of_colour = level_factors(level, mean, 1 / scale)
+        exponent, rest = exponent + of_colour, rest * rest_of_colour
+        largest = tf.reduce_max(exponent, axis=0)
+        joint.append(largest + tf.math.log(tf.reduce_sum(tf.exp(exponent - largest) * rest, axis=0)))
+    return tf.stack([joint[number + 1] - joint[number] for number in range(COLOURS)], axis=-1)
+
+
+def drawn_levels(
+    means: Sequence[Tensor],
+    scales: Sequence[Tensor],
+    coefficients: Sequence[Tensor],
+    uniform: Sequence[Tensor],
+) -> list[Tensor]:
+    """Return levels of red, green and blue of the component that was chosen; `uniform` is noise on (0, 1)."""
+    drawn: list[Tensor] = []
+    for number, (scale, one) in enumerate(zip(scales, uniform, strict=True)):
+        value = moved_mean(number, drawn, means, coefficients)
+        value += scale * (tf.math.log(one) - tf.math.log1p(-one))
+        drawn.append(tf.clip_by_value(tf.round(value), 0.0, LEVELS))
+    return drawn

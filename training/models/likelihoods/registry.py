@@ -41,6 +41,7 @@ REGISTRY = {
     "colour-logistic": Entry("colour:ColourLogistic", COMPONENTS),
     "autoregressive-logistic": Entry("autoregressive:AutoregressiveLogistic", COMPONENTS),
     "causal-logistic": Entry("causal:CausalLogistic", COMPONENTS | HIDDEN),
+    "causal-colour-logistic": Entry("causal_colour:CausalColourLogistic", COMPONENTS | HIDDEN),
 }
 
 

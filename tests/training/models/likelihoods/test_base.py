@@ -12,7 +12,7 @@ from training.models.likelihoods.logistic import DiscretizedLogistic  # noqa: E4
 from training.models.likelihoods.registry import REGISTRY  # noqa: E402
 
 # Of numbers that are independent given z.
-DEPENDENT = ("colour-logistic", "autoregressive-logistic", "causal-logistic")
+DEPENDENT = ("colour-logistic", "autoregressive-logistic", "causal-logistic", "causal-colour-logistic")
 EVERY = [built(name) for name in REGISTRY if name not in DEPENDENT]
 EVERY += [built("gaussian", variance=0.5), built("discretized-logistic", components=1)]
 
