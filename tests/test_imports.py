@@ -32,7 +32,7 @@ RULES = [
     ("PIL", APP, ("app/pictures/",)),
     ("matplotlib", APP, ()),
     ("fastapi", TRAINING, ()),
-    ("PIL", TRAINING, ("training/data/pictures.py",)),
+    ("PIL", TRAINING, ("training/data/pictures.py", "training/data/emoji.py")),
 ]
 
 ARCHITECTURE = (PROJECT / "docs" / "architecture.md").read_text()

@@ -33,11 +33,14 @@ NEVER = {("POST", "/interpolate"): ALONG_AXIS}
 
 # What E[x given z] is called, and what stands for it where it has no closed form; by likelihood.
 CENTRES = {
+    "colour-logistic": "E[x given z] of p(x given z) up to levels cut off at black and white, where green is "
+    "taken at the expected red, blue at the expected red and green",
     "autoregressive-logistic": "the centre of p(x given z): each pixel's mean if the neighbours that it "
     "leans on are at theirs, as E[x given z] has no closed form",
     "causal-logistic": "the base m(z) of p(x given z), trained to be near E[x given z] by its squared error, "
     "as that has no closed form",
 }
+CENTRES["causal-colour-logistic"] = CENTRES["causal-logistic"]
 
 
 def mean_of(likelihood: str) -> str:

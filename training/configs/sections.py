@@ -33,6 +33,14 @@ class FashionMnist(Section):
     channels: ClassVar[None] = None
 
 
+class Emoji(Section):
+    """The emoji of a font; see ``training.data.emoji``."""
+
+    name: Literal["emoji"]
+    size: ClassVar[None] = None
+    channels: ClassVar[None] = None
+
+
 class Images(Section):
     """Whatever images ``--data`` names."""
 
@@ -191,7 +199,7 @@ class Traversal(Section):
     steps: Annotated[int, Field(ge=2, le=64)] = 7  # images in the walk
 
 
-Data = Annotated[FashionMnist | Images, Field(discriminator="name")]
+Data = Annotated[FashionMnist | Emoji | Images, Field(discriminator="name")]
 Network = Annotated[Dense | Conv | Residual | Separable | Spatial, Field(discriminator="kind")]
 Objective = Annotated[Textbook | Elbo | ImportanceWeighted, Field(discriminator="name")]
 if TYPE_CHECKING:

@@ -37,13 +37,21 @@ def load_images(path: Path | None = None, fit: Fit | None = None) -> Dataset:
     try:
         if not path.exists():
             raise DataError(f"{path}: does not exist; {remedy}")
-        gathered = _gather(path, fit or Fit())
-        digests = splits.digests_of(gathered.pixels)
-        assigned = splits.assign(digests, gathered.splits)
+        return dataset_of(_gather(path, fit or Fit()), class_name(path.resolve().name), str(path.resolve()))
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror or error}); {remedy}") from error
     except DataError as error:
         raise error if str(error).startswith(str(path)) else DataError(f"{path}: {error}") from error
+
+
+def dataset_of(gathered: Gathered, name: str, source: str) -> Dataset:
+    """Return images as a data set: split, in the order of their SHA-256, with what there is to say of them.
+
+    Raises:
+        DataError: too few different images.
+    """
+    digests = splits.digests_of(gathered.pixels)
+    assigned = splits.assign(digests, gathered.splits)
     # In the order of their SHA-256 the first images of a split are of every class, and names do not matter.
     order = sorted(range(len(digests)), key=digests.__getitem__)
     chosen = {split: [row for row in order if assigned[row] == split] for split in SPLITS}
@@ -57,7 +65,6 @@ def load_images(path: Path | None = None, fit: Fit | None = None) -> Dataset:
         content = [labels.names, *(getattr(labels, split).tolist() for split in SPLITS)]
         sha256["labels"] = hashlib.sha256(json.dumps(content).encode()).hexdigest()
     train, validation, test = (pixels.astype(np.float32) / np.float32(255) for pixels in parts.values())
-    name, source = class_name(path.resolve().name), str(path.resolve())
     left_out = _unseen(labels) | gathered.left_out | _twice(gathered, assigned)
     notes = (*gathered.notes, *_notes(gathered, labels, assigned), *entries.told(left_out))
     return Dataset(name, train, validation, test, sha256, source, labels, gathered.num_files, notes, left_out)

@@ -1,4 +1,4 @@
-"""A picture file -> 8-bit levels of one shape; the only module of training that knows Pillow.
+"""A picture file -> 8-bit levels of one shape; with ``emoji`` the only module of training that knows Pillow.
 
 The fit, one rule for every picture:
 

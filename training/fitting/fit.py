@@ -142,15 +142,21 @@ def _check_images(config: Config, dataset: data.Dataset) -> None:
     """Refuse images that the likelihood is none of.
 
     Of greys a Bernoulli's formula sums to more than one over 256 levels, and bounds nothing; a causal network
-    knows one number for each pixel before.
+    knows one number for each pixel before, and colours lean on each other only where there are three.
     """
     images = dataset.train
-    if config.likelihood.name == "causal-logistic" and len(dataset.image_shape) > 2:
+    name, coloured = config.likelihood.name, len(dataset.image_shape) > 2
+    if name == "causal-logistic" and coloured:
         raise ConfigError(
             "likelihood.name: expected another than causal-logistic, as the images are in colour; "
-            "name autoregressive-logistic or discretized-logistic. Received: 'causal-logistic'"
+            "name causal-colour-logistic or autoregressive-logistic. Received: 'causal-logistic'"
         )
-    if config.likelihood.name == "bernoulli" and not ((images == 0) | (images == 1)).all():
+    if name in ("colour-logistic", "causal-colour-logistic") and not coloured:
+        raise ConfigError(
+            f"likelihood.name: expected another than {name}, as the images are grey; "
+            f"name causal-logistic or discretized-logistic. Received: {name!r}"
+        )
+    if name == "bernoulli" and not ((images == 0) | (images == 1)).all():
         raise ConfigError(
             "likelihood.name: expected another than bernoulli, as the images have greys; "
             "name continuous-bernoulli or discretized-logistic. Received: 'bernoulli'"

@@ -243,5 +243,7 @@ def test_an_endpoint_that_offers_fewer_formats_says_so():
 
 def test_what_a_mean_is_depends_on_the_likelihood():
     assert mean_of("gaussian") == "the mean of p(x given z), E[x given z]"
+    assert mean_of("colour-logistic").startswith("E[x given z] of p(x given z) up to levels cut off")
     assert mean_of("autoregressive-logistic").startswith("the centre of p(x given z)")
     assert mean_of("causal-logistic").startswith("the base m(z) of p(x given z)")
+    assert mean_of("causal-colour-logistic") == mean_of("causal-logistic")

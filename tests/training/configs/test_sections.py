@@ -30,7 +30,7 @@ def test_a_whole_number_may_stand_for_a_fraction(config):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"data": {"name": "imagenet"}}, "data.name: expected one of 'fashion-mnist', 'images'"),
+        ({"data": {"name": "imagenet"}}, "data.name: expected one of 'fashion-mnist', 'emoji', 'images'"),
         (
             {"data.size": [8, 8]},
             "data.size: belongs to images alone; leave it out. Received: [8, 8]",
@@ -97,7 +97,7 @@ def test_a_whole_number_may_stand_for_a_fraction(config):
         ),
         (
             {"likelihood.components": 2},
-            "likelihood.components: belongs to discretized-logistic, autoregressive-logistic and causal-logistic alone",
+            "likelihood.components: belongs to discretized-logistic, colour-logistic, autoregressive-logistic, causal-logistic and causal-colour-logistic alone",
         ),
         (
             {"objective": {"name": "mse"}},

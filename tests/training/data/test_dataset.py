@@ -20,7 +20,7 @@ def test_batches_cover_everything_in_order_with_a_smaller_last_one():
 
 
 def test_an_unknown_data_set_is_refused_with_the_known_ones():
-    with pytest.raises(DataError, match="known: fashion-mnist, images"):
+    with pytest.raises(DataError, match="known: fashion-mnist, emoji, images"):
         data.load("imagenet")
 
 

@@ -31,6 +31,13 @@ def name_of(value):
     return str(getattr(value, "name", value))
 
 
+def coloured(likelihood, images, parameters):
+    """Grey images and their parameters; three times as colours, if the likelihood is of colours alone."""
+    if likelihood.name not in ("colour-logistic", "causal-colour-logistic"):
+        return images, parameters
+    return tf.stack([images] * 3, axis=3), tf.stack([parameters] * 3, axis=3)
+
+
 def f32(*values):
     return np.array(values, np.float32)
 
@@ -145,7 +152,8 @@ def test_defect_09_a_constant_image_costs_nothing_at_best_and_never_less(likelih
     values = [x, x - 0.25, x - 0.75, -1e4, -1e3, -300.0, 0.0, 300.0, 1e3, 1e4]
     shape = (20_000, 1, 1, likelihood.num_parameters)
     parameters = np.random.default_rng(3).choice(values, shape).astype(np.float32)
-    log_prob = likelihood.log_prob(np.full((20_000, 1, 1), x, np.float32), parameters).numpy()
+    images = np.full((20_000, 1, 1), x, np.float32)
+    log_prob = likelihood.log_prob(*coloured(likelihood, images, parameters)).numpy()
     bits = -(log_prob.max() + likelihood.log_level_width) / math.log(2)
     # Float32 of logarithms near 5.5; at their narrowest the logistics leave 1.3 % to other levels, 0.02 bits.
     assert -1e-3 < bits < 0.03
@@ -163,17 +171,17 @@ def test_defect_09_a_gaussian_narrower_than_a_level_is_refused():
 def test_defect_10_a_pixel_far_from_its_mean_still_has_a_gradient(likelihood):
     """Means are clipped to [0, 1] inside the loss: where they are, nothing is learned and nothing is seen."""
     # The first parameter is a mean or a log-odds; of mixtures the means come after the K = 2 logits.
-    # A causal network has a base before them, to which its means are added.
-    where = {"causal-logistic": 3}.get(likelihood.name, 2 if "logistic" in likelihood.name else 0)
+    # A causal network has a base before them, to which its means are added, or which is all of its means.
+    bases = {"causal-logistic": slice(3, 5), "causal-colour-logistic": slice(1)}
+    means = bases.get(likelihood.name, slice(2, 4) if "logistic" in likelihood.name else slice(1))
     parameters = np.zeros((2, 1, 1, likelihood.num_parameters), np.float32)
-    parameters[:, 0, 0, where] = [-30.0, 30.0]
-    parameters[:, 0, 0, where + 1 :][..., : likelihood.num_parameters > 4] = parameters[:, 0, 0, where, None]
+    parameters[:, 0, 0, means] = [[-30.0], [30.0]]
     parameters = tf.constant(parameters)
     with tf.GradientTape() as tape:
         tape.watch(parameters)
         # White where the mean is far too dark, black where it is far too bright.
-        log_prob = likelihood.log_prob(f32([[1.0]], [[0.0]]), parameters)
-    gradient = tape.gradient(log_prob, parameters)[:, 0, 0, where]
+        log_prob = likelihood.log_prob(*coloured(likelihood, f32([[1.0]], [[0.0]]), parameters))
+    gradient = tf.reduce_sum(tape.gradient(log_prob, parameters)[:, 0, 0, means], axis=-1)
     assert gradient[0] > 1e-3
     assert gradient[1] < -1e-3
 

@@ -7,7 +7,7 @@ import pytest
 pytestmark = pytest.mark.tensorflow
 
 from training import trained  # noqa: E402
-from training.errors import RunError  # noqa: E402
+from training.errors import ConfigError, RunError  # noqa: E402
 from training.fitting import fit  # noqa: E402
 
 
@@ -165,3 +165,10 @@ def test_convolutions_train_and_repeat_bit_for_bit(tiny_config, tiny_dataset, tm
     first, second = (fit.fit(config, halvable, tmp_path / name, progress=False) for name in "ab")
     assert first == second
     assert first["val_loss"] < 30 * 8 * 0.6931  # better than eight bits a pixel
+
+
+def test_a_likelihood_of_colours_refuses_grey_images(tiny_config, tiny_dataset, tmp_path):
+    changes = {"objective": {"name": "elbo"}, "likelihood": {"name": "colour-logistic"}}
+    with pytest.raises(ConfigError, match="expected another than colour-logistic, as the images are grey"):
+        fit.fit(tiny_config.replaced(changes), tiny_dataset, tmp_path / "run", progress=False)
+    assert not (tmp_path / "run").exists()

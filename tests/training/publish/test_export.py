@@ -46,7 +46,7 @@ def test_samples_are_draws_where_the_likelihood_knows_texture(version):
     # The fixture's likelihood is Gaussian: a draw of it is its mean with noise on it.
     assert json.loads((version / "manifest.json").read_text())["samples_render"] == "mean"
     draws = {name for name in REGISTRY if export.samples_render(built(name)) == "draw"}
-    assert draws == {"autoregressive-logistic", "causal-logistic"}
+    assert draws == {"autoregressive-logistic", "causal-logistic", "causal-colour-logistic"}
 
 
 @pytest.mark.parametrize("batch_size", [1, 7])

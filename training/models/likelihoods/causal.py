@@ -1,6 +1,7 @@
 """Mixtures of logistics whose parameters follow from the pixels before, by a small causal network."""
 
 import itertools
+from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar
 
 import keras
@@ -108,22 +109,14 @@ class CausalLogistic(DiscretizedLogistic):
     def draw(self, decoded: Tensor, noise: Tensor) -> Tensor:
         """Draw a whole diagonal at a time: its neighbours lie on earlier ones."""
         height, width = decoded.shape[1:3]
-        order = _diagonals(height, width)
-        sizes = [len(diagonal) for diagonal in order]
-
-        def by_diagonals(values: Tensor) -> list[Tensor]:
-            numbers = [1, values.shape[3]] if len(values.shape) > 3 else []  # of a pixel
-            flat = tf.reshape(values, (-1, height * width, *numbers))
-            found: list[Tensor] = tf.split(tf.gather(flat, np.concatenate(order), axis=1), sizes, axis=1)
-            return found
-
+        order = diagonals(height, width)
         base, mixture, coefficients, hidden = self._parts(decoded)
         choice, uniform = tf.unstack(noise, axis=-1)
         parts = (
             base[..., 0] * LEVELS,
-            mixture,
-            tf.tanh(coefficients),
-            hidden,
+            mixture[..., None, :],
+            tf.tanh(coefficients)[..., None, :],
+            hidden[..., None, :],
             choice,
             tf.math.log(uniform) - tf.math.log1p(-uniform),
         )
@@ -131,7 +124,7 @@ class CausalLogistic(DiscretizedLogistic):
         nothing = tf.zeros_like(decoded[:, 0, :1, 0])  # of a batch of any size
         nothing = tf.pad(nothing, [(0, 0), (BELOW, height - 1 + ABOVE)])
         before, drawn = [nothing] * REACH, []  # deviations of the diagonals before, the nearest first
-        for pixels, diagonal in zip(order, zip(*map(by_diagonals, parts), strict=True), strict=True):
+        for pixels, diagonal in zip(order, by_diagonals(parts, order), strict=True):
             centre, given, weights, inputs, choice, deviate = diagonal
             first, count = int(pixels[0]) // width, len(pixels)
             around = tf.stack(before, axis=-1)[:, first : first + count + BELOW + ABOVE]
@@ -140,8 +133,7 @@ class CausalLogistic(DiscretizedLogistic):
             drawn.append(level)
             edges = [(0, 0), (BELOW + first, ABOVE + height - first - count)]
             before = [tf.pad(level - centre, edges), *before[:-1]]
-        levels = tf.gather(tf.concat(drawn, axis=1), np.argsort(np.concatenate(order)), axis=1)
-        return tf.reshape(levels, (-1, height, width)) / LEVELS
+        return of_diagonals(drawn, order, (height, width)) / LEVELS
 
     def _drawn(self, mixture: Tensor, base: Tensor, choice: Tensor, deviate: Tensor) -> Tensor:
         """Return levels drawn from mixtures whose parameters are (N, n, 1, 3 K), all else (N, n).
@@ -232,8 +224,22 @@ class _Unrolled:
         return tf.nn.conv2d(tf.concat([inner, linear], axis=-1), self._out, 1, "VALID")
 
 
-def _diagonals(height: int, width: int) -> list[npt.NDArray[np.int32]]:
+def diagonals(height: int, width: int) -> list[npt.NDArray[np.int32]]:
     """Return the pixels of every diagonal i + j, by their numbers in reading order, the highest row first."""
     rows, columns = np.mgrid[:height, :width]
     numbers = np.arange(height * width, dtype=np.int32).reshape(height, width)
     return [numbers[rows + columns == number] for number in range(height + width - 1)]
+
+
+def by_diagonals(parts: Iterable[Tensor], order: list[npt.NDArray[np.int32]]) -> Iterator[tuple[Tensor, ...]]:
+    """Yield of each diagonal what it has of every part: of (B, H, W, ...) its n pixels', (B, n, ...)."""
+    sizes = [len(diagonal) for diagonal in order]
+    flat = [tf.reshape(part, (-1, sum(sizes), *part.shape[3:])) for part in parts]
+    split = [tf.split(tf.gather(part, np.concatenate(order), axis=1), sizes, axis=1) for part in flat]
+    yield from zip(*split, strict=True)
+
+
+def of_diagonals(drawn: list[Tensor], order: list[npt.NDArray[np.int32]], shape: tuple[int, ...]) -> Tensor:
+    """Return (B, *shape) of the pixels of diagonals: the inverse of ``by_diagonals``."""
+    levels = tf.gather(tf.concat(drawn, axis=1), np.argsort(np.concatenate(order)), axis=1)
+    return tf.reshape(levels, (-1, *shape))

@@ -146,17 +146,25 @@ def mixture_log_prob(levels: Tensor, logits: Tensor, means: Tensor, sharpness: T
     as logarithms, and what is left of every F lies between 1/2 and 1, so one logarithm a pixel is enough.
     Levels are (B, *S); logits of the components' weights, means, and `sharpness`, 1 / s, are (K, B, *S).
     """
-    offset = (levels - means) * sharpness
-    above, below = 0.5 * sharpness + offset, 0.5 * sharpness - offset
-    lowest, highest = levels <= 0, levels >= LEVELS
-    exponent = logits
-    exponent += tf.where(highest, 0.0, tf.minimum(above, 0.0)) + tf.where(lowest, 0.0, tf.minimum(below, 0.0))
-    factor_above, factor_below = 1 + tf.exp(-tf.abs(above)), 1 + tf.exp(-tf.abs(below))
-    inner = -tf.math.expm1(-sharpness) / (factor_above * factor_below)
-    rest = tf.where(lowest, 1 / factor_above, tf.where(highest, 1 / factor_below, inner))
+    exponent, rest = level_factors(levels, means, sharpness)
+    exponent = logits + exponent
     largest = tf.reduce_max(exponent, axis=0)
     mixed = tf.reduce_sum(tf.exp(exponent - largest) * rest, axis=0)
     return largest + tf.math.log(mixed) - tf.reduce_logsumexp(logits, axis=0)
+
+
+def level_factors(levels: Tensor, means: Tensor, sharpness: Tensor) -> tuple[Tensor, Tensor]:
+    """Return e and r for every component, (K, B, *S): the probability of a pixel's level is exp(e) r.
+
+    e is at most zero, r from 1/4 of the width of a level, in scales, to one; see ``mixture_log_prob``.
+    """
+    offset = (levels - means) * sharpness
+    above, below = 0.5 * sharpness + offset, 0.5 * sharpness - offset
+    lowest, highest = levels <= 0, levels >= LEVELS
+    exponent = tf.where(highest, 0.0, tf.minimum(above, 0.0)) + tf.where(lowest, 0.0, tf.minimum(below, 0.0))
+    factor_above, factor_below = 1 + tf.exp(-tf.abs(above)), 1 + tf.exp(-tf.abs(below))
+    inner = -tf.math.expm1(-sharpness) / (factor_above * factor_below)
+    return exponent, tf.where(lowest, 1 / factor_above, tf.where(highest, 1 / factor_below, inner))
 
 
 class Component(NamedTuple):
@@ -183,11 +191,15 @@ def logistic_draw(components: list[Component], choice: Tensor, uniform: Tensor) 
     `choice` and `uniform` are noise on (0, 1), of the components' shape: one number chooses the component,
     one the value.
     """
-    *weights, _ = (component.weight for component in components)
-    below = list(itertools.accumulate(weights))  # of all components but the first, the weights before
-    choice *= sum(component.weight for component in components)
-    reached = [tf.ones_like(choice), *(tf.cast(choice >= edge, tf.float32) for edge in below)]
-    chosen = [here - beyond for here, beyond in itertools.pairwise([*reached, tf.zeros_like(choice)])]
+    chosen = chosen_of([component.weight for component in components], choice)
     mean = sum(one * component.mean for one, component in zip(chosen, components, strict=True))
     scale = sum(one * component.scale for one, component in zip(chosen, components, strict=True))
     return mean + scale * (tf.math.log(uniform) - tf.math.log1p(-uniform))
+
+
+def chosen_of(weights: list[Tensor], choice: Tensor) -> list[Tensor]:
+    """Return for each component a plane of ones where a number `choice` on (0, 1) chooses it, else zeros."""
+    below = list(itertools.accumulate(weights[:-1]))  # of all components but the first, the weights before
+    choice *= sum(weights)
+    reached = [tf.ones_like(choice), *(tf.cast(choice >= edge, tf.float32) for edge in below)]
+    return [here - beyond for here, beyond in itertools.pairwise([*reached, tf.zeros_like(choice)])]

@@ -38,8 +38,10 @@ REGISTRY = {
     "bernoulli": Entry("bernoulli:Bernoulli"),
     "continuous-bernoulli": Entry("bernoulli:ContinuousBernoulli"),
     "discretized-logistic": Entry("logistic:DiscretizedLogistic", COMPONENTS),
+    "colour-logistic": Entry("colour:ColourLogistic", COMPONENTS),
     "autoregressive-logistic": Entry("autoregressive:AutoregressiveLogistic", COMPONENTS),
     "causal-logistic": Entry("causal:CausalLogistic", COMPONENTS | HIDDEN),
+    "causal-colour-logistic": Entry("causal_colour:CausalColourLogistic", COMPONENTS | HIDDEN),
 }
 
 

@@ -11,8 +11,9 @@ from tests.training.models.likelihoods.pixels import built, over, random_paramet
 from training.models.likelihoods.logistic import DiscretizedLogistic  # noqa: E402
 from training.models.likelihoods.registry import REGISTRY  # noqa: E402
 
-# Of pixels that are independent given z.
-EVERY = [built(name) for name in REGISTRY if name not in ("autoregressive-logistic", "causal-logistic")]
+# Of numbers that are independent given z.
+DEPENDENT = ("colour-logistic", "autoregressive-logistic", "causal-logistic", "causal-colour-logistic")
+EVERY = [built(name) for name in REGISTRY if name not in DEPENDENT]
 EVERY += [built("gaussian", variance=0.5), built("discretized-logistic", components=1)]
 
 
