@@ -102,7 +102,7 @@ class CausalLogistic(DiscretizedLogistic):
         return only_parameter(combined)
 
     @property
-    def service_weights(self) -> dict[str, Array]:
+    def service_weights(self) -> dict[str, Array] | None:
         """W, for deviations in levels, and O: the graph of all diagonals is slow, and takes memory."""
         return {"into": np.asarray(self.network.into) / DEVIATION, "out": np.asarray(self.network.out)}
 

@@ -90,6 +90,10 @@ class CausalColourLogistic(CausalLogistic):
             tf.unstack(levels, axis=-1), planes_of(logits), list(zip(*planes, strict=True))
         )
 
+    @property
+    def service_weights(self) -> None:
+        """None: the graph draws."""
+
     def noise_shape(self, image_shape: tuple[int, ...]) -> tuple[int, ...]:
         """Return (H, W, 4): one number chooses the component of a pixel, three its colours."""
         return (*image_shape[:-1], 1 + COLOURS)
