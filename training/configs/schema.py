@@ -21,11 +21,14 @@ class Config(sections.Section):
 
     name: str  # of the run and of the model in the store; a file that does not give it has its own
     seed: Annotated[int, Field(ge=0, lt=2**32)]  # the one source of randomness: weights, order, draws
+    # What training begins with: a run folder, a version's folder, or NAME@VERSION; not given: chance.
+    start_from: str | None = None
     data: sections.Data
     network: sections.Network
     likelihood: sections.Likelihood
     objective: sections.Objective
     prior: sections.Prior = sections.Prior()
+    augmentation: sections.Augmentation = sections.Augmentation()
     optimizer: sections.Optimizer
     traversal: sections.Traversal = sections.Traversal()
 

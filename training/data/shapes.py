@@ -33,34 +33,37 @@ class Fit:
     size: Size | None = None  # None: chosen by the rule above
     channels: int | None = None  # 1 for grey, 3 for colour; None: grey if every image is
     halvings: int = 0  # how often the network halves an image
+    longest: int | None = None  # pixels along a side, where the rule chooses; None: its own limits
 
 
-def choose_size(sizes: Sequence[Size], halvings: int = 0) -> Size:
+def choose_size(sizes: Sequence[Size], fit: Fit = Fit()) -> Size:
     """Return one height and width for images of these `sizes`, by the rule above.
+
+    `fit` says how often they are halved, and how long a side may be in the place of both limits.
 
     Raises:
         DataError: the images are too small to be halved that often.
     """
-    one_size = len(set(sizes)) == 1 and max(sizes[0]) <= LONGEST_KEPT
-    height, width = sizes[0] if one_size else _common_size(sizes)
-    multiple = 2**halvings
+    one_size = len(set(sizes)) == 1 and max(sizes[0]) <= (fit.longest or LONGEST_KEPT)
+    height, width = sizes[0] if one_size else _common_size(sizes, fit.longest or LONGEST_CHOSEN)
+    multiple = 2**fit.halvings
     fitted = (height - height % multiple, width - width % multiple)
     if not all(fitted):
         raise DataError(
-            f"images of {height} x {width} cannot be halved {halvings} times; "
+            f"images of {height} x {width} cannot be halved {fit.halvings} times; "
             "give network.channels fewer widths, or set data.size"
         )
     return fitted
 
 
-def _common_size(sizes: Sequence[Size]) -> Size:
+def _common_size(sizes: Sequence[Size], longest: int) -> Size:
     heights, widths = np.array(sizes, np.float64).T
     ratio = float(np.median(widths / heights))
     if np.mean(np.abs(widths / heights / ratio - 1) <= SAME_RATIO) < SHARE:
         ratio = 1.0
     unscaled = np.minimum(heights, widths / ratio)  # height of the crop to this ratio
     height = float(np.sort(unscaled)[int(len(unscaled) * (1 - SHARE))])
-    height = min(height, LONGEST_CHOSEN / max(1.0, ratio))
+    height = min(height, longest / max(1.0, ratio))
     tolerance = 1e-6  # 30 * (4 / 3) is 40, whatever rounding says
     return int(height + tolerance), int(height * ratio + tolerance)
 
