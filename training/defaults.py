@@ -31,6 +31,7 @@ def optimizer(num_train: int, minutes: float) -> dict[str, Any]:
         "name": "adam",
         "learning_rate": 0.002,
         "schedule": "cosine",
+        "clip_norm": 1.0,
         "ema_momentum": 0.995,
         "epochs": MANY_EPOCHS,
         "minutes": float(minutes),
@@ -61,6 +62,7 @@ def experiment(
             "network": {
                 "kind": "conv",
                 "latent_dim": 32 if len(dataset.train) < 2_000 else 64,
+                "start_log_var": -3.0,
                 "encoder_units": [256],
                 "decoder_units": [256],
                 "channels": [32, 64, 128],

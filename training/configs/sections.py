@@ -47,6 +47,9 @@ class DenseLayers(Section):
 
     kind: str
     latent_dim: Count  # number of latent axes, D
+    # Bias of z_log_var before training. Below zero, codes begin with little noise, so that the decoder learns
+    # from them sooner.
+    start_log_var: Annotated[float, Field(ge=-10, le=0)] = 0.0
     encoder_units: Counts  # widths of the encoder's dense hidden layers, from the image inwards
     decoder_units: Counts  # widths of the decoder's dense hidden layers, from z outwards
 
@@ -189,6 +192,9 @@ class Optimizer(Section):
     schedule: Literal["constant", "cosine"] = "constant"
     # Of the average of the weights, which stands for them in validation and in the result; 0: no average.
     ema_momentum: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    # Length that the gradient of all weights together is shortened to, if it is longer; 0: never.
+    # Early in training a few that are far longer can ruin a network.
+    clip_norm: Weight = 0.0
     epochs: Count  # each of so many `passes` over the training split
     # So many minutes' worth of these epochs at most, by the measured time of a step; the run's own
     # configuration then says how many epochs that came to. Not given: all of them.

@@ -261,5 +261,9 @@ def _optimizer(config: Config, num_images: int) -> keras.optimizers.Optimizer:
             0.01 * rate, steps - rising, alpha=0.01, warmup_target=rate, warmup_steps=rising
         )
     kinds = {"adam": keras.optimizers.Adam, "nadam": optimizers.Nadam}
-    averaged = {"use_ema": True, "ema_momentum": section.ema_momentum} if section.ema_momentum else {}
-    return kinds[section.name](rate, **averaged)
+    more: dict[str, Any] = {}
+    if section.ema_momentum:
+        more |= {"use_ema": True, "ema_momentum": section.ema_momentum}
+    if section.clip_norm:
+        more["global_clipnorm"] = section.clip_norm
+    return kinds[section.name](rate, **more)

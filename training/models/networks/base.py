@@ -54,7 +54,15 @@ class Architecture:
     def posterior(self, images: Any) -> list[Any]:
         """Return z_mean and z_log_var, (B, D), each by a linear layer."""
         hidden = self.dense_layers(self.rows(images), self.network.encoder_units)
-        return [keras.layers.Dense(self.network.latent_dim, name=name)(hidden) for name in POSTERIOR]
+        units = self.network.latent_dim
+        return [
+            keras.layers.Dense(units, bias_initializer=self.start_of(name), name=name)(hidden)
+            for name in POSTERIOR
+        ]
+
+    def start_of(self, name: str) -> keras.initializers.Initializer:
+        """Return what a part of the posterior is before training, apart from the image."""
+        return keras.initializers.Constant(self.network.start_log_var if name == "z_log_var" else 0.0)
 
     def rows(self, images: Any) -> Any:
         """Return what the encoder's dense layers take of images, (B, any number)."""
