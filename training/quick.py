@@ -68,7 +68,7 @@ def quick(folder: Path, as_json: bool, store: Path, out: Path | None, **asked: A
         found["verdict"] = verdict(report, len(dataset.train))
         click.echo("\n".join(found["verdict"]))
         click.echo(f"serve it: vitrine serve --model-store {store}")
-        click.echo(f"then look: http://127.0.0.1:8000/gallery?model={name}")
+        click.echo(f"then look: http://127.0.0.1:8000/?model={name}")
 
 
 def _started(source: str | None, store: Path) -> "tuple[str, Config, tuple[int, ...]] | None":
@@ -122,12 +122,10 @@ def _resolved(experiment: "Config", dataset: "Dataset", run: Path, file: Path) -
     """Return the experiment with epochs in the place of minutes, and write it down as what fit takes."""
     from training import defaults, runs
     from training.configs.load import to_toml
-    from training.determinism import make_deterministic
     from training.fitting import budget
     from training.fitting.fit import compiled
 
-    make_deterministic(experiment.seed)
-    experiment = defaults.patient(budget.resolved(experiment, dataset, run, compiled))
+    experiment = defaults.patient(budget.resolved(experiment, dataset, compiled))
     with runs.writing(run):
         run.mkdir(parents=True, exist_ok=True)
     with runs.replacing(file) as content:

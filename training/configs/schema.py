@@ -21,8 +21,6 @@ class Config(sections.Section):
 
     name: str  # of the run and of the model in the store; a file that does not give it has its own
     seed: Annotated[int, Field(ge=0, lt=2**32)]  # the one source of randomness: weights, order, draws
-    # What training begins with: a run folder, a version's folder, or NAME@VERSION; not given: chance.
-    start_from: str | None = None
     data: sections.Data
     network: sections.Network
     likelihood: sections.Likelihood
@@ -31,6 +29,8 @@ class Config(sections.Section):
     augmentation: sections.Augmentation = sections.Augmentation()
     optimizer: sections.Optimizer
     traversal: sections.Traversal = sections.Traversal()
+    # What training begins with: a run folder, or a version's folder; not given: chance.
+    start_from: str | None = None
 
     @property
     def final_phase_begins(self) -> int:

@@ -36,21 +36,21 @@ class Fit:
     longest: int | None = None  # pixels along a side, where the rule chooses; None: its own limits
 
 
-def choose_size(sizes: Sequence[Size], fit: Fit = Fit()) -> Size:
+def choose_size(sizes: Sequence[Size], halvings: int = 0, longest: int | None = None) -> Size:
     """Return one height and width for images of these `sizes`, by the rule above.
 
-    `fit` says how often they are halved, and how long a side may be in the place of both limits.
+    `longest` takes the place of both limits along a side.
 
     Raises:
         DataError: the images are too small to be halved that often.
     """
-    one_size = len(set(sizes)) == 1 and max(sizes[0]) <= (fit.longest or LONGEST_KEPT)
-    height, width = sizes[0] if one_size else _common_size(sizes, fit.longest or LONGEST_CHOSEN)
-    multiple = 2**fit.halvings
+    one_size = len(set(sizes)) == 1 and max(sizes[0]) <= (longest or LONGEST_KEPT)
+    height, width = sizes[0] if one_size else _common_size(sizes, longest or LONGEST_CHOSEN)
+    multiple = 2**halvings
     fitted = (height - height % multiple, width - width % multiple)
     if not all(fitted):
         raise DataError(
-            f"images of {height} x {width} cannot be halved {fit.halvings} times; "
+            f"images of {height} x {width} cannot be halved {halvings} times; "
             "give network.channels fewer widths, or set data.size"
         )
     return fitted

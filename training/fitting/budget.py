@@ -16,6 +16,7 @@ import tensorflow as tf
 
 from training import data, runs
 from training.configs.schema import Config
+from training.determinism import make_deterministic
 from training.fitting.loop import averaged_weights, steps_per_epoch
 from training.models.vae import VariationalAutoencoder
 
@@ -29,20 +30,25 @@ WARMING_STEPS = 3
 def resolved(
     config: Config,
     dataset: data.Dataset,
-    out: Path,
     compiled: Callable[[Config, data.Dataset], VariationalAutoencoder],
+    begun: Path | None = None,
 ) -> Config:
     """Return the experiment with as many epochs as its minutes allow, and without the minutes.
 
-    One without ``optimizer.minutes`` is returned as it is. A run folder that was begun says what was found
-    then, so that a run goes on with the schedule that it had.
+    Args:
+        config: returned as it is if it has no ``optimizer.minutes``.
+        dataset: what it is trained on.
+        compiled: gives its model before the first step, as ``fit.compiled`` does.
+        begun: folder of a run to go on with, which says how many epochs were found when it was begun; it may
+            hold nothing yet.
     """
     minutes = config.optimizer.minutes
     if minutes is None:
         return config
-    try:
-        epochs = int(json.loads((out / runs.CONFIG).read_text())["optimizer"]["epochs"])
-    except (OSError, ValueError, KeyError, TypeError):
+    if begun is not None and (begun / runs.CONFIG).exists():
+        epochs = int(json.loads((begun / runs.CONFIG).read_text())["optimizer"]["epochs"])
+    else:
+        make_deterministic(config.seed)  # its kernels are those that are timed
         seconds = seconds_an_epoch(compiled(config, dataset), config, dataset)
         epochs = max(1, min(config.optimizer.epochs, int(60 * minutes / seconds)))
         logger.info("an epoch takes %.1f s: %d epochs in %g minutes", seconds, epochs, minutes)

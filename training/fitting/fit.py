@@ -77,17 +77,15 @@ def fit(
         The numbers of the epoch whose weights are kept, ``epoch``, counted from 1, and ``weights_sha256``.
 
     Raises:
-        ConfigError: the likelihood is a probability of black and white pixels alone, and the images are grey.
+        ConfigError: the likelihood is none of such images.
         NotWritten: a file cannot be written; once that is mended, the run can be resumed.
         RunError: the folder holds another run or nothing to resume; the loss is no number.
         Interrupted: Ctrl-C or SIGTERM came; the checkpoint of the last whole epoch is there.
     """
     finished = runs.check_folder(out, resume)
     _check_images(config, dataset)
+    config = budget.resolved(config, dataset, compiled, out if resume else None)
     make_deterministic(config.seed)
-    if config.optimizer.minutes is not None:
-        config = budget.resolved(config, dataset, out, compiled)
-        make_deterministic(config.seed)  # as if nothing had been measured
     vae = compiled(config, dataset)
     started = start.begin(vae, config, Path(config.start_from)) if config.start_from else None
     state = checkpoints.resume(out / runs.LAST, vae, config, dataset, finished=finished)

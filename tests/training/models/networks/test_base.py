@@ -17,3 +17,12 @@ def test_a_shared_parameter_is_one_learned_number_for_every_pixel_and_image():
     assert parameters.shape == (5, 3, 2, 2)
     np.testing.assert_allclose(parameters[..., 1], 0.7)
     assert parameters[..., 0].std() > 0
+
+
+def test_codes_begin_with_the_noise_that_the_configuration_says():
+    for start in (0.0, -3.0):
+        network = Dense(kind="dense", latent_dim=2, encoder_units=(), decoder_units=(), start_log_var=start)
+        encoder = dense.Dense(network, (3, 2), GaussianShared()).encoder()
+        z_mean, z_log_var = encoder(np.zeros((4, 3, 2), np.float32))  # of nothing there is the bias alone
+        np.testing.assert_array_equal(z_log_var, np.full((4, 2), start, np.float32))
+        np.testing.assert_array_equal(z_mean, np.zeros((4, 2), np.float32))
