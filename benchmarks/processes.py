@@ -186,12 +186,17 @@ def is_grid(body: bytes, columns: int, rows: int, side: int = 28) -> bool:
     return body.startswith(SIGNATURE) and body[16:26] == header
 
 
+def free_port() -> int:
+    """Return a port of this machine that nobody listens on."""
+    with socket.socket() as free:
+        free.bind((HOST, 0))
+        return int(free.getsockname()[1])
+
+
 @contextlib.contextmanager
 def running(program: Program) -> Iterator[Server]:
     """Start a server on a free port of this machine, wait for its first picture, and stop it at the end."""
-    with socket.socket() as free:
-        free.bind((HOST, 0))
-        port = free.getsockname()[1]
+    port = free_port()
     command = [word.format(port=port) for word in program.command]
     environment = (
         os.environ | {"TF_CPP_MIN_LOG_LEVEL": "2", "PYTHONUNBUFFERED": "1"} | dict(program.environment)

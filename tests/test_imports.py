@@ -248,6 +248,7 @@ WITHOUT_OWN_TEST = {
     "app/metrics.py": "tests/app/http/test_status.py",
     "app/runtimes/tensorflow.py": "tests/test_contract.py",
     "client/vitrine_client/version.py": "tests/client/test_packaging.py",
+    "training/options.py": "tests/training/test_cli.py",
     "training/errors.py": "tests/training/test_cli.py",
     "training/figures.py": "tests/training/fitting/test_fit.py",
     "training/output.py": "tests/training/test_cli.py",

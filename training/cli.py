@@ -4,12 +4,11 @@ TensorFlow, whose import takes seconds, is imported once arguments, configuratio
 known to be right: a usage error is told at once.
 """
 
-import importlib.util
 import io
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -17,32 +16,22 @@ from training import output
 from training.configs.load import load, to_toml
 from training.configs.meanings import meanings_of
 from training.errors import ConfigError, DataError, RunError, TrainingError
+from training.options import (
+    DATA_OPTION,
+    FOLDER,
+    JSON_OPTION,
+    MAP_OPTION,
+    PATH,
+    RUN_ARGUMENT,
+    STORE_OPTION,
+    need_tensorflow,
+)
+from training.quick import quick
 
 if TYPE_CHECKING:
     from training.data import Dataset
-    from training.trained import TrainedModel
 
 EXIT_USAGE = 2
-
-PATH = click.Path(path_type=Path)
-FOLDER = click.Path(path_type=Path, file_okay=False)
-DATA_OPTION = click.option(
-    "--data",
-    "data_folder",
-    type=PATH,
-    envvar="VITRINE_DATA",
-    help="Fashion-MNIST's folder, or your own images: a folder of pictures, an .npz or idx files; or set "
-    "VITRINE_DATA. If neither is given: where the run found them; for fit of Fashion-MNIST, Keras' cache, "
-    "Debian's package folder, Keras' download.",
-)
-JSON_OPTION = click.option(
-    "--json",
-    "as_json",
-    is_flag=True,
-    help="Print the result as one JSON document; everything else goes to standard error.",
-)
-MAP_OPTION = click.option("--map-images", type=click.IntRange(1), help="On the map; 2,000 if not given.")
-RUN_ARGUMENT = click.argument("run", type=PATH)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -90,42 +79,22 @@ def fit(
     runs.check_folder(run, resume)
     again = {"--out": run, "--data": data_folder, "--seed": seed}
     with output.result(as_json) as found, output.telling_how_to_resume(config, again, tensorboard):
-        _need_tensorflow()
+        need_tensorflow()
         dataset = data.load(experiment.data.name, data_folder, runs.image_fit(experiment))
-        for note in dataset.notes:  # the whole of it will be in data.json
-            click.echo(note)
-        click.echo(f"ground: {dataset.ground}")
-        images = {"training": len(dataset.train), "validation": len(dataset.validation)}
-        told = " and ".join(f"{number} {split}" for split, number in images.items())
-        click.echo(f"{experiment.name}: {told} images from {dataset.source}")
-        from training.fitting.fit import fit as run_fit
+        from training import pipeline
 
-        result = run_fit(experiment, dataset, run, config_file=config, resume=resume, tensorboard=tensorboard)
-        _say_trained(result, run)
-        found |= {"name": experiment.name, "seed": experiment.seed, "run": str(run), "images": images}
-        found |= {"source": dataset.source, "notes": dataset.notes, "ground": dataset.ground}
-        found |= {key: result.pop(key) for key in ("epoch", "weights_sha256")} | {"metrics": result}
-
-
-def _say_trained(result: dict[str, Any], run: Path) -> None:
-    losses = f"loss {result['loss']:.4f}, val_loss {result['val_loss']:.4f}"
-    click.echo(f"epoch {result['epoch']}: {losses}, KL {result['kl']:.2f} nats")
-    click.echo(f"weights {result['weights_sha256']}")
-    click.echo(f"written to {run}; next: vitrine-train evaluate {run}")
-
-
-def _need_tensorflow() -> None:
-    """Refuse to go on without the packages that training needs, before anything of theirs is imported."""
-    for name in ("tensorflow", "keras"):
-        if importlib.util.find_spec(name) is None:
-            raise ModuleNotFoundError(name=name)
+        pipeline.say_found(experiment, dataset)
+        found |= pipeline.fit(
+            experiment, dataset, run, config_file=config, resume=resume, tensorboard=tensorboard
+        )
+        click.echo(f"next: vitrine-train evaluate {run}")
 
 
 def _images(run: Path, data_folder: Path | None) -> "Dataset":
     """Return the images that a finished run was trained on; a RunError if it is none."""
     from training import data, runs
 
-    _need_tensorflow()
+    need_tensorflow()
     config, environment = runs.read(run)
     return data.load_again(config.data.name, data_folder, runs.image_fit(config), environment)
 
@@ -167,26 +136,13 @@ def evaluate(
         runs.read(reference_folder)  # a RunError, and at once, if it is no run either
     with output.result(as_json) as found:
         dataset = _images(run, data_folder)
-        from training.evaluation.evaluate import evaluate as run_evaluate
-        from training.publish import card
+        from training import pipeline
         from training.trained import TrainedModel
 
-        model = _model(run, dataset)
         reference = TrainedModel.open(reference_folder) if reference_folder is not None else None
-        report = run_evaluate(model, dataset, run, full=full, quality=quality, reference=reference)
-        card.write(model.with_fitted_prior(dataset, run), report, run)
-        click.echo("\n".join(report.in_brief()))
+        report = pipeline.evaluate(run, dataset, full=full, quality=quality, reference=reference)
         click.echo(f"written to {run}; next: vitrine-train export {run}")
         found |= report.as_dict()
-
-
-def _model(run: Path, dataset: "Dataset") -> "TrainedModel":
-    """Return the model of a run; `dataset`, of which earlier runs did not measure the ground, tells that."""
-    from training.trained import TrainedModel
-
-    model = TrainedModel.from_run(run)
-    model.environment.setdefault("ground", dataset.ground)
-    return model
 
 
 @cli.command()
@@ -208,11 +164,12 @@ def recalibrate(run: Path, data_folder: Path | None, full: bool, as_json: bool) 
         if not (run / runs.REPORT).exists():
             raise not_evaluated
         dataset = _images(run, data_folder)
+        from training import pipeline
         from training.evaluation.evaluate import load_report, write_report
         from training.evaluation.recalibrate import recalibrate as run_recalibrate
         from training.publish import card
 
-        model = _model(run, dataset)
+        model = pipeline.model_of(run, dataset)
         report = load_report(run, model.weights_sha256)
         if report is None:
             raise not_evaluated
@@ -229,6 +186,8 @@ def recalibrate(run: Path, data_folder: Path | None, full: bool, as_json: bool) 
         result |= found.as_dict()
 
 
+cli.add_command(quick)
+
 # Cards of published versions print its former name.
 cli.add_command(
     click.Command("rescore", params=recalibrate.params, callback=recalibrate.callback, hidden=True)
@@ -238,34 +197,17 @@ cli.add_command(
 @cli.command()
 @RUN_ARGUMENT
 @DATA_OPTION
-@click.option(
-    "--store",
-    type=FOLDER,
-    envvar="VITRINE_MODEL_STORE",
-    default=Path("model_store"),
-    show_default=True,
-    help="Model store to publish to.",
-)
+@STORE_OPTION
 @MAP_OPTION
 @JSON_OPTION
 def export(run: Path, data_folder: Path | None, store: Path, map_images: int | None, as_json: bool) -> None:
     """Publish the model of RUN as the next version in a model store."""
     with output.result(as_json) as found:
         dataset = _images(run, data_folder)
-        from training.evaluation import evaluate as evaluation
-        from training.publish import maps
-        from training.publish.export import export as run_export
+        from training import pipeline
 
-        model = _model(run, dataset).with_fitted_prior(dataset, run)
-        report = evaluation.load_report(run, model.weights_sha256)
-        if report is None:
-            click.echo("not evaluated yet: measuring on the test split first")
-            report = evaluation.evaluate(model, dataset, run)
-        version = run_export(model, report, dataset.validation, store, maps.chosen(dataset, map_images))
-        click.echo(f"published {version}; serve it: vitrine serve --model-store {store}")
-        manifest = json.loads((version / "manifest.json").read_text())
-        found |= {"name": model.name, "version": int(version.name), "folder": str(version)}
-        found |= {key: manifest[key] for key in ("digest", "metrics")}
+        found |= pipeline.export(run, dataset, store, map_images)
+        click.echo(f"serve it: vitrine serve --model-store {store}")
 
 
 @cli.command()
@@ -279,7 +221,7 @@ def convert(version: Path, data_folder: Path | None, map_images: int | None, as_
     With the data at hand, what a usual score is gets measured too, and the map of the test set made.
     """
     with output.result(as_json) as found:
-        _need_tensorflow()
+        need_tensorflow()
         from training.publish.convert import convert as run_convert
 
         converted = run_convert(version, data_folder, map_images)
@@ -302,7 +244,7 @@ def classifier(name: str, data_folder: Path | None, out: Path | None, second: bo
     from training import data
 
     with output.result(as_json) as found:
-        _need_tensorflow()
+        need_tensorflow()
         dataset = data.load(name, data_folder)
         labels = dataset.known_labels
         from training.metrics import classifier as classifiers

@@ -16,9 +16,10 @@ from training.configs.schema import Config, from_dict
 from training.data.ground import Ground
 from training.determinism import make_deterministic
 from training.errors import ConfigError, RunError
+from training.fitting import start
 from training.models.likelihoods.base import Likelihood
 from training.models.likelihoods.registry import build
-from training.models.vae import VariationalAutoencoder, weights_sha256
+from training.models.vae import VariationalAutoencoder
 from training.priors import Prior, PriorReport
 from training.types import Array, Tensor
 
@@ -202,14 +203,8 @@ def load_run(run: Path) -> tuple[Config, VariationalAutoencoder, dict[str, Any]]
     A RunError if the folder is not a finished run, or was changed since.
     """
     config, environment = runs.read(run)
-    try:
-        vae = VariationalAutoencoder(config, tuple(environment["image_shape"]))
-        vae(np.zeros((1, *environment["image_shape"]), np.float32))  # weights exist after the first call
-        vae.load_weights(run / runs.WEIGHTS)
-    except (OSError, ValueError, KeyError) as error:
-        raise RunError(f"{run}: cannot be read back ({error}); train it again") from error
-    if weights_sha256(vae) != environment["weights_sha256"]:
-        raise RunError(f"{run / runs.WEIGHTS}: changed since training; train again")
+    vae = VariationalAutoencoder(config, tuple(environment["image_shape"]))
+    start.read_run(vae, run, environment["weights_sha256"])
     return config, vae, environment | {"history": runs.history(run)}
 
 

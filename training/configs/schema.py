@@ -26,8 +26,11 @@ class Config(sections.Section):
     likelihood: sections.Likelihood
     objective: sections.Objective
     prior: sections.Prior = sections.Prior()
+    augmentation: sections.Augmentation = sections.Augmentation()
     optimizer: sections.Optimizer
     traversal: sections.Traversal = sections.Traversal()
+    # What training begins with: a run folder, or a version's folder; not given: chance.
+    start_from: str | None = None
 
     @property
     def final_phase_begins(self) -> int:

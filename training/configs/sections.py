@@ -55,6 +55,9 @@ class DenseLayers(Section):
 
     kind: str
     latent_dim: Count  # number of latent axes, D
+    # Bias of z_log_var before training. Below zero, codes begin with little noise, so that the decoder learns
+    # from them sooner.
+    start_log_var: Annotated[float, Field(ge=-10, le=0)] = 0.0
     encoder_units: Counts  # widths of the encoder's dense hidden layers, from the image inwards
     decoder_units: Counts  # widths of the decoder's dense hidden layers, from z outwards
 
@@ -162,6 +165,21 @@ class ImportanceWeighted(_Unrelaxed):
     k: Draws  # of q(z given x) for each image
 
 
+class Augmentation(Section):
+    """Changes by chance of every training image in every step; see ``models.augmentation``."""
+
+    shift: Annotated[float, Field(ge=0, le=0.5)] = 0.0  # of a side, at most, in either direction
+    zoom: Annotated[float, Field(ge=0, le=0.7)] = 0.0  # log of the factor by which it is scaled, at most
+    mirror: bool = False  # left and right, one image in two
+    # Each colour's contrast changes by at most this share, and its level by half of it.
+    tint: Annotated[float, Field(ge=0, le=0.7)] = 0.0
+
+    @property
+    def changes(self) -> bool:
+        """Whether anything is changed."""
+        return bool(self.shift or self.zoom or self.mirror or self.tint)
+
+
 class Prior(Section):
     """The prior p(z)."""
 
@@ -182,10 +200,27 @@ class Optimizer(Section):
     schedule: Literal["constant", "cosine"] = "constant"
     # Of the average of the weights, which stands for them in validation and in the result; 0: no average.
     ema_momentum: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    epochs: Count  # passes over the training split
+    # Length that the gradient of all weights together is shortened to, if it is longer; 0: never.
+    # Early in training a few that are far longer can ruin a network.
+    clip_norm: Weight = 0.0
+    epochs: Count  # each of so many `passes` over the training split
+    # So many minutes' worth of these epochs at most, by the measured time of a step; the run's own
+    # configuration then says how many epochs that came to. Not given: all of them.
+    minutes: Annotated[float, Field(gt=0)] | None = None
     batch_size: Count  # images in one step
-    # The epoch whose weights are the result; best: by the bound on validation after KL warm-up.
-    keep: Literal["last", "best"] = "last"
+    # Passes over the training split in one epoch: of a few hundred images, ten and more, as what is measured
+    # and written after an epoch takes its time.
+    passes: Count = 1
+    # The epoch whose weights are the result, after KL warm-up; best: by the bound on validation; pictures: by
+    # the squared error of its reconstructions.
+    keep: Literal["last", "best", "pictures"] = "last"
+    # Training ends once so many epochs have improved neither that bound nor that error; 0: never early.
+    patience: Natural = 0
+
+    @property
+    def watches_pictures(self) -> bool:
+        """Whether the error of reconstructions decides what is kept, or when training ends."""
+        return self.keep == "pictures" or self.patience > 0
 
 
 class Traversal(Section):

@@ -185,7 +185,7 @@ def _gathered(parts: list[Part], fit: Fit, num_files: int, left_out: dict[str, s
     pixels = np.concatenate(read)
     given = (pixels.shape[1], pixels.shape[2])
     colours = pixels.ndim == 4 and not all(is_grey(image) for image in pixels)
-    height, width = fit.size or shapes.choose_size([given], fit.halvings)
+    height, width = fit.size or shapes.choose_size([given], fit.halvings, fit.longest)
     channels = fit.channels or (3 if colours else 1)
     shapes.check_memory(len(pixels), (height, width, channels))
     if channels == 1 and not colours and pixels.ndim == 4:

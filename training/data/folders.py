@@ -49,7 +49,7 @@ def gather(folder: Path, fit: Fit) -> Gathered:
     left_out |= dict.fromkeys(headers.keys() - places.keys(), "not in one of the folders of the splits")
     headers = {path: headers[path] for path in places}
     sizes = [(header.height, header.width) for header in headers.values()]
-    height, width = fit.size or shapes.choose_size(sizes, fit.halvings)
+    height, width = fit.size or shapes.choose_size(sizes, fit.halvings, fit.longest)
     channels = fit.channels or (1 if all(header.grey for header in headers.values()) else 3)
     shapes.check_memory(len(headers), (height, width) if channels == 1 else (height, width, 3))
     read_pixels = functools.partial(pictures.read_pixels, height=height, width=width, channels=channels)

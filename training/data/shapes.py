@@ -33,16 +33,19 @@ class Fit:
     size: Size | None = None  # None: chosen by the rule above
     channels: int | None = None  # 1 for grey, 3 for colour; None: grey if every image is
     halvings: int = 0  # how often the network halves an image
+    longest: int | None = None  # pixels along a side, where the rule chooses; None: its own limits
 
 
-def choose_size(sizes: Sequence[Size], halvings: int = 0) -> Size:
+def choose_size(sizes: Sequence[Size], halvings: int = 0, longest: int | None = None) -> Size:
     """Return one height and width for images of these `sizes`, by the rule above.
+
+    `longest` takes the place of both limits along a side.
 
     Raises:
         DataError: the images are too small to be halved that often.
     """
-    one_size = len(set(sizes)) == 1 and max(sizes[0]) <= LONGEST_KEPT
-    height, width = sizes[0] if one_size else _common_size(sizes)
+    one_size = len(set(sizes)) == 1 and max(sizes[0]) <= (longest or LONGEST_KEPT)
+    height, width = sizes[0] if one_size else _common_size(sizes, longest or LONGEST_CHOSEN)
     multiple = 2**halvings
     fitted = (height - height % multiple, width - width % multiple)
     if not all(fitted):
@@ -53,14 +56,14 @@ def choose_size(sizes: Sequence[Size], halvings: int = 0) -> Size:
     return fitted
 
 
-def _common_size(sizes: Sequence[Size]) -> Size:
+def _common_size(sizes: Sequence[Size], longest: int) -> Size:
     heights, widths = np.array(sizes, np.float64).T
     ratio = float(np.median(widths / heights))
     if np.mean(np.abs(widths / heights / ratio - 1) <= SAME_RATIO) < SHARE:
         ratio = 1.0
     unscaled = np.minimum(heights, widths / ratio)  # height of the crop to this ratio
     height = float(np.sort(unscaled)[int(len(unscaled) * (1 - SHARE))])
-    height = min(height, LONGEST_CHOSEN / max(1.0, ratio))
+    height = min(height, longest / max(1.0, ratio))
     tolerance = 1e-6  # 30 * (4 / 3) is 40, whatever rounding says
     return int(height + tolerance), int(height * ratio + tolerance)
 

@@ -14,9 +14,9 @@ import numpy as np
 
 from training.configs.schema import Config
 from training.errors import Interrupted, RunError
-from training.fitting.checkpoints import History
 from training.fitting.loop import averaged_weights, steps_per_epoch
 from training.fitting.pace import Pace
+from training.fitting.stopping import History
 from training.models import latent_axes, objectives
 from training.types import Array
 
@@ -24,6 +24,7 @@ MEASURED_IMAGES = 1_000  # of the validation split, for numbers by axis: a sixth
 COLLAPSED_KL = 0.1  # nats: an axis below it tells next to nothing of the image
 PATIENCE = 3  # epochs of opposite trends before overfitting is called by its name
 CLIPPED_MARGIN = 0.05  # outside [0, 1]: thirteen grey levels, which the eye sees; a mean ripples by less
+CLIPPED_IMAGES = 100  # of the validation split, whose reconstructions are looked at
 CLIPPED_SHARE = 0.05  # of the reconstructed pixels
 
 Logs = dict[str, float] | None
@@ -44,7 +45,9 @@ def elbo(logs: dict[str, float], objective: str, pixels: int) -> float:
 class Measure(keras.callbacks.Callback):  # type: ignore[misc]  # Keras publishes no types
     """Adds to an epoch's numbers what its losses do not say; later callbacks find it in ``logs``.
 
-    ``val_elbo`` in nats per image and ``val_bits_per_dim`` of the averaged weights at beta 1;
+    ``val_elbo`` in nats per image and ``val_bits_per_dim`` of the averaged weights at beta 1; ``val_mse``,
+    the squared error per pixel of reconstructions from the posterior mean, of the first 1,000 images if
+    something depends on it, else of the first 100;
     ``active_axes``, how many latent axes the posterior mean moves along (Burda et al. 2016).
 
     Args:
@@ -64,6 +67,7 @@ class Measure(keras.callbacks.Callback):  # type: ignore[misc]  # Keras publishe
         self.objective = config.objective.name
         self.pixels = math.prod(images.shape[1:])
         self.images = images[:MEASURED_IMAGES]
+        self.decoded = MEASURED_IMAGES if config.optimizer.watches_pictures else CLIPPED_IMAGES
         self.kl_per_axis: Array = np.zeros(config.network.latent_dim, np.float32)
         self.clipped = 0.0
         self.epoch = 0
@@ -81,10 +85,12 @@ class Measure(keras.callbacks.Callback):  # type: ignore[misc]  # Keras publishe
         self._refuse_infinite(logs)
         with averaged_weights(self.model):
             z_mean, z_log_var = self.model.encoder(self.images, training=False)
-            decoded = self.model.decoder(z_mean[:100], training=False)
+            decoded = self.model.decoder(z_mean[: self.decoded], training=False)
             pixels = keras.ops.convert_to_numpy(self.model.likelihood.mean(decoded))
         self.kl_per_axis = objectives.kl_per_axis(z_mean, z_log_var).numpy().mean(axis=0)
-        self.clipped = float(np.mean(np.abs(pixels - 0.5) > 0.5 + CLIPPED_MARGIN))
+        self.clipped = float(np.mean(np.abs(pixels[:CLIPPED_IMAGES] - 0.5) > 0.5 + CLIPPED_MARGIN))
+        squared = (np.clip(pixels, 0, 1) - self.images[: self.decoded]) ** 2
+        logs["val_mse"] = float(np.mean(squared, dtype=np.float64))
         logs["val_elbo"] = elbo(logs, self.objective, self.pixels)
         logs["val_bits_per_dim"] = self.model.likelihood.bits_per_dim(logs["val_elbo"], self.pixels)
         logs["active_axes"] = float(np.sum(latent_axes.is_active(z_mean.numpy(), self.kl_per_axis)))
@@ -114,7 +120,7 @@ class ProgressLine(keras.callbacks.Callback):  # type: ignore[misc]
         self.config, self.num_images, self.moving = config, num_images, moving
         self.history, self.measure = history, measure
         self.first_epoch = len(history.get("loss", ()))
-        self.steps = steps_per_epoch(num_images, config.optimizer.batch_size)
+        self.steps = steps_per_epoch(num_images, config.optimizer.batch_size, config.optimizer.passes)
         self.pace = Pace()
         self.measured = ""
         self.warned: set[str] = set()
@@ -155,6 +161,7 @@ class ProgressLine(keras.callbacks.Callback):  # type: ignore[misc]
         """Show what was measured, and what looks wrong."""
         measured = (
             f"ELBO {logs['val_elbo']:.1f} nats, {logs['val_bits_per_dim']:.3f} bits/dim, "
+            f"MSE {logs['val_mse']:.4f}, "
             f"KL {logs['val_kl']:.2f} nats, "
             f"{logs['active_axes']:.0f}/{self.config.network.latent_dim} axes active"
         )

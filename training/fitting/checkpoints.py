@@ -18,11 +18,10 @@ import numpy as np
 from training.configs.schema import Config, from_dict
 from training.data import Dataset
 from training.errors import ConfigError, RunError
+from training.fitting.stopping import History, has_ended
 from training.models.vae import VariationalAutoencoder
 from training.runs import replacing
 from training.types import Array
-
-History = dict[str, list[float]]
 
 
 class Progress(NamedTuple):
@@ -64,7 +63,7 @@ def resume(
                 "name the same data by --data"
             )
     progress = Progress(*(described["progress"][field] for field in Progress._fields))
-    if finished and progress.epoch >= config.optimizer.epochs:
+    if finished and has_ended(config, progress.history):
         raise RunError(f"{path.parent}: finished after {progress.epoch} epochs; nothing to resume")
     vae.optimizer.build(vae.trainable_variables)
     _assign(path, arrays, "model", vae.variables)

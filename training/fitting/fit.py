@@ -36,9 +36,10 @@ from training import data, priors, runs, sources
 from training.configs.schema import Config
 from training.determinism import make_deterministic
 from training.errors import ConfigError, RunError
-from training.fitting import checkpoints, loop, optimizers
+from training.fitting import budget, checkpoints, loop, optimizers, start
 from training.fitting.callbacks import Measure, ProgressLine, stopping_on_signals
 from training.fitting.loop import averaged_weights, steps_per_epoch
+from training.fitting.stopping import best_epoch, has_ended
 from training.fitting.tensorboard import Events
 from training.models.vae import VariationalAutoencoder, weights_sha256
 
@@ -76,17 +77,19 @@ def fit(
         The numbers of the epoch whose weights are kept, ``epoch``, counted from 1, and ``weights_sha256``.
 
     Raises:
-        ConfigError: the likelihood is a probability of black and white pixels alone, and the images are grey.
+        ConfigError: the likelihood is none of such images.
         NotWritten: a file cannot be written; once that is mended, the run can be resumed.
         RunError: the folder holds another run or nothing to resume; the loss is no number.
         Interrupted: Ctrl-C or SIGTERM came; the checkpoint of the last whole epoch is there.
     """
     finished = runs.check_folder(out, resume)
     _check_images(config, dataset)
+    config = budget.resolved(config, dataset, compiled, out if resume else None)
     make_deterministic(config.seed)
     vae = compiled(config, dataset)
+    started = start.begin(vae, config, Path(config.start_from)) if config.start_from else None
     state = checkpoints.resume(out / runs.LAST, vae, config, dataset, finished=finished)
-    record = Record(config, dataset, out, state)
+    record = Record(config, dataset, out, state, started)
     with runs.writing(out):
         out.mkdir(parents=True, exist_ok=True)
         (out / runs.ENVIRONMENT).unlink(missing_ok=True)  # an extended run is unfinished again
@@ -106,7 +109,7 @@ def _finish(vae: VariationalAutoencoder, record: "Record", config_file: Path | N
     """Write the weights that are kept, and what marks the run finished; return the numbers of ``fit``."""
     config, out = record.config, record.out
     kept = record.state.epoch
-    if config.optimizer.keep == "best":
+    if config.optimizer.keep != "last":
         kept = checkpoints.load_best(out / runs.BEST, vae)
     if kept > record.state.epoch:
         raise RunError(
@@ -118,6 +121,8 @@ def _finish(vae: VariationalAutoencoder, record: "Record", config_file: Path | N
         vae.save_weights(file)
     recorded = runs.environment(config, record.dataset, digest)
     recorded["sources"] = json.loads((out / runs.SOURCES).read_text())
+    if record.started is not None:
+        recorded["started_from_weights"] = record.started
     if config_file is not None:
         recorded["config_file"] = str(config_file.absolute())
     runs.write_json(out / runs.ENVIRONMENT, recorded | {"epoch": kept})  # last: it marks the run finished
@@ -133,7 +138,8 @@ def compiled(config: Config, dataset: data.Dataset) -> VariationalAutoencoder:
     """
     vae = VariationalAutoencoder(config, dataset.image_shape)
     vae.compile(optimizer=_optimizer(config, len(dataset.train)), jit_compile=False)
-    steps = steps_per_epoch(len(dataset.train), config.optimizer.batch_size)
+    section = config.optimizer
+    steps = steps_per_epoch(len(dataset.train), section.batch_size, section.passes)
     vae.kl_warmup_steps = config.objective.kl_warmup_epochs * steps
     return vae
 
@@ -166,7 +172,7 @@ def _check_images(config: Config, dataset: data.Dataset) -> None:
 def _train(vae: VariationalAutoencoder, record: "Record", moving: bool, tensorboard: bool) -> None:
     """Run the epochs that remain; the model then has its last weights, averaged if they are."""
     config, dataset, measure = record.config, record.dataset, record.measure
-    if record.state.epoch == config.optimizer.epochs:  # ended between the last checkpoint and the weights
+    if has_ended(config, record.history):  # ended between the last checkpoint and the weights
         vae(dataset.train[:1], step=0)  # Keras saves no weights of a model that was never called
         vae.optimizer.finalize_variable_values(vae.trainable_variables)
         return
@@ -187,6 +193,7 @@ class Record(keras.callbacks.Callback):  # type: ignore[misc]  # Keras publishes
         dataset: its training and validation images are used.
         out: the run folder.
         state: where training begins.
+        started: digest of the weights that training once began with; None: chance.
 
     Attributes:
         history: one number an epoch; grows.
@@ -194,8 +201,16 @@ class Record(keras.callbacks.Callback):  # type: ignore[misc]  # Keras publishes
         state: after the latest epoch.
     """
 
-    def __init__(self, config: Config, dataset: data.Dataset, out: Path, state: checkpoints.Progress) -> None:
+    def __init__(
+        self,
+        config: Config,
+        dataset: data.Dataset,
+        out: Path,
+        state: checkpoints.Progress,
+        started: str | None = None,
+    ) -> None:
         super().__init__()
+        self.started = started
         self.config, self.dataset, self.out = config, dataset, out
         self.state, self.history = state, state.history
         self.measure = Measure(config, dataset.validation)
@@ -206,24 +221,20 @@ class Record(keras.callbacks.Callback):  # type: ignore[misc]  # Keras publishes
         """Write all but the checkpoint."""
         for name, value in logs.items():
             self.history.setdefault(name, []).append(value)
-        best = self._best_epoch()
+        best = best_epoch(self.config, self.history)
         if best == epoch + 1:
             with averaged_weights(self.model):
                 checkpoints.save_best(self.out / runs.BEST, self.model, best)
         runs.write_json(self.out / runs.HISTORY, self.history)
-        last = epoch + 1 == self.config.optimizer.epochs
-        if last or self.drawing <= PICTURES_SHARE * (time.monotonic() - self.began):
+        ends = has_ended(self.config, self.history)
+        self.model.stop_training = ends
+        if ends or self.drawing <= PICTURES_SHARE * (time.monotonic() - self.began):
             self._draw()
 
     def finish_epoch(self, epoch: int, logs: dict[str, float]) -> None:  # noqa: ARG002  Keras' signature
         """Write the checkpoint, after everything else of the epoch: from now on it is not repeated."""
         self.state = checkpoints.Progress(epoch + 1, self.history)
         checkpoints.save_last(self.out / runs.LAST, self.model, self.config, self.dataset, self.state)
-
-    def _best_epoch(self) -> int | None:
-        """Return the epoch, from 1, with the best bound on validation of those at the full weight of KL."""
-        losses = self.history["val_loss"][self.config.objective.kl_warmup_epochs :]
-        return int(np.argmin(losses)) + self.config.objective.kl_warmup_epochs + 1 if losses else None
 
     def _draw(self) -> None:
         """Draw all pictures. The codes come from a generator of their own: training's are not touched."""
@@ -248,11 +259,15 @@ def _optimizer(config: Config, num_images: int) -> keras.optimizers.Optimizer:
     section = config.optimizer
     rate: Any = section.learning_rate
     if section.schedule == "cosine":
-        steps = section.epochs * steps_per_epoch(num_images, section.batch_size)
+        steps = section.epochs * steps_per_epoch(num_images, section.batch_size, section.passes)
         rising = max(1, steps // 20)
         rate = keras.optimizers.schedules.CosineDecay(
             0.01 * rate, steps - rising, alpha=0.01, warmup_target=rate, warmup_steps=rising
         )
     kinds = {"adam": keras.optimizers.Adam, "nadam": optimizers.Nadam}
-    averaged = {"use_ema": True, "ema_momentum": section.ema_momentum} if section.ema_momentum else {}
-    return kinds[section.name](rate, **averaged)
+    more: dict[str, Any] = {}
+    if section.ema_momentum:
+        more |= {"use_ema": True, "ema_momentum": section.ema_momentum}
+    if section.clip_norm:
+        more["global_clipnorm"] = section.clip_norm
+    return kinds[section.name](rate, **more)

@@ -23,20 +23,24 @@ from training.types import Array
 SECONDS_A_CALL = 0.25  # how long a signal may have to wait, and a moving line stand still
 
 
-def steps_per_epoch(num_images: int, batch_size: int) -> int:
+def steps_per_epoch(num_images: int, batch_size: int, passes: int = 1) -> int:
     """Return the number of steps in an epoch; batches are full, unless there are fewer images."""
-    return max(1, num_images // batch_size)
+    return passes * max(1, num_images // batch_size)
 
 
-def order_of(seed: int, epoch: int, num_images: int, batch_size: int) -> npt.NDArray[np.int32]:
+def order_of(
+    seed: int, epoch: int, num_images: int, batch_size: int, passes: int = 1
+) -> npt.NDArray[np.int32]:
     """Return which images every step of an epoch, counted from 0, takes: (steps, batch_size) int32.
 
-    Each image comes once at most; the few that do not fill a batch are others in every epoch. A step takes
-    fewer where there are fewer images than a batch.
+    In a pass each image comes once at most; the few that do not fill a batch are others in every pass. A step
+    takes fewer where there are fewer images than a batch.
     """
     steps, size = steps_per_epoch(num_images, batch_size), min(batch_size, num_images)
-    order = np.random.default_rng([seed, epoch]).permutation(num_images)
-    return order[: steps * size].reshape(steps, size).astype(np.int32)
+    numbers = range(epoch * passes, (epoch + 1) * passes)
+    orders = [np.random.default_rng([seed, number]).permutation(num_images) for number in numbers]
+    rows = [order[: steps * size].reshape(steps, size) for order in orders]
+    return np.concatenate(rows).astype(np.int32)
 
 
 def train(
@@ -60,17 +64,20 @@ def train(
     calls = keras.callbacks.CallbackList(list(callbacks), model=vae)
     images, batch_size = tf.constant(dataset.train), config.optimizer.batch_size
     vae.optimizer.build(vae.trainable_variables)
+    vae.stop_training = False
     calls.on_train_begin()
     for epoch in range(first_epoch, config.optimizer.epochs):
         calls.on_epoch_begin(epoch)
         vae.reset_metrics()
-        order = order_of(config.seed, epoch, len(dataset.train), batch_size)
+        order = order_of(config.seed, epoch, len(dataset.train), batch_size, config.optimizer.passes)
         _steps(vae, images, order, epoch >= config.final_phase_begins, calls)
         logs = {name: float(value) for name, value in vae.get_metrics_result().items()}
         calls.on_test_begin()
         found = validate(vae, dataset.validation, batch_size)
         calls.on_test_end(found)
         calls.on_epoch_end(epoch, logs | {f"val_{name}": value for name, value in found.items()})
+        if vae.stop_training:  # a callback says so, as with Keras' own loop
+            break
     vae.optimizer.finalize_variable_values(vae.trainable_variables)
     calls.on_train_end()
 

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from training.configs.schema import Config
 from training.models import networks, objectives
+from training.models.augmentation import augmented
 from training.models.likelihoods import registry
 from training.models.likelihoods.base import sum_over_image
 from training.models.vamp import VampPrior
@@ -71,6 +72,7 @@ class VariationalAutoencoder(keras.Model):  # type: ignore[misc]  # Keras publis
         pseudo_images = config.prior.vamp_components
         self.vamp = VampPrior(pseudo_images, image_shape) if pseudo_images else None
         self.objective = config.objective
+        self.augmentation, self.seed = config.augmentation, config.seed
         self.kl_warmup_steps = 0
         # Some thirty passes over memory become one: what follows the networks, and the gradients, costs as
         # much as they do if it is not compiled. Convolutions themselves lose by XLA. Products of small
@@ -188,7 +190,8 @@ class VariationalAutoencoder(keras.Model):  # type: ignore[misc]  # Keras publis
         step = tf.constant(0)
         while step < steps:  # of tf.range XLA would compile another program for every number of steps
             batch = tf.reshape(tf.gather(rows, order[step]), (-1, *images.shape[1:]))
-            self._step(batch, phase.name, phase.k)
+            seed = tf.stack([tf.constant(self.seed, tf.int64), self.optimizer.iterations.value])
+            self._step(augmented(batch, self.augmentation, seed), phase.name, phase.k)
             step += 1
 
     def validate(self, images: Array, batch_size: int) -> dict[str, float]:

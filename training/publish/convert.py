@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 from scipy.optimize import linear_sum_assignment
 
 from training import data, runs
 from training.errors import DataError, RunError
+from training.fitting import start
 from training.models.latent_axes import Axes
-from training.models.vae import VariationalAutoencoder, weights_sha256
+from training.models.vae import VariationalAutoencoder
 from training.publish import export, litert, maps, scores
 from training.publish.card import CARD
 from training.publish.versions import newest
@@ -106,16 +106,7 @@ def told(source: dict[str, Any]) -> str:
 def _rebuilt(published: TrainedModel, version: Path) -> TrainedModel:
     """Return the model as it was trained, with networks made anew around the version's weights."""
     vae = VariationalAutoencoder(published.experiment, published.image_shape)
-    vae(np.zeros((1, *published.image_shape), np.float32))  # weights exist after the first call
-    for part in ("encoder", "decoder"):
-        kept = tf.saved_model.load(str(version / part)).variables_of_network
-        network = getattr(vae, part).variables
-        if [variable.shape for variable in kept] != [variable.shape for variable in network]:
-            raise RunError(f"{version / part}: other weights than its configuration describes")
-        for variable, value in zip(network, kept, strict=True):
-            variable.assign(value)
-    if weights_sha256(vae) != published.weights_sha256:
-        raise RunError(f"{version}: its weights are not those that its manifest names")
+    start.read_version(vae, version, published.weights_sha256)
     return dataclasses.replace(published, encoder=vae.encoder, decoder=vae.decoder, likelihood=vae.likelihood)
 
 

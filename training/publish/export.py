@@ -247,7 +247,7 @@ def write_manifest(model: TrainedModel, report: Report, found: dict[str, Any], f
     image: dict[str, Any] = {"shape": list(model.image_shape), "value_range": [0.0, 1.0]}
     if model.ground is not None:
         image["ground"] = model.ground
-    recorded = ("data", "splits", "libraries", "machine", "weights_sha256", "sources", "history")
+    told = "data splits libraries machine weights_sha256 started_from_weights sources history"
     manifest = {
         "format_version": FORMAT_VERSION,
         "name": model.name,
@@ -260,7 +260,7 @@ def write_manifest(model: TrainedModel, report: Report, found: dict[str, Any], f
         "axes": measured["axes"],
         "metrics": {key: measured[key] for key in PUBLISHED_METRICS if key in measured},
         "training": {"config": config.as_dict()}
-        | {key: model.environment[key] for key in recorded if key in model.environment},
+        | {key: model.environment[key] for key in told.split() if key in model.environment},
         "runtimes": {"litert": litert.FILES},
         "examples": sorted(f"examples/{path.name}" for path in (folder / "examples").iterdir()),
     } | found

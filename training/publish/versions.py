@@ -10,6 +10,15 @@ def newest(model_folder: Path) -> Path | None:
     return max(versions, key=lambda path: int(path.name), default=None)
 
 
+def named(reference: str, store: Path) -> Path | None:
+    """Return the folder that a path, NAME@VERSION or NAME, the newest, means; None if there is none."""
+    if os.path.exists(reference):  # noqa: PTH110  False where a path cannot be read
+        return Path(reference)
+    name, _, number = reference.partition("@")
+    version = store / name / number if number.isdecimal() else newest(store / name) if not number else None
+    return version if version is not None and (version / "manifest.json").is_file() else None
+
+
 def standing_in_for(run: Path) -> Path | None:
     """Return the newest published version of the name of a run, if nothing is at that path; else None.
 

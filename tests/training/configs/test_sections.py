@@ -155,7 +155,10 @@ def test_a_whole_number_may_stand_for_a_fraction(config):
             {"optimizer.precision": "bfloat16"},
             "optimizer.precision: leave it out, as networks are trained in float32 alone",
         ),
-        ({"optimizer.keep": "first"}, "optimizer.keep: expected 'last' or 'best'. Received: 'first'"),
+        (
+            {"optimizer.keep": "first"},
+            "optimizer.keep: expected 'last', 'best' or 'pictures'. Received: 'first'",
+        ),
         ({"traversal.axis_order": "random"}, "traversal.axis_order: expected 'canonical' or 'as-trained'"),
         ({"traversal.axis": -1}, "traversal.axis: expected 0 or more"),
         ({"traversal.low": 0.0, "traversal.high": 20.0}, "traversal.high: expected 8 or less"),

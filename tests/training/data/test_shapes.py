@@ -55,3 +55,10 @@ def test_the_limit_on_memory_counts_four_bytes_a_pixel_and_colour():
     shapes.check_memory(most, (64, 64, 3))
     with pytest.raises(DataError, match=r"87382 images of 64 x 64 x 3 need 4\.0 GiB.*data\.size"):
         shapes.check_memory(most + 1, (64, 64, 3))
+
+
+def test_a_longest_side_that_is_asked_for_takes_the_place_of_both_limits():
+    assert shapes.choose_size([(100, 100)] * 4) == (100, 100)
+    assert shapes.choose_size([(100, 100)] * 4, longest=64) == (64, 64)
+    assert shapes.choose_size([(300, 150), (320, 160)], halvings=3, longest=96) == (96, 48)
+    assert shapes.choose_size([(300, 150), (320, 160)], halvings=3) == (64, 32)

@@ -15,7 +15,7 @@ from app import latent  # noqa: E402
 from tests.conftest import PROJECT  # noqa: E402
 from training import determinism, runs, trained  # noqa: E402
 from training.configs.schema import Config  # noqa: E402
-from training.fitting import checkpoints, fit, loop  # noqa: E402
+from training.fitting import checkpoints, fit, loop, stopping  # noqa: E402
 from training.models import latent_axes, objectives  # noqa: E402
 from training.models.vae import Sampling, VariationalAutoencoder  # noqa: E402
 from training.publish import export  # noqa: E402
@@ -130,22 +130,21 @@ def test_defect_25_a_code_of_a_seed_is_the_same_whatever_was_asked_for_before():
     assert not np.array_equal(latent.standard_normal(6, 3, 1, 10), alone)
 
 
-def record(config: Config, dataset, losses):
-    """What writes a run down, after so many epochs with these losses on validation."""
-    state = checkpoints.Progress(len(losses), {"val_loss": list(losses)})
-    return fit.Record(config, dataset, None, state)
+def best_of(config: Config, losses):
+    """The best epoch of so many with these losses on validation."""
+    return stopping.best_epoch(config, {"val_loss": list(losses)})
 
 
-def test_defect_28_the_best_epoch_is_one_at_the_full_weight_of_kl(tiny_config, tiny_dataset):
+def test_defect_28_the_best_epoch_is_one_at_the_full_weight_of_kl(tiny_config):
     """While KL weighs little, the loss looks better than it ever will again, and that epoch is kept."""
     warmed = tiny_config.replaced(
         {"objective": {"name": "elbo", "kl_warmup_epochs": 2}, "optimizer.epochs": 6}
     )
     losses = [1.0, 2.0, 9.0, 7.0, 8.0, 7.5]
-    assert record(warmed, tiny_dataset, losses)._best_epoch() == 4
-    assert record(warmed, tiny_dataset, losses[:2])._best_epoch() is None
+    assert best_of(warmed, losses) == 4
+    assert best_of(warmed, losses[:2]) is None
     unwarmed = warmed.replaced({"objective.kl_warmup_epochs": 0})
-    assert record(unwarmed, tiny_dataset, losses)._best_epoch() == 1
+    assert best_of(unwarmed, losses) == 1
 
 
 def test_defect_28_what_is_compared_is_the_bound_of_the_averaged_weights(tiny_config, tiny_dataset):

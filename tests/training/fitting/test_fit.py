@@ -15,7 +15,7 @@ def test_a_run_folder_holds_what_is_known_of_the_run(tiny_run, tiny_config):
     assert json.loads((tiny_run / "config.json").read_text())["seed"] == tiny_config.seed
     history = json.loads((tiny_run / "history.json").read_text())
     losses = {p + n for p in ("", "val_") for n in ("loss", "reconstruction", "kl")}
-    assert set(history) == losses | {"val_elbo", "val_bits_per_dim", "active_axes"}
+    assert set(history) == losses | {"val_elbo", "val_bits_per_dim", "val_mse", "active_axes"}
     assert all(len(values) == tiny_config.optimizer.epochs for values in history.values())
     recorded = json.loads((tiny_run / "environment.json").read_text())
     assert recorded["libraries"]["tensorflow"].startswith("2.")
@@ -172,3 +172,21 @@ def test_a_likelihood_of_colours_refuses_grey_images(tiny_config, tiny_dataset, 
     with pytest.raises(ConfigError, match="expected another than colour-logistic, as the images are grey"):
         fit.fit(tiny_config.replaced(changes), tiny_dataset, tmp_path / "run", progress=False)
     assert not (tmp_path / "run").exists()
+
+
+def test_a_gradient_is_clipped_only_if_that_is_asked_for(tiny_config):
+    assert fit._optimizer(tiny_config, num_images=100).global_clipnorm is None
+    clipped = tiny_config.replaced({"optimizer.clip_norm": 0.5})
+    assert fit._optimizer(clipped, num_images=100).global_clipnorm == 0.5
+
+
+def test_a_run_that_improves_no_more_ends_early_and_counts_as_finished(tiny_config, tiny_dataset, tmp_path):
+    # A rate that is next to nothing improves nothing that float32 could hold.
+    stuck = {"optimizer.learning_rate": 1e-12, "optimizer.patience": 2, "optimizer.epochs": 50}
+    still = tiny_config.replaced({**stuck, "optimizer.keep": "pictures"})
+    found = fit.fit(still, tiny_dataset, tmp_path / "run", progress=False)
+    history = json.loads((tmp_path / "run" / "history.json").read_text())
+    assert len(history["loss"]) == found["epoch"] + 2
+    assert found["val_mse"] == min(history["val_mse"])
+    with pytest.raises(RunError, match=f"finished after {found['epoch'] + 2} epochs; nothing to resume"):
+        fit.fit(still, tiny_dataset, tmp_path / "run", progress=False, resume=True)

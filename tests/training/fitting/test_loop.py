@@ -131,3 +131,11 @@ def test_averaged_weights_stand_for_the_weights_in_validation_and_in_the_result(
     measured = vae.evaluate(tiny_dataset.validation, verbose=0, return_dict=True)["loss"]
     # Another draw of q(z given x) for 32 images: the saved weights are those that validation measured.
     assert measured == pytest.approx(found["val_loss"], abs=0.5)
+
+
+def test_an_epoch_of_several_passes_takes_every_image_as_often():
+    order = loop.order_of(seed=1, epoch=2, num_images=100, batch_size=10, passes=3)
+    assert order.shape == (loop.steps_per_epoch(100, 10, passes=3), 10) == (30, 10)
+    assert np.bincount(order.ravel(), minlength=100).tolist() == [3] * 100
+    alone = [loop.order_of(1, epoch, 100, 10) for epoch in (6, 7, 8)]  # the same passes as epochs of one
+    np.testing.assert_array_equal(order, np.concatenate(alone))

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from training.publish.versions import newest, standing_in_for
+from training.publish.versions import named, newest, standing_in_for
 
 
 def test_a_run_that_lies_nowhere_has_the_newest_version_of_its_name_in_its_place(tmp_path, monkeypatch):
@@ -21,3 +21,15 @@ def test_the_newest_version_is_the_one_with_the_highest_number(tmp_path):
     for name in ("2", "10", "9", ".publishing-11", "notes"):
         (tmp_path / name).mkdir()
     assert newest(tmp_path) == tmp_path / "10"
+
+
+def test_a_reference_is_a_path_a_version_or_a_name(tmp_path):
+    for number in ("1", "2"):
+        (tmp_path / "pets" / number).mkdir(parents=True)
+        (tmp_path / "pets" / number / "manifest.json").touch()
+    assert named("pets@1", tmp_path) == tmp_path / "pets" / "1"
+    assert named("pets", tmp_path) == tmp_path / "pets" / "2"
+    assert named(str(tmp_path / "pets" / "1"), tmp_path) == tmp_path / "pets" / "1"
+    assert named("pets@3", tmp_path) is None
+    assert named("pets@one", tmp_path) is None
+    assert named("cats", tmp_path) is None

@@ -54,10 +54,13 @@ class Architecture:
     def posterior(self, images: Any) -> list[Any]:
         """Return z_mean and z_log_var, (B, D), each by a linear layer; z_log_var is bounded."""
         hidden = self.dense_layers(self.rows(images), self.network.encoder_units)
-        return [
-            keras.layers.Dense(self.network.latent_dim, activation=activation, name=name)(hidden)
-            for name, activation in POSTERIOR.items()
-        ]
+        units = self.network.latent_dim
+        return [keras.layers.Dense(units, name=name, **self.ends_of(name))(hidden) for name in POSTERIOR]
+
+    def ends_of(self, name: str) -> dict[str, Any]:
+        """Return the activation of a part of the posterior, and the bias that it starts with."""
+        start = self.network.start_log_var if name == "z_log_var" else 0.0
+        return {"activation": POSTERIOR[name], "bias_initializer": keras.initializers.Constant(start)}
 
     def rows(self, images: Any) -> Any:
         """Return what the encoder's dense layers take of images, (B, any number)."""

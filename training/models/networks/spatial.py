@@ -42,13 +42,13 @@ class Spatial(Residual):
     def posterior(self, images: Any) -> list[Any]:  # noqa: D102
         features, channels = self.features(images), self.network.spatial_channels
         maps = [
-            keras.layers.Conv2D(channels, 1, activation=activation, name=f"{name}_map")(features)
-            for name, activation in POSTERIOR.items()
+            keras.layers.Conv2D(channels, 1, name=f"{name}_map", **self.ends_of(name))(features)
+            for name in POSTERIOR
         ]
         hidden = self.dense_layers(self.narrow_rows(features), self.network.encoder_units)
         parts = []
-        for (name, activation), spatial in zip(POSTERIOR.items(), maps, strict=True):
-            top = keras.layers.Dense(self.global_dim, activation=activation, name=f"{name}_global")(hidden)
+        for name, spatial in zip(POSTERIOR, maps, strict=True):
+            top = keras.layers.Dense(self.global_dim, name=f"{name}_global", **self.ends_of(name))(hidden)
             parts.append(keras.layers.Concatenate(name=name)([top, flattened(spatial)]))
         return parts
 

@@ -26,3 +26,12 @@ def test_the_posterior_of_an_image_like_none_before_has_a_variance():
         weight.assign(np.full(weight.shape, 1e6, np.float32))
     _, z_log_var = encoder(np.ones((1, 3, 2), np.float32))
     np.testing.assert_allclose(z_log_var, 4.6)  # a standard deviation of ten, where the prior's is one
+
+
+def test_codes_begin_with_the_noise_that_the_configuration_says():
+    for start in (0.0, -3.0):
+        network = Dense(kind="dense", latent_dim=2, encoder_units=(), decoder_units=(), start_log_var=start)
+        encoder = dense.Dense(network, (3, 2), GaussianShared()).encoder()
+        z_mean, z_log_var = encoder(np.zeros((4, 3, 2), np.float32))  # of nothing there is the bias alone
+        np.testing.assert_array_equal(z_log_var, np.full((4, 2), start, np.float32))
+        np.testing.assert_array_equal(z_mean, np.zeros((4, 2), np.float32))
