@@ -70,7 +70,7 @@ def experiment(
             "likelihood": {"name": "gaussian-shared"},
             "objective": {"name": "elbo", "mean_weight": 500.0},
             "prior": {"components": [1, 2, 4, 8]},
-            "augmentation": {"shift": 0.1, "zoom": 0.1, "mirror": mirror},
+            "augmentation": {"shift": 0.15, "zoom": 0.1, "mirror": mirror},
             "optimizer": optimizer(len(dataset.train), minutes),
         }
     )

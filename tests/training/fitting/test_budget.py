@@ -12,7 +12,7 @@ def asking_for(config, minutes, **more):
     return config.replaced({"optimizer.minutes": minutes, "optimizer.epochs": 1_000, **more})
 
 
-def test_minutes_become_as_many_epochs_as_they_have_room_for(tiny_config, tiny_dataset, monkeypatch):
+def test_minutes_become_as_many_epochs_as_they_allow(tiny_config, tiny_dataset, monkeypatch):
     monkeypatch.setattr(budget, "seconds_an_epoch", lambda *_: 2.0)
     found = budget.resolved(asking_for(tiny_config, 0.5), tiny_dataset, fit.compiled)
     assert (found.optimizer.epochs, found.optimizer.minutes) == (15, None)
