@@ -84,7 +84,9 @@ class CausalColourLogistic(CausalLogistic):
 
     def log_prob_of_pixels(self, images: Tensor, decoded: Tensor) -> Tensor:  # noqa: D102
         levels = _levels(images)
-        logits, *parts = self._mixture(self._differences(levels, decoded), decoded)
+        logits, means, scales, coefficients = self._mixture(self._differences(levels, decoded), decoded)
+        # Of 1 / x, x transposed, LiteRT's converter makes x / 1, transposed: so the quotient comes first.
+        parts = means, 1 / scales, coefficients
         planes = (map(planes_of, tf.unstack(part, axis=-2)) for part in parts)
         return log_prob_by_planes(
             tf.unstack(levels, axis=-1), planes_of(logits), list(zip(*planes, strict=True))

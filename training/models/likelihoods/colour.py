@@ -68,6 +68,7 @@ class ColourLogistic(DiscretizedLogistic):
     def log_prob_of_pixels(self, images: Tensor, decoded: Tensor) -> Tensor:  # noqa: D102
         check_colours(images)
         colours, logits = self._colours(decoded, self.components)
+        colours = [(means, 1 / scales, coefficients) for means, scales, coefficients in colours]
         return log_prob_by_planes(tf.unstack(tf.round(images * LEVELS), axis=-1), logits, colours)
 
     def mean(self, decoded: Tensor) -> Tensor:
@@ -195,12 +196,12 @@ def log_prob_by_planes(
     Args:
         levels: of each colour, (B, H, W).
         logits: (K, B, H, W).
-        colours: of each its means, scales and coefficients, (K, B, H, W).
+        colours: of each its means, sharpness (1 / scale) and coefficients, (K, B, H, W).
     """
-    means, scales, coefficients = zip(*colours, strict=True)
+    means, sharpness, coefficients = zip(*colours, strict=True)
     exponent, rest, joint = logits, 1.0, [tf.reduce_logsumexp(logits, axis=0)]
-    for level, mean, scale in zip(levels, moved_means(levels, means, coefficients), scales, strict=True):
-        of_colour, rest_of_colour = level_factors(level, mean, 1 / scale)
+    for level, mean, sharp in zip(levels, moved_means(levels, means, coefficients), sharpness, strict=True):
+        of_colour, rest_of_colour = level_factors(level, mean, sharp)
         exponent, rest = exponent + of_colour, rest * rest_of_colour
         largest = tf.reduce_max(exponent, axis=0)
         joint.append(largest + tf.math.log(tf.reduce_sum(tf.exp(exponent - largest) * rest, axis=0)))
