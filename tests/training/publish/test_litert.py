@@ -166,7 +166,14 @@ def test_writer_and_reader_mean_the_same_files():
 
 
 @pytest.mark.parametrize(
-    "name", ["autoregressive-logistic", "causal-logistic", "gaussian-shared", "discretized-logistic"]
+    "name",
+    [
+        "autoregressive-logistic",
+        "causal-logistic",
+        "causal-colour-logistic",
+        "gaussian-shared",
+        "discretized-logistic",
+    ],
 )
 @pytest.mark.parametrize("convolutions", [False, True])
 def test_a_flatbuffer_takes_any_number_of_rows_and_gives_each_row_the_same_bytes(
