@@ -1,5 +1,6 @@
 import asyncio
 import contextlib
+import json
 import os
 import tomllib
 from collections.abc import Iterator
@@ -21,8 +22,9 @@ SHIPPED_STORE = PROJECT / "model_store"
 SHIPPED_MODEL = "fashion-dense@6"  # with its version: the store may hold later ones that somebody trained
 
 SHIPPED_VERSION = SHIPPED_STORE / "fashion-dense" / "6"
-FASHION = "fashion@6"  # the model that a service answers with by default
+FASHION = "fashion@7"  # the model that a service answers with by default
 FASHION_VERSION = SHIPPED_STORE / "fashion" / FASHION.split("@")[1]
+FASHION_AXES: int = json.loads((FASHION_VERSION / "manifest.json").read_text())["latent_dim"]
 
 
 class Client:

@@ -65,6 +65,10 @@ class Request(Generic[T]):
                 made = self._made[first] = self.rows.make(first, last - first)
         return tuple(array[start - first : stop - first] for array in made)
 
+    def make_ahead(self) -> None:
+        """Make the arguments of the first stretch now; ``rows_of`` will have them."""
+        self._made[0] = self.rows.make(0, min(BATCH_ROWS, self.rows.count))
+
     def receive(self, start: int, stop: int, result: Array) -> None:
         """Keep the computed rows `start` to `stop` - 1."""
         if stop - start == self.rows.count:

@@ -220,7 +220,7 @@ class Engine:
             request.want(rows)
             try:
                 if rows.cheap and rows.count <= BATCH_ROWS and rows.operation.is_shared:
-                    request.rows_of(0, rows.count)
+                    request.make_ahead()
             except BaseException as failure:
                 request.future.set_exception(an_exception(failure))
                 return

@@ -108,6 +108,28 @@ def test_who_asks_alone_again_and_again_has_the_answer_without_a_turn_of_the_eve
     asyncio.run(scenario())
 
 
+@pytest.mark.parametrize("inline_seconds", [0.0, 1.0], ids=["in a worker", "on the event loop"])
+@pytest.mark.parametrize("count", [1, 5, BATCH_ROWS])
+def test_rows_that_are_made_ahead_are_made_once(inline_seconds, count):
+    async def scenario():
+        engine, made = new_engine(inline_seconds=inline_seconds), []
+        operation = Operation("double", lambda rows: rows * 2)
+        operation.takes({BATCH_ROWS: 1.0})  # so long that threads share it
+
+        def make(start, number):
+            made.append((start, number))
+            return (np.arange(start, start + number, dtype=np.float32),)
+
+        def steps():
+            return (yield Rows(operation, count, make, cheap=True))
+
+        answer = await engine.run(Work(steps, count, (operation,)))
+        assert answer.tolist() == [2.0 * number for number in range(count)]
+        assert made == [(0, count)]
+
+    asyncio.run(scenario())
+
+
 def test_what_waits_while_a_worker_is_busy_is_computed_together():
     async def scenario():
         held, engine = Held(), new_engine()

@@ -7,7 +7,7 @@ from app.export import codes
 from app.models import Models
 from app.runtimes import opener
 from app.store import scan
-from tests.conftest import FASHION, SHIPPED_STORE
+from tests.conftest import FASHION, FASHION_AXES, SHIPPED_STORE
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def test_codes_are_read_as_the_very_codes_of_the_service(models):
 
 def test_the_mixture_is_written_without_loss(models):
     model, files, found = known(models, FASHION)
-    prior, dimensions = model.prior, 40
+    prior, dimensions = model.prior, FASHION_AXES
     numbers = np.frombuffer(files["model/prior.bin"], found["mixture"]["type"])
     means = numbers[: prior.means.size].reshape(prior.means.shape)
     np.testing.assert_array_equal(means, prior.means)

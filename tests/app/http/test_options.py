@@ -11,7 +11,7 @@ from app.http.options import mean_of, options
 from app.http.pictures import PICTURES
 from app.main import create_app
 from app.settings import Settings
-from tests.conftest import FASHION, SHIPPED_STORE, Client
+from tests.conftest import FASHION, FASHION_AXES, SHIPPED_STORE, Client
 from tests.fakes import MAP, MIXTURE, open_fake, png_bytes, write_version
 
 # What makes a picture small, so that no limit but the parameter's own is met; and what has no default.
@@ -228,7 +228,7 @@ def test_the_shipped_model_has_its_own_numbers():
     assert samples["label"]["enum"][8] == "Bag"
     assert samples["n"]["maximum"] == 400
     assert samples["render"]["default"] == "draw"
-    assert options(version, Settings(), PICTURES)["GET /interpolate"]["axis"]["maximum"] == 39
+    assert options(version, Settings(), PICTURES)["GET /interpolate"]["axis"]["maximum"] == FASHION_AXES - 1
 
 
 def test_an_endpoint_that_offers_fewer_formats_says_so():

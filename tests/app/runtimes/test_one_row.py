@@ -5,9 +5,9 @@ from ai_edge_litert.interpreter import Interpreter
 from app.runtimes import LITERT_DECODER
 from app.runtimes.litert import LiteRTRuntime
 from app.runtimes.one_row import decode_one_by_one, one_row_decoder
-from tests.conftest import FASHION_VERSION
+from tests.conftest import FASHION_AXES, FASHION_VERSION
 
-CODES = np.random.default_rng(0).standard_normal((20, 40)).astype(np.float32)
+CODES = np.random.default_rng(0).standard_normal((20, FASHION_AXES)).astype(np.float32)
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +20,7 @@ def test_it_has_one_signature_that_takes_one_row_and_leaves_nothing_open(flatbuf
     assert interpreter.get_signature_list() == {"decode": {"inputs": ["z"], "outputs": ["image"]}}
     runner = interpreter.get_signature_runner("decode")
     (z,), (image,) = runner.get_input_details().values(), runner.get_output_details().values()
-    assert (z["shape"].tolist(), z["shape_signature"].tolist()) == ([1, 40], [1, 40])
+    assert (z["shape"].tolist(), z["shape_signature"].tolist()) == ([1, FASHION_AXES], [1, FASHION_AXES])
     assert (image["shape"].tolist(), image["shape_signature"].tolist()) == ([1, 28, 28], [1, 28, 28])
 
 

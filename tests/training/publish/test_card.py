@@ -283,7 +283,7 @@ def test_where_two_classifiers_judge_the_worse_of_them_is_the_headline(dense):
 
 def test_a_classifier_without_a_number_is_not_said_to_have_judged(dense):
     model, report = dense
-    reference = published(SHIPPED_STORE / "fashion" / "6")[1].quality.reference
+    reference = published(FASHION_VERSION)[1].quality.reference
     nothing = schema.Distribution()
     second = schema.SecondJudge(
         classifier=schema.ClassifierReport(sha256="b" * 64, test_accuracy=0.918),
