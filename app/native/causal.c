@@ -11,9 +11,9 @@
 #pragma STDC FP_CONTRACT OFF
 
 #define INLINE static inline __attribute__((always_inline))
-#define LANES 8
-typedef float vector __attribute__((vector_size(4 * LANES), aligned(4)));
-typedef int32_t integers __attribute__((vector_size(4 * LANES), aligned(4)));
+#define ELEMENTS 8
+typedef float vector __attribute__((vector_size(4 * ELEMENTS), aligned(4)));
+typedef int32_t integers __attribute__((vector_size(4 * ELEMENTS), aligned(4)));
 
 enum { NEIGHBOURS = 10, LINEAR = 5, MOST_COMPONENTS = 8, MOST_BLOCKS = 16, MOST_PIXELS = 128 };
 // Of each neighbour, rows up and columns left, the first LINEAR with coefficients of their own; around an image
@@ -25,8 +25,8 @@ enum { ABOVE = 2, BELOW = 1, BESIDE = 2 };
 struct task {
     const float *parameters; // count x height x width x (1 + 3 components + LINEAR + hidden)
     const float *noise;      // count x height x width x 2
-    const float *into;       // NEIGHBOURS x LANES blocks: weights of the hidden units, zero beyond them
-    const float *out;        // 3 components x LANES blocks
+    const float *into;       // NEIGHBOURS x ELEMENTS blocks: weights of the hidden units, zero beyond them
+    const float *out;        // 3 components x ELEMENTS blocks
     float *images;           // count x height x width
     int32_t count, height, width, components, hidden;
 };
@@ -81,7 +81,7 @@ INLINE vector logarithm(vector x) {
     return (m + y) + n * all(0.693359375f);
 }
 
-// The sum of all lanes, and that of each of eight: in the same order.
+// The sum of all elements, and that of each of eight: in the same order.
 INLINE float sum(vector v) {
     return ((v[0] + v[4]) + (v[2] + v[6])) + ((v[1] + v[5]) + (v[3] + v[7]));
 }
@@ -93,14 +93,14 @@ INLINE vector quarters(vector a, vector b) {
     return __builtin_shufflevector(a, b, 0, 1, 4, 5, 8, 9, 12, 13) +
            __builtin_shufflevector(a, b, 2, 3, 6, 7, 10, 11, 14, 15);
 }
-INLINE vector sums(const vector v[LANES]) {
+INLINE vector sums(const vector v[ELEMENTS]) {
     vector a = quarters(halves(v[0], v[1]), halves(v[2], v[3]));
     vector b = quarters(halves(v[4], v[5]), halves(v[6], v[7]));
     return __builtin_shufflevector(a, b, 0, 2, 4, 6, 8, 10, 12, 14) +
            __builtin_shufflevector(a, b, 1, 3, 5, 7, 9, 11, 13, 15);
 }
 
-// What a diagonal needs, one number a pixel; as many beyond its last one as fill the lanes.
+// What a diagonal needs, one number a pixel; as many beyond its last one as fill the elements.
 struct diagonal {
     float mixture[3 * MOST_COMPONENTS][MOST_PIXELS], base[MOST_PIXELS];
     float coefficients[LINEAR][MOST_PIXELS], near[LINEAR][MOST_PIXELS];
@@ -111,15 +111,15 @@ struct diagonal {
 // linear part. Two take less time than twice one, as they share what is loaded.
 INLINE void mix(const float *parameters, const float *before, const struct task *task, int components, int hidden,
                 int pixels, struct diagonal *of, int k) {
-    const int blocks = (hidden + LANES - 1) / LANES, outputs = 3 * components;
+    const int blocks = (hidden + ELEMENTS - 1) / ELEMENTS, outputs = 3 * components;
     const int stride = BESIDE + task->width + BESIDE, next = (task->width - 1) * (1 + outputs + LINEAR + hidden);
     const float *inputs = parameters + 1 + outputs + LINEAR;
-    vector units[2][MOST_BLOCKS], products[2][LANES];
+    vector units[2][MOST_BLOCKS], products[2][ELEMENTS];
     for (int p = 0; p < pixels; p++) {
-        for (int b = 0; b < hidden / LANES; b++) units[p][b] = load(inputs + p * next + LANES * b);
-        if (hidden % LANES) {
+        for (int b = 0; b < hidden / ELEMENTS; b++) units[p][b] = load(inputs + p * next + ELEMENTS * b);
+        if (hidden % ELEMENTS) {
             vector last = all(0.0f);
-            for (int u = hidden / LANES * LANES; u < hidden; u++) last[u % LANES] = inputs[p * next + u];
+            for (int u = hidden / ELEMENTS * ELEMENTS; u < hidden; u++) last[u % ELEMENTS] = inputs[p * next + u];
             units[p][blocks - 1] = last;
         }
     }
@@ -127,7 +127,7 @@ INLINE void mix(const float *parameters, const float *before, const struct task 
         const float *neighbour = before - UP[n] * stride - LEFT[n];
         for (int p = 0; p < pixels && n < LINEAR; p++) of->near[n][k + p] = neighbour[p * (stride - 1)];
         for (int b = 0; b < blocks; b++) {
-            vector weights = load(task->into + (n * blocks + b) * LANES);
+            vector weights = load(task->into + (n * blocks + b) * ELEMENTS);
             for (int p = 0; p < pixels; p++)
                 units[p][b] = units[p][b] + all(neighbour[p * (stride - 1)]) * weights;
         }
@@ -135,24 +135,24 @@ INLINE void mix(const float *parameters, const float *before, const struct task 
     for (int p = 0; p < pixels; p++)
         for (int b = 0; b < blocks; b++) units[p][b] = larger(units[p][b], all(0.0f));
     for (int output = 0; output < outputs; output++) {
-        const float *weights = task->out + output * blocks * LANES;
-        for (int p = 0; p < pixels; p++) products[p][output % LANES] = units[p][0] * load(weights);
+        const float *weights = task->out + output * blocks * ELEMENTS;
+        for (int p = 0; p < pixels; p++) products[p][output % ELEMENTS] = units[p][0] * load(weights);
         for (int b = 1; b < blocks; b++)
             for (int p = 0; p < pixels; p++)
-                products[p][output % LANES] = products[p][output % LANES] + units[p][b] * load(weights + b * LANES);
-        if (output % LANES < LANES - 1) continue;
-        const int first = output - LANES + 1;
+                products[p][output % ELEMENTS] = products[p][output % ELEMENTS] + units[p][b] * load(weights + b * ELEMENTS);
+        if (output % ELEMENTS < ELEMENTS - 1) continue;
+        const int first = output - ELEMENTS + 1;
         for (int p = 0; p < pixels; p++) {
             vector added = load(parameters + p * next + 1 + first) + sums(products[p]);
-            for (int each = 0; each < LANES; each++) of->mixture[first + each][k + p] = added[each];
+            for (int each = 0; each < ELEMENTS; each++) of->mixture[first + each][k + p] = added[each];
         }
     }
-    for (int output = outputs / LANES * LANES; output < outputs; output++)
+    for (int output = outputs / ELEMENTS * ELEMENTS; output < outputs; output++)
         for (int p = 0; p < pixels; p++)
-            of->mixture[output][k + p] = parameters[p * next + 1 + output] + sum(products[p][output % LANES]);
+            of->mixture[output][k + p] = parameters[p * next + 1 + output] + sum(products[p][output % ELEMENTS]);
 }
 
-// The levels of LANES pixels of a diagonal, from the k-th on.
+// The levels of ELEMENTS pixels of a diagonal, from the k-th on.
 INLINE vector drawn(const struct diagonal *of, int components, int k) {
     vector moved = all(0.0f);
     for (int n = 0; n < LINEAR; n++) {
@@ -188,7 +188,7 @@ INLINE void draw(const struct task *task, int components, int hidden) {
     const int stride = BESIDE + width + BESIDE, size = (ABOVE + height + BELOW) * stride;
     float deviations[(ABOVE + MOST_PIXELS + BELOW) * (MOST_PIXELS + 2 * BESIDE)]; // of what was drawn, in levels
     struct diagonal of;
-    for (float *number = (float *)&of; number < (float *)(&of + 1); number++) *number = 0.5f; // in every lane a number
+    for (float *number = (float *)&of; number < (float *)(&of + 1); number++) *number = 0.5f; // in every element a number
     for (int image = 0; image < task->count; image++) {
         const long long pixels = (long long)image * height * width;
         for (int k = 0; k < size; k++) deviations[k] = 0.0f;
@@ -207,7 +207,7 @@ INLINE void draw(const struct task *task, int components, int hidden) {
                 of.choice[k] = task->noise[2 * pixel];
                 of.uniform[k] = task->noise[2 * pixel + 1];
             }
-            for (int k = 0; k < length; k += LANES) *(vector *)(of.level + k) = drawn(&of, components, k);
+            for (int k = 0; k < length; k += ELEMENTS) *(vector *)(of.level + k) = drawn(&of, components, k);
             for (int k = 0; k < length; k++) {
                 const int row = first + k, column = number - row;
                 task->images[pixels + row * width + column] = of.level[k] / 255.0f;
@@ -248,7 +248,7 @@ static void draw_narrow(const struct task *task) { draw_by_size(task); }
 // Returns 0, or 1 of sizes that this does not know: then nothing was drawn.
 EXPORTED int vitrine_causal_draw(const struct task *task) {
     if (task->components < 1 || task->components > MOST_COMPONENTS || task->hidden < 1 ||
-        task->hidden > LANES * MOST_BLOCKS || task->height < 1 || task->height > MOST_PIXELS || task->width < 1 ||
+        task->hidden > ELEMENTS * MOST_BLOCKS || task->height < 1 || task->height > MOST_PIXELS || task->width < 1 ||
         task->width > MOST_PIXELS)
         return 1;
     if (is_wide()) draw_wide(task);

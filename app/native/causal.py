@@ -22,7 +22,7 @@ from app.native.library import Task, library
 
 Array = npt.NDArray[np.float32]
 
-LANES = 8
+ELEMENTS = 8
 LINEAR = 5
 # Rows up and columns left of each neighbour; ABOVE, BELOW and BESIDE are how far they reach.
 NEIGHBOURS = ((0, 1), (1, 0), (1, 1), (0, 2), (2, 0), (1, 2), (2, 1), (2, 2), (2, -1), (-1, 2))
@@ -52,7 +52,7 @@ class CausalDraw:
             expected = f"({len(NEIGHBOURS)}, H) and (H, 3 K)"
             raise ValueError(f"likelihood: expected arrays {expected}. Received: {into.shape}, {out.shape}")
         self.components, self.hidden = int(outputs) // 3, int(hidden)
-        padding = ((0, 0), (0, -hidden % LANES))
+        padding = ((0, 0), (0, -hidden % ELEMENTS))
         self._into = np.ascontiguousarray(np.pad(into, padding), np.float32)
         self._out = np.ascontiguousarray(np.pad(out.T, padding), np.float32)
         self._library = library() if compiled else None
@@ -148,15 +148,15 @@ class CausalDraw:
         units = np.where(units > 0, units, np.float32(0))
         found = []
         for number, weights in enumerate(self._out):
-            products = (units * weights).reshape(*units.shape[:2], padded // LANES, LANES)
-            lanes = products[..., 0, :]
-            for block in range(1, padded // LANES):
-                lanes = lanes + products[..., block, :]
-            found.append(pixels[..., 1 + number] + _sum_of_lanes(lanes))
+            products = (units * weights).reshape(*units.shape[:2], padded // ELEMENTS, ELEMENTS)
+            elements = products[..., 0, :]
+            for block in range(1, padded // ELEMENTS):
+                elements = elements + products[..., block, :]
+            found.append(pixels[..., 1 + number] + _sum_of_elements(elements))
         return found
 
 
-def _sum_of_lanes(v: Array) -> Array:
+def _sum_of_elements(v: Array) -> Array:
     halves = v[..., :4] + v[..., 4:]
     quarters = halves[..., :2] + halves[..., 2:]
     return np.asarray(quarters[..., 0] + quarters[..., 1])

@@ -9,7 +9,7 @@ from app.native.library import library
 from tests.conftest import skip
 
 # (components, hidden units, images, height, width): the size that the code knows beforehand, others that fill
-# the lanes or do not, one pixel, and images wider than high and higher than wide.
+# the elements or do not, one pixel, and images wider than high and higher than wide.
 SIZES = [
     (3, 40, 3, 28, 28),
     (3, 40, 1, 9, 17),
