@@ -62,7 +62,7 @@ def published_digests(file, model):
 def test_a_shipped_card_is_what_its_numbers_say_byte_for_byte(version):
     expected = (version / "card.md").read_text()
     for former, name in FORMER.items():
-        expected = expected.replace(former, name)
+        expected = expected if name in expected else expected.replace(former, name)
     # The run that a card tells of may be there still.
     expected = re.sub(rf"runs/{version.parent.name}(?=\s)", r"\g<0>-again", expected)
     source = json.loads((version / "manifest.json").read_text())["training"].get("converted_from")
