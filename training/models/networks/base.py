@@ -83,7 +83,7 @@ class Architecture:
         return hidden
 
 
-@keras.saving.register_keras_serializable("vitrine")  # networks are copied by their configuration
+@keras.saving.register_keras_serializable("vitrine")  # type: ignore[untyped-decorator]  # Keras has no types
 def bounded(z_log_var: Any) -> Any:
     """Return z_log_var, at most LARGEST_LOG_VAR: of other images a linear layer gives numbers beyond all use.
 
