@@ -1,7 +1,10 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from training import defaults
+from training import configs, defaults
+from training.configs.load import load
 from training.data import Dataset
 
 
@@ -15,6 +18,13 @@ def test_the_experiment_has_the_size_and_the_colours_of_the_images():
     assert (colour.data.size, colour.data.channels) == ((64, 48), 3)
     grey = defaults.experiment("pets", dataset(shape=(32, 32)), 10.0)
     assert (grey.data.size, grey.data.channels) == ((32, 32), 1)
+
+
+def test_the_configuration_to_copy_is_what_the_command_trains_on_a_few_hundred_pictures():
+    copied = load(Path(configs.__file__).parent / "images.toml")
+    chosen = defaults.experiment("images", dataset(shape=(64, 64, 3)), 10.0)
+    for part in ("network", "likelihood", "objective", "prior", "augmentation", "optimizer"):
+        assert getattr(copied, part) == getattr(chosen, part)
 
 
 @pytest.mark.parametrize(

@@ -108,6 +108,16 @@ class Spatial(DenseLayers):
     spatial_channels: Count  # channels of the map, whose axes are part of latent_dim
 
 
+class Palette(DenseLayers):
+    """As residual, with a decoder that mixes a few colours of the image's own in every pixel."""
+
+    kind: Literal["palette"]
+    channels: Widths
+    residual_blocks: Count
+    colours: Annotated[int, Field(ge=2)]  # that an image is mixed of
+    spatial_channels: ClassVar[int] = 0
+
+
 class LikelihoodSection(Section):
     """The observation model p(x given z) that the exported decoder declares, with parameters of its own."""
 
@@ -235,7 +245,7 @@ class Traversal(Section):
 
 
 Data = Annotated[FashionMnist | Emoji | Images, Field(discriminator="name")]
-Network = Annotated[Dense | Conv | Residual | Separable | Spatial, Field(discriminator="kind")]
+Network = Annotated[Dense | Conv | Residual | Separable | Spatial | Palette, Field(discriminator="kind")]
 Objective = Annotated[Textbook | Elbo | ImportanceWeighted, Field(discriminator="name")]
 if TYPE_CHECKING:
     Likelihood = LikelihoodSection

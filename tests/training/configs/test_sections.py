@@ -43,7 +43,7 @@ def test_a_whole_number_may_stand_for_a_fraction(config):
         ({"data": {"name": "images", "channels": True}}, "data.channels: expected a whole number"),
         (
             {"network.kind": "deep"},
-            "network.kind: expected one of 'dense', 'conv', 'residual', 'separable', 'spatial'",
+            "network.kind: expected one of 'dense', 'conv', 'residual', 'separable', 'spatial', 'palette'",
         ),
         ({"network.latent_dims": 3}, "unknown key 'network.latent_dims'; did you mean 'network.latent_dim'?"),
         ({"network.latent_dim": "ten"}, "network.latent_dim: expected a whole number. Received: 'ten'"),
@@ -61,7 +61,7 @@ def test_a_whole_number_may_stand_for_a_fraction(config):
         ({"network": CONV | {"channels": [0]}}, "network.channels[0]: expected more than 0"),
         (
             {"network.channels": [8]},
-            "network.channels: belongs to conv, residual, separable and spatial alone",
+            "network.channels: belongs to conv, residual, separable, spatial and palette alone",
         ),
         ({"network": CONV | {"kind": "residual"}}, "missing key: network.residual_blocks"),
         (
@@ -70,7 +70,7 @@ def test_a_whole_number_may_stand_for_a_fraction(config):
         ),
         (
             {"network.residual_blocks": 1},
-            "network.residual_blocks: belongs to residual, separable and spatial alone",
+            "network.residual_blocks: belongs to residual, separable, spatial and palette alone",
         ),
         (
             {"network": CONV | {"kind": "spatial", "residual_blocks": 1}},

@@ -7,6 +7,7 @@ from training.models.likelihoods.base import Likelihood
 from training.models.networks.base import Architecture
 from training.models.networks.conv import Conv
 from training.models.networks.dense import Dense
+from training.models.networks.palette import Palette
 from training.models.networks.residual import Residual
 from training.models.networks.separable import Separable
 from training.models.networks.spatial import Spatial
@@ -17,6 +18,7 @@ KINDS = {
     "residual": Residual,
     "separable": Separable,
     "spatial": Spatial,
+    "palette": Palette,
 }
 
 

@@ -35,6 +35,7 @@ class Architecture:
     likelihood: Likelihood
 
     activation: ClassVar[str] = "silu"  # of the dense layers
+    initializer: ClassVar[str] = "glorot_uniform"  # of the kernels before an activation
 
     def encoder(self) -> keras.Model:
         """Return q(z given x): images -> [z_mean (B, D), z_log_var (B, D)]."""
@@ -79,7 +80,8 @@ class Architecture:
     def dense_layers(self, hidden: Any, units: Sequence[int]) -> Any:
         """Return `hidden` after dense layers of these widths."""
         for width in units:
-            hidden = keras.layers.Dense(width, activation=self.activation)(hidden)
+            layer = keras.layers.Dense(width, activation=self.activation, kernel_initializer=self.initializer)
+            hidden = layer(hidden)
         return hidden
 
 

@@ -57,7 +57,7 @@ class Conv(Architecture):
         ConfigError: the image cannot be halved as often.
     """
 
-    network: sections.Conv | sections.Residual | sections.Separable | sections.Spatial
+    network: sections.Conv | sections.Residual | sections.Separable | sections.Spatial | sections.Palette
 
     def __post_init__(self) -> None:
         height, width, *colours = self.image_shape

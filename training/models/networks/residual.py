@@ -4,7 +4,6 @@ The first halving is a rearrangement of 2 x 2 pixels into channels: convolutions
 times as much and see no more. No normalisation over the batch: a code must not depend on others.
 """
 
-import functools
 from typing import Any
 
 import keras
@@ -12,13 +11,11 @@ import keras
 from training.configs import sections
 from training.models.networks.conv import Conv, flattened
 
-convolution = functools.partial(keras.layers.Conv2D, kernel_size=3, padding="same", activation="silu")
-
 
 class Residual(Conv):
     """Convolutions that halve the image, and residual blocks where it is smallest."""
 
-    network: sections.Residual | sections.Separable | sections.Spatial
+    network: sections.Residual | sections.Separable | sections.Spatial | sections.Palette
 
     def rows(self, images: Any) -> Any:  # noqa: D102
         return self.narrow_rows(self.features(images))
@@ -30,34 +27,46 @@ class Residual(Conv):
         """Return the features of images at the smallest size."""
         hidden = keras.ops.space_to_depth(self.centred(images), 2)
         for index, number in enumerate(self.network.channels):
-            hidden = convolution(number, strides=2 if index else 1)(hidden)
-        return self._residual_blocks(hidden)
+            hidden = self.convolution(number, strides=2 if index else 1)(hidden)
+        return self.in_blocks(hidden)
 
     def narrow_rows(self, features: Any) -> Any:
         """Return features as rows, in few channels: most weights lie behind them."""
-        return flattened(keras.layers.Conv2D(self._narrow, 1, activation="silu")(features))
+        return flattened(self.convolution(self._narrow, 1)(features))
 
     def smallest_maps(self, codes: Any) -> Any:
         """Return the decoder's features at the smallest size, of codes (B, number of axes)."""
         narrow = self.maps_of(codes, self._narrow)
-        return convolution(self.network.channels[-1])(narrow)
+        return self.convolution(self.network.channels[-1])(narrow)
 
     def enlarged(self, features: Any) -> Any:
         """Return the numbers of every pixel, from the decoder's features at the smallest size."""
-        hidden = self._residual_blocks(features)
+        hidden = self.in_blocks(features)
         for number in self.network.channels[-2::-1]:
             hidden = keras.ops.depth_to_space(keras.layers.Conv2D(4 * number, 1)(hidden), 2)
             hidden = keras.layers.Activation("silu")(hidden)
         return keras.ops.depth_to_space(keras.layers.Conv2D(4 * self.outputs, 3, padding="same")(hidden), 2)
+
+    def convolution(self, filters: int, size: int = 3, strides: int = 1) -> keras.layers.Layer:
+        """Return a convolution with a SiLU, whose result is as large as its input over `strides`."""
+        return keras.layers.Conv2D(
+            filters,
+            size,
+            strides=strides,
+            padding="same",
+            activation="silu",
+            kernel_initializer=self.initializer,
+        )
 
     @property
     def _narrow(self) -> int:
         """The channels between convolutions and dense layers."""
         return max(1, self.network.channels[-1] // 3)
 
-    def _residual_blocks(self, hidden: Any) -> Any:
+    def in_blocks(self, hidden: Any) -> Any:
+        """Return maps at the smallest size after the residual blocks."""
         channels = self.network.channels[-1]
         for _ in range(self.network.residual_blocks):
-            inner = convolution(channels)(hidden)
+            inner = self.convolution(channels)(hidden)
             hidden = keras.layers.Add()([hidden, keras.layers.Conv2D(channels, 1)(inner)])
         return keras.layers.Activation("silu")(hidden)

@@ -12,7 +12,7 @@ from training.configs import sections
 from training.errors import ConfigError
 from training.models.networks.base import POSTERIOR, reshaped
 from training.models.networks.conv import flattened
-from training.models.networks.residual import Residual, convolution
+from training.models.networks.residual import Residual
 
 
 class Spatial(Residual):
@@ -60,4 +60,4 @@ class Spatial(Residual):
         deviation = reshaped(z[:, self.global_dim :], (self.height, self.width, channels))
         level = keras.layers.Add()([expected, keras.layers.Multiply()([scale, deviation])])
         both = keras.layers.Concatenate()([features, level])
-        return self.enlarged(convolution(self.network.channels[-1])(both))
+        return self.enlarged(self.convolution(self.network.channels[-1])(both))

@@ -15,6 +15,7 @@ NETWORKS = [
     sections.Conv(kind="conv", channels=(4, 6), **SIZES),
     sections.Residual(kind="residual", channels=(4, 6), residual_blocks=1, **SIZES),
     sections.Spatial(kind="spatial", channels=(4, 6), residual_blocks=1, spatial_channels=2, **SIZES),
+    sections.Palette(kind="palette", channels=(4, 6), residual_blocks=1, colours=3, **SIZES),
 ]
 
 
