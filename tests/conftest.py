@@ -25,6 +25,9 @@ SHIPPED_VERSION = SHIPPED_STORE / "fashion-dense" / "6"
 FASHION = "fashion@7"  # the model that a service answers with by default
 FASHION_VERSION = SHIPPED_STORE / "fashion" / FASHION.split("@")[1]
 FASHION_AXES: int = json.loads((FASHION_VERSION / "manifest.json").read_text())["latent_dim"]
+FASHION_ACTIVE = sum(
+    axis["active"] for axis in json.loads((FASHION_VERSION / "manifest.json").read_text())["axes"]
+)
 
 
 class Client:

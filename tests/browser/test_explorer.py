@@ -12,6 +12,8 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, Route, expect
 
+from tests.conftest import FASHION_ACTIVE
+
 PICTURE = "canvas[data-picture]"
 PIXELS = """(canvas) => {
   const { width, height } = canvas;
@@ -118,9 +120,9 @@ def test_of_many_axes_twelve_are_shown_until_all_are_asked_for(opened: Open):
     page = opened("?model=fashion")
     expect(page.locator("[data-active-axes] > li:visible")).to_have_count(12)
     page.click("[data-more]")
-    expect(page.locator("[data-active-axes] > li:visible")).to_have_count(37)
+    expect(page.locator("[data-active-axes] > li:visible")).to_have_count(FASHION_ACTIVE)
     page.reload()
-    expect(page.locator("[data-active-axes] > li:visible")).to_have_count(37)
+    expect(page.locator("[data-active-axes] > li:visible")).to_have_count(FASHION_ACTIVE)
     page.fill("#find-axis", "30")
     page.press("#find-axis", "Enter")
     expect(page.locator("#axis-30")).to_be_focused()
@@ -153,15 +155,15 @@ def test_arrow_keys_that_are_held_down_are_one_step_to_undo(opened: Open):
     page.focus("#axis-0")
     for _ in range(5):
         page.keyboard.press("ArrowLeft")
-    moved_to(page, 0, 1.7)  # from what is shown at 1.95, by 0.05 each
+    moved_to(page, 0, 0.25)  # from what is shown at 0.5, by 0.05 each
     page.keyboard.press("Control+z")
     shows(page, "seed:42/0")
     expect(page.locator("[data-undo]")).to_be_disabled()
     page.keyboard.press("Control+Shift+Z")
-    moved_to(page, 0, 1.7)
+    moved_to(page, 0, 0.25)
     page.keyboard.press("Control+z")
     page.keyboard.press("Control+y")
-    moved_to(page, 0, 1.7)
+    moved_to(page, 0, 0.25)
 
 
 def test_back_and_forward_go_where_undo_and_redo_do(opened: Open):

@@ -243,15 +243,14 @@ def test_several_seeds_of_one_experiment_have_run_folders_of_their_own(
 def test_an_interrupted_run_names_its_seed_in_the_command_that_goes_on(
     tiny_config, tiny_dataset, tmp_path, monkeypatch
 ):
-    from training import data
+    from training import data, pipeline
     from training.errors import Interrupted
-    from training.fitting import fit
 
     def interrupted(*arguments, **options):
         raise Interrupted(2)
 
     monkeypatch.setattr(data, "load", lambda *arguments: tiny_dataset)
-    monkeypatch.setattr(fit, "fit", interrupted)
+    monkeypatch.setattr(pipeline, "run_fit", interrupted)
     monkeypatch.chdir(tmp_path)
     write_config(tiny_config)
     done = CliRunner().invoke(cli, ["fit", "tiny.toml", "--seed", "5", "--tensorboard"])
@@ -449,7 +448,7 @@ def test_a_run_of_before_the_ground_was_measured_gets_it_from_its_images(
 ):
     import dataclasses
 
-    from training import cli
+    from training import pipeline
     from training.trained import TrainedModel
 
     light = dataclasses.replace(tiny_dataset, train=1 - tiny_dataset.train)
@@ -457,4 +456,4 @@ def test_a_run_of_before_the_ground_was_measured_gets_it_from_its_images(
     earlier = dataclasses.replace(tiny_model, environment=without)
     assert earlier.ground is None
     monkeypatch.setattr(TrainedModel, "from_run", lambda _: earlier)
-    assert cli._model(Path("runs/earlier"), light).ground == light.ground == "light"
+    assert pipeline.model_of(Path("runs/earlier"), light).ground == light.ground == "light"

@@ -254,8 +254,11 @@ def test_defect_27_the_test_split_is_named_by_evaluation_alone():
         for path in (PROJECT / "training").rglob("*.py")
         for name in readers_of_the_test_split(path.read_text())
     }
-    # An accuracy that is printed, how many labels a class has, and the map, which shows a finished model: no more.
-    others = {"cli.classifier", "images._unseen"} | {name for name in found if name.startswith("maps.")}
+    # An accuracy that is printed, how many labels a class has or pictures there are, and the map, which shows a
+    # finished model: no more.
+    others = {"cli.classifier", "images._unseen", "quick._say_if_few"} | {
+        name for name in found if name.startswith("maps.")
+    }
     modules = {name.split(".")[0] for name in found - others}
     assert modules == {"evaluate", "quality", "recalibrate", "second"}  # the commands that measure
     assert list(readers_of_the_test_split("def tune(data):\n    return data.test")) == ["tune"]

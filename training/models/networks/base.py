@@ -14,7 +14,7 @@ import keras
 from training.configs import sections
 from training.models.likelihoods.base import Likelihood
 
-LARGEST_LOG_VAR = 4.6  # ten times as wide as the prior: no image like those of training comes near
+POSTERIOR = ("z_mean", "z_log_var")
 
 
 @dataclasses.dataclass
@@ -53,15 +53,17 @@ class Architecture:
         return decoder
 
     def posterior(self, images: Any) -> list[Any]:
-        """Return z_mean and z_log_var, (B, D), each by a linear layer; z_log_var is bounded."""
+        """Return z_mean and z_log_var, (B, D), each by a linear layer."""
         hidden = self.dense_layers(self.rows(images), self.network.encoder_units)
         units = self.network.latent_dim
-        return [keras.layers.Dense(units, name=name, **self.ends_of(name))(hidden) for name in POSTERIOR]
+        return [
+            keras.layers.Dense(units, bias_initializer=self.start_of(name), name=name)(hidden)
+            for name in POSTERIOR
+        ]
 
-    def ends_of(self, name: str) -> dict[str, Any]:
-        """Return the activation of a part of the posterior, and the bias that it starts with."""
-        start = self.network.start_log_var if name == "z_log_var" else 0.0
-        return {"activation": POSTERIOR[name], "bias_initializer": keras.initializers.Constant(start)}
+    def start_of(self, name: str) -> keras.initializers.Initializer:
+        """Return what a part of the posterior is before training, apart from the image."""
+        return keras.initializers.Constant(self.network.start_log_var if name == "z_log_var" else 0.0)
 
     def rows(self, images: Any) -> Any:
         """Return what the encoder's dense layers take of images, (B, any number)."""
@@ -83,19 +85,6 @@ class Architecture:
             layer = keras.layers.Dense(width, activation=self.activation, kernel_initializer=self.initializer)
             hidden = layer(hidden)
         return hidden
-
-
-@keras.saving.register_keras_serializable("vitrine")  # type: ignore[untyped-decorator]  # Keras has no types
-def bounded(z_log_var: Any) -> Any:
-    """Return z_log_var, at most LARGEST_LOG_VAR: of other images a linear layer gives numbers beyond all use.
-
-    It is the activation of a layer, since a layer of its own would change the order of a network's variables,
-    by which those of published versions are found.
-    """
-    return keras.ops.minimum(z_log_var, LARGEST_LOG_VAR)
-
-
-POSTERIOR = {"z_mean": None, "z_log_var": bounded}  # activations
 
 
 def reshaped(values: Any, shape: tuple[int, ...]) -> Any:

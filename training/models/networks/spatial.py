@@ -42,13 +42,16 @@ class Spatial(Residual):
     def posterior(self, images: Any) -> list[Any]:  # noqa: D102
         features, channels = self.features(images), self.network.spatial_channels
         maps = [
-            keras.layers.Conv2D(channels, 1, name=f"{name}_map", **self.ends_of(name))(features)
+            keras.layers.Conv2D(channels, 1, bias_initializer=self.start_of(name), name=f"{name}_map")(
+                features
+            )
             for name in POSTERIOR
         ]
         hidden = self.dense_layers(self.narrow_rows(features), self.network.encoder_units)
         parts = []
         for name, spatial in zip(POSTERIOR, maps, strict=True):
-            top = keras.layers.Dense(self.global_dim, name=f"{name}_global", **self.ends_of(name))(hidden)
+            start = self.start_of(name)
+            top = keras.layers.Dense(self.global_dim, bias_initializer=start, name=f"{name}_global")(hidden)
             parts.append(keras.layers.Concatenate(name=name)([top, flattened(spatial)]))
         return parts
 

@@ -19,15 +19,6 @@ def test_a_shared_parameter_is_one_learned_number_for_every_pixel_and_image():
     assert parameters[..., 0].std() > 0
 
 
-def test_the_posterior_of_an_image_like_none_before_has_a_variance():
-    network = Dense(kind="dense", latent_dim=2, encoder_units=(), decoder_units=())
-    encoder = dense.Dense(network, (3, 2), GaussianShared()).encoder()
-    for weight in encoder.trainable_weights:
-        weight.assign(np.full(weight.shape, 1e6, np.float32))
-    _, z_log_var = encoder(np.ones((1, 3, 2), np.float32))
-    np.testing.assert_allclose(z_log_var, 4.6)  # a standard deviation of ten, where the prior's is one
-
-
 def test_codes_begin_with_the_noise_that_the_configuration_says():
     for start in (0.0, -3.0):
         network = Dense(kind="dense", latent_dim=2, encoder_units=(), decoder_units=(), start_log_var=start)
