@@ -62,7 +62,7 @@ def main() -> None:
 
 def measure(name: str, out: Path, minutes: float) -> Found:
     """Return what came of one folder, which is drawn first."""
-    pictures, store, run = out / "pictures" / name, out / "store", out / "runs" / name
+    pictures, store, run = (out / part / name for part in ("pictures", "stores", "runs"))
     if not pictures.exists():
         FOLDERS[name](pictures)
     began = time.perf_counter()
