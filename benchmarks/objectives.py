@@ -13,19 +13,18 @@ weights are measured, with the prior N(0, I), on the first validation images.
 
 import argparse
 import sys
-import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+import numpy as np
 import tensorflow as tf
 
 from training import data, determinism
 from training.configs.load import load
 from training.configs.schema import Config
-from training.fitting import fit, loop
+from training.evaluation.final_phases import Contender, in_turns
+from training.fitting import fit
 from training.metrics import bounds
 from training.models.vae import VariationalAutoencoder
 from training.priors import StandardNormal
@@ -35,7 +34,6 @@ PROJECT = Path(__file__).resolve().parent.parent
 DRAWS = 5  # k of iwae and dreg
 MEASURED = (1, DRAWS, 10, 64)  # k of the bounds
 LEARNING_RATE = 0.001
-STEPS_A_TURN = 10
 
 
 def main() -> None:
@@ -61,13 +59,16 @@ def main() -> None:
         name: config.replaced({"objective": {"name": name, "k": DRAWS}}) for name in ("iwae", "dreg")
     }
     dataset = data.load(config.data.name)
-    models = {name: model(each, dataset) for name, each in configs.items()}
-    train(models, config, dataset, 60 * arguments.minutes)
+    contenders = {
+        name: Contender(model(each, dataset), each, len(dataset.train)) for name, each in configs.items()
+    }
+    train(contenders, dataset, 60 * arguments.minutes)
 
     heads = [f"L_{k}" for k in MEASURED]
     print(f"| objective | steps | own bound | {' | '.join(heads)} |\n|{'---|' * (3 + len(heads))}")
     images = dataset.validation[: arguments.images]
-    for name, vae in models.items():
+    for name, contender in contenders.items():
+        vae = contender.vae
         vae.optimizer.finalize_variable_values(vae.trainable_variables)
         tf.random.set_seed(config.seed)
         latent_dim = config.network.latent_dim
@@ -79,7 +80,7 @@ def main() -> None:
         nats = {row.k: row.nats for row in rows}
         own = nats[configs[name].objective.k]
         figures = " | ".join(f"{value:.1f}" for value in (own, *nats.values()))
-        print(f"| {name} | {int(vae.optimizer.iterations.numpy())} | {figures} |")
+        print(f"| {name} | {contender.steps} | {figures} |")
     print(f"\nnats an image, {len(images)} validation images; standard error {rows[0].standard_error:.1f}")
 
 
@@ -91,34 +92,13 @@ def model(config: Config, dataset: data.Dataset) -> VariationalAutoencoder:
     return vae
 
 
-def train(
-    models: dict[str, VariationalAutoencoder], config: Config, dataset: data.Dataset, seconds: float
-) -> None:
+def train(contenders: dict[str, Contender], dataset: data.Dataset, seconds: float) -> None:
     """Train every model for so many seconds, in turns; each sees the same batches in the same order."""
     images = tf.constant(dataset.train)
-    batches = {name: turns(config, len(dataset.train)) for name in models}
-    spent = {}
-    for name, vae in models.items():
-        vae.train_steps(images, next(batches[name]))  # compiles
-        spent[name] = 0.0
-    told = 0.0
-    while min(spent.values()) < seconds:
-        name = min(spent, key=lambda each: spent[each])
-        began = time.monotonic()
-        models[name].train_steps(images, next(batches[name]))
-        models[name].optimizer.iterations.numpy()  # waits for the last step
-        spent[name] += time.monotonic() - began
-        if min(spent.values()) - told > 30:
-            told = min(spent.values())
-            print(f"{told:.0f} of {seconds:.0f} seconds each", file=sys.stderr)
-
-
-def turns(config: Config, num_images: int) -> Iterator[Any]:
-    """Yield the images of one turn after the other, (STEPS_A_TURN, B), epoch after epoch."""
-    for epoch in range(2**31):
-        order = loop.order_of(config.seed, epoch, num_images, config.optimizer.batch_size)
-        for first in range(0, len(order) - STEPS_A_TURN + 1, STEPS_A_TURN):
-            yield order[first : first + STEPS_A_TURN]
+    for told in np.arange(30, seconds, 30):
+        in_turns(list(contenders.values()), images, float(told))
+        print(f"{told:.0f} of {seconds:.0f} seconds each", file=sys.stderr)
+    in_turns(list(contenders.values()), images, seconds)
 
 
 if __name__ == "__main__":

@@ -99,6 +99,16 @@ def _images(run: Path, data_folder: Path | None) -> "Dataset":
     return data.load_again(config.data.name, data_folder, runs.image_fit(config), environment)
 
 
+def _images_of_evaluated(run: Path, data_folder: Path | None) -> "Dataset":
+    """Return the same of a run that ``evaluate`` has measured; a RunError before that."""
+    from training import runs
+
+    runs.read(run)
+    if not (run / runs.REPORT).exists():
+        raise RunError(f"{run}: not evaluated yet; run vitrine-train evaluate {run} first")
+    return _images(run, data_folder)
+
+
 @cli.command()
 @RUN_ARGUMENT
 @DATA_OPTION
@@ -156,32 +166,40 @@ def recalibrate(run: Path, data_folder: Path | None, full: bool, as_json: bool) 
     Discretized logistics are fitted around its mean images, then the encoder anew, the decoder frozen; RUN's
     weights stay. The result joins report.json and card.md, so evaluate comes first.
     """
-    from training import runs
-
-    not_evaluated = RunError(f"{run}: not evaluated yet; run vitrine-train evaluate {run} first")
     with output.result(as_json) as result:
-        runs.read(run)
-        if not (run / runs.REPORT).exists():
-            raise not_evaluated
-        dataset = _images(run, data_folder)
+        dataset = _images_of_evaluated(run, data_folder)
         from training import pipeline
-        from training.evaluation.evaluate import load_report, write_report
-        from training.evaluation.recalibrate import recalibrate as run_recalibrate
-        from training.publish import card
 
-        model = pipeline.model_of(run, dataset)
-        report = load_report(run, model.weights_sha256)
-        if report is None:
-            raise not_evaluated
-        model = model.with_fitted_prior(dataset, run)
-        found = run_recalibrate(model, dataset, full=full)
-        report = report.model_copy(update={"recalibrated": found})
-        write_report(run, report)
-        card.write(model, report, run)
-        for scales, part in (("shared", found.shared), ("per pixel", found.per_pixel)):
-            for when, bounds in (("before", part.before), ("after", part.after)):
-                bits = ", ".join(f"L_{row.k} {row.bits_per_dim:.3f}" for row in bounds.log_p_x)
-                click.echo(f"{scales} scales, {when} refitting: {bits} bits per dim")
+        found = pipeline.recalibrate(run, dataset, full=full)
+        click.echo(f"written to {run}")
+        result |= found.as_dict()
+
+
+@cli.command("final-phases")
+@RUN_ARGUMENT
+@DATA_OPTION
+@click.option(
+    "--minutes",
+    type=click.FloatRange(0, min_open=True),
+    default=2.0,
+    show_default=True,
+    help="Of training, for each objective and seed.",
+)
+@click.option("--seeds", type=click.IntRange(1, 10), default=3, show_default=True)
+@click.option("--k", type=click.IntRange(2, 50), default=5, show_default=True, help="Draws of IWAE and DReG.")
+@JSON_OPTION
+def final_phases(
+    run: Path, data_folder: Path | None, minutes: float, seeds: int, k: int, as_json: bool
+) -> None:
+    """Train the model of RUN on with its own objective, IWAE and DReG, and compare the bounds.
+
+    RUN's weights stay. The result joins report.json and card.md, so evaluate comes first.
+    """
+    with output.result(as_json) as result:
+        dataset = _images_of_evaluated(run, data_folder)
+        from training import pipeline
+
+        found = pipeline.final_phases(run, dataset, minutes=minutes, seeds=seeds, k=k)
         click.echo(f"written to {run}")
         result |= found.as_dict()
 

@@ -21,6 +21,8 @@ LOSSES = {  # by objective
     "dreg": "-L_k, nats per image",
 }
 
+COLOURS = ("0.35", "tab:blue", "tab:orange", "tab:green")
+
 
 def training_curves(history: dict[str, list[float]], objective: str, title: str, path: Path) -> None:
     """Draw loss, reconstruction and KL by epoch, training beside validation, to a PNG.
@@ -77,6 +79,29 @@ def bounds_curve(rows: Sequence[Mapping[str, Any]], title: str, path: Path) -> N
     axes.set(xscale="log", title=f"{title}: L_k, nats per image", xlabel="k")
     _tidy(axes)
     axes.legend(frameon=False)
+    _save(figure, path)
+
+
+def final_phases(
+    minutes: Sequence[float], nats: Mapping[int, Mapping[str, Array]], title: str, path: Path
+) -> None:
+    """Draw bounds against minutes of a final phase, a panel for each k, to a PNG.
+
+    Args:
+        minutes: when they were measured, (T,).
+        nats: by k and by objective L_k of every seed, (S, T): a line for their mean, a band from the least
+            to the most.
+        title: name of the model.
+        path: where the PNG goes.
+    """
+    figure = Figure(figsize=(9, 3.4), layout="constrained")
+    for axes, (k, by_objective) in zip(figure.subplots(1, len(nats)), nats.items(), strict=True):
+        for (name, values), colour in zip(by_objective.items(), COLOURS, strict=False):
+            axes.plot(minutes, values.mean(axis=0), "o-", markersize=3, color=colour, label=name)
+            axes.fill_between(minutes, values.min(axis=0), values.max(axis=0), color=colour, alpha=0.15)
+        axes.set(title=f"{title}: L_{k}, nats per image", xlabel="minutes of the final phase")
+        _tidy(axes)
+    axes.legend(frameon=False, title="objective")
     _save(figure, path)
 
 

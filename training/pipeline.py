@@ -11,8 +11,11 @@ import click
 
 from training.configs.schema import Config
 from training.data import Dataset
+from training.errors import RunError
 from training.evaluation import evaluate as evaluation
-from training.evaluation.schema import Report
+from training.evaluation import final_phases as phases
+from training.evaluation.recalibrate import recalibrate as run_recalibrate
+from training.evaluation.schema import FinalPhases, RecalibratedLikelihood, Report
 from training.fitting.fit import fit as run_fit
 from training.publish import card, maps
 from training.publish.export import export as run_export
@@ -54,6 +57,51 @@ def evaluate(run: Path, dataset: Dataset, **options: Any) -> Report:
     card.write(model.with_fitted_prior(dataset, run), report, run)
     click.echo("\n".join(report.in_brief()))
     return report
+
+
+def recalibrate(run: Path, dataset: Dataset, *, full: bool = False) -> RecalibratedLikelihood:
+    """Recalibrate the likelihood of a run that is evaluated; the result joins its report and card.
+
+    `full` and errors are those of ``training.evaluation.recalibrate.recalibrate``.
+    """
+    model, report = _evaluated(run, dataset)
+    found = run_recalibrate(model, dataset, full=full)
+    _add(model, report.model_copy(update={"recalibrated": found}), run)
+    for scales, part in (("shared", found.shared), ("per pixel", found.per_pixel)):
+        for when, bounds in (("before", part.before), ("after", part.after)):
+            bits = ", ".join(f"L_{row.k} {row.bits_per_dim:.3f}" for row in bounds.log_p_x)
+            click.echo(f"{scales} scales, {when} refitting: {bits} bits per dim")
+    return found
+
+
+def final_phases(run: Path, dataset: Dataset, **options: Any) -> FinalPhases:
+    """Compare final phases from the weights of a run that is evaluated; the result joins its report and card.
+
+    `options` and errors are those of ``training.evaluation.final_phases.compare``.
+    """
+    model, report = _evaluated(run, dataset)
+    found = phases.compare(run, model, dataset, **options)
+    _add(model, report.model_copy(update={"final_phases": found}), run)
+    phases.draw(found, model.name, run)
+    for name in found.by_objective:
+        spreads = {k: found.spread(name, k) for k in (1, found.k, found.most_draws)}
+        told = ", ".join(f"L_{k} {mean:.2f} (sd {sd:.2f})" for k, (mean, sd) in spreads.items())
+        click.echo(f"{name}: {told} nats an image")
+    return found
+
+
+def _evaluated(run: Path, dataset: Dataset) -> tuple[TrainedModel, Report]:
+    """Return the model of a run with its prior, and its report; a RunError if there is none."""
+    model = model_of(run, dataset)
+    report = evaluation.load_report(run, model.weights_sha256)
+    if report is None:
+        raise RunError(f"{run}: not evaluated yet; run vitrine-train evaluate {run} first")
+    return model.with_fitted_prior(dataset, run), report
+
+
+def _add(model: TrainedModel, report: Report, run: Path) -> None:
+    evaluation.write_report(run, report)
+    card.write(model, report, run)
 
 
 def export(run: Path, dataset: Dataset, store: Path, map_images: int | None = None) -> dict[str, Any]:

@@ -115,6 +115,8 @@ def test_every_usage_error_comes_before_the_seconds_in_which_tensorflow_is_impor
         ("evaluate", "run", "--reference", "run"): 2,
         ("recalibrate", "nowhere"): 1,
         ("recalibrate", "run"): 1,  # not evaluated yet
+        ("final-phases", "run"): 1,
+        ("final-phases", "nowhere"): 1,
         ("export", "nowhere"): 1,
         ("export", "run", "--data", "nowhere"): 2,
         ("export", "run", "--store", "file"): 2,
@@ -127,7 +129,7 @@ def test_every_usage_error_comes_before_the_seconds_in_which_tensorflow_is_impor
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert done.stdout.splitlines()[-1] == f"{list(wrong.values())} []", done.stderr
-    assert done.stderr.count("\nvitrine-train: ") + 1 == 18  # click tells three itself
+    assert done.stderr.count("\nvitrine-train: ") + 1 == 20  # click tells three itself
 
 
 @pytest.mark.tensorflow
@@ -279,6 +281,7 @@ def test_fit_evaluate_and_export_end_with_a_version(tiny_config, tiny_dataset, t
         ["fit", "tiny.toml"],
         ["evaluate", "runs/tiny"],
         ["recalibrate", "runs/tiny"],
+        ["final-phases", "runs/tiny", "--minutes", "0.001", "--seeds", "1", "--k", "2"],
         ["export", "runs/tiny"],
     )
     for arguments in commands_in_turn:
@@ -289,14 +292,17 @@ def test_fit_evaluate_and_export_end_with_a_version(tiny_config, tiny_dataset, t
     version = tmp_path / "model_store" / "tiny" / "1"
     assert asked == {"full": False}
     report = json.loads((tmp_path / "runs" / "tiny" / "report.json").read_text())
-    assert (
-        json.loads((version / "manifest.json").read_text())["metrics"]["fair_score"] == report["fair_score"]
-    )
+    metrics = json.loads((version / "manifest.json").read_text())["metrics"]
+    for added in ("fair_score", "final_phases"):
+        assert metrics[added] == report[added]
+    assert (version / "final_phases.png").read_bytes() == (
+        tmp_path / "runs" / "tiny" / "final_phases.png"
+    ).read_bytes()
     assert (version / "card.md").read_text() == (tmp_path / "runs" / "tiny" / "card.md").read_text()
 
 
 @pytest.mark.tensorflow
-@pytest.mark.parametrize("command", ["recalibrate", "rescore"])  # published cards name the second
+@pytest.mark.parametrize("command", ["recalibrate", "rescore", "final-phases"])  # cards name the second
 def test_what_needs_an_evaluation_says_so(tiny_run, tmp_path, monkeypatch, capsys, command):
     import shutil
 

@@ -27,6 +27,7 @@ SPECTRUM = "spectrum.png"
 SHEET = "sheet.png"
 SHEET_SAMPLES = 35  # five rows of seven, beside five reconstructions
 SHEET_IMAGES = 5
+KEPT = ("recalibrated", "final_phases")  # of a report before, as other commands measure them
 
 
 def evaluate(
@@ -40,7 +41,7 @@ def evaluate(
 ) -> Report:
     """Measure a trained model, write ``report.json`` and pictures; first fit its prior, if that is not done.
 
-    Recalibrated bounds of the same weights are kept from the report before.
+    Recalibrated bounds and final phases of the same weights are kept from the report before.
 
     Args:
         model: opened from the run.
@@ -73,8 +74,7 @@ def evaluate(
         found = sample_quality(model, dataset, run / NEAREST, reference)
         more["quality"] = found.model_copy(update=second.opinions(model, dataset, reference))
     known = load_report(run, model.weights_sha256)
-    if known is not None and known.recalibrated is not None:
-        more["recalibrated"] = known.recalibrated
+    more |= {kept: getattr(known, kept, None) for kept in KEPT}
     report = report.model_copy(update=more)
     draw_figures(model, dataset, report, run)
     write_report(run, report)

@@ -4,6 +4,7 @@ Numbers over images are means unless a field says otherwise; ``protocol`` says h
 The files' keys are the names of the fields, or their aliases where a file has another word.
 """
 
+import statistics
 from collections.abc import Iterator, Sequence
 
 from pydantic import Field
@@ -203,6 +204,57 @@ class RecalibratedLikelihood(ReportSection):
     per_pixel: Recalibration
 
 
+class Measured(ReportSection):
+    """Bounds after some training."""
+
+    minutes: float
+    steps: int
+    log_p_x: tuple[Bound, ...]
+
+    def nats(self, k: int) -> float:
+        """Return L_k, which must have been measured, in nats an image."""
+        return next(row.nats for row in self.log_p_x if row.k == k)
+
+
+class FinalPhase(ReportSection):
+    """Training that went on with one objective, measured as time passed; at the beginning first."""
+
+    objective: str
+    seed: int
+    measured: tuple[Measured, ...]
+
+
+class FinalPhases(ReportSection):
+    """Final phases at equal time, from the same weights; see ``training.evaluation.final_phases``."""
+
+    k: int  # draws of iwae and dreg
+    minutes: float  # of each phase
+    seeds: int
+    learning_rate: float
+    num_images: int
+    protocol: str
+    phases: tuple[FinalPhase, ...]
+
+    @property
+    def most_draws(self) -> int:
+        """The largest k of a bound, which was measured at the beginning and at the end."""
+        return max(row.k for row in self.phases[0].measured[0].log_p_x)
+
+    @property
+    def by_objective(self) -> dict[str, list[FinalPhase]]:
+        """The phases of each objective, one a seed."""
+        names = dict.fromkeys(phase.objective for phase in self.phases)
+        return {name: [phase for phase in self.phases if phase.objective == name] for name in names}
+
+    def spread(self, objective: str, k: int, point: int = -1) -> tuple[float, float]:
+        """Return mean and standard deviation over seeds of L_k, in nats an image, at a point of time.
+
+        Of a single seed the deviation is zero.
+        """
+        values = [phase.measured[point].nats(k) for phase in self.by_objective[objective]]
+        return statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else 0.0
+
+
 class AxesMatch(ReportSection):
     """Which axis of the version before each axis is."""
 
@@ -221,6 +273,7 @@ class Report(ReportSection):
     axes: tuple[Axis, ...]
     quality: Quality | None = None
     recalibrated: RecalibratedLikelihood | None = Field(None, alias="fair_score")
+    final_phases: FinalPhases | None = None
     axes_match: AxesMatch | None = None  # of a version that has one before it
 
     def over(self, axes: Sequence[Axis]) -> "Report":

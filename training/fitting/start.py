@@ -6,6 +6,7 @@ they were read right. What neither holds is the state of the optimizer: that beg
 """
 
 import json
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,9 @@ def read_run(vae: VariationalAutoencoder, run: Path, digest: str) -> None:
     """Give a model the weights of a finished run, whose ``weights_sha256`` is `digest`; else a RunError."""
     try:
         _create(vae)
-        vae.load_weights(run / runs.WEIGHTS)
+        with warnings.catch_warnings():  # the file holds the optimizer's state too, which is not wanted
+            warnings.filterwarnings("ignore", "Skipping variable loading for optimizer")
+            vae.load_weights(run / runs.WEIGHTS)
     except (OSError, ValueError, KeyError) as error:
         raise RunError(f"{run}: cannot be read back ({error}); train it again") from error
     if weights_sha256(vae) != digest:

@@ -21,6 +21,7 @@ import tensorflow as tf
 from training.data import Images
 from training.data.ground import is_drawn_inverted
 from training.errors import NotWritten, RunError
+from training.evaluation import final_phases
 from training.evaluation.schema import AxesMatch, Report
 from training.models import latent_axes
 from training.models.latent_axes import Axes
@@ -41,7 +42,9 @@ LIKELIHOOD = "likelihood.npz"
 STAGING = ".publishing-"  # begins the name of a folder in which a version is being written
 NUM_EXAMPLES = 5
 MATCHED_IMAGES = 1_000
-PUBLISHED_METRICS = ("test", "bounds", "gap", "prior", "quality", "fair_score", "axes_match")
+PUBLISHED_METRICS = (
+    *("test", "bounds", "gap", "prior", "quality", "fair_score", "final_phases", "axes_match"),
+)
 
 
 def export(
@@ -84,6 +87,7 @@ def export(
         traversals.write(
             lambda z: model.decode(np.asarray(axes.trained(z))), report.axes, staging, inverted=inverted
         )
+        final_phases.draw(report.final_phases, model.name, staging)
         published.save(staging)
         if previous is not None:
             matched = match_axes(previous, staging, held_out[:MATCHED_IMAGES])

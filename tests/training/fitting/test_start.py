@@ -73,3 +73,12 @@ def test_a_version_that_tells_no_configuration_is_refused(tmp_path):
     (tmp_path / "manifest.json").write_bytes(np.zeros(3).tobytes())
     with pytest.raises(RunError, match="cannot be read"):
         start.experiment_of(tmp_path)
+
+
+def test_a_compiled_model_begins_with_a_runs_weights_without_a_word_about_its_optimizer(
+    tiny_config, tiny_model, tiny_dataset, tiny_run
+):
+    """The file holds that state too; Keras' warning would fail this test."""
+    vae = fit.compiled(tiny_config, tiny_dataset)
+    assert start.begin(vae, tiny_config, tiny_run) == tiny_model.weights_sha256
+    assert int(vae.optimizer.iterations.numpy()) == 0

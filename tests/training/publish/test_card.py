@@ -201,6 +201,27 @@ def test_the_card_names_the_commands_that_measured_it(tiny_model, measured):
     assert "recalibrate" not in card.render(tiny_model, plain)
 
 
+def test_final_phases_stand_on_the_card_beside_what_they_began_with(
+    tiny_model, tiny_run, tiny_dataset, measured
+):
+    from training.evaluation import final_phases
+
+    assert "last phase by another objective" not in card.render(tiny_model, measured)
+    found = final_phases.compare(tiny_run, tiny_model, tiny_dataset, minutes=0.001, seeds=2, k=5)
+    text = card.render(tiny_model, measured.model_copy(update={"final_phases": found}))
+    start = found.phases[0].measured[0]
+    figures = " | ".join(f"{start.nats(k):.2f}" for k in (1, 5, 100))
+    assert (
+        f"| objective | draws | steps | L_1, nats an image | L_5 | L_100 |\n|---|---|---|---|---|---|\n| none, as trained | | 0 | {figures} |\n"
+        in text
+    )
+    mean, deviation = found.spread("dreg", 5)
+    (row,) = (line for line in text.splitlines() if line.startswith("| dreg | 5 |"))
+    assert f" {mean:.2f} ± {deviation:.2f} |" in row
+    assert row.count("|") == 7
+    assert "| textbook | 1 |" in text
+
+
 def test_what_was_measured_stands_on_the_card(tiny_model, measured):
     text = card.render(tiny_model, measured)
     for part, scales in (
