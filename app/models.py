@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from app.engine.parts import in_parts
 from app.engine.work import SIZES, Operation
 from app.errors import ModelError, ModelNotFound, ModelUnavailable, ScoringUnavailable, StoreError
 from app.held_out import open_map, read_examples
@@ -102,7 +103,7 @@ class Model:
         """
         z, images, noise = random_rows(self.manifest)
         self._measure({self.decoding: [z], self.drawing: [z, noise], self.encoding: [images]})
-        self._widen(z)
+        self._widen(z, noise)
 
     def require_scoring(self) -> None:
         """Refuse to score: the version may be of before what that needs.
@@ -134,14 +135,13 @@ class Model:
             if not operation.measure(*arrays, sizes=SIZES if self._runtime.rows is None else ()):
                 raise self._error(f"what {operation.name} makes of a row depends on the others")
 
-    def _widen(self, z: Array) -> None:
-        """Have decoding that is alone done by more threads; nothing else is asked for as often."""
-        if self._wide_threads <= self._threads or not self._runtime.widens or not self.decoding.is_shared:
+    def _widen(self, z: Array, noise: Array) -> None:
+        """Have decoding and drawing that are alone done by more threads: they are asked for most."""
+        if self._wide_threads <= self._threads or not self._runtime.widens:
             return
-
-        def decode(z: Array) -> Array:
-            return self._checked(self._runtime.decode_wide(z, self._wide_threads))
-
+        draw = in_parts(self.draw, self._wide_threads // self._threads)
+        decode = lambda z: self._checked(self._runtime.decode_wide(z, self._wide_threads))  # noqa: E731
+        self.drawing.widen(Operation("draw", grids.levels_of(draw), draw, own_thread=False), z, noise)
         self.decoding.widen(Operation("decode", grids.levels_of(decode), decode, own_thread=False), z)
         if self.decoding.wide is None:
             self._runtime.rest_wide()  # nobody will ever ask for it

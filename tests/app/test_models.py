@@ -1,6 +1,7 @@
 import asyncio
 import json
 import shutil
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -409,6 +410,29 @@ def test_a_decoder_that_is_alone_uses_idle_threads_and_takes_their_memory_from_t
     assert alone is not model.decoding
     assert alone(z).tobytes() == model.decoding(z).tobytes()
     assert not alone.own_thread
+
+
+def test_draws_that_are_alone_are_made_in_parts_by_idle_threads(version):
+    called = set()
+
+    class Drawing(Wide):
+        def draw(self, z, noise):
+            called.add((threading.current_thread().name, len(z)))
+            return super().draw(z, noise)
+
+    model = Model(version, Drawing(), threads=1, wide_threads=2)
+    model.warm_up()
+    alone = model.drawing.alone(8)
+    assert alone is not model.drawing
+    rng = np.random.default_rng(0)
+    z, noise = (
+        rng.standard_normal((8, 2), np.float32),
+        rng.random((8, *model.manifest.likelihood.noise_shape), np.float32),
+    )
+    called.clear()
+    assert alone(z, noise).tobytes() == model.drawing(z, noise).tobytes()
+    own = threading.current_thread().name
+    assert {(name == own, rows) for name, rows in called} == {(True, 4), (False, 4), (True, 8)}
 
 
 def test_a_wide_decoder_of_other_bytes_is_not_used_and_its_memory_given_back(version):
