@@ -9,6 +9,7 @@ its own normals stay the same.
 
 import math
 import threading
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -51,9 +52,27 @@ def resampling(seed: int, start: int, count: int) -> npt.NDArray[np.float64]:
     return _uniform(seed, STREAM_RESAMPLING, start, count, 1)[:, 0]
 
 
+def standard_normal_of(seeds: Sequence[int], latent_dim: int) -> Latents:
+    """Return the first code of each of several seeds as ``standard_normal`` does, (N, latent_dim) float32."""
+    return _box_muller(_uniform_of(seeds, STREAM_LATENTS, _even(latent_dim)))[:, :latent_dim]
+
+
+def choices_of(seeds: Sequence[int]) -> npt.NDArray[np.float64]:
+    """Return the first number of each of several seeds, as ``choices`` does: (N,) float64."""
+    return _uniform_of(seeds, STREAM_CHOICES, 1)[:, 0]
+
+
 def _normal(seed: int, stream: int, start: int, count: int, latent_dim: int) -> Latents:
-    pairs = (latent_dim + 1) // 2
-    uniform = _uniform(seed, stream, start, count, 2 * pairs)
+    return _box_muller(_uniform(seed, stream, start, count, _even(latent_dim)))[:, :latent_dim]
+
+
+def _even(number: int) -> int:
+    return number + number % 2
+
+
+def _box_muller(uniform: npt.NDArray[np.float64]) -> Latents:
+    """Return as many normals as there are uniform numbers, (N, 2 * pairs) float32."""
+    count, pairs = len(uniform), uniform.shape[1] // 2
     radius = np.log(uniform[:, :pairs])
     radius *= -2.0
     np.sqrt(radius, out=radius)
@@ -62,7 +81,7 @@ def _normal(seed: int, stream: int, start: int, count: int, latent_dim: int) -> 
     # Multiplied as float64 and rounded once, on the way into the array.
     np.multiply(radius, np.cos(angle), out=normal[:, :pairs], casting="same_kind")
     np.multiply(radius, np.sin(angle), out=normal[:, pairs:], casting="same_kind")
-    return normal[:, :latent_dim]
+    return normal
 
 
 def uniform_noise(seed: int, start: int, count: int, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
@@ -106,6 +125,19 @@ def _uniform(seed: int, stream: int, start: int, count: int, width: int) -> npt.
     blocks = _blocks(width)
     philox = _philox(seed, stream, start * blocks)
     words = philox.random_raw(count * blocks * WORDS_PER_BLOCK).reshape(count, blocks * WORDS_PER_BLOCK)
+    return _as_uniform(words, width)
+
+
+def _uniform_of(seeds: Sequence[int], stream: int, width: int) -> npt.NDArray[np.float64]:
+    """Return the first row of the table of each of several seeds, see ``_uniform``: (N, width)."""
+    words = np.empty((len(seeds), _blocks(width) * WORDS_PER_BLOCK), np.uint64)
+    for row, seed in zip(words, seeds, strict=True):
+        row[:] = _philox(seed, stream, 0).random_raw(len(row))
+    return _as_uniform(words, width)
+
+
+def _as_uniform(words: npt.NDArray[np.uint64], width: int) -> npt.NDArray[np.float64]:
+    """Return the first `width` numbers of rows of random words, which are written over."""
     # The upper 53 bits, centred in their cells: never 0, whose logarithm is infinite, and never 1.
     words >>= np.uint64(11)
     uniform: npt.NDArray[np.float64] = words[:, :width].astype(np.float64)

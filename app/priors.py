@@ -5,7 +5,7 @@ Each draws code k of a seed as a pure function of (seed, k), whatever the number
 
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -19,6 +19,7 @@ from app.manifest import Manifest
 from app.store import Version
 
 Doubles = npt.NDArray[np.float64]
+Classes = npt.NDArray[np.int64]
 LOG_TWO_PI = math.log(2 * math.pi)
 
 
@@ -46,8 +47,27 @@ class StandardNormal:
         label: int | None = None,  # noqa: ARG002  N(0, I) knows no classes
     ) -> Latents:
         """Return codes `start` to `start + count - 1`, z = temperature * epsilon: (count, D) float32."""
-        codes = latent.standard_normal(seed, start, count, self.latent_dim)
+        return self._scaled(latent.standard_normal(seed, start, count, self.latent_dim), temperature)
+
+    def draw_firsts(
+        self,
+        seeds: Sequence[int],
+        temperature: float = 1.0,
+        label: int | None = None,  # noqa: ARG002
+    ) -> Latents:
+        """Return the first code of each of several seeds, as ``draw`` does: (N, D) float32."""
+        return self._scaled(latent.standard_normal_of(seeds, self.latent_dim), temperature)
+
+    def _scaled(self, codes: Latents, temperature: float) -> Latents:
         return codes if temperature == 1.0 else codes * np.float32(temperature)
+
+    def classes(self, seed: int, start: int, count: int, label: int | None = None) -> Classes:  # noqa: ARG002
+        """Return the classes of codes, (0,) int64: N(0, I) knows none."""
+        return np.zeros(0, np.int64)
+
+    def classes_of_firsts(self, seeds: Sequence[int], label: int | None = None) -> Classes:  # noqa: ARG002
+        """Return the classes of first codes, (0,) int64: N(0, I) knows none."""
+        return np.zeros(0, np.int64)
 
     def log_prob(self, z: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
         """Return log p(z) in nats of codes (N, D): (N,) float64."""
@@ -116,12 +136,43 @@ class GaussianMixture:
         The components keep their weights at every temperature; with a `label`, those of its class alone are
         drawn from. The codes are (count, D) float32.
         """
+        chosen = self._chosen(latent.choices(seed, start, count), label)
+        epsilon = latent.standard_normal(seed, start, count, self.means.shape[1])
+        return self._placed(chosen, epsilon, temperature)
+
+    def draw_firsts(
+        self, seeds: Sequence[int], temperature: float = 1.0, label: int | None = None
+    ) -> Latents:
+        """Return the first code of each of several seeds, as ``draw`` does: (N, D) float32."""
+        chosen = self._chosen(latent.choices_of(seeds), label)
+        return self._placed(chosen, latent.standard_normal_of(seeds, self.means.shape[1]), temperature)
+
+    def classes(self, seed: int, start: int, count: int, label: int | None = None) -> Classes:
+        """Return the class of the component of each code that ``draw`` returns, (count,) int64.
+
+        It is (0,) where components have no class.
+        """
+        return self._classes_of(self._chosen(latent.choices(seed, start, count), label))
+
+    def classes_of_firsts(self, seeds: Sequence[int], label: int | None = None) -> Classes:
+        """Return the class of the component of each code of ``draw_firsts``; see ``classes``."""
+        return self._classes_of(self._chosen(latent.choices_of(seeds), label))
+
+    def _classes_of(self, chosen: npt.NDArray[np.intp]) -> Classes:
+        return self.component_class[chosen] if len(self.component_class) else self.component_class
+
+    def _chosen(self, choices: Doubles, label: int | None) -> npt.NDArray[np.intp]:
+        """Return the component that each number in (0, 1) chooses, of a class or of all."""
         reached = self._reached.get(label)
         if reached is None:
             of_class = True if label is None else self.component_class == label
             reached = self._reached[label] = np.cumsum(np.where(of_class, self.weights, 0.0))
-        chosen = np.searchsorted(reached, latent.choices(seed, start, count) * reached[-1], side="right")
-        epsilon = latent.standard_normal(seed, start, count, self.means.shape[1]).astype(np.float64)
+        chosen: npt.NDArray[np.intp] = np.searchsorted(reached, choices * reached[-1], side="right")
+        return chosen
+
+    def _placed(self, chosen: npt.NDArray[np.intp], normals: Latents, temperature: float) -> Latents:
+        """Return m_k + temperature * C_k epsilon of the chosen components, (N, D) float32."""
+        epsilon = normals.astype(np.float64)
         # One small product for each code: its rounding cannot depend on how many codes are asked for.
         shifted = np.matmul(self.cholesky[chosen], epsilon[:, :, None])[:, :, 0]
         codes: Latents = (self.means[chosen] + temperature * shifted).astype(np.float32)

@@ -19,7 +19,7 @@ SUMMARIES = {
     "complete": "Draw what may stand where pixels of images are missing.",
     "compare": "Draw the same points by two models.",
     "inspect": "Say how a picture was made, and whether that is true.",
-    "render": "Get what any address of the service gives.",
+    "render": "Get what any address of the service gives; with --seeds A..B, a data set of images.",
 }
 
 
@@ -44,7 +44,26 @@ class PictureCommand(click.Command):
         run(str(self.name), given)
 
 
+class RenderCommand(PictureCommand):
+    """``vitrine render``: what an address gives, or with ``--seeds`` a data set."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """Say where the other help is."""
+        formatter.write_paragraph()
+        formatter.write_text("vitrine render --seeds A..B --help: drawing a data set.")
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """Return the context of the one or the other."""
+        if any(each == "--seeds" or each.startswith("--seeds=") for each in args):
+            from app.commands.render import render_seeds
+
+            return render_seeds.make_context(info_name, args, parent, **extra)
+        return super().make_context(info_name, args, parent, **extra)
+
+
 def add_to(group: click.Group) -> None:
     """Add every command to a group."""
     for name in SUMMARIES:
-        group.add_command(PictureCommand(name))
+        group.add_command(RenderCommand(name) if name == "render" else PictureCommand(name))

@@ -62,8 +62,11 @@ class Samples:
         Raises:
             InvalidParameter: says which.
         """
-        model = context.model
         check_count("n", self.n, 1, context.limits.max_images, "max_images")
+        self.check_for(context.model)
+
+    def check_for(self, model: Model) -> None:
+        """Refuse as ``check`` does what does not depend on a service's limits."""
         check_range("temperature", self.temperature, 0.0, MAX_TEMPERATURE)
         check_range("offset", self.offset, 0, MAX_OFFSET)
         if self.prior not in (None, "standard_normal", own := model.manifest.prior.name):

@@ -1,0 +1,143 @@
+"""Where a data set goes: a folder, or an address that fsspec knows. A file is there whole or not at all."""
+
+import contextlib
+import os
+import secrets
+from pathlib import Path
+from typing import Any, Protocol
+
+from app.rendering.job import InvalidJob
+
+HIDDEN = ".part-"  # what the names of files begin with that are not whole yet
+
+
+class Storage(Protocol):
+    """A place for files, by names that may have folders before them."""
+
+    def put(self, name: str, content: bytes, durable: bool = True) -> None:
+        """Write a file in one step; an OSError leaves what was there."""
+
+    def get(self, name: str) -> bytes | None:
+        """Return a file's content, None if there is none."""
+
+    def size(self, name: str) -> int | None:
+        """Return a file's size in bytes, None if there is none."""
+
+    def is_empty(self) -> bool:
+        """Say whether nothing is there."""
+
+    def settle(self) -> None:
+        """Return when every file that was written will outlive a loss of power."""
+
+
+class Folder:
+    """A folder on this machine, made when something is put there."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def put(self, name: str, content: bytes, durable: bool = True) -> None:
+        """Write a file in one step; `durable`: it then outlives a loss of power."""
+        path = self._path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f"{HIDDEN}{path.name}-{secrets.token_hex(4)}")
+        try:
+            with partial.open("xb") as file:
+                file.write(content)
+                if durable:
+                    file.flush()
+                    os.fsync(file.fileno())
+            partial.replace(path)
+        except BaseException:
+            partial.unlink(missing_ok=True)
+            raise
+
+    def get(self, name: str) -> bytes | None:
+        """Return a file's content, None if there is none."""
+        with contextlib.suppress(FileNotFoundError):
+            return (self._path / name).read_bytes()
+        return None
+
+    def size(self, name: str) -> int | None:
+        """Return a file's size in bytes, None if there is none."""
+        with contextlib.suppress(FileNotFoundError):
+            return (self._path / name).stat().st_size
+        return None
+
+    def is_empty(self) -> bool:
+        """Say whether nothing is there; hidden files do not count."""
+        return not self._path.exists() or all(path.name.startswith(".") for path in self._path.iterdir())
+
+    def settle(self) -> None:
+        """Return when every file that was written will outlive a loss of power."""
+        os.sync()
+
+
+class Remote:
+    """An address that fsspec knows, like ``s3://bucket/prefix``: object stores put a file in one step.
+
+    Raises:
+        InvalidJob: fsspec is not installed, or does not know the address.
+    """
+
+    def __init__(self, address: str) -> None:
+        try:
+            import fsspec  # type: ignore[import-untyped]
+        except ImportError:
+            raise InvalidJob(f"{address}: needs fsspec: pip install 'vitrine-vae[remote]'") from None
+        try:
+            self._files, self._root = fsspec.core.url_to_fs(address)
+        except (ValueError, ImportError) as error:
+            raise InvalidJob(f"{address}: {error}") from None
+
+    def put(self, name: str, content: bytes, durable: bool = True) -> None:  # noqa: ARG002
+        """Write a file in one step."""
+        path = self._path(name)
+        if not _is_object_store(self._files):
+            self._files.makedirs(path.rpartition("/")[0], exist_ok=True)
+        self._files.pipe_file(path, content)
+
+    def get(self, name: str) -> bytes | None:
+        """Return a file's content, None if there is none."""
+        with contextlib.suppress(FileNotFoundError):
+            content: bytes = self._files.cat_file(self._path(name))
+            return content
+        return None
+
+    def size(self, name: str) -> int | None:
+        """Return a file's size in bytes, None if there is none."""
+        self._files.invalidate_cache()
+        with contextlib.suppress(FileNotFoundError):
+            return int(self._files.info(self._path(name))["size"])
+        return None
+
+    def is_empty(self) -> bool:
+        """Say whether nothing is there."""
+        self._files.invalidate_cache()
+        try:
+            return not self._files.ls(self._root, detail=False)
+        except FileNotFoundError:
+            return True
+
+    def settle(self) -> None:
+        """Return at once: what was put is there."""
+
+    def _path(self, name: str) -> str:
+        return f"{self._root.rstrip('/')}/{name}"
+
+
+def _is_object_store(files: Any) -> bool:
+    """Say whether a file system has keys and no folders."""
+    protocols = files.protocol if isinstance(files.protocol, tuple) else (files.protocol,)
+    return bool({"s3", "s3a", "gs", "gcs", "az", "abfs", "memory"} & set(protocols))
+
+
+def storage_at(address: str) -> Storage:
+    """Return the storage of an address: with ``://``, what fsspec opens; else a folder.
+
+    Raises:
+        InvalidJob: see ``Remote``.
+    """
+    if address.startswith("file://"):
+        return Folder(Path(address.removeprefix("file://")))
+    return Remote(address) if "://" in address else Folder(Path(address).absolute())

@@ -1,0 +1,66 @@
+import os
+import sys
+
+import pytest
+
+from app.rendering.job import InvalidJob
+from app.rendering.storage import Folder, Remote, storage_at
+
+fsspec = pytest.importorskip("fsspec")
+
+
+@pytest.fixture(params=["folder", "memory", "local"])
+def storage(request, tmp_path):
+    address = {
+        "folder": str(tmp_path / "new"),
+        "memory": f"memory://{tmp_path.name}",
+        "local": f"local://{tmp_path}/x",
+    }
+    return storage_at(address[request.param])
+
+
+def test_a_file_is_there_as_it_was_put(storage):
+    assert storage.is_empty()
+    assert storage.get("index/0.csv") is None
+    assert storage.size("index/0.csv") is None
+    storage.put("index/0.csv", b"abc")
+    storage.put("index/0.csv", b"abcd")
+    storage.settle()
+    assert storage.get("index/0.csv") == b"abcd"
+    assert storage.size("index/0.csv") == 4
+    assert not storage.is_empty()
+
+
+def test_a_file_that_could_not_be_written_leaves_the_former_one(tmp_path, monkeypatch):
+    storage = Folder(tmp_path)
+    storage.put("a", b"former")
+
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        storage.put("a", b"new")
+    assert storage.get("a") == b"former"
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def test_what_a_killed_process_left_behind_does_not_count(tmp_path):
+    (tmp_path / ".part-0.tar-1234").write_bytes(b"half")
+    assert Folder(tmp_path).is_empty()
+
+
+def test_a_path_and_an_address_of_a_file_are_folders(tmp_path):
+    storage_at(f"file://{tmp_path}").put("a", b"1")
+    assert storage_at(str(tmp_path)).get("a") == b"1"
+
+
+def test_an_address_that_nobody_knows_is_refused():
+    with pytest.raises(InvalidJob, match="nonsense://x: "):
+        storage_at("nonsense://x")
+
+
+def test_without_fsspec_an_address_is_refused_with_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "fsspec", None)
+    with pytest.raises(InvalidJob, match=r"vitrine-vae\[remote\]"):
+        Remote("s3://bucket/x")
