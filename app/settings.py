@@ -107,6 +107,10 @@ class Settings(BaseSettings):
     access_log: bool = Field(
         False, description="Write a line for every request; it takes some 7 % of the time of a small picture."
     )
+    log_format: Literal["text", "json"] = Field(
+        "text",
+        description="Log lines for people (`text`), or an object a line (`json`), with the time in UTC.",
+    )
     keep_alive_seconds: int = Field(
         75,
         ge=1,
@@ -123,6 +127,13 @@ class Settings(BaseSettings):
         pattern=r"^(https?://[A-Za-z0-9.:\[\]-]+)?$",
         description="Scheme and host by which clients find the service, like https://pictures.example, for "
         "addresses that must have both; if not set, http and the request's Host.",
+    )
+    drain_seconds: float = Field(
+        2,
+        ge=0,
+        le=3600,
+        description="Seconds after SIGTERM in which connections are still accepted, while /readyz says 503: "
+        "as long as a load balancer needs to see that.",
     )
     graceful_seconds: int = Field(
         20, ge=0, le=3600, description="Seconds that requests under way get to finish when the server stops."
