@@ -18,6 +18,7 @@ from app.commands.exits import (
     EXIT_UNREACHABLE,
     errors_leave,
     leave,
+    signals_leave,
 )
 from app.commands.export_page import export_page
 
@@ -58,12 +59,17 @@ cli.add_command(export_page)
 @click.option("--workers", type=click.IntRange(1, 64), help="Server processes.")
 @click.option("--model-store", type=click.Path(), help="Folder with the models to serve.")
 @errors_leave()
+@signals_leave()
 def serve(**options: Any) -> None:
     """Serve the models of the store over HTTP."""
-    from app import store
+    import logging
+
+    from app import logs, store
     from app.errors import ModelNotFound
     from app.settings import load_settings, passed_over, variable
 
+    logs.reserve_streams()
+    log = logging.getLogger("vitrine")
     given = {name: value for name, value in options.items() if value is not None}
     settings = load_settings(**given)
     found = store.scan(settings.model_store)
@@ -76,12 +82,8 @@ def serve(**options: Any) -> None:
     candidates = [default] if "@" in settings.default_model else found.versions[default.name]
     if all(_runtime_of(version.folder, settings.runtime)[0] is None for version in candidates):
         leave(EXIT_NO_MODEL, f"{default.reference}: {_runtime_of(default.folder, settings.runtime)[1]}")
-    if line := passed_over():
-        click.echo(line, err=True)
     # For the worker processes.
     os.environ.update({variable(name): str(value) for name, value in given.items()})
-    if settings.host not in ("127.0.0.1", "localhost", "::1"):
-        click.echo(f"listening on {settings.host}: anyone who can reach this machine can use it", err=True)
 
     from app import memory
 
@@ -91,9 +93,16 @@ def serve(**options: Any) -> None:
 
         try:
             sockets = server.listen(settings.host, settings.port)
-            code = server.run(server.configuration(settings, _log_config()), sockets)
+            config = server.configuration(settings)
+            if line := passed_over():
+                log.warning(line)
+            if settings.host not in ("127.0.0.1", "localhost", "::1"):
+                log.warning("listening on %s: anyone who can reach this machine can use it", settings.host)
+            code = server.run(config, sockets)
         except server.ListenError as error:
             leave(EXIT_ADDRESS, str(error))
+        except server.CountersError as error:
+            leave(EXIT_NO_MODEL, str(error))
     sys.exit(code)
 
 
@@ -271,18 +280,6 @@ def _runtime_of(folder: Path, choice: "Choice") -> tuple[str | None, str]:
         return choose(choice, folder), ""
     except RuntimeUnavailable as error:
         return None, str(error)
-
-
-def _log_config() -> dict[str, Any]:
-    """Return uvicorn's logging with ours beside it."""
-    from uvicorn.config import LOGGING_CONFIG
-
-    loggers = LOGGING_CONFIG["loggers"] | {
-        "vitrine": {"handlers": ["default"], "level": "INFO", "propagate": False}
-    }
-    # uvicorn's own formatter copies every record to colour it, which takes as long as the picture's PNG.
-    formatters = LOGGING_CONFIG["formatters"] | {"access": {"format": "%(levelname)s:     %(message)s"}}
-    return LOGGING_CONFIG | {"loggers": loggers, "formatters": formatters}
 
 
 @contextlib.contextmanager

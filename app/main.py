@@ -1,6 +1,6 @@
 """The service, put together."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
@@ -18,9 +18,9 @@ class Vitrine(Starlette):
 
     def __init__(self, service: Service) -> None:
         @asynccontextmanager
-        async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        async def lifespan(_: Starlette) -> AsyncIterator[dict[str, Callable[[], None]]]:
             service.start()
-            yield
+            yield {"drain": service.drain}  # the server calls it when it begins to end
             service.stop()
 
         routes = [*pictures.routes(service), *inference.routes(service), *iiif.routes(service)]
@@ -31,7 +31,8 @@ class Vitrine(Starlette):
 
     def build_middleware_stack(self) -> ASGIApp:
         """Return the one layer around the router: errors of every kind become answers there."""
-        return Middleware(self.router.app, self.service.metrics, self.service.settings.root_path)
+        settings = self.service.settings
+        return Middleware(self.router.app, self.service.metrics, settings.root_path, settings.access_log)
 
 
 def create_app(settings: Settings | None = None, open_runtime: OpenRuntime | None = None) -> Vitrine:

@@ -6,23 +6,20 @@ import logging
 import os
 import socket
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
-from prometheus_client import multiprocess
-from uvicorn import Config, Server
+from uvicorn import Config
 from uvicorn.config import STARTUP_FAILURE
-from uvicorn.supervisors import Multiprocess
-from uvicorn.supervisors.multiprocess import Process
 
+from app import logs
+from app.draining import DrainConfig, DrainingServer
 from app.http.protocol import VitrineProtocol
+from app.metrics import FILES
 from app.settings import COUNTERS, Settings
+from app.workers import Workers
 
 log = logging.getLogger("uvicorn.error")
-
-FAILED = 1  # a process ended before it served, without a reason of ours
 
 _REMEDIES: dict[int | None, str] = {
     errno.EADDRINUSE: "Another program listens there: choose another port by VITRINE_PORT or --port.",
@@ -34,6 +31,10 @@ _NOT_HERE = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)  # an address of a family 
 
 class ListenError(Exception):
     """The address cannot be listened on; with the remedy."""
+
+
+class CountersError(Exception):
+    """The worker processes have no place to count in; with the remedy."""
 
 
 def listen(host: str, port: int) -> list[socket.socket]:
@@ -92,26 +93,27 @@ def address_of(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def configuration(settings: Settings, log_config: dict[str, Any]) -> Config:
+def configuration(settings: Settings) -> DrainConfig:
     """Return how uvicorn serves by our settings."""
-    return Config(
+    config = DrainConfig(
         "app.main:app",
         host=settings.host,
         port=settings.port,
         workers=settings.workers,
         http=VitrineProtocol,
         ws="none",
-        access_log=settings.access_log,
-        log_config=log_config,
+        access_log=False,  # the middleware writes it, with the request's id
+        log_config=logs.configuration(settings.log_format),
         server_header=False,
         proxy_headers=False,
         timeout_keep_alive=settings.keep_alive_seconds,
         timeout_graceful_shutdown=settings.graceful_seconds,
-        timeout_worker_healthcheck=60,  # a worker that imports TensorFlow is silent for longer than 5 s
     )
+    config.drain_seconds = settings.drain_seconds
+    return config
 
 
-def run(config: Config, sockets: list[socket.socket]) -> int:
+def run(config: DrainConfig, sockets: list[socket.socket]) -> int:
     """Serve until a signal ends it, and return the exit code.
 
     Args:
@@ -120,26 +122,26 @@ def run(config: Config, sockets: list[socket.socket]) -> int:
 
     Raises:
         ListenError: another process began to listen there in the meantime.
+        CountersError: the temporary folder is full.
     """
-    try:
-        if config.workers > 1:
-            with _counters() as counters:
-                workers = Workers(config, sockets, counters)
-                workers.run()
-            return workers.exit_code
-        server = _Alone(config)
-        server.run(sockets)
-        return 0 if server.started else STARTUP_FAILURE
-    except KeyboardInterrupt:
-        return 0
+    if config.workers > 1:
+        with _counters(config.workers) as counters:
+            return Workers(config, sockets, counters, lambda: _say_running(config, sockets)).run()
+    server = _Alone(config)
+    server.run(sockets)
+    return 0 if server.started else STARTUP_FAILURE
 
 
 @contextlib.contextmanager
-def _counters() -> Iterator[Path | None]:
+def _counters(workers: int) -> Iterator[Path | None]:
     """Make the folder in which worker processes count together, for as long as they run.
 
-    Its files are mapped into memory. Where no temporary folder can be written to, as in a container that is
-    read-only, shared memory will do. Where there is none either, serving goes on without ``/metrics``.
+    Its files are mapped into memory: a page for which there is no place ends whoever writes to it. Where no
+    temporary folder can be written to, as in a container that is read-only, shared memory will do. Where
+    there is none either, serving goes on without ``/metrics``.
+
+    Raises:
+        CountersError: the folder is full.
     """
     with contextlib.ExitStack() as stack:
         folder = None
@@ -150,6 +152,8 @@ def _counters() -> Iterator[Path | None]:
                 )
                 folder = stack.enter_context(made)
                 break
+        if folder is not None:
+            _check_space(Path(folder), workers * sum(FILES.values()))
         if folder is None:
             log.warning(
                 "no temporary folder can be written to: /metrics answers 503; set TMPDIR to one that can"
@@ -158,12 +162,25 @@ def _counters() -> Iterator[Path | None]:
         yield Path(folder) if folder else None
 
 
+def _check_space(folder: Path, size: int) -> None:
+    """Raise CountersError if `size` bytes have no space in a folder."""
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(file.fileno(), 0, size)
+    except OSError as error:
+        raise CountersError(
+            f"{folder.parent}: {error.strerror}: the files in which workers count, {size} bytes in all, have "
+            "no place there. Make space, or set TMPDIR to another folder."
+        ) from None
+
+
 def _say_running(config: Config, sockets: Sequence[socket.socket]) -> None:
     address = address_of(config.host, sockets[0].getsockname()[1])
     log.info("Uvicorn running on http://%s (Press CTRL+C to quit)", address)
 
 
-class _Alone(Server):
+class _Alone(DrainingServer):
     """The server of one process, which says where it listens once it does."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -175,67 +192,3 @@ class _Alone(Server):
             await self.lifespan.shutdown()
             raise _refusal(self.config.host, self.config.port, error) from error
         _say_running(self.config, sockets)
-
-
-class Workers(Multiprocess):
-    """The server's processes; uvicorn starts another for each that dies.
-
-    The first starts alone. What keeps it from serving would keep the others too, and is said once.
-
-    Args:
-        config: uvicorn's.
-        sockets: that all of them listen on.
-        counters: the folder in which they count together, if there is one.
-    """
-
-    def __init__(self, config: Config, sockets: list[socket.socket], counters: Path | None) -> None:
-        super().__init__(config, sockets)
-        self._counters = counters
-        self._failed = False
-
-    def init_processes(self) -> None:
-        """Start the first worker, and the others when it is ready."""
-        self._start_one()
-        first = self.processes[0]
-        while first.process.is_alive() and not self.should_exit.is_set():
-            if first.is_ready(timeout=1):
-                for _ in range(self.processes_num - len(self.processes)):  # SIGTTIN may have come
-                    self._start_one()
-                _say_running(self.config, self.sockets)
-                return
-            time.sleep(0.05)
-            self.handle_signals()
-        if not self.should_exit.is_set():
-            first.process.join()
-            self._failed = True
-            if first.exitcode != STARTUP_FAILURE:  # which has said why
-                log.error(_ended(first.exitcode or 0))
-            self.should_exit.set()
-
-    def _start_one(self) -> None:
-        process = Process(self.config, self.sockets)
-        process.start()
-        self.processes.append(process)
-
-    def keep_subprocess_alive(self) -> None:
-        """Start another worker for one that died, and count no more what waited in that one."""
-        super().keep_subprocess_alive()
-        if self._counters is not None:
-            living = {str(process.pid) for process in self.processes}
-            for path in self._counters.glob("gauge_live*_*.db"):
-                pid = path.stem.rpartition("_")[2]
-                if pid not in living:
-                    multiprocess.mark_process_dead(pid, str(self._counters))  # type: ignore[no-untyped-call]
-
-    @property
-    def exit_code(self) -> int:
-        """0, or why no process could serve."""
-        if any(process.exitcode == STARTUP_FAILURE for process in self.processes):
-            return STARTUP_FAILURE
-        return FAILED if self._failed else 0
-
-
-def _ended(exit_code: int) -> str:
-    how = f"was ended by signal {-exit_code}" if exit_code < 0 else f"ended with {exit_code}"
-    memory = "; too little memory ends it by signal 9: vitrine models --memory says what each takes"
-    return f"the first worker {how} before it could serve{memory if exit_code == -9 else ''}"

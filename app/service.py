@@ -46,6 +46,7 @@ class Service:
         self._engine: Engine | None = None
         self._check: asyncio.Future[None] | None = None
         self._idle: memory.WhenIdle | None = None
+        self._draining = False
 
     @property
     def models(self) -> Models:
@@ -87,6 +88,10 @@ class Service:
         rest = functools.partial(models.opener.submit, _rest, models, settings.default_model)
         self._idle = memory.WhenIdle(lambda: self.engine.admitted, rest)
 
+    def drain(self) -> None:
+        """Say from now on that the service is not ready, while it answers every request as before."""
+        self._draining = True
+
     def stop(self) -> None:
         """Refuse new work, and let what is being computed finish."""
         models, engine = self.models, self.engine
@@ -113,9 +118,11 @@ class Service:
         let in: a service that has much to do is ready. One check at a time is enough for all who ask.
 
         Raises:
-            NotReady: the service has not started, or the row is not there within CHECK_SECONDS.
+            NotReady: the service has not started or is to end, or the row is not there within CHECK_SECONDS.
             VitrineError: or whatever else the computation meets.
         """
+        if self._draining:
+            raise NotReady("The service is to end; requests under way are still answered.")
         engine = self.engine
         if self._check is None or self._check.done():
             model = await self.find(None)

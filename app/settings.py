@@ -1,7 +1,6 @@
 """The one place that reads the environment. Every limit has its unit and a help text."""
 
 import os
-import re
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Literal
@@ -12,21 +11,14 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from app import profiles
 from app.cores import available_cores
 from app.errors import StoreError
+from app.variables import PREFIX, URL, misspelt, of_a_service
 
-PREFIX = "VITRINE_"
 RENAMED = {"VITRINE_LANES": "VITRINE_WORKER_THREADS"}
 COUNTERS = "_VITRINE_COUNTERS"  # set by the parent of several worker processes, for them
 PROJECT = Path(__file__).resolve().parent.parent
 STORE_HERE = Path("model_store")  # where vitrine-train publishes, if it is not told otherwise
 STORE_CARRIED = PROJECT / "app" / "model_store"  # put there by setup.py, in an installation
 STORE_OF_PROJECT = PROJECT / "model_store"
-
-# What Kubernetes, and Docker's links, write into every container for a Service that is called vitrine, or
-# vitrine-something: its address, once as a host and a port, once for each port as a URL and its parts.
-_OF_A_SERVICE = re.compile(
-    rf"{PREFIX}(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_\w+)?)"
-)
-_URL = re.compile(r"(tcp|udp|sctp)://\S+:\d+", re.IGNORECASE)
 
 
 class Settings(BaseSettings):
@@ -74,42 +66,55 @@ class Settings(BaseSettings):
     max_waiting_images: int = Field(
         8192,
         ge=1,
+        le=100_000_000,
         description="Images that may wait in one process, one place in eight kept for requests of up to 32; "
         "beyond it 503 with Retry-After.",
     )
     queue_seconds: float = Field(
         1.5,
         gt=0,
+        le=3600,
         description="Seconds that a request may wait for its turn, by the measured rate; beyond it 503 with "
         "Retry-After.",
     )
     deadline_seconds: float = Field(
-        10, gt=0, description="Seconds that a request may wait and be computed; beyond it 504."
+        10, gt=0, le=3600, description="Seconds that a request may wait and be computed; beyond it 504."
     )
     cache_bytes: int = Field(
         33_554_432,
         ge=0,
+        le=2**40,
         description="Bytes of finished pictures of permanent addresses that one process keeps; 0: none.",
     )
-    max_images: int = Field(400, ge=1, description="Images in one picture.")
-    max_steps: int = Field(64, ge=2, description="Steps in one interpolation.")
+    max_images: int = Field(400, ge=1, le=1_000_000, description="Images in one picture.")
+    max_steps: int = Field(64, ge=2, le=1_000_000, description="Steps in one interpolation.")
     max_draws: int = Field(
         8192,
         ge=1,
+        le=100_000_000,
         description="Draws of the latent code in one score or completion, all images together.",
     )
-    max_zoom: int = Field(16, ge=1, description="Integer scale of the pixels.")
-    max_pixels: int = Field(16_000_000, ge=1, description="Pixels in one answer.")
-    max_upload_bytes: int = Field(10_485_760, ge=1, description="Bytes in one request body.")
-    max_upload_images: int = Field(32, ge=1, description="Images in one upload.")
-    max_upload_pixels: int = Field(25_000_000, ge=1, description="Pixels in one upload, all images together.")
-    max_upload_side: int = Field(12_000, ge=1, description="Pixels along one side of an uploaded image.")
+    max_zoom: int = Field(16, ge=1, le=1024, description="Integer scale of the pixels.")
+    max_pixels: int = Field(16_000_000, ge=1, le=10**10, description="Pixels in one answer.")
+    max_upload_bytes: int = Field(10_485_760, ge=1, le=2**40, description="Bytes in one request body.")
+    max_upload_images: int = Field(32, ge=1, le=1_000_000, description="Images in one upload.")
+    max_upload_pixels: int = Field(
+        25_000_000, ge=1, le=10**10, description="Pixels in one upload, all images together."
+    )
+    max_upload_side: int = Field(
+        12_000, ge=1, le=1_000_000, description="Pixels along one side of an uploaded image."
+    )
     access_log: bool = Field(
         False, description="Write a line for every request; it takes some 7 % of the time of a small picture."
+    )
+    log_format: Literal["text", "json"] = Field(
+        "text",
+        description="Log lines for people (`text`), or an object a line (`json`), with the time in UTC.",
     )
     keep_alive_seconds: int = Field(
         75,
         ge=1,
+        le=86_400,
         description="Seconds that an idle connection is kept; longer than a proxy keeps it, mostly 60.",
     )
     root_path: str = Field(
@@ -123,15 +128,22 @@ class Settings(BaseSettings):
         description="Scheme and host by which clients find the service, like https://pictures.example, for "
         "addresses that must have both; if not set, http and the request's Host.",
     )
+    drain_seconds: float = Field(
+        2,
+        ge=0,
+        le=3600,
+        description="Seconds after SIGTERM in which connections are still accepted, while /readyz says 503: "
+        "as long as a load balancer needs to see that.",
+    )
     graceful_seconds: int = Field(
-        20, ge=0, description="Seconds that requests under way get to finish when the server stops."
+        20, ge=0, le=3600, description="Seconds that requests under way get to finish when the server stops."
     )
 
     @model_validator(mode="before")
     @classmethod
     def _what_was_meant(cls, found: dict[str, Any]) -> dict[str, Any]:
         meant = {name: value for name, value in found.items() if str(value).strip() or value is None}
-        if _URL.fullmatch(str(meant.get("port", "")).strip()):
+        if URL.fullmatch(str(meant.get("port", "")).strip()):
             del meant["port"]
         return meant
 
@@ -208,11 +220,14 @@ def load_settings(**overrides: Any) -> Settings:
     """
     for old in (name for name in RENAMED if os.environ.get(name, "").strip()):
         raise SettingsError(f"{old}: is called {RENAMED[old]} now; set that one")
+    if lines := misspelt(os.environ, [variable(name) for name in Settings.model_fields]):
+        raise SettingsError("; ".join(lines))
     try:
         settings = Settings(**overrides)
     except ValidationError as error:
         lines = [
-            f"{variable(str(fault['loc'][0]))}={str(fault['input'])[:80]!r}: {fault['msg']}"
+            f"{variable(name := str(fault['loc'][0]))}={str(fault['input'])[:80]!r}: "
+            f"{fault['msg']}{_range_of(name)}"
             for fault in error.errors()
         ]
         raise SettingsError("; ".join(lines)) from None
@@ -226,14 +241,22 @@ def load_settings(**overrides: Any) -> Settings:
     return settings.model_copy(update=profile.model_dump(include=unset))
 
 
+def _range_of(name: str) -> str:
+    """Return in brackets from where to where a number may go; nothing if the setting is none."""
+    bounds: dict[str, Any] = {}
+    for each in Settings.model_fields[name].metadata:
+        bounds |= {
+            bound: value for bound in ("gt", "ge", "le") if (value := getattr(each, bound, None)) is not None
+        }
+    if "le" not in bounds:
+        return ""
+    least = f"{bounds['ge']}" if "ge" in bounds else f"more than {bounds['gt']}"
+    return f" (from {least} to {bounds['le']})"
+
+
 def passed_over() -> str | None:
     """Return a line about variables that look like ours and are Kubernetes' own; None if there are none."""
-    found = [
-        name
-        for name, value in sorted(os.environ.items())
-        if _OF_A_SERVICE.fullmatch(name)
-        or (name.startswith(PREFIX) and name.endswith("PORT") and _URL.fullmatch(value.strip()))
-    ]
+    found = [name for name, value in sorted(os.environ.items()) if of_a_service(name, value)]
     if not found:
         return None
     return (

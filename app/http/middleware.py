@@ -15,7 +15,7 @@ from typing import Any
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from app.errors import AddressNotFound, MethodNotAllowed, OutOfResources, VitrineError, echo
+from app.errors import AddressNotFound, DeadlinePassed, MethodNotAllowed, OutOfResources, VitrineError, echo
 from app.metrics import Metrics
 
 Scope = MutableMapping[str, Any]
@@ -26,6 +26,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 RawHeaders = list[tuple[bytes, bytes]]  # names in lower case
 
 log = logging.getLogger("vitrine")
+requests_log = logging.getLogger("vitrine.requests")
 
 NO_THREAD = "can't start new thread"  # what the interpreter says of a system that has no memory for one
 CLIENT_LEFT = 499  # for the metrics alone: nobody reads the answer
@@ -65,12 +66,14 @@ class Middleware:
         app: what answers.
         metrics: where requests and problems are counted.
         root_path: path under which a proxy offers the service; whether it strips it or not.
+        access_log: write a line for every request.
     """
 
-    def __init__(self, app: App, metrics: Metrics, root_path: str = "") -> None:
+    def __init__(self, app: App, metrics: Metrics, root_path: str = "", access_log: bool = False) -> None:
         self._app = app
         self._metrics = metrics
         self._root_path = root_path
+        self._access_log = access_log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -110,12 +113,15 @@ class Middleware:
                 raise
             await send_answer(send_on, *self._answer_to(error, scope, request_id))
         finally:
+            seconds = time.perf_counter() - started
             self._metrics.observe_request(
                 method if method in _METHODS else "_OTHER",
                 getattr(scope.get("route"), "path", "none"),
                 status or CLIENT_LEFT,
-                time.perf_counter() - started,
+                seconds,
             )
+            if self._access_log:
+                _log_request(scope, method, status or CLIENT_LEFT, seconds)
 
     def _answer_to(self, error: Exception, scope: Scope, request_id: str) -> tuple[int, RawHeaders, bytes]:
         """Return status, headers and body of the answer to an exception."""
@@ -128,7 +134,10 @@ class Middleware:
             if isinstance(problem, MethodNotAllowed):
                 return 204, [(b"allow", problem.headers["Allow"].encode())], b""
         if problem.status >= 500 and problem.status != 503:
-            log.error("request %s: %s", request_id, problem.detail, exc_info=problem)
+            # A deadline that passes is foreseen, and no frame says more about it.
+            frames = None if isinstance(problem, DeadlinePassed) else problem
+            fields = {"request_id": request_id}
+            log.error("request %s: %s", request_id, problem.detail, exc_info=frames, extra={"fields": fields})
         self._metrics.count_problem(problem.kind)
         problem.__traceback__ = None  # a refusal may be kept, and its frames hold the whole request
         if own := scope["state"].get("problem_body"):
@@ -139,6 +148,27 @@ class Middleware:
         headers = [(b"cache-control", b"no-store"), (b"content-type", kind)]
         headers += [(name.lower().encode(), text.encode("latin-1")) for name, text in problem.headers.items()]
         return problem.status, headers, body
+
+
+def _log_request(scope: Scope, method: str, status: int, seconds: float) -> None:
+    """Write the line of a request that has been answered."""
+    client = scope.get("client")
+    path, query = scope.get("raw_path") or scope["path"].encode(), scope["query_string"]
+    target = (path + b"?" + query if query else path).decode("ascii", "backslashreplace")
+    peer = f"{client[0]}:{client[1]}" if client else "-"
+    fields = {
+        "request_id": scope["state"]["request_id"],
+        "client": peer,
+        "method": method,
+        "target": target,
+        "status": status,
+        "seconds": round(seconds, 6),
+    }
+    requests_log.info(
+        '%s - "%s %s HTTP/%s" %d',
+        *(peer, method, target, scope.get("http_version", "1.1"), status),
+        extra={"fields": fields},
+    )
 
 
 async def _send_reason(send: Send, message: Message) -> None:

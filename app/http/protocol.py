@@ -120,10 +120,22 @@ class VitrineProtocol(HttpToolsProtocol):
         """Begin."""
         self._offered = False  # the head that is being read offers another protocol
         self._broken = False  # what was received is not HTTP
+        self._last: Any = None  # the request whose answer is the last, as the server is to end
         self._head_bytes: int | None = None  # received of a head that has not ended; None: none is being read
         lost = lambda: self.connection_lost(None)  # noqa: E731
         self._joined = JoinedWrites(transport, self.loop, lost, self._is_unread)
         super().connection_made(self._joined)  # type: ignore[arg-type]
+
+    def drain(self) -> None:
+        """Make the answer that is under way the connection's last; or the next one, if it has begun."""
+        cycle = self.cycle  # the newest: of several that were sent together the last
+        if cycle is not None and not cycle.response_started and cycle.keep_alive:
+            cycle.keep_alive, self._last = False, cycle
+
+    def is_silent(self) -> bool:
+        """Say whether no request is under way, nor a part of one."""
+        answered = self.cycle is None or (self.cycle.response_complete and not self.cycle.more_body)
+        return answered and self._head_bytes is None and not self.pipeline
 
     def _is_unread(self) -> bool:
         return self._broken or (self.cycle is not None and self.cycle.more_body)
@@ -181,6 +193,10 @@ class VitrineProtocol(HttpToolsProtocol):
             super().on_headers_complete()
             if self.expect_100_continue:  # if it is refused, the body may come all the same, or never
                 self.cycle.keep_alive = False
+            if "draining" in self.app_state:
+                if self._last is not None and not self._last.response_started:
+                    self._last.keep_alive = True  # this one came behind it
+                self.drain()
             return
         method = self.scope["method"] = self.parser.get_method().decode("ascii")
         self.scope["http_version"] = self.parser.get_http_version()

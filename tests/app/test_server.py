@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from app import server
-from app.settings import counters
+from app.settings import Settings, counters
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def test_worker_processes_count_in_a_folder_that_goes_with_them(monkeypatch, tmp
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr(tempfile, "tempdir", None)
     monkeypatch.setenv("_VITRINE_COUNTERS", "")  # put back afterwards
-    with server._counters() as folder:
+    with server._counters(2) as folder:
         assert folder.parent == tmp_path
         assert counters() == folder
     assert not folder.exists()
@@ -66,7 +66,7 @@ def test_worker_processes_count_in_a_folder_that_goes_with_them(monkeypatch, tmp
 
 def test_a_folder_that_was_removed_meanwhile_is_no_error(monkeypatch):
     monkeypatch.setenv("_VITRINE_COUNTERS", "")
-    with server._counters() as folder:
+    with server._counters(2) as folder:
         folder.rmdir()
 
 
@@ -76,7 +76,7 @@ def test_where_no_folder_can_be_made_the_workers_are_told_so_in_one_line(monkeyp
 
     monkeypatch.setattr(tempfile, "TemporaryDirectory", refused)
     monkeypatch.setenv("_VITRINE_COUNTERS", "/of/another/time")
-    with caplog.at_level(logging.WARNING, "uvicorn.error"), server._counters() as folder:
+    with caplog.at_level(logging.WARNING, "uvicorn.error"), server._counters(2) as folder:
         assert folder is None
         assert counters() is None
     assert [record.message for record in caplog.records] == [
@@ -95,4 +95,24 @@ def test_shared_memory_takes_the_counters_where_no_temporary_folder_can_be_writt
     monkeypatch.setattr(tempfile, "TemporaryDirectory", only_there)
     monkeypatch.setenv("_VITRINE_COUNTERS", "")
     with contextlib.ExitStack() as stack:
-        assert stack.enter_context(server._counters()).parent == Path(tmp_path)
+        assert stack.enter_context(server._counters(2)).parent == Path(tmp_path)
+
+
+@pytest.mark.fault(16)
+def test_a_temporary_folder_without_space_for_the_counters_is_refused_with_the_remedy(monkeypatch, tmp_path):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.posix_fallocate", full)
+    with pytest.raises(server.CountersError) as refusal, server._counters(2):
+        pass
+    assert "No space left on device: the files in which workers count, 1310720 bytes in all" in str(
+        refusal.value
+    )
+    assert str(refusal.value).endswith("Make space, or set TMPDIR to another folder.")
+
+
+def test_the_configuration_carries_the_seconds_of_the_end_and_the_form_of_the_log():
+    config = server.configuration(Settings(drain_seconds=3, graceful_seconds=7, log_format="json"))
+    assert (config.drain_seconds, config.timeout_graceful_shutdown) == (3, 7)
+    assert config.log_config["formatters"]["default"] == {"()": "app.logs.Json"}

@@ -312,3 +312,30 @@ def test_another_process_gets_the_settings_in_force_and_no_others(monkeypatch, t
     meant = settings.model_copy(update={"model_store": here / "store"})
     assert load_settings() == meant
     assert settings.for_process()["PATH"] == "/bin"
+
+
+@pytest.mark.fault(32)
+def test_a_misspelt_variable_is_refused_with_the_nearest_name(monkeypatch):
+    monkeypatch.setenv("VITRINE_WORKRES", "2")
+    with pytest.raises(SettingsError) as refusal:
+        load_settings()
+    assert str(refusal.value) == "VITRINE_WORKRES: there is no such setting; did you mean VITRINE_WORKERS?"
+
+
+@pytest.mark.fault(32)
+@pytest.mark.parametrize("value", ["inf", "nan", "-1", "0", "1e9"])
+def test_a_time_that_is_not_finite_or_out_of_range_is_refused_with_the_range(monkeypatch, value):
+    monkeypatch.setenv("VITRINE_DEADLINE_SECONDS", value)
+    with pytest.raises(
+        SettingsError, match=rf"^VITRINE_DEADLINE_SECONDS='{value}': .*\(from more than 0 to 3600\)$"
+    ):
+        load_settings()
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_every_number_has_a_least_and_a_greatest_value(name):
+    field = Settings.model_fields[name]
+    if field.annotation in (int, float):
+        bounds = {type(each).__name__ for each in field.metadata}
+        assert "Le" in bounds
+        assert bounds & {"Ge", "Gt"}

@@ -1,0 +1,111 @@
+"""The pieces of a server's end; whole ends are tests/test_life.py's."""
+
+import signal
+import socket
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from app import draining
+from app.draining import DrainConfig, DrainingServer, refuse_new
+
+
+@pytest.fixture
+def server():
+    config = DrainConfig("app.main:app", log_config=None)
+    config.drain_seconds = 3.0
+    made = DrainingServer(config)
+    made.started = True
+    made.lifespan = SimpleNamespace(state={})
+    return made
+
+
+class Connection:
+    def __init__(self, cycle=None, silent=True):
+        self.cycle, self.silent, self.closed = cycle, silent, False
+        self.transport = SimpleNamespace(close=self.close)
+
+    def is_silent(self):
+        return self.silent
+
+    def close(self):
+        self.closed = True
+
+
+@pytest.mark.fault(2)
+def test_behind_a_filter_no_connection_is_let_in_and_those_that_were_are_still_there():
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listening,
+        socket.socket() as late,
+        socket.create_connection(listening.getsockname()) as early,
+    ):
+        early.sendall(b"asked")
+        refuse_new([listening])
+        late.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            late.connect(listening.getsockname())
+        accepted, _ = listening.accept()
+        with accepted:
+            assert accepted.recv(5) == b"asked"
+            accepted.sendall(b"answered")
+        assert early.recv(8) == b"answered"
+
+
+def test_a_socket_that_takes_no_filter_is_passed_over():
+    closed = socket.socket()
+    closed.close()
+    refuse_new([closed])
+
+
+def test_the_service_is_told_by_the_signal_itself(server):
+    told = []
+    server.lifespan.state["drain"] = lambda: told.append(True)
+    server.handle_exit(signal.SIGTERM, None)
+    assert told == [True]
+    assert server.lifespan.state["draining"] is True
+    assert server.should_exit
+    server.handle_exit(signal.SIGTERM, None)  # again, as some send it
+    assert told == [True]
+
+
+def test_only_sigterm_waits_for_a_load_balancer(server):
+    server.handle_exit(signal.SIGINT, None)
+    assert server._accept_seconds == 0.0
+    server.should_exit = False
+    server.handle_exit(signal.SIGTERM, None)
+    assert server._accept_seconds == 3.0
+
+
+@pytest.mark.fault(3)
+def test_sigint_during_the_end_ends_the_process_with_130_and_a_line():
+    code = (
+        "import signal; from types import SimpleNamespace; from app.draining import *;"
+        "logging.config.dictConfig(logs.configuration('text'));"
+        "server = DrainingServer(DrainConfig('app.main:app', log_config=None));"
+        "server.started = True; server.lifespan = SimpleNamespace(state={});"
+        "server.handle_exit(signal.SIGTERM, None); server.handle_exit(signal.SIGINT, None); print('never')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", "import logging.config\n" + code], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 130
+    assert (done.stdout, done.stderr) == ("", "WARNING:  Stopped at once, requests under way are lost\n")
+
+
+def test_a_connection_is_closed_when_it_has_been_silent_since_its_last_answer(server):
+    answer = object()
+    unused, used, busy = Connection(), Connection(cycle=answer), Connection(silent=False)
+    server.server_state.connections = {unused, used, busy}
+    server._close_silent(10.0)
+    assert [each.closed for each in (unused, used, busy)] == [False] * 3
+    used.cycle = object()  # another request meanwhile
+    server._close_silent(10.0 + draining.SILENT_SECONDS)
+    assert not used.closed
+    server._close_silent(10.0 + 2 * draining.SILENT_SECONDS)
+    assert used.closed
+    assert not unused.closed
+    server._close_silent(10.0 + draining.UNUSED_SECONDS)
+    assert unused.closed
+    assert not busy.closed
