@@ -1,6 +1,8 @@
+import gc
 import json
 import threading
 import time
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -221,3 +223,31 @@ def test_without_idle_threads_or_a_runtime_that_takes_them_nothing_is_wide(versi
     model.warm_up()
     assert runtime.threads == set()
     assert model.decoding.wide is None
+
+
+def test_a_model_that_nobody_holds_is_freed_at_once_without_a_search_for_cycles(version):
+    model = Model(version, FakeRuntime())
+    model.warm_up()
+    model.prepare_scoring()
+    assert model.posterior.whole(np.zeros((2, 8, 8), np.float32)).shape == (2, 2, 2)
+    alive = [weakref.ref(each) for each in (model, model._runtime, model.decoding, model.scoring)]
+    gc.disable()
+    try:
+        del model
+        assert [each() for each in alive] == [None] * 4
+    finally:
+        gc.enable()
+
+
+def test_a_check_of_a_model_that_serves_finds_what_is_not_finite_and_tells_who_asked_to_know(version):
+    model, told = Model(version, FakeRuntime()), []
+    model.warm_up()
+    model.when_failed(told.append)
+    sizes = model.decoding.busy_seconds
+    model.check()
+    assert model.decoding.busy_seconds is sizes  # nothing was learnt
+    assert told == []
+    model._runtime.encode = lambda images: (np.full((len(images), 2), np.nan, np.float32),) * 2
+    with pytest.raises(ModelError, match=r"fake@1: encode gave \(32, 2\), expected \(32, 2\), all finite"):
+        model.check()
+    assert told == ["encode gave (32, 2), expected (32, 2), all finite"]
