@@ -9,9 +9,10 @@ import stat
 from collections.abc import Collection
 from pathlib import Path
 
+from app.errors import StoreError
 from app.labels import LABELS
 from app.published import PUBLISHED
-from app.store import NAME, VERSION
+from app.store import NAME, VERSION, Store, Version, scan
 
 Stamp = tuple[int, ...]  # of a file: what changes when it does
 
@@ -56,6 +57,53 @@ def look(store: Path, refused: Collection[str] = ()) -> Look:
                 stamps += tuple(_stamp(file) for file in sorted(path.rglob("*")))
             found.versions[path] = stamps
     return found
+
+
+class StoreReader:
+    """Reads a store again when it has changed, and of it only the versions that have.
+
+    Args:
+        folder: the store.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._seen = Look()  # when it was read last
+        self._known: dict[Path, Version] = {}
+        self._failed: tuple[Look | None, StoreError] | None = None
+
+    def read(self, refused: Collection[str] = (), again: bool = False) -> Store | None:
+        """Return what the store holds, see ``app.store.scan``; None if it has not changed since.
+
+        Args:
+            refused: versions that are known and are not served all the same, as ``name/version``.
+            again: read it even so, and all that was refused anew.
+
+        Raises:
+            StoreError: it cannot be read, or no version in it can be served.
+        """
+        try:
+            now = look(self.folder, refused)
+        except OSError:
+            now = None  # the scan says why
+        if not again and now is not None:
+            if self._failed is not None and self._failed[0] == now:
+                raise StoreError(self._failed[1].detail)
+            if self._failed is None and now == self._seen:
+                return None
+        try:
+            found = scan(self.folder, lambda path: self._known_in(path, now))
+        except StoreError as error:
+            self._failed = now, error
+            raise
+        self._failed = None
+        self._seen = now or Look()
+        self._known = {version.folder: version for version in found.all}
+        return found
+
+    def _known_in(self, path: Path, now: Look | None) -> Version | None:
+        """Return the version that was read of a folder before, if the folder looks as it did then."""
+        return self._known.get(path) if now is not None and now.same(self._seen, path) else None
 
 
 def _stamp(path: Path) -> Stamp | None:

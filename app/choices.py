@@ -38,12 +38,13 @@ class Choice:
         due = math.floor(self._drawn * self.share) > math.floor(before * self.share)
         return self.canary if due else self.stable
 
-    def __contains__(self, reference: str) -> bool:
-        """Say whether requests for the name get the version of that reference, ``name@version``."""
-        return any(each is not None and each.reference == reference for each in (self.stable, self.canary))
+    @property
+    def versions(self) -> tuple[Version, ...]:
+        """Those that requests for the name get."""
+        return (self.stable,) if self.canary is None else (self.stable, self.canary)
 
     def goes_on_from(self, before: "Choice | None") -> "Choice":
-        """Return this choice; where requests get the same in the same shares as before, it goes on counting."""
+        """Return this choice; where requests get the same shares as before, it goes on counting."""
         if before is not None and self._told == before._told:
             self._drawn = before._drawn
         return self

@@ -5,7 +5,8 @@ import shutil
 import pytest
 
 from app import labels
-from app.changes import look
+from app.changes import StoreReader, look
+from app.errors import StoreError
 from app.labels import Labels
 from tests.fakes import record, write_version
 
@@ -70,3 +71,50 @@ def test_a_store_that_is_not_there_is_an_error_and_an_empty_one_is_not(store):
     (store / "nothing").mkdir()
     assert look(store / "nothing").versions == {}
     assert json.loads((store / "fake" / "1" / "manifest.json").read_text())["name"] == "fake"
+
+
+def test_a_store_is_read_again_when_it_has_changed_and_only_what_has(store):
+    reader = StoreReader(store)
+    first = reader.read()
+    assert reader.read() is None
+    write_version(store, number=3)
+    rewrite(store / "fake" / "2" / "manifest.json")
+    second = reader.read()
+    one, two, three = second.versions["fake"]
+    assert [one is first.find("fake@1"), two is first.find("fake@2"), three.number] == [True, False, 3]
+    assert reader.read() is None
+    assert reader.read(again=True).find("fake@1") is one
+
+
+@pytest.mark.fault(10)
+def test_a_store_that_is_emptied_or_gone_is_an_error_each_time_and_read_again_when_it_is_back(
+    store, tmp_path
+):
+    reader, aside = StoreReader(store / "."), tmp_path.with_name("aside")
+    first = reader.read()
+    (store / "fake").rename(aside)
+    for _ in range(2):
+        with pytest.raises(StoreError, match="no model that can be served"):
+            reader.read()
+    aside.rename(store / "fake")
+    back = reader.read()
+    assert back.find("fake@1") is first.find("fake@1")  # nothing of it was read again
+    assert reader.read() is None
+
+
+@pytest.mark.fault(8)
+def test_a_version_that_is_copied_into_place_file_by_file_is_refused_until_it_is_whole(
+    store, tmp_path_factory
+):
+    reader = StoreReader(store)
+    reader.read()
+    whole = write_version(tmp_path_factory.mktemp("elsewhere"), number=3)
+    files = sorted(path for path in whole.rglob("*") if path.is_file())
+    for count, path in enumerate(sorted(files, key=lambda path: path.name != "manifest.json"), 1):
+        placed = store / "fake" / "3" / path.relative_to(whole)
+        placed.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, placed)
+        found = reader.read({"fake/3"})
+        numbers = [each.number for each in found.versions["fake"]]
+        assert numbers == ([1, 2] if count < len(files) else [1, 2, 3])
+    assert reader.read() is None or reader.read() is None
