@@ -45,13 +45,14 @@ class Choice:
 
     def goes_on_from(self, before: "Choice | None") -> "Choice":
         """Return this choice; where requests get the same shares as before, it goes on counting."""
-        if before is not None and self._told == before._told:
+        if before is not None and self.is_alike(before) and self.share == before.share:
             self._drawn = before._drawn
         return self
 
-    @property
-    def _told(self) -> tuple[object, ...]:
-        return self.stable.pinned, self.canary and self.canary.pinned, self.share
+    def is_alike(self, other: "Choice | None") -> bool:
+        """Say whether requests get the same versions by another choice."""
+        pinned = [each.pinned for each in self.versions]
+        return other is not None and pinned == [each.pinned for each in other.versions]
 
 
 def choose(

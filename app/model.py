@@ -108,6 +108,7 @@ class Model:
     Attributes:
         encode, moments, decode, draw, log_prob: see ``Checked``.
         retired: no later request gets it: another has taken its place, or its memory is needed.
+        num_bytes: of memory that it takes, as measured when it was opened.
         encoding: operation (B, H, W) images -> (B, D) z_mean, B one of its sizes; exact: ``moments``.
         decoding: operation (B, D) z -> (B, H, W) levels of p(x given z)'s mean, uint8.
         drawing: operation (B, D) z and uniform noise -> (B, H, W) levels of a draw, uint8.
@@ -129,6 +130,7 @@ class Model:
         self.encode, self.moments, self.log_prob = checked.encode, checked.moments, checked.log_prob
         self.decode, self.draw = checked.decode, checked.draw
         self.retired = False
+        self.num_bytes = 0
         own_thread = threads == 1 and runtime.name != "tensorflow"
 
         self.encoding = Operation("encode", self.encode, self.moments, own_thread)

@@ -1,20 +1,21 @@
-"""The models of a running service: opened once, looked up by name.
+"""The models of a running service, looked up by name.
 
-The default model is opened before the service is ready, the newest versions of the others right after. Older
-versions are opened when they are first asked for. One that fails is passed over: the one before it serves.
+The default model is opened before the service is ready, what answers to the other names right after. Older
+versions are opened when they are first asked for. One that fails is passed over: another version serves.
 """
 
 import asyncio
 import contextlib
 import logging
-import threading
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Collection, Mapping
 
-from app.errors import ModelError, ModelNotFound, ModelUnavailable, StoreError
+from app.choices import NO_LABELS, Choice, choose, read_labels
+from app.errors import ModelError, ModelNotFound, StoreError
+from app.labels import Labels
 from app.model import Model
-from app.runtimes import OpenRuntime, RuntimeUnavailable
-from app.store import InvalidVersion, Store, Version, check_files
+from app.opened import OpenedModels, Opening
+from app.runtimes import OpenRuntime
+from app.store import Store, Version
 
 __all__ = ["Model", "Models"]
 
@@ -29,20 +30,39 @@ class Models:
         open_runtime: how a version is opened.
         threads: threads that one computation may use.
         wide_threads: that it may use while nothing else is computed.
+        max_bytes: that opened models may take together; None: as much as they need.
 
     Attributes:
+        store: what there is, with the versions that are served from memory though their folders are gone.
         opened: the models opened so far, by their references.
         opener: the thread that opens them, which takes seconds: pictures of other models go on.
+        label_faults: by name, why labels are not followed.
+        lost: why the store cannot be read now; empty if it can.
+        on_change: called in any thread when a version's state changes; with whether a model was unloaded.
+        on_failure: called in any thread with a reference and the reason when a model breaks its promise.
     """
 
-    def __init__(self, store: Store, open_runtime: OpenRuntime, threads: int, wide_threads: int = 1) -> None:
-        self.store = store
-        self._open_runtime = open_runtime
-        self._threads, self._wide_threads = threads, wide_threads
-        self._unusable: dict[str, ModelError] = {}
-        self._opening = threading.Lock()
-        self.opened: dict[str, Model] = {}
-        self.opener = ThreadPoolExecutor(1, thread_name_prefix="opener")
+    def __init__(
+        self,
+        store: Store,
+        open_runtime: OpenRuntime,
+        threads: int,
+        wide_threads: int = 1,
+        max_bytes: int | None = None,
+    ) -> None:
+        self.store = self._on_disk = store
+        self._default = ""
+        self._opened = OpenedModels(
+            Opening(open_runtime, threads, wide_threads, max_bytes), self._changed, self._failed
+        )
+        self.opened, self.opener = self._opened.models, self._opened.opener
+        self.lost = ""
+        self.on_change: Callable[[bool], None] = lambda _: None
+        self.on_failure: Callable[[str, str], None] = lambda *_: None
+        self._labels, self.label_faults = read_labels(store.versions, {})
+        self._choices: dict[str, Choice] = {}
+        for name in store.versions:
+            self._choose(name)
 
     def open_default(self, default: str) -> None:
         """Open the model that answers when a request names none.
@@ -53,6 +73,7 @@ class Models:
         Raises:
             StoreError: it has no usable version.
         """
+        self._default = default
         refusals: list[str] = []
         while True:
             try:
@@ -67,7 +88,7 @@ class Models:
             log.warning("not served: %s", refusal)
 
     def open_in_background(self, then: Callable[[], None] = lambda: None) -> None:
-        """Open the newest usable version of every name, so that the first request for it need not wait.
+        """Open what answers to every name, so that the first request for it need not wait.
 
         One after the other: a request for a model, and the end of the service, wait for one of them at most.
 
@@ -82,7 +103,7 @@ class Models:
                 return
             before = set(self.opened)
             try:
-                self._open_newest(name)
+                self._open_chosen(name)
                 for new in self.opened.keys() - before:
                     self.opened[new].rest()  # found fit; nobody may ever ask for it
             finally:  # whatever comes of one model, the next has its turn, and `then` in the end
@@ -91,62 +112,87 @@ class Models:
 
         self.opener.submit(open_next)
 
-    def _open_newest(self, name: str) -> None:
-        for version in reversed(self.store.versions.get(name, ())):
+    def _open_chosen(self, name: str) -> None:
+        while (version := self.to_open(self._choices.get(name))) is not None:
             try:
                 self.get(version)
-                return
             except ModelError as error:
                 log.warning("not served: %s", error.detail)
 
+    def to_open(self, choice: Choice | None) -> Version | None:
+        """Return the next version that a choice needs opened; None: none, or there is no room for it."""
+        for version in () if choice is None else choice.versions:
+            if version.reference not in self.opened:
+                return version if self._opened.has_room(version) else None
+        return None
+
+    def choose(self, name: str, store: Store, labels: Mapping[str, Labels]) -> Choice | None:
+        """Return what would answer to a bare name, were the store and its labels these."""
+        versions, before = store.versions.get(name, ()), self._choices.get(name)
+        return choose(versions, labels.get(name, NO_LABELS), self._opened.unusable, before)
+
+    def _choose(self, name: str) -> None:
+        choice = self.choose(name, self.store, self._labels)
+        if choice is None:
+            self._choices.pop(name, None)
+        else:
+            self._choices[name] = choice
+
     def find(self, reference: str) -> Version:
-        """Return the version that a reference means, see ``Store.find``; ``name``: its newest usable one.
+        """Return the version that a reference means, see ``Store.find``; ``name``: what answers to it.
 
         Raises:
             ModelNotFound: there is none, or no more (ModelGone); names those there are.
             ModelError: there is, and none of its versions can be served; says why of the newest.
         """
-        try:
-            return self.store.find(reference, passed_over=self._unusable)
-        except ModelNotFound:
-            for version in reversed(self.store.versions.get(reference, ())):
-                raise self._refusal(version.reference) from None
-            raise
+        choice = self._choices.get(reference)
+        if choice is not None:
+            return choice.stable
+        for version in reversed(self.store.versions.get(reference, ())):
+            raise self._opened.refusal(version.reference)
+        return self.store.find(reference, passed_over=self._opened.unusable)
 
     def get(self, version: Version) -> Model:
         """Return the opened model of a version, opening and warming it if nobody has yet.
 
-        Its files are checked again behind that: they may have changed since the store was scanned.
-
         Raises:
-            ModelError: it cannot be opened, or is not what its manifest says; it is not tried again.
+            ModelError: it cannot be opened, or is not what its manifest says.
         """
-        reference = version.reference
-        with self._opening:
-            if reference in self._unusable:
-                raise self._refusal(reference)
-            if reference not in self.opened:
-                try:
-                    runtime = self._open_runtime(version.folder, self._threads)
-                    model = Model(version, runtime, self._threads, self._wide_threads)
-                    model.warm_up()
-                    check_files(version.folder, version.manifest)
-                except (Exception, SystemExit) as error:  # a model is a program: it can fail in any way
-                    self._unusable[reference] = _as_refusal(reference, error)
-                    raise self._refusal(reference) from error
-                self.opened[reference] = model
-            return self.opened[reference]
+        return self._opened.get(version, self._kept)
+
+    def _kept(self) -> Collection[str] | None:
+        """Return what is not to be unloaded; None: all, as nothing could be opened again."""
+        return None if self.lost else self._defaults()
+
+    def _defaults(self) -> set[str]:
+        """Return the reference of the default model, if there is one."""
+        try:
+            return {self.find(self._default).reference}
+        except (ModelError, ModelNotFound):
+            return set()
+
+    def _changed(self, version: Version, unloaded: bool) -> None:
+        if unloaded:
+            self.store = self._opened.beside(self._on_disk)
+        self._choose(version.name)
+        self.on_change(unloaded)
+
+    def _failed(self, reference: str, reason: str) -> None:
+        self.on_failure(reference, reason)
 
     async def find_opened(self, reference: str) -> Model:
-        """Return the model of a reference, see ``find``, opened now if nobody has yet.
+        """Return the model of a reference, opened now if nobody has yet; of a bare name, the next one's.
+
+        A bare name means what ``find`` says, but for a canary's share of the requests.
 
         Raises:
             ModelNotFound: there is none, or no more (ModelGone).
             ModelError: the version cannot be opened.
         """
         while True:
-            version = self.find(reference)
-            if opened := self.opened.get(version.reference):
+            choice = self._choices.get(reference)
+            version = self.find(reference) if choice is None else choice.draw()
+            if (opened := self._opened.find(version.reference)) is not None:
                 return opened
             try:
                 return await asyncio.get_running_loop().run_in_executor(self.opener, self.get, version)
@@ -155,26 +201,69 @@ class Models:
                     raise
                 # A bare name now means the version before.
 
-    def _refusal(self, reference: str) -> ModelError:
-        """Return a new error of a version that could not be opened."""
-        kept = self._unusable[reference]
-        return type(kept)(kept.detail)
+    def renew(self, found: Store, again: bool = False) -> None:
+        """Let versions that could not be opened be tried again if they have changed, or all if `again`."""
+        self._opened.renew(self.store, found, again)
+
+    def install(self, found: Store, labels: Mapping[str, Labels], faults: Mapping[str, str]) -> list[Choice]:
+        """Have requests get what a store that was read again says, in one step; on the event loop.
+
+        Returns:
+            What answered before to the names for which other versions do now.
+        """
+        before = dict(self._choices)
+        self._on_disk, self._labels, self.label_faults = found, dict(labels), dict(faults)
+        self.store = self._opened.beside(found)
+        for name in before.keys() | self.store.versions.keys():
+            self._choose(name)
+        self.on_change(False)
+        return [choice for name, choice in before.items() if not choice.is_alike(self._choices.get(name))]
+
+    def drain(self, former: Choice) -> None:
+        """Unload the versions of a former choice that nothing but permanent addresses asks for any more.
+
+        Requests that have one finish with it.
+        """
+        now = self._choices.get(former.stable.name)
+        needed = self._defaults() | {each.reference for each in (now.versions if now is not None else ())}
+        for version in former.versions:
+            if version.reference not in needed:
+                self._opened.unload(version.reference)
+
+    def quarantine(self, reference: str, reason: str) -> bool:
+        """Take a version that broke its promise out of service, if another can serve; on the event loop.
+
+        Where no other can, it goes on: most of what it gives may be right.
+
+        Returns:
+            Whether it was taken out now.
+        """
+        model, unusable = self.opened.get(reference), self._opened.unusable
+        if model is None or reference in unusable or ("@" in self._default and reference in self._defaults()):
+            return False
+        others = [each for each in self.store.versions[model.version.name] if each.reference not in unusable]
+        if len(others) < 2:
+            return False
+        self._opened.quarantine(reference, reason)
+        self._choose(model.version.name)
+        self._opened.unload(reference)
+        return True
+
+    def state_of(self, version: Version) -> str:
+        """Return what becomes of requests for a version.
+
+        ``serving``: the bare name means it; ``canary``: a share of these requests gets it; ``opened``: who
+        names it gets it at once; ``unopened``: once it is opened for them; ``failed``: nobody does.
+        """
+        reference, choice = version.reference, self._choices.get(version.name)
+        if reference in self._opened.unusable:
+            return "failed"
+        if choice is not None and reference in {each.reference for each in choice.versions}:
+            return "serving" if choice.stable.reference == reference else "canary"
+        return "opened" if reference in self.opened else "unopened"
 
     @property
     def rejected(self) -> dict[str, str]:
         """Every version that is not served, as ``name/version``, and why."""
-        unusable = dict(self._unusable)
+        unusable = dict(self._opened.unusable)
         return self.store.rejected | {ref.replace("@", "/"): why.detail for ref, why in unusable.items()}
-
-
-def _as_refusal(reference: str, error: BaseException) -> ModelError:
-    """Return what is to be said of a version that could not be opened, in one line."""
-    if isinstance(error, ModelError):
-        return ModelError(error.detail)
-    if isinstance(error, RuntimeUnavailable):
-        return ModelUnavailable.of(reference, str(error))
-    if isinstance(error, InvalidVersion):
-        return ModelError(f"{reference}: {error}")
-    log.debug("%s", reference, exc_info=error)
-    detail = f"{reference}: {type(error).__name__}: {' '.join(str(error).split())}"
-    return ModelError(detail.encode("utf-8", "backslashreplace").decode())  # it may name a path
