@@ -82,15 +82,25 @@ class StoreReader:
         Raises:
             StoreError: it cannot be read, or no version in it can be served.
         """
-        try:
-            now = look(self.folder, refused)
-        except OSError:
-            now = None  # the scan says why
+        now = self._look(refused)
         if not again and now is not None:
             if self._failed is not None and self._failed[0] == now:
                 raise StoreError(self._failed[1].detail)
             if self._failed is None and now == self._seen:
                 return None
+        return self._scan(now)
+
+    def scan(self) -> Store:
+        """Return what the store holds, see ``app.store.scan``; errors as of ``read``."""
+        return self._scan(self._look())
+
+    def _look(self, refused: Collection[str] = ()) -> Look | None:
+        try:
+            return look(self.folder, refused)
+        except OSError:
+            return None  # the scan says why
+
+    def _scan(self, now: Look | None) -> Store:
         try:
             found = scan(self.folder, lambda path: self._known_in(path, now))
         except StoreError as error:

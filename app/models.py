@@ -36,6 +36,7 @@ class Models:
         store: what there is, with the versions that are served from memory though their folders are gone.
         opened: the models opened so far, by their references.
         opener: the thread that opens them, which takes seconds: pictures of other models go on.
+        labels: by name, what is followed.
         label_faults: by name, why labels are not followed.
         lost: why the store cannot be read now; empty if it can.
         on_change: called in any thread when a version's state changes; with whether a model was unloaded.
@@ -59,7 +60,7 @@ class Models:
         self.lost = ""
         self.on_change: Callable[[bool], None] = lambda _: None
         self.on_failure: Callable[[str, str], None] = lambda *_: None
-        self._labels, self.label_faults = read_labels(store.versions, {})
+        self.labels, self.label_faults = read_labels(store.versions, {})
         self._choices: dict[str, Choice] = {}
         for name in store.versions:
             self._choose(name)
@@ -120,10 +121,15 @@ class Models:
                 log.warning("not served: %s", error.detail)
 
     def to_open(self, choice: Choice | None) -> Version | None:
-        """Return the next version that a choice needs opened; None: none, or there is no room for it."""
+        """Return the next version that a choice needs opened; None: none.
+
+        Also None if there is no room for it, unless it takes the place of one that is open.
+        """
         for version in () if choice is None else choice.versions:
             if version.reference not in self.opened:
-                return version if self._opened.has_room(version) else None
+                now = self._choices.get(version.name)
+                replaces = now is not None and any(each.reference in self.opened for each in now.versions)
+                return version if replaces or self._opened.has_room(version) else None
         return None
 
     def choose(self, name: str, store: Store, labels: Mapping[str, Labels]) -> Choice | None:
@@ -131,8 +137,17 @@ class Models:
         versions, before = store.versions.get(name, ()), self._choices.get(name)
         return choose(versions, labels.get(name, NO_LABELS), self._opened.unusable, before)
 
+    @property
+    def chosen(self) -> dict[str, Choice]:
+        """What answers to each bare name."""
+        return dict(self._choices)
+
+    def beside(self, found: Store) -> Store:
+        """Return a store that was read again, with what is served from memory beside it."""
+        return self._opened.beside(found)
+
     def _choose(self, name: str) -> None:
-        choice = self.choose(name, self.store, self._labels)
+        choice = self.choose(name, self.store, self.labels)
         if choice is None:
             self._choices.pop(name, None)
         else:
@@ -180,6 +195,11 @@ class Models:
     def _failed(self, reference: str, reason: str) -> None:
         self.on_failure(reference, reason)
 
+    def share_of(self, version: Version) -> float | None:
+        """Return the share of requests for the bare name that a canary gets; None: it is none."""
+        choice = self._choices.get(version.name)
+        return choice.share if choice is not None and self.state_of(version) == "canary" else None
+
     async def find_opened(self, reference: str) -> Model:
         """Return the model of a reference, opened now if nobody has yet; of a bare name, the next one's.
 
@@ -212,7 +232,7 @@ class Models:
             What answered before to the names for which other versions do now.
         """
         before = dict(self._choices)
-        self._on_disk, self._labels, self.label_faults = found, dict(labels), dict(faults)
+        self._on_disk, self.labels, self.label_faults = found, dict(labels), dict(faults)
         self.store = self._opened.beside(found)
         for name in before.keys() | self.store.versions.keys():
             self._choose(name)

@@ -4,6 +4,7 @@ import contextlib
 import errno
 import logging
 import os
+import signal
 import socket
 import tempfile
 import time
@@ -17,6 +18,7 @@ from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 from uvicorn.supervisors.multiprocess import Process
 
+from app.hangup import has_terminal
 from app.http.protocol import VitrineProtocol
 from app.settings import COUNTERS, Settings
 
@@ -192,6 +194,7 @@ class Workers(Multiprocess):
         super().__init__(config, sockets)
         self._counters = counters
         self._failed = False
+        self._had_terminal = has_terminal()
 
     def init_processes(self) -> None:
         """Start the first worker, and the others when it is ready."""
@@ -216,6 +219,19 @@ class Workers(Multiprocess):
         process = Process(self.config, self.sockets)
         process.start()
         self.processes.append(process)
+
+    def handle_hup(self) -> None:
+        """Pass SIGHUP on to every worker, which reads the store again; uvicorn would restart them.
+
+        See ``app.hangup`` for a terminal that closes.
+        """
+        if self._had_terminal and not has_terminal():
+            self.handle_term()
+            return
+        for process in self.processes:
+            if process.pid is not None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(process.pid, signal.SIGHUP)
 
     def keep_subprocess_alive(self) -> None:
         """Start another worker for one that died, and count no more what waited in that one."""

@@ -75,7 +75,7 @@ def test_a_store_that_is_not_there_is_an_error_and_an_empty_one_is_not(store):
 
 def test_a_store_is_read_again_when_it_has_changed_and_only_what_has(store):
     reader = StoreReader(store)
-    first = reader.read()
+    first = reader.scan()
     assert reader.read() is None
     write_version(store, number=3)
     rewrite(store / "fake" / "2" / "manifest.json")
@@ -91,7 +91,7 @@ def test_a_store_that_is_emptied_or_gone_is_an_error_each_time_and_read_again_wh
     store, tmp_path
 ):
     reader, aside = StoreReader(store / "."), tmp_path.with_name("aside")
-    first = reader.read()
+    first = reader.scan()
     (store / "fake").rename(aside)
     for _ in range(2):
         with pytest.raises(StoreError, match="no model that can be served"):
@@ -107,7 +107,7 @@ def test_a_version_that_is_copied_into_place_file_by_file_is_refused_until_it_is
     store, tmp_path_factory
 ):
     reader = StoreReader(store)
-    reader.read()
+    reader.scan()
     whole = write_version(tmp_path_factory.mktemp("elsewhere"), number=3)
     files = sorted(path for path in whole.rglob("*") if path.is_file())
     for count, path in enumerate(sorted(files, key=lambda path: path.name != "manifest.json"), 1):
