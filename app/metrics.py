@@ -19,7 +19,7 @@ BATCH_IMAGES = (1, 2, 4, 8, 16, 24, 31, 32)
 
 # Files of worker processes that count together, by kind, with the bytes that each has from the start: those
 # of some hundred routes by status. What is on the disk already cannot fail to be written.
-FILES = {"histogram": 524_288, "counter": 65_536, "gauge_livesum": 65_536}
+FILES = {"histogram": 524_288, "counter": 65_536, "gauge_livesum": 131_072}
 
 MAX_KEPT = 512  # values; what they take to be counted holds up a request by a millisecond
 
@@ -82,6 +82,17 @@ class Metrics:
         )
         self.cache_bytes = self._gauge("vitrine_cache_bytes", "Bytes that the kept pictures take.")
         self.cache_pictures = self._gauge("vitrine_cache_pictures", "Pictures that are kept.")
+        self._swaps = self._counter(
+            "vitrine_swaps_total", "Versions of a running service: swapped, refused, rolled_back.", "result"
+        )
+        self._model_state = Gauge(
+            "vitrine_model_state",
+            "Processes in which a version is serving, canary, opened, unopened, or failed.",
+            ("model", "version", "state"),
+            registry=self._registry,
+            multiprocess_mode="livesum",
+        )
+        self._model_states: dict[tuple[str, str], str] = {}
         if self._shared:  # the library opens a file for its first value: now, as it may be gone later
             self._problems.labels("not-found")
 
@@ -120,6 +131,19 @@ class Metrics:
     def count_cache_request(self, result: str) -> None:
         """Count a request of a permanent address: hit, shared or miss."""
         self._count(self._cache_requests, result)
+
+    def count_swap(self, result: str) -> None:
+        """Count what became of a version while the service runs: swapped, refused or rolled_back."""
+        self._count(self._swaps, result)
+
+    def set_model_state(self, model: str, version: str, state: str) -> None:
+        """Say what a version is; see ``Models.state_of``."""
+        before = self._model_states.get((model, version))
+        if before != state:
+            self._model_states[model, version] = state
+            if before is not None:
+                self._model_state.labels(model, version, before).set(0)
+            self._model_state.labels(model, version, state).set(1)
 
     def _count(self, counter: Counter, label: str) -> None:
         labelled = self._counters.get((counter, label))

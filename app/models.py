@@ -1,194 +1,25 @@
-"""The models of a running service: opened once, looked up by name.
+"""The models of a running service, looked up by name.
 
-The default model is opened before the service is ready, the newest versions of the others right after. Older
-versions are opened when they are first asked for. One that fails is passed over: the one before it serves.
+The default model is opened before the service is ready, what answers to the other names right after. Older
+versions are opened when they are first asked for. One that fails is passed over: another version serves.
 """
 
 import asyncio
 import contextlib
-import functools
 import logging
-import math
-import threading
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Collection, Mapping
 
-import numpy as np
+from app.choices import NO_LABELS, Choice, choose, read_labels
+from app.errors import ModelError, ModelNotFound, StoreError
+from app.labels import Labels
+from app.model import Model
+from app.opened import OpenedModels, Opening
+from app.runtimes import OpenRuntime
+from app.store import Store, Version
 
-from app.engine.parts import in_parts
-from app.engine.work import SIZES, Operation
-from app.errors import ModelError, ModelNotFound, ModelUnavailable, ScoringUnavailable, StoreError
-from app.held_out import open_map, read_examples
-from app.likelihoods import open_draw
-from app.manifest import Manifest
-from app.pictures import grids
-from app.priors import GaussianMixture, open_prior
-from app.random_rows import random_rows
-from app.runtimes import Array, OpenRuntime, Runtime, RuntimeUnavailable
-from app.store import InvalidVersion, Store, Version, check_files
+__all__ = ["Model", "Models"]
 
 log = logging.getLogger("vitrine")
-
-
-class Model:
-    """One opened version.
-
-    Args:
-        version: what the store knows of it.
-        runtime: what computes.
-        threads: threads that one computation may use.
-        wide_threads: that it may use while nothing else is computed.
-
-    Attributes:
-        encoding: operation (B, H, W) images -> (B, D) z_mean, B one of its sizes; exact: ``moments``.
-        decoding: operation (B, D) z -> (B, H, W) levels of p(x given z)'s mean, uint8.
-        drawing: operation (B, D) z and uniform noise -> (B, H, W) levels of a draw, uint8.
-        scoring: operation z and images -> (B, H, W) log p(x given z) in nats; see ``prepare_scoring``.
-        examples: (N, H, W) levels of the held-out images that the version ships, uint8.
-        map: of the test set; None if the version has none.
-
-    Raises:
-        ModelError: the file of the prior or likelihood, an example or the map is not as the manifest says.
-    """
-
-    def __init__(self, version: Version, runtime: Runtime, threads: int = 1, wide_threads: int = 1) -> None:
-        self.version = version
-        self.prior = open_prior(version)
-        self.examples = read_examples(version)
-        self.map = open_map(version)
-        self._runtime, self._draw = runtime, open_draw(version, runtime)
-        own_thread = threads == 1 and runtime.name != "tensorflow"
-
-        self.encoding = Operation("encode", self.encode, self.moments, own_thread)
-        self.decoding = Operation("decode", grids.levels_of(self.decode), self.decode, own_thread)
-        self.drawing = Operation("draw", grids.levels_of(self.draw), self.draw, own_thread)
-        self.scoring = Operation("score", self.log_prob, own_thread=own_thread)
-        self._threads, self._wide_threads = threads, wide_threads
-        self._preparing = threading.Lock()
-        self._prepared = False
-
-    @property
-    def manifest(self) -> Manifest:
-        """The version's manifest."""
-        return self.version.manifest
-
-    @property
-    def posterior(self) -> Operation:
-        """Operation (B, H, W) images -> (B, 2, D) z_mean and z_log_var."""
-        return self.encoding.unrounded
-
-    @property
-    def means(self) -> Operation:
-        """Operation (B, D) z -> (B, H, W) means of p(x given z), float32."""
-        return self.decoding.unrounded
-
-    @functools.cached_property
-    def drawable(self) -> frozenset[int]:
-        """Numbers of the classes that the prior has a component of."""
-        classes = self.prior.component_class.tolist() if isinstance(self.prior, GaussianMixture) else ()
-        return frozenset(classes)
-
-    @property
-    def runtime(self) -> str:
-        """What computes: ``litert`` or ``tensorflow``."""
-        return self._runtime.name
-
-    def warm_up(self) -> None:
-        """Run every signature once: the first call of each is slow, and an unfit model is found out here.
-
-        Each operation then learns which positions of a batch are alike on this machine, and which sizes.
-
-        Raises:
-            ModelError: a shape is not the manifest's, a number is not finite, or a row depends on the others.
-        """
-        z, images, noise = random_rows(self.manifest)
-        self._measure({self.decoding: [z], self.drawing: [z, noise], self.encoding: [images]})
-        self._widen(z, noise)
-
-    def require_scoring(self) -> None:
-        """Refuse to score: the version may be of before what that needs.
-
-        Raises:
-            ScoringUnavailable: says how it is had.
-        """
-        if not self._runtime.scores:
-            raise ScoringUnavailable(self.version.reference)
-
-    def prepare_scoring(self) -> None:
-        """Do for ``scoring`` what ``warm_up`` does for the rest, once.
-
-        Not at the start: most models are never asked for a score, and it takes some tenths of a second. It is
-        for a thread that may wait; who comes meanwhile waits for it too.
-
-        Raises:
-            ModelError: as ``warm_up``, or as ``require_scoring``.
-        """
-        self.require_scoring()
-        with self._preparing:
-            if not self._prepared:
-                self._measure({self.scoring: [*random_rows(self.manifest)[:2]]})
-                self._prepared = True
-
-    def _measure(self, rows: dict[Operation, list[Array]]) -> None:
-        for operation, arrays in rows.items():
-            operation.function(*arrays)  # the first call is slow, and not to be timed
-            if not operation.measure(*arrays, sizes=SIZES if self._runtime.rows is None else ()):
-                raise self._error(f"what {operation.name} makes of a row depends on the others")
-
-    def _widen(self, z: Array, noise: Array) -> None:
-        """Have decoding and drawing that are alone done by more threads: they are asked for most."""
-        if self._wide_threads <= self._threads or not self._runtime.widens:
-            return
-        draw = in_parts(self.draw, self._wide_threads // self._threads)
-        decode = lambda z: self._checked(self._runtime.decode_wide(z, self._wide_threads))  # noqa: E731
-        self.drawing.widen(Operation("draw", grids.levels_of(draw), draw, own_thread=False), z, noise)
-        self.decoding.widen(Operation("decode", grids.levels_of(decode), decode, own_thread=False), z)
-        if self.decoding.wide is None:
-            self._runtime.rest_wide()  # nobody will ever ask for it
-
-    def rest(self, ready: bool = False) -> None:
-        """Give back memory that the next request can have again; if `ready`, it need not wait for that."""
-        self._runtime.rest(ready)
-
-    def encode(self, images: Array) -> Array:
-        """Return z_mean, (B, D), of `images`, (B, H, W) in [0, 1]; raise ModelError as ``warm_up`` does."""
-        return self._checked_code(self._runtime.encode(images)[0], len(images))
-
-    def moments(self, images: Array) -> Array:
-        """Return z_mean and z_log_var of q(z given x), (B, 2, D), of `images`; see ``encode``."""
-        codes = self._runtime.encode(images)
-        return np.stack([self._checked_code(code, len(images)) for code in codes], axis=1)
-
-    def decode(self, z: Array) -> Array:
-        """Return the mean of p(x given z), (B, H, W), of `z`, (B, D); see ``encode``."""
-        return self._checked(self._runtime.decode(z))
-
-    def draw(self, z: Array, noise: Array) -> Array:
-        """Return a draw from p(x given z), (B, H, W), from uniform `noise` in (0, 1); see ``encode``."""
-        return self._checked(self._draw(z, noise))
-
-    def _checked_code(self, code: Array, count: int) -> Array:
-        expected = (count, self.manifest.latent_dim)
-        if code.shape == expected and np.isfinite(code).all():
-            return code
-        raise self._error(f"encode gave {code.shape}, expected {expected}, all finite")
-
-    def log_prob(self, z: Array, images: Array) -> Array:
-        """Return log p(x given z) of each pixel in nats, (B, H, W), of `images` under `z`; see ``encode``."""
-        return self._checked(self._runtime.log_prob(z, images))
-
-    def _checked(self, images: Array) -> Array:
-        shape = self.manifest.image.shape
-        if images.shape[1:] != shape:
-            raise self._error(f"images of shape {images.shape[1:]}, expected {shape}")
-        # The sum of squares is not finite if any pixel is not, and is found in a tenth of the time.
-        flat = images.reshape(-1)
-        if not math.isfinite(np.dot(flat, flat)) and not np.isfinite(images).all():
-            raise self._error("the model's output is not finite")
-        return images
-
-    def _error(self, reason: str) -> ModelError:
-        return ModelError(f"{self.version.reference}: {reason}")
 
 
 class Models:
@@ -199,20 +30,40 @@ class Models:
         open_runtime: how a version is opened.
         threads: threads that one computation may use.
         wide_threads: that it may use while nothing else is computed.
+        max_bytes: that opened models may take together; None: as much as they need.
 
     Attributes:
+        store: what there is, with the versions that are served from memory though their folders are gone.
         opened: the models opened so far, by their references.
         opener: the thread that opens them, which takes seconds: pictures of other models go on.
+        labels: by name, what is followed.
+        label_faults: by name, why labels are not followed.
+        lost: why the store cannot be read now; empty if it can.
+        on_change: called in any thread when a version's state changes; with whether a model was unloaded.
+        on_failure: called in any thread with a reference and the reason when a model breaks its promise.
     """
 
-    def __init__(self, store: Store, open_runtime: OpenRuntime, threads: int, wide_threads: int = 1) -> None:
-        self.store = store
-        self._open_runtime = open_runtime
-        self._threads, self._wide_threads = threads, wide_threads
-        self._unusable: dict[str, ModelError] = {}
-        self._opening = threading.Lock()
-        self.opened: dict[str, Model] = {}
-        self.opener = ThreadPoolExecutor(1, thread_name_prefix="opener")
+    def __init__(
+        self,
+        store: Store,
+        open_runtime: OpenRuntime,
+        threads: int,
+        wide_threads: int = 1,
+        max_bytes: int | None = None,
+    ) -> None:
+        self.store = self._on_disk = store
+        self._default = ""
+        self._opened = OpenedModels(
+            Opening(open_runtime, threads, wide_threads, max_bytes), self._changed, self._failed
+        )
+        self.opened, self.opener = self._opened.models, self._opened.opener
+        self.lost = ""
+        self.on_change: Callable[[bool], None] = lambda _: None
+        self.on_failure: Callable[[str, str], None] = lambda *_: None
+        self.labels, self.label_faults = read_labels(store.versions, {})
+        self._choices: dict[str, Choice] = {}
+        for name in store.versions:
+            self._choose(name)
 
     def open_default(self, default: str) -> None:
         """Open the model that answers when a request names none.
@@ -223,6 +74,7 @@ class Models:
         Raises:
             StoreError: it has no usable version.
         """
+        self._default = default
         refusals: list[str] = []
         while True:
             try:
@@ -237,7 +89,7 @@ class Models:
             log.warning("not served: %s", refusal)
 
     def open_in_background(self, then: Callable[[], None] = lambda: None) -> None:
-        """Open the newest usable version of every name, so that the first request for it need not wait.
+        """Open what answers to every name, so that the first request for it need not wait.
 
         One after the other: a request for a model, and the end of the service, wait for one of them at most.
 
@@ -252,7 +104,7 @@ class Models:
                 return
             before = set(self.opened)
             try:
-                self._open_newest(name)
+                self._open_chosen(name)
                 for new in self.opened.keys() - before:
                     self.opened[new].rest()  # found fit; nobody may ever ask for it
             finally:  # whatever comes of one model, the next has its turn, and `then` in the end
@@ -261,62 +113,106 @@ class Models:
 
         self.opener.submit(open_next)
 
-    def _open_newest(self, name: str) -> None:
-        for version in reversed(self.store.versions.get(name, ())):
+    def _open_chosen(self, name: str) -> None:
+        while (version := self.to_open(self._choices.get(name))) is not None:
             try:
                 self.get(version)
-                return
             except ModelError as error:
                 log.warning("not served: %s", error.detail)
 
+    def to_open(self, choice: Choice | None) -> Version | None:
+        """Return the next version that a choice needs opened; None: none.
+
+        Also None if there is no room for it, unless it takes the place of one that is open.
+        """
+        for version in () if choice is None else choice.versions:
+            if version.reference not in self.opened:
+                now = self._choices.get(version.name)
+                replaces = now is not None and any(each.reference in self.opened for each in now.versions)
+                return version if replaces or self._opened.has_room(version) else None
+        return None
+
+    def choose(self, name: str, store: Store, labels: Mapping[str, Labels]) -> Choice | None:
+        """Return what would answer to a bare name, were the store and its labels these."""
+        versions, before = store.versions.get(name, ()), self._choices.get(name)
+        return choose(versions, labels.get(name, NO_LABELS), self._opened.unusable, before)
+
+    @property
+    def chosen(self) -> dict[str, Choice]:
+        """What answers to each bare name."""
+        return dict(self._choices)
+
+    def beside(self, found: Store) -> Store:
+        """Return a store that was read again, with what is served from memory beside it."""
+        return self._opened.beside(found)
+
+    def _choose(self, name: str) -> None:
+        choice = self.choose(name, self.store, self.labels)
+        if choice is None:
+            self._choices.pop(name, None)
+        else:
+            self._choices[name] = choice
+
     def find(self, reference: str) -> Version:
-        """Return the version that a reference means, see ``Store.find``; ``name``: its newest usable one.
+        """Return the version that a reference means, see ``Store.find``; ``name``: what answers to it.
 
         Raises:
             ModelNotFound: there is none, or no more (ModelGone); names those there are.
             ModelError: there is, and none of its versions can be served; says why of the newest.
         """
-        try:
-            return self.store.find(reference, passed_over=self._unusable)
-        except ModelNotFound:
-            for version in reversed(self.store.versions.get(reference, ())):
-                raise self._refusal(version.reference) from None
-            raise
+        choice = self._choices.get(reference)
+        if choice is not None:
+            return choice.stable
+        for version in reversed(self.store.versions.get(reference, ())):
+            raise self._opened.refusal(version.reference)
+        return self.store.find(reference, passed_over=self._opened.unusable)
 
     def get(self, version: Version) -> Model:
         """Return the opened model of a version, opening and warming it if nobody has yet.
 
-        Its files are checked again behind that: they may have changed since the store was scanned.
-
         Raises:
-            ModelError: it cannot be opened, or is not what its manifest says; it is not tried again.
+            ModelError: it cannot be opened, or is not what its manifest says.
         """
-        reference = version.reference
-        with self._opening:
-            if reference in self._unusable:
-                raise self._refusal(reference)
-            if reference not in self.opened:
-                try:
-                    runtime = self._open_runtime(version.folder, self._threads)
-                    model = Model(version, runtime, self._threads, self._wide_threads)
-                    model.warm_up()
-                    check_files(version.folder, version.manifest)
-                except (Exception, SystemExit) as error:  # a model is a program: it can fail in any way
-                    self._unusable[reference] = _as_refusal(reference, error)
-                    raise self._refusal(reference) from error
-                self.opened[reference] = model
-            return self.opened[reference]
+        return self._opened.get(version, self._kept)
+
+    def _kept(self) -> Collection[str] | None:
+        """Return what is not to be unloaded; None: all, as nothing could be opened again."""
+        return None if self.lost else self._defaults()
+
+    def _defaults(self) -> set[str]:
+        """Return the reference of the default model, if there is one."""
+        try:
+            return {self.find(self._default).reference}
+        except (ModelError, ModelNotFound):
+            return set()
+
+    def _changed(self, version: Version, unloaded: bool) -> None:
+        if unloaded:
+            self.store = self._opened.beside(self._on_disk)
+        self._choose(version.name)
+        self.on_change(unloaded)
+
+    def _failed(self, reference: str, reason: str) -> None:
+        self.on_failure(reference, reason)
+
+    def share_of(self, version: Version) -> float | None:
+        """Return the share of requests for the bare name that a canary gets; None: it is none."""
+        choice = self._choices.get(version.name)
+        return choice.share if choice is not None and self.state_of(version) == "canary" else None
 
     async def find_opened(self, reference: str) -> Model:
-        """Return the model of a reference, see ``find``, opened now if nobody has yet.
+        """Return the model of a reference, opened now if nobody has yet; of a bare name, the next one's.
+
+        A bare name means what ``find`` says, but for a canary's share of the requests.
 
         Raises:
             ModelNotFound: there is none, or no more (ModelGone).
             ModelError: the version cannot be opened.
         """
         while True:
-            version = self.find(reference)
-            if opened := self.opened.get(version.reference):
+            choice = self._choices.get(reference)
+            version = self.find(reference) if choice is None else choice.draw()
+            if (opened := self._opened.find(version.reference)) is not None:
                 return opened
             try:
                 return await asyncio.get_running_loop().run_in_executor(self.opener, self.get, version)
@@ -325,26 +221,69 @@ class Models:
                     raise
                 # A bare name now means the version before.
 
-    def _refusal(self, reference: str) -> ModelError:
-        """Return a new error of a version that could not be opened."""
-        kept = self._unusable[reference]
-        return type(kept)(kept.detail)
+    def renew(self, found: Store, again: bool = False) -> None:
+        """Let versions that could not be opened be tried again if they have changed, or all if `again`."""
+        self._opened.renew(self.store, found, again)
+
+    def install(self, found: Store, labels: Mapping[str, Labels], faults: Mapping[str, str]) -> list[Choice]:
+        """Have requests get what a store that was read again says, in one step; on the event loop.
+
+        Returns:
+            What answered before to the names for which other versions do now.
+        """
+        before = dict(self._choices)
+        self._on_disk, self.labels, self.label_faults = found, dict(labels), dict(faults)
+        self.store = self._opened.beside(found)
+        for name in before.keys() | self.store.versions.keys():
+            self._choose(name)
+        self.on_change(False)
+        return [choice for name, choice in before.items() if not choice.is_alike(self._choices.get(name))]
+
+    def drain(self, former: Choice) -> None:
+        """Unload the versions of a former choice that nothing but permanent addresses asks for any more.
+
+        Requests that have one finish with it.
+        """
+        now = self._choices.get(former.stable.name)
+        needed = self._defaults() | {each.reference for each in (now.versions if now is not None else ())}
+        for version in former.versions:
+            if version.reference not in needed:
+                self._opened.unload(version.reference)
+
+    def quarantine(self, reference: str, reason: str) -> bool:
+        """Take a version that broke its promise out of service, if another can serve; on the event loop.
+
+        Where no other can, it goes on: most of what it gives may be right.
+
+        Returns:
+            Whether it was taken out now.
+        """
+        model, unusable = self.opened.get(reference), self._opened.unusable
+        if model is None or reference in unusable or ("@" in self._default and reference in self._defaults()):
+            return False
+        others = [each for each in self.store.versions[model.version.name] if each.reference not in unusable]
+        if len(others) < 2:
+            return False
+        self._opened.quarantine(reference, reason)
+        self._choose(model.version.name)
+        self._opened.unload(reference)
+        return True
+
+    def state_of(self, version: Version) -> str:
+        """Return what becomes of requests for a version.
+
+        ``serving``: the bare name means it; ``canary``: a share of these requests gets it; ``opened``: who
+        names it gets it at once; ``unopened``: once it is opened for them; ``failed``: nobody does.
+        """
+        reference, choice = version.reference, self._choices.get(version.name)
+        if reference in self._opened.unusable:
+            return "failed"
+        if choice is not None and reference in {each.reference for each in choice.versions}:
+            return "serving" if choice.stable.reference == reference else "canary"
+        return "opened" if reference in self.opened else "unopened"
 
     @property
     def rejected(self) -> dict[str, str]:
         """Every version that is not served, as ``name/version``, and why."""
-        unusable = dict(self._unusable)
+        unusable = dict(self._opened.unusable)
         return self.store.rejected | {ref.replace("@", "/"): why.detail for ref, why in unusable.items()}
-
-
-def _as_refusal(reference: str, error: BaseException) -> ModelError:
-    """Return what is to be said of a version that could not be opened, in one line."""
-    if isinstance(error, ModelError):
-        return ModelError(error.detail)
-    if isinstance(error, RuntimeUnavailable):
-        return ModelUnavailable.of(reference, str(error))
-    if isinstance(error, InvalidVersion):
-        return ModelError(f"{reference}: {error}")
-    log.debug("%s", reference, exc_info=error)
-    detail = f"{reference}: {type(error).__name__}: {' '.join(str(error).split())}"
-    return ModelError(detail.encode("utf-8", "backslashreplace").decode())  # it may name a path

@@ -1,26 +1,31 @@
 """The running service: what every request shares."""
 
 import asyncio
+import contextlib
 import functools
 import logging
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 import numpy as np
 
-from app import memory, profiles, store
+from app import memory, profiles
 from app.cache import PictureCache
+from app.changes import StoreReader
 from app.engine.engine import Engine
 from app.engine.work import Operation, Rows, Steps, Work
 from app.errors import NotReady
+from app.hangup import Hangup
 from app.metrics import Metrics
 from app.models import Model, Models
+from app.reloading import Reload, Reloader
 from app.runtimes import OpenRuntime
 from app.settings import Settings, counters
 
 log = logging.getLogger("vitrine")
 T = TypeVar("T")
 
+MIB = 1_048_576
 CHECK_SECONDS = 1.5  # what one row may take: less than those who ask for readiness usually wait
 
 
@@ -35,6 +40,7 @@ class Service:
         settings: in force; when the service has started, with the store's own default model.
         metrics: where everything counts.
         cache: finished pictures, of whichever model.
+        when_unloaded: called on the event loop when a model was unloaded: for who keeps something of it.
     """
 
     def __init__(self, settings: Settings, open_runtime: OpenRuntime) -> None:
@@ -42,7 +48,10 @@ class Service:
         self.metrics = Metrics(together=settings.workers > 1, folder=counters())
         self.cache = PictureCache(settings.cache_bytes, self.metrics)
         self._open_runtime = open_runtime
+        self.when_unloaded: list[Callable[[], object]] = []
         self._models: Models | None = None
+        self._reloader: Reloader | None = None
+        self._hangup: Hangup | None = None
         self._engine: Engine | None = None
         self._check: asyncio.Future[None] | None = None
         self._idle: memory.WhenIdle | None = None
@@ -64,15 +73,23 @@ class Service:
         Raises:
             StoreError: there is no model to serve.
         """
-        found = store.scan(self.settings.model_store)
+        reader = StoreReader(self.settings.model_store)
+        found = reader.scan()
         for version, reason in found.rejected.items():
             log.warning("not served: %s: %s", version, reason)
         if found.warning:
             log.warning("%s", found.warning)
         self.settings = settings = self.settings.for_store(found.names)
-        models = Models(found, self._open_runtime, settings.inference_threads, settings.lone_threads)
+        models = Models(
+            found,
+            self._open_runtime,
+            settings.inference_threads,
+            settings.lone_threads,
+            max_bytes=None if settings.model_memory_mib is None else settings.model_memory_mib * MIB,
+        )
         models.open_default(settings.default_model)
         self._models = models
+        self._keep_in_step(models, reader)
         self._engine = Engine(
             settings.worker_threads,
             settings.max_waiting_images,
@@ -92,12 +109,49 @@ class Service:
         """Say from now on that the service is not ready, while it answers every request as before."""
         self._draining = True
 
+    def _keep_in_step(self, models: Models, reader: StoreReader) -> None:
+        """Take up what changes in the store: from time to time, by SIGHUP, and by ``reload``."""
+        loop = asyncio.get_running_loop()
+
+        def changed(unloaded: bool) -> None:
+            with contextlib.suppress(RuntimeError):  # the service has come to its end
+                loop.call_soon_threadsafe(self._tell, models, unloaded)
+
+        models.on_change = changed
+        self._tell(models, unloaded=False)
+        self._reloader = Reloader(models, reader, self.metrics, self.settings.store_poll_seconds)
+        self._hangup = Hangup(functools.partial(self._reloader.soon, again=True))
+
+    def _tell(self, models: Models, unloaded: bool) -> None:
+        """Tell metrics what each version is, and who keeps something of a model that it was unloaded."""
+        for version in models.store.all:
+            self.metrics.set_model_state(version.name, str(version.number), models.state_of(version))
+        if unloaded:
+            for each in self.when_unloaded:
+                each()
+
+    async def reload(self) -> Reload:
+        """Look at the store now, and serve what it says; see ``Reloader.reload``. Of this process alone.
+
+        Raises:
+            NotReady: the service has not started, or has ended.
+        """
+        return await _running(self._reloader).reload(again=True)
+
+    @property
+    def warning(self) -> str:
+        """What an operator should see to, in one line; empty if nothing. NotReady like ``models``."""
+        return _running(self._reloader).warning
+
     def stop(self) -> None:
         """Refuse new work, and let what is being computed finish."""
         models, engine = self.models, self.engine
+        for part in (self._reloader, self._hangup):
+            if part is not None:
+                part.stop()
         if self._idle is not None:
             self._idle.stop()
-        self._models = self._engine = None
+        self._models = self._engine = self._reloader = None
         models.opener.shutdown(cancel_futures=True)
         engine.close()
 
@@ -125,7 +179,7 @@ class Service:
             raise NotReady("The service is to end; requests under way are still answered.")
         engine = self.engine
         if self._check is None or self._check.done():
-            model = await self.find(None)
+            model = await self.find(self.models.find(self.settings.default_model).pinned)  # no canary
             self._check = engine.submit(_one_row(model))
             self._check.add_done_callback(lambda check: check.exception())  # though nobody may wait any more
         done, _ = await asyncio.wait([self._check], timeout=CHECK_SECONDS)

@@ -38,6 +38,20 @@ class Settings(BaseSettings):
     model_store: Path = Field(
         default_factory=lambda: _store_found(), description="Folder with the models to serve."
     )
+    store_poll_seconds: float = Field(
+        5,
+        ge=0,
+        le=86_400,
+        allow_inf_nan=False,
+        description="Seconds from one look for new versions and labels to the next; 0: only when told to, by "
+        "SIGHUP.",
+    )
+    model_memory_mib: int | None = Field(
+        None,
+        ge=1,
+        description="MiB that the opened models of one process may take together; those asked for least "
+        "recently are unloaded, and opened again on demand. If not set, there is no limit.",
+    )
     default_model: str = Field(
         "fashion",
         pattern=r"^[a-z0-9][a-z0-9._-]{0,63}(@[1-9][0-9]{0,8}(-[0-9a-f]{12})?)?$",

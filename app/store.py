@@ -10,7 +10,7 @@ import functools
 import hashlib
 import json
 import re
-from collections.abc import Container
+from collections.abc import Callable, Container
 from pathlib import Path
 from typing import Any
 
@@ -151,8 +151,12 @@ class Store:
         return next((path for path in reversed(self.rejected) if path.partition("/")[0] == name), None)
 
 
-def scan(folder: Path) -> Store:
+def scan(folder: Path, known: Callable[[Path], "Version | None"] = lambda _: None) -> Store:
     """Read every version in the store and check every file of it against the manifest's checksums.
+
+    Args:
+        folder: the store.
+        known: returns the version in a folder if it was read before and has not changed since; else None.
 
     Raises:
         StoreError: there is no such folder, or no version in it can be served.
@@ -173,7 +177,8 @@ def scan(folder: Path) -> Store:
         found = []
         for path in sorted(paths, key=lambda path: int(path.name)):
             try:
-                found.append(_read_version(path, model.name, remembered))
+                version = known(path) or Version(model.name, int(path.name), path, check(path, model.name))
+                found.append(_as_published(version, remembered))
             except (InvalidVersion, OSError) as error:
                 # File names may hold bytes that are no text, which no JSON answer could carry.
                 reason = str(error).encode("ascii", "backslashreplace").decode()
@@ -186,9 +191,9 @@ def scan(folder: Path) -> Store:
     return Store(versions, rejected, _gone(remembered, versions, rejected), remembered.warning)
 
 
-def _read_version(path: Path, name: str, remembered: Published) -> Version:
-    version = Version(name, int(path.name), path, check(path, name))
-    recorded = remembered.of(name, version.number)
+def _as_published(version: Version, remembered: Published) -> Version:
+    """Return a version, or raise InvalidVersion: another was published under its number."""
+    recorded = remembered.of(version.name, version.number)
     if recorded and version.manifest.digest not in recorded:
         raise InvalidVersion(
             f"version {version.number} was published as digest {' and '.join(recorded)}, "

@@ -20,6 +20,7 @@ from prometheus_client import multiprocess
 from uvicorn.config import STARTUP_FAILURE
 
 from app.draining import ENDED_AT_ONCE, SPARE_SECONDS, DrainConfig, refuse_new
+from app.hangup import has_terminal
 from app.worker import LET_GO, PING_SECONDS, RETIRE, Worker
 
 log = logging.getLogger("uvicorn.error")
@@ -52,6 +53,7 @@ class Workers:
         self._counters = counters
         self._running = running
         self._wanted = config.workers
+        self._had_terminal = has_terminal()
         self._workers: list[Worker] = []
         self._delay = 0.0  # until the next one is started
         self._due = 0.0
@@ -172,21 +174,17 @@ class Workers:
             self._wanted -= 1
             self._retire(self._workers[-1])
         elif number == signal.SIGHUP:
-            self._replace_all()
+            self._take_hangup()
 
-    def _replace_all(self) -> None:
-        """Replace each worker; the new one serves before the old one ends."""
-        for old in list(self._workers):
-            self._wanted += 1
-            new = self._start()
-            while not new.ready and new in self._workers and not self._ending and self._code is None:
-                self._turn()
-            self._wanted -= 1
-            if not new.ready or self._ending or self._code is not None:
-                log.error("workers are not replaced: a new one did not start")
-                return
-            if old in self._workers:
-                self._retire(old)
+    def _take_hangup(self) -> None:
+        """Pass SIGHUP on to every worker, which reads the store again; see ``app.hangup`` for a terminal."""
+        if self._had_terminal and not has_terminal():
+            self._end_by(signal.SIGTERM)
+            return
+        for worker in self._workers:
+            if worker.ready and worker.pid is not None:  # one that starts reads the store anyway, and does not listen yet
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(worker.pid, signal.SIGHUP)
 
     def _retire(self, worker: Worker) -> None:
         worker.tell(RETIRE)

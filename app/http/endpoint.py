@@ -112,7 +112,8 @@ class _ParsedQuery:
                 found = self._prepare(self.query, *models, settings)
             except InvalidParameter as refusal:
                 found = _to_keep(refusal)
-            self._prepared[models] = found
+            if not any(model.retired for model in models):  # nobody else would ever let go of it
+                self._prepared[models] = found
         return _or_raise(found)
 
 
@@ -189,6 +190,12 @@ class PictureApp(AnsweringApp):
             endpoint.method: functools.lru_cache(maxsize=1024)(functools.partial(_ParsedQuery, endpoint))
             for endpoint in endpoints
         }
+        service.when_unloaded.append(self._forget)
+
+    def _forget(self) -> None:
+        """Keep no query any more: what was prepared of one keeps the model alive that it was prepared for."""
+        for remembered in self._remembered.values():
+            remembered.cache_clear()
 
     async def _prepare(self, scope: Scope, receive: Receive) -> tuple[Engine, PreparedPicture]:
         """Return what is prepared of a request, and what is to compute it; or raise its refusal."""

@@ -22,11 +22,15 @@ def router(service: Service) -> APIRouter:
 
     @router.get("/readyz", summary="Can it draw pictures?")
     async def readyz(response: Response) -> dict[str, Any]:
-        """Answer 200 if the default model computes, else 503 with the reason; list versions not served."""
+        """Answer 200 if the default model computes, else 503 with the reason; list versions not served.
+
+        `warning` is there when something needs an operator, such as a store that cannot be read any more.
+        """
         response.headers.update(NO_CACHE)
         await service.check()
         models = service.models
-        return {"status": "ready", "models": sorted(models.opened), "rejected": models.rejected}
+        ready = {"status": "ready", "models": sorted(models.opened), "rejected": models.rejected}
+        return ready | ({"warning": service.warning} if service.warning else {})
 
     @router.get("/version", summary="What is running")
     async def version() -> dict[str, Any]:
@@ -56,11 +60,16 @@ def describe(service: Service) -> dict[str, Any]:
     return {
         "version": metadata.version("vitrine-vae"),
         "default_model": models.find(settings.default_model).reference,
+        "warning": service.warning or None,
+        "rejected": models.rejected,
         "models": [
             {
                 "model": found.reference,
                 "digest": found.manifest.digest,
+                "state": models.state_of(found),
+                "canary_share": models.share_of(found),
                 "runtime": opened.runtime if (opened := models.opened.get(found.reference)) else None,
+                "memory_bytes": opened.num_bytes if opened else None,
                 "image_shape": found.manifest.image.shape,
                 "latent_dim": found.manifest.latent_dim,
                 "samples_render": found.manifest.samples_render,

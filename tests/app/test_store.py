@@ -459,3 +459,17 @@ def test_a_version_that_is_published_while_the_store_is_read_is_not_said_to_be_d
 
     monkeypatch.setattr(store, "_models", meanwhile)
     assert store.scan(tmp_path).gone == {}
+
+
+def test_a_version_that_is_known_is_not_read_again_and_one_of_another_digest_is_refused_all_the_same(
+    tmp_path,
+):
+    folder = write_version(tmp_path)
+    version = store.scan(tmp_path).find("fake")
+    (folder / "decoder" / "weights").write_bytes(b"changed since")
+    known = {folder: version}.get
+    assert store.scan(tmp_path, known).find("fake") is version
+    line = {"model": "fake", "version": 1, "digest": "0" * 64}
+    (tmp_path / "published.jsonl").write_text(json.dumps(line) + "\n")
+    with pytest.raises(StoreError, match="a number is never used again"):
+        store.scan(tmp_path, known)

@@ -350,8 +350,14 @@ def test_a_view_knows_how_a_map_is_read_and_the_colours_of_its_classes(client, c
 def test_a_model_that_cannot_be_served_is_left_out_of_every_page(tmp_path):
     write_version(tmp_path, name="fake")
     write_version(tmp_path, name="other")
-    client = Client(create_app(Settings(model_store=tmp_path, default_model="fake"), open_fake))
-    client.app.service.models._unusable["other@1"] = ModelError("other@1: needs what is not here")
+
+    def open_runtime(folder, threads):
+        if folder.parent.name == "other":
+            raise ModelError("needs what is not here")
+        return open_fake(folder, threads)
+
+    client = Client(create_app(Settings(model_store=tmp_path, default_model="fake"), open_runtime))
+    assert client.get("/samples?model=other").status_code == 500
     for path in VIEWS:
         page = client.get(path)
         assert page.status_code == 200, path
