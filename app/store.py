@@ -1,8 +1,9 @@
 """Reads the model store: ``<name>/<version>/manifest.json`` and the files it lists.
 
 The format is defined in ``model_store/README.md``. A version is served if its manifest is valid, no file is
-missing, changed or added, there is no symbolic link in it, and its number was not published as another
-version. Else the reason is kept. Versions that were published and have no folder are known by their digests.
+missing, changed or added, there is no symbolic link in it, its programs have allowed operations alone
+(``programs``), and its number was not published as another version. Else the reason is kept. Versions that
+were published and have no folder are known by their digests.
 """
 
 import dataclasses
@@ -10,13 +11,13 @@ import functools
 import hashlib
 import json
 import re
-from collections.abc import Container
+from collections.abc import Callable, Container
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from app import published
+from app import programs, published
 from app.errors import ModelGone, ModelNotFound, ModelUnavailable, StoreError
 from app.manifest import File, Manifest
 from app.published import Digests, Published
@@ -241,8 +242,16 @@ def check(folder: Path, name: str) -> Manifest:
         raise InvalidVersion(f"manifest.json: name: expected {name}; found {manifest.name}")
     if manifest.digest != digest(content):
         raise InvalidVersion("manifest.json: changed since it was published (digest differs)")
-    check_files(folder, manifest)
+    check_files(folder, manifest, _check_program)
     return manifest
+
+
+def _check_program(file: File, content: bytes) -> None:
+    """Refuse a SavedModel or a flatbuffer that has an operation which is not allowed."""
+    try:
+        programs.read(file.path, content, file.sha256)
+    except programs.RefusedProgram as refusal:
+        raise InvalidVersion(str(refusal)) from None
 
 
 def digest(manifest: dict[str, Any]) -> str:
@@ -270,10 +279,15 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
     return content
 
 
-def check_files(folder: Path, manifest: Manifest) -> None:
+def check_files(folder: Path, manifest: Manifest, also: Callable[[File, bytes], None] | None = None) -> None:
     """Raise InvalidVersion if a file of a version is missing, changed or added.
 
     What is served was read between two such checks: of the scan, and after the version was opened.
+
+    Args:
+        folder: the version's.
+        manifest: what it says.
+        also: called with every file and its content, which are as the manifest says.
     """
     listed = {file.path: file for file in manifest.files}
     present: set[str] = set()
@@ -288,7 +302,9 @@ def check_files(folder: Path, manifest: Manifest) -> None:
     for added in sorted(present - listed.keys()):
         raise InvalidVersion(f"{added}: not listed in the manifest")
     for file in listed.values():
-        read_file(folder, file)
+        content = read_file(folder, file)
+        if also is not None:
+            also(file, content)
 
 
 def read_file(folder: Path, file: File) -> bytes:
