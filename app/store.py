@@ -11,6 +11,7 @@ import functools
 import hashlib
 import json
 import re
+import stat
 from collections.abc import Callable, Container
 from pathlib import Path
 from typing import Any
@@ -260,14 +261,29 @@ def digest(manifest: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
+def as_written(manifest: Any) -> bytes:
+    """Return the bytes of ``manifest.json``: one content has one form, so that no byte of it can change."""
+    return (json.dumps(manifest, indent=2) + "\n").encode()
+
+
+_ANOTHER_FORM = (
+    "not in the form in which it is published: indented by 2, in ASCII, with a line feed at its end"
+)
+
+
 def _read_manifest(folder: Path) -> dict[str, Any]:
     path = folder / "manifest.json"
     if folder.is_symlink() or path.is_symlink():
         raise InvalidVersion("a symbolic link; a version must lie in the store itself")
     try:
-        if path.stat().st_size > MAX_MANIFEST_BYTES:
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):
+            raise InvalidVersion("manifest.json: not a file")
+        if found.st_size > MAX_MANIFEST_BYTES:
             raise InvalidVersion(f"manifest.json: over {MAX_MANIFEST_BYTES} bytes")
-        content = json.loads(path.read_bytes())
+        written = path.read_bytes()
+        content = json.loads(written)
+        expected = as_written(content)
     except FileNotFoundError:
         raise InvalidVersion("no manifest.json") from None
     except OSError as error:
@@ -276,6 +292,8 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
         raise InvalidVersion("manifest.json: not valid JSON") from None
     if not isinstance(content, dict):
         raise InvalidVersion("manifest.json: not a JSON object")
+    if written != expected:
+        raise InvalidVersion(f"manifest.json: {_ANOTHER_FORM}")
     return content
 
 
@@ -295,7 +313,11 @@ def check_files(folder: Path, manifest: Manifest, also: Callable[[File, bytes], 
         relative = path.relative_to(folder).as_posix()
         if path.is_symlink():
             raise InvalidVersion(f"{relative}: a symbolic link; a version must lie in the store itself")
-        if path.is_file() and relative != "manifest.json":
+        if path.is_dir():
+            continue
+        if not path.is_file():  # a pipe, say: whoever reads it waits
+            raise InvalidVersion(f"{relative}: neither a file nor a folder")
+        if relative != "manifest.json":
             present.add(relative)
     for missing in sorted(listed.keys() - present):
         raise InvalidVersion(f"{missing}: missing")
