@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from app import selftest
 from app.engine.parts import in_parts
 from app.engine.work import SIZES, Operation
 from app.errors import ModelError, ModelNotFound, ModelUnavailable, ScoringUnavailable, StoreError
@@ -97,13 +98,13 @@ class Model:
         """Run every signature once: the first call of each is slow, and an unfit model is found out here.
 
         Each operation then learns which positions of a batch are alike on this machine, and which sizes.
-
-        Raises:
-            ModelError: a shape is not the manifest's, a number is not finite, or a row depends on the others.
+        A ModelError if a shape is not the manifest's, a number is not finite, a row depends on the others, or
+        the version's self-test fails.
         """
         z, images, noise = random_rows(self.manifest)
         self._measure({self.decoding: [z], self.drawing: [z, noise], self.encoding: [images]})
         self._widen(z, noise)
+        selftest.check(self)
 
     def require_scoring(self) -> None:
         """Refuse to score: the version may be of before what that needs.
@@ -197,8 +198,7 @@ class Models:
     Args:
         store: what there is.
         open_runtime: how a version is opened.
-        threads: threads that one computation may use.
-        wide_threads: that it may use while nothing else is computed.
+        threads: threads that one computation may use; `wide_threads`: while nothing else is computed.
 
     Attributes:
         opened: the models opened so far, by their references.
