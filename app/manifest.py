@@ -172,6 +172,12 @@ class LiteRT(_Part):
     rows: Literal[32] | None = None
 
 
+class SelfTest(_Part):
+    """The file of inputs and results that a service computes again when it opens the version."""
+
+    path: str
+
+
 class Runtimes(_Part):
     """What a version carries beside its SavedModels."""
 
@@ -201,6 +207,7 @@ class Manifest(_Part):
     axes: tuple[Axis, ...]
     runtimes: Runtimes = Runtimes()
     scores: Scores | None = None
+    selftest: SelfTest | None = None
     map: Map | None = None
     examples: tuple[str, ...] = ()
     files: tuple[File, ...]
@@ -217,6 +224,7 @@ class Manifest(_Part):
             "runtimes.litert": (litert.encoder, litert.decoder) if litert else (),
             "examples": self.examples,
             "map": (self.map.path, self.map.sprites) if self.map is not None else (),
+            "selftest": (self.selftest.path,) if self.selftest is not None else (),
             "prior.path": (self.prior.path,) if self.prior.path is not None else (),
             "likelihood.path": (self.likelihood.path,) if self.likelihood.path is not None else (),
         }

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from app import selftest
 from app.engine.parts import in_parts
 from app.engine.work import SIZES, Operation
 from app.errors import ModelError, ScoringUnavailable
@@ -173,22 +174,25 @@ class Model:
         Each operation then learns which positions of a batch are alike on this machine, and which sizes.
 
         Raises:
-            ModelError: a shape is not the manifest's, a number is not finite, or a row depends on the others.
+            ModelError: a shape is not the manifest's, a number is not finite, a row depends on the others, or
+                the version's self-test fails.
         """
         z, images, noise = random_rows(self.manifest)
         self._measure({self.decoding: [z], self.drawing: [z, noise], self.encoding: [images]})
         self._widen(z, noise)
+        selftest.check(self)
 
     def check(self) -> None:
         """Have it compute once what ``warm_up`` does, without learning anything of it: it may be serving.
 
         Raises:
-            ModelError: a shape is not the manifest's, or a number is not finite.
+            ModelError: a shape is not the manifest's, a number is not finite, or the self-test fails.
         """
         z, images, noise = random_rows(self.manifest)
         self.decode(z)
         self.draw(z, noise)
         self.moments(images)
+        selftest.check(self)
 
     def when_failed(self, then: Callable[[str], None]) -> None:
         """Have `then` called with the reason, in whichever thread, when it breaks its manifest's word."""

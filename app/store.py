@@ -1,8 +1,9 @@
 """Reads the model store: ``<name>/<version>/manifest.json`` and the files it lists.
 
 The format is defined in ``model_store/README.md``. A version is served if its manifest is valid, no file is
-missing, changed or added, there is no symbolic link in it, and its number was not published as another
-version. Else the reason is kept. Versions that were published and have no folder are known by their digests.
+missing, changed or added, there is no symbolic link in it, its programs have allowed operations alone
+(``programs``), and its number was not published as another version. Else the reason is kept. Versions that
+were published and have no folder are known by their digests.
 """
 
 import dataclasses
@@ -10,13 +11,14 @@ import functools
 import hashlib
 import json
 import re
+import stat
 from collections.abc import Callable, Container
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from app import published
+from app import programs, published
 from app.errors import ModelGone, ModelNotFound, ModelUnavailable, StoreError
 from app.manifest import File, Manifest
 from app.published import Digests, Published
@@ -246,8 +248,16 @@ def check(folder: Path, name: str) -> Manifest:
         raise InvalidVersion(f"manifest.json: name: expected {name}; found {manifest.name}")
     if manifest.digest != digest(content):
         raise InvalidVersion("manifest.json: changed since it was published (digest differs)")
-    check_files(folder, manifest)
+    check_files(folder, manifest, _check_program)
     return manifest
+
+
+def _check_program(file: File, content: bytes) -> None:
+    """Refuse a SavedModel or a flatbuffer that has an operation which is not allowed."""
+    try:
+        programs.read(file.path, content, file.sha256)
+    except programs.RefusedProgram as refusal:
+        raise InvalidVersion(str(refusal)) from None
 
 
 def digest(manifest: dict[str, Any]) -> str:
@@ -256,14 +266,29 @@ def digest(manifest: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
+def as_written(manifest: Any) -> bytes:
+    """Return the bytes of ``manifest.json``: one content has one form, so that no byte of it can change."""
+    return (json.dumps(manifest, indent=2) + "\n").encode()
+
+
+_ANOTHER_FORM = (
+    "not in the form in which it is published: indented by 2, in ASCII, with a line feed at its end"
+)
+
+
 def _read_manifest(folder: Path) -> dict[str, Any]:
     path = folder / "manifest.json"
     if folder.is_symlink() or path.is_symlink():
         raise InvalidVersion("a symbolic link; a version must lie in the store itself")
     try:
-        if path.stat().st_size > MAX_MANIFEST_BYTES:
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):
+            raise InvalidVersion("manifest.json: not a file")
+        if found.st_size > MAX_MANIFEST_BYTES:
             raise InvalidVersion(f"manifest.json: over {MAX_MANIFEST_BYTES} bytes")
-        content = json.loads(path.read_bytes())
+        written = path.read_bytes()
+        content = json.loads(written)
+        expected = as_written(content)
     except FileNotFoundError:
         raise InvalidVersion("no manifest.json") from None
     except OSError as error:
@@ -272,13 +297,20 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
         raise InvalidVersion("manifest.json: not valid JSON") from None
     if not isinstance(content, dict):
         raise InvalidVersion("manifest.json: not a JSON object")
+    if written != expected:
+        raise InvalidVersion(f"manifest.json: {_ANOTHER_FORM}")
     return content
 
 
-def check_files(folder: Path, manifest: Manifest) -> None:
+def check_files(folder: Path, manifest: Manifest, also: Callable[[File, bytes], None] | None = None) -> None:
     """Raise InvalidVersion if a file of a version is missing, changed or added.
 
     What is served was read between two such checks: of the scan, and after the version was opened.
+
+    Args:
+        folder: the version's.
+        manifest: what it says.
+        also: called with every file and its content, which are as the manifest says.
     """
     listed = {file.path: file for file in manifest.files}
     present: set[str] = set()
@@ -286,14 +318,20 @@ def check_files(folder: Path, manifest: Manifest) -> None:
         relative = path.relative_to(folder).as_posix()
         if path.is_symlink():
             raise InvalidVersion(f"{relative}: a symbolic link; a version must lie in the store itself")
-        if path.is_file() and relative != "manifest.json":
+        if path.is_dir():
+            continue
+        if not path.is_file():  # a pipe, say: whoever reads it waits
+            raise InvalidVersion(f"{relative}: neither a file nor a folder")
+        if relative != "manifest.json":
             present.add(relative)
     for missing in sorted(listed.keys() - present):
         raise InvalidVersion(f"{missing}: missing")
     for added in sorted(present - listed.keys()):
         raise InvalidVersion(f"{added}: not listed in the manifest")
     for file in listed.values():
-        read_file(folder, file)
+        content = read_file(folder, file)
+        if also is not None:
+            also(file, content)
 
 
 def read_file(folder: Path, file: File) -> bytes:

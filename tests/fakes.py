@@ -187,7 +187,7 @@ def seal(folder: Path, manifest: dict[str, Any]) -> None:
     content = {key: value for key, value in manifest.items() if key != "digest"}
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))
     manifest["digest"] = hashlib.sha256(text.encode()).hexdigest()
-    (folder / "manifest.json").write_text(json.dumps(manifest))
+    (folder / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
 
 
 def digest_of(folder: Path) -> str:

@@ -129,8 +129,8 @@ METAPHORS = re.compile(
     r"\b(houses?|ghosts?|shelf|shelves|doors?|bent|booked|lanes?|tiles?|rooms?|short way|goes by)\b", re.I
 )
 EXEMPT = re.compile(
-    r"\b(np|tf|ops|image)\.tile\b|\bVITRINE_LANES\b|[\"`]tiles[\"`]"
-)  # names of libraries, one that is refused, and a key that the IIIF Image API names
+    r"\b(np|tf|ops|image)\.tile\b|\bTILE\b|\bTile(?= Where\b)|\bVITRINE_LANES\b|[\"`]tiles[\"`]"
+)  # names of libraries and of operations, one that is refused, and a key that the IIIF Image API names
 
 
 def metaphors(text):

@@ -73,6 +73,7 @@ def describe(service: Service) -> dict[str, Any]:
                 "image_shape": found.manifest.image.shape,
                 "latent_dim": found.manifest.latent_dim,
                 "samples_render": found.manifest.samples_render,
+                "selftest": found.manifest.selftest is not None,
                 "prior": found.manifest.prior.model_dump(include={"name", "classes"}),
                 "likelihood": {"name": found.manifest.likelihood.name} | found.manifest.likelihood.parameters,
             }

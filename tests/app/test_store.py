@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from app import store
 from app.errors import ModelGone, ModelNotFound, ModelUnavailable, StoreError
+from tests.conftest import SHIPPED_STORE
 from tests.fakes import MIXTURE, digest_of, list_files, record, seal, write_version
+from tests.messages import node, saved_model
 
 LITERT = {
     "encoder": "encoder/assets.extra/encoder.tflite",
@@ -473,3 +475,36 @@ def test_a_version_that_is_known_is_not_read_again_and_one_of_another_digest_is_
     (tmp_path / "published.jsonl").write_text(json.dumps(line) + "\n")
     with pytest.raises(StoreError, match="a number is never used again"):
         store.scan(tmp_path, known)
+
+
+@pytest.mark.fault(7)
+@pytest.mark.parametrize("part", ["encoder", "decoder"])
+def test_a_program_with_an_operation_that_is_not_allowed_is_refused_by_name_and_the_version_before_serves(
+    tmp_path, part
+):
+    write_version(tmp_path, number=1)
+    newest = write_version(tmp_path, number=2)
+    (newest / part / "saved_model.pb").write_bytes(saved_model((node("x", "ReadFile"),)))
+    rewrite(newest, files=list_files(newest))
+    for _ in range(2):  # the second time, from what was found before
+        found = store.scan(tmp_path)
+        assert references(found) == ["fake@1"]
+        assert found.rejected["fake/2"] == f"{part}/saved_model.pb: operation ReadFile is not allowed"
+
+
+@pytest.mark.parametrize("name", ["saved_model.pbtxt", "saved_model.cpb"])
+def test_a_graph_in_another_form_which_tensorflow_would_prefer_is_refused(version, name):
+    (version / "decoder" / "saved_model.pb").write_bytes(saved_model())
+    (version / "decoder" / name).write_bytes(b"node { op: 'ReadFile' }")
+    rewrite(version, files=list_files(version))
+    assert reason(version) == f"decoder/{name}: a second form of a SavedModel; only saved_model.pb is served"
+
+
+def test_what_is_no_flatbuffer_is_refused_before_a_runtime_sees_it(version):
+    (version / "decoder" / "decoder.tflite").write_bytes(b"x" * 100)
+    rewrite(version, files=list_files(version))
+    assert reason(version).startswith("decoder/decoder.tflite: not a flatbuffer for LiteRT")
+
+
+def test_the_shipped_versions_have_allowed_operations_alone():
+    assert store.scan(SHIPPED_STORE).rejected == {}

@@ -20,7 +20,7 @@ from training.errors import DataError, RunError
 from training.fitting import start
 from training.models.latent_axes import Axes
 from training.models.vae import VariationalAutoencoder
-from training.publish import export, litert, maps, scores
+from training.publish import export, litert, maps, scores, selftest
 from training.publish.card import CARD
 from training.publish.versions import newest
 from training.runs import replacing
@@ -69,6 +69,7 @@ def convert(version: Path, data_folder: Path | None = None, map_images: int | No
         with replacing(staging / CARD) as card:
             card.write((version / CARD).read_bytes() + told(source).encode())
         manifest["training"]["converted_from"] = source
+        manifest["selftest"] = selftest.write(staging, model.latent_dim, noise_shape)
         manifest["runtimes"] = {"litert": litert.FILES}
         manifest["likelihood"] = export.write_likelihood(model.likelihood, model.image_shape, staging)
         manifest.setdefault("samples_render", export.samples_render(model.likelihood))

@@ -27,7 +27,7 @@ from training.models import latent_axes
 from training.models.latent_axes import Axes
 from training.models.likelihoods.base import Likelihood, sum_over_image
 from training.models.networks.partial import MeanDecoder
-from training.publish import litert, maps, scores, traversals
+from training.publish import litert, maps, scores, selftest, traversals
 from training.publish.card import CARD, published_axes, render
 from training.publish.published import next_number, remember
 from training.publish.versions import newest
@@ -265,6 +265,7 @@ def write_manifest(model: TrainedModel, report: Report, found: dict[str, Any], f
         "metrics": {key: measured[key] for key in PUBLISHED_METRICS if key in measured},
         "training": {"config": config.as_dict()}
         | {key: model.environment[key] for key in told.split() if key in model.environment},
+        "selftest": selftest.write(folder, model.latent_dim, likelihood.noise_shape(model.image_shape)),
         "runtimes": {"litert": litert.FILES},
         "examples": sorted(f"examples/{path.name}" for path in (folder / "examples").iterdir()),
     } | found

@@ -96,13 +96,13 @@ def check_agreement(
         # No further out than the service goes; see model_store/README.md.
         return np.asarray(calls["log_prob"](z=np.clip(z_mean, -8, 8), images=images)["log_prob_per_pixel"])
 
-    calls = _saved_model_calls(version)
-    with _without_announcements(version):
-        litert_calls = _litert_calls(version)
+    calls = saved_model_calls(version)
+    with without_announcements(version):
+        litert_calls = flatbuffer_calls(version)
     if "parameters" in litert_calls:
         _check_parameters(calls, litert_calls, z)
     ours, our_log_prob = pictures(calls), log_prob(calls)
-    with _without_announcements(version):
+    with without_announcements(version):
         theirs, their_log_prob = pictures(litert_calls), log_prob(litert_calls)
     for what, picture in ours.items():
         difference = _levels_apart(np.asarray(picture), theirs[what])
@@ -118,7 +118,7 @@ def check_agreement(
 
 
 @contextlib.contextmanager
-def _without_announcements(folder: Path) -> Iterator[None]:
+def without_announcements(folder: Path) -> Iterator[None]:
     """Keep from standard error what LiteRT, whose log knows no setting, only announces: lines with INFO."""
     with tempfile.TemporaryFile(dir=folder) as written:
         try:
@@ -164,7 +164,8 @@ def _levels_apart(first: Array, second: Array) -> npt.NDArray[np.int64]:
     return np.asarray(np.abs(levels[0] - levels[1]))
 
 
-def _saved_model_calls(version: Path) -> dict[str, Call]:
+def saved_model_calls(version: Path) -> dict[str, Call]:
+    """Return the signatures of a version's SavedModels, by name."""
     loaded = {part: tf.saved_model.load(str(version / part)) for part in FILES}
     return {
         name: functools.partial(call_signature, loaded[part], name)
@@ -173,7 +174,8 @@ def _saved_model_calls(version: Path) -> dict[str, Call]:
     }
 
 
-def _litert_calls(version: Path) -> dict[str, Call]:
+def flatbuffer_calls(version: Path) -> dict[str, Call]:
+    """Return the signatures of a version's flatbuffers, by name."""
     opened = {part: Interpreter(model_content=(version / path).read_bytes()) for part, path in FILES.items()}
     return {
         name: functools.partial(_in_batches, interpreter.get_signature_runner(name))

@@ -210,7 +210,7 @@ def test_no_shape_is_computed_in_a_flatbuffer_so_that_its_kernels_are_the_fast_o
 
 
 def test_what_litert_announces_is_kept_from_standard_error_and_nothing_else(tmp_path, capfd):
-    with litert._without_announcements(tmp_path):
+    with litert.without_announcements(tmp_path):
         os.write(2, b"INFO: Created a delegate.\nERROR: no such operation\n")
     os.write(2, b"INFO: after it\n")
     assert capfd.readouterr().err == "ERROR: no such operation\nINFO: after it\n"
