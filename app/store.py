@@ -157,6 +157,19 @@ def scan(folder: Path) -> Store:
     Raises:
         StoreError: there is no such folder, or no version in it can be served.
     """
+    found = survey(folder)
+    if not found.versions:
+        reasons = "".join(f" {version}: {reason}." for version, reason in found.rejected.items())
+        raise StoreError(f"{folder}: no model that can be served.{reasons} {_REMEDY}")
+    return found
+
+
+def survey(folder: Path) -> Store:
+    """Return what ``scan`` does, of a store without any version that can be served too.
+
+    Raises:
+        StoreError: there is no such folder.
+    """
     # Before the folders: of a version that is published meanwhile there is a folder, if there is a record.
     remembered = published.read(folder)
     versions: dict[str, tuple[Version, ...]] = {}
@@ -180,9 +193,6 @@ def scan(folder: Path) -> Store:
                 rejected[f"{model.name}/{path.name}"] = reason
         if found:
             versions[model.name] = tuple(found)
-    if not versions:
-        reasons = "".join(f" {version}: {reason}." for version, reason in rejected.items())
-        raise StoreError(f"{folder}: no model that can be served.{reasons} {_REMEDY}")
     return Store(versions, rejected, _gone(remembered, versions, rejected), remembered.warning)
 
 
