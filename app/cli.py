@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -21,9 +21,7 @@ from app.commands.exits import (
     signals_leave,
 )
 from app.commands.export_page import export_page
-
-if TYPE_CHECKING:
-    from app.runtimes import Choice
+from app.commands.models import models
 
 HEALTH_SECONDS = 2
 MAX_HEALTH_BYTES = 1_048_576
@@ -51,6 +49,7 @@ def cli() -> None:
 
 group.add_to(cli)
 cli.add_command(export_page)
+cli.add_command(models)
 
 
 @cli.command()
@@ -66,6 +65,7 @@ def serve(**options: Any) -> None:
 
     from app import logs, store
     from app.errors import ModelNotFound
+    from app.registry.catalogue import runtime_of
     from app.settings import load_settings, passed_over, variable
 
     logs.reserve_streams()
@@ -80,8 +80,8 @@ def serve(**options: Any) -> None:
         leave(EXIT_NO_MODEL, f"{error.detail} Set {variable('default_model')}.")
     # A bare name may be served by an older version, if the newest has no runtime here.
     candidates = [default] if "@" in settings.default_model else found.versions[default.name]
-    if all(_runtime_of(version.folder, settings.runtime)[0] is None for version in candidates):
-        leave(EXIT_NO_MODEL, f"{default.reference}: {_runtime_of(default.folder, settings.runtime)[1]}")
+    if all(runtime_of(version.folder, settings.runtime)[0] is None for version in candidates):
+        leave(EXIT_NO_MODEL, f"{default.reference}: {runtime_of(default.folder, settings.runtime)[1]}")
     # For the worker processes.
     os.environ.update({variable(name): str(value) for name, value in given.items()})
 
@@ -104,62 +104,6 @@ def serve(**options: Any) -> None:
         except server.CountersError as error:
             leave(EXIT_NO_MODEL, str(error))
     sys.exit(code)
-
-
-@cli.command()
-@click.option("--model-store", type=click.Path(), help="Folder to look in.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.option("--memory", is_flag=True, help="Open each, and say how much memory that takes.")
-@errors_leave()
-def models(model_store: str | None, as_json: bool, memory: bool) -> None:
-    """List the store's models, every file checked against its checksum, and what was deleted."""
-    from app import store
-    from app.settings import load_settings
-
-    settings = load_settings(**({} if model_store is None else {"model_store": model_store}))
-    found = store.scan(settings.model_store)
-    listed = []
-    for version in found.all:
-        runtime, reason = _runtime_of(version.folder, settings.runtime)
-        entry = {
-            "model": version.reference,
-            "image_shape": version.manifest.image.shape,
-            "latent_dim": version.manifest.latent_dim,
-            "samples_render": version.manifest.samples_render,
-            "digest": version.manifest.digest,
-            "runtime": runtime,
-            "reason": reason or None,  # why nothing can run it
-        }
-        if memory:
-            from app import bench
-
-            entry["memory_bytes"] = None if runtime is None else bench.memory_of(settings, version.reference)
-        listed.append(entry)
-    if found.warning:
-        click.echo(found.warning, err=True)
-    if as_json:
-        deleted = [{"model": pinned, "digest": digest} for pinned, digest in found.deleted.items()]
-        click.echo(json.dumps({"models": listed, "rejected": found.rejected, "deleted": deleted}, indent=2))
-        return
-    for entry in listed:
-        click.echo(_as_line(entry))
-    for pinned in found.deleted:
-        click.echo(f"{pinned}  deleted")
-    for rejected, reason in found.rejected.items():
-        click.echo(f"{rejected}  not served: {reason}", err=True)
-
-
-def _as_line(entry: dict[str, Any]) -> str:
-    """Return what is said of a version to people."""
-    taken = entry.get("memory_bytes")
-    parts = [
-        f"{entry['model']}  {' x '.join(map(str, entry['image_shape']))}",
-        f"{entry['latent_dim']} axes",
-        f"digest {entry['digest'][:12]}",
-        *([f"memory {taken / 1e6:.0f} MB"] if taken is not None else []),
-        entry["runtime"] or entry["reason"],
-    ]
-    return ", ".join(parts)
 
 
 @cli.command()
@@ -270,16 +214,6 @@ def bench(
     if as_json:
         click.echo(profile.model_dump_json(indent=2))
     note(f"wrote {out}; to use it: VITRINE_PROFILE={out.absolute()} vitrine serve")
-
-
-def _runtime_of(folder: Path, choice: "Choice") -> tuple[str | None, str]:
-    """Return what would run a version, or None and why nothing can."""
-    from app.runtimes import RuntimeUnavailable, choose
-
-    try:
-        return choose(choice, folder), ""
-    except RuntimeUnavailable as error:
-        return None, str(error)
 
 
 @contextlib.contextmanager

@@ -153,7 +153,10 @@ class Store:
         return next((path for path in reversed(self.rejected) if path.partition("/")[0] == name), None)
 
 
-def scan(folder: Path, known: Callable[[Path], "Version | None"] = lambda _: None) -> Store:
+Known = Callable[[Path], Version | None]
+
+
+def scan(folder: Path, known: Known = lambda _: None) -> Store:
     """Read every version in the store and check every file of it against the manifest's checksums.
 
     Args:
@@ -162,6 +165,19 @@ def scan(folder: Path, known: Callable[[Path], "Version | None"] = lambda _: Non
 
     Raises:
         StoreError: there is no such folder, or no version in it can be served.
+    """
+    found = survey(folder, known)
+    if not found.versions:
+        reasons = "".join(f" {version}: {reason}." for version, reason in found.rejected.items())
+        raise StoreError(f"{folder}: no model that can be served.{reasons} {_REMEDY}")
+    return found
+
+
+def survey(folder: Path, known: Known = lambda _: None) -> Store:
+    """Return what ``scan`` does, of a store without any version that can be served too.
+
+    Raises:
+        StoreError: there is no such folder.
     """
     # Before the folders: of a version that is published meanwhile there is a folder, if there is a record.
     remembered = published.read(folder)
@@ -187,9 +203,6 @@ def scan(folder: Path, known: Callable[[Path], "Version | None"] = lambda _: Non
                 rejected[f"{model.name}/{path.name}"] = reason
         if found:
             versions[model.name] = tuple(found)
-    if not versions:
-        reasons = "".join(f" {version}: {reason}." for version, reason in rejected.items())
-        raise StoreError(f"{folder}: no model that can be served.{reasons} {_REMEDY}")
     return Store(versions, rejected, _gone(remembered, versions, rejected), remembered.warning)
 
 

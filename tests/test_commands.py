@@ -282,9 +282,17 @@ def handle(clone, document, text):
             handlers[0](clone, command)
 
 
+def resolved(group, words):
+    """The name of a command of click's, the command, and the words behind its name; of a group's, the innermost."""
+    name, command, rest = group.resolve_command(click.Context(group), words)
+    if isinstance(command, click.Group) and rest and not rest[0].startswith("-"):
+        return resolved(command, rest)
+    return name, command, rest
+
+
 def parsed(group, words):
     """The name and the arguments of a command of click's, which is not run; a wrong one is a UsageError."""
-    name, command, rest = group.resolve_command(click.Context(group), words)
+    name, command, rest = resolved(group, words)
     return name, command.make_context(name, rest).params
 
 
@@ -332,7 +340,7 @@ def test_every_command_within_a_sentence_exists_with_its_options(document):
             targets = set(re.findall(r"^([a-z-]+):", (PROJECT / "Makefile").read_text(), re.MULTILINE))
             assert {word for word in words if "=" not in word} <= targets, span
             continue
-        name, command, rest = groups[program].resolve_command(click.Context(groups[program]), words)
+        name, command, rest = resolved(groups[program], words)
         parameters = command.get_params(click.Context(command))
         known = {option for parameter in parameters for option in parameter.opts} | {"--help"}
         assert {word.partition("=")[0] for word in rest if word.startswith("--")} <= known, (name, span)

@@ -246,6 +246,7 @@ WITHOUT_OWN_TEST = {
     "app/http/reconstructions.py": "tests/app/http/test_pictures.py",
     "app/manifest.py": "tests/app/test_store.py",
     "app/metrics.py": "tests/app/http/test_status.py",
+    "app/registry/refusals.py": "tests/app/registry/test_labelling.py",
     "app/runtimes/tensorflow.py": "tests/test_contract.py",
     "client/vitrine_client/version.py": "tests/client/test_packaging.py",
     "training/options.py": "tests/training/test_cli.py",

@@ -67,7 +67,7 @@ def test_help_imports_nothing_heavy():
 def test_models_lists_what_the_store_holds(run, fake_store):
     done = run("models", "--model-store", str(fake_store))
     assert done.exit_code == 0
-    assert done.output.startswith("fake@1  8 x 8, 2 axes, digest ")
+    assert done.output.startswith("fake@1  8 x 8  2 axes  digest ")
 
 
 def test_models_as_json_names_versions_that_are_not_served(run, fake_store):
@@ -315,7 +315,7 @@ def test_models_as_json_knows_all_that_the_text_knows(run, fake_store, monkeypat
     assert entry["samples_render"] == "mean"
     assert entry["runtime"] is None
     digest, reason = entry["digest"][:12], entry["reason"]
-    assert text == f"fake@1  8 x 8, 2 axes, digest {digest}, {reason}\n"
+    assert text == f"fake@1  8 x 8  2 axes  digest {digest}  {reason}\n"
     assert reason.startswith("has no flatbuffers for LiteRT")
 
 

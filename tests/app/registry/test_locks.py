@@ -1,0 +1,54 @@
+"""One change to a model at a time."""
+
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from app.registry.locks import changing, fsync, locked
+from app.registry.refusals import Refused
+from tests.conftest import PROJECT
+
+HOLDS = """
+import sys
+from pathlib import Path
+from app.registry.locks import locked
+with locked(Path(sys.argv[1])):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_whoever_comes_second_waits_until_the_first_process_has_ended(tmp_path: Path) -> None:
+    entered = threading.Event()
+
+    def second() -> None:
+        with locked(tmp_path):
+            entered.set()
+
+    words = [sys.executable, "-c", HOLDS, str(tmp_path)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(words, cwd=PROJECT, **pipes) as first:  # type: ignore[call-overload]
+        assert first.stdout.readline() == b"held\n"
+        waiting = threading.Thread(target=second)
+        waiting.start()
+        assert not entered.wait(0.3)
+        first.kill()  # a lock dies with its process
+        assert entered.wait(20)
+        waiting.join()
+
+
+def test_a_folder_that_cannot_be_written_is_named_in_one_line(tmp_path: Path) -> None:
+    with (
+        pytest.raises(Refused, match=r"missing.*cannot be written.*No such file"),
+        changing(tmp_path / "missing"),
+    ):
+        pass
+
+
+def test_files_and_folders_are_flushed(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("kept")
+    fsync(tmp_path / "file")
+    fsync(tmp_path)
