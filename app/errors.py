@@ -25,6 +25,7 @@
     * ScoringUnavailable    404  a version that is served, and was published without what scores need
     * MapUnavailable        404  a version that is served, and was published without a map of its test set
   * StoreError              500  the model store cannot be served; ends the start
+  * kinds of app/protocol_errors.py: what is wrong before any endpoint sees the request
 
 Each error carries its HTTP status as a plain integer; nothing here knows HTTP otherwise.
 """
@@ -232,10 +233,11 @@ class Overloaded(VitrineError):
     kind = "overloaded"
     title = "The service has more work than it can take"
 
-    def __init__(self, waiting: int, retry_after_seconds: int) -> None:
+    def __init__(self, waiting: int | str, retry_after_seconds: int) -> None:
         self.retry_after_seconds = retry_after_seconds
+        reason = waiting if isinstance(waiting, str) else f"{waiting} images are waiting already."
         super().__init__(
-            f"{waiting} images are waiting already. Try again in {retry_after_seconds} s.",
+            f"{reason} Try again in {retry_after_seconds} s.",
             headers={"Retry-After": str(retry_after_seconds)},
         )
 

@@ -1,12 +1,14 @@
 """The service, put together."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
 from app.http import deferral, documents, iiif, inference, pictures  # noqa: F401  deferral before FastAPI
+from app.http.connections import connections_of
 from app.http.middleware import Middleware
 from app.runtimes import OpenRuntime, opener
 from app.service import Service
@@ -18,9 +20,10 @@ class Vitrine(Starlette):
 
     def __init__(self, service: Service) -> None:
         @asynccontextmanager
-        async def lifespan(_: Starlette) -> AsyncIterator[dict[str, Callable[[], None]]]:
+        async def lifespan(_: Starlette) -> AsyncIterator[dict[str, Any]]:
             service.start()
-            yield {"drain": service.drain}  # the server calls it when it begins to end
+            self.connections = connections_of(service.settings, service.metrics)
+            yield {"drain": service.drain, "connections": self.connections}  # for the server
             service.stop()
 
         routes = [*pictures.routes(service), *inference.routes(service), *iiif.routes(service)]

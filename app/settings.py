@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from app import profiles
 from app.cores import available_cores
 from app.errors import StoreError
+from app.limits import ConnectionLimits
 from app.variables import PREFIX, URL, misspelt, of_a_service
 
 RENAMED = {"VITRINE_LANES": "VITRINE_WORKER_THREADS"}
@@ -21,7 +22,7 @@ STORE_CARRIED = PROJECT / "app" / "model_store"  # put there by setup.py, in an 
 STORE_OF_PROJECT = PROJECT / "model_store"
 
 
-class Settings(BaseSettings):
+class Settings(ConnectionLimits, BaseSettings):
     """Everything that an operator can set, each by the environment variable ``VITRINE_`` + its name.
 
     The environment is not ours alone. Whatever is blank is as if it were not set: compose writes unset

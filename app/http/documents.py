@@ -8,7 +8,7 @@ from fastapi.middleware.asyncexitstack import AsyncExitStackMiddleware
 from pydantic import TypeAdapter
 from starlette.types import ASGIApp
 
-from app import errors
+from app import errors, protocol_errors
 from app.http import (
     cards,
     discovery,
@@ -78,8 +78,27 @@ PROBLEM_SCHEMA = {
 }
 Kinds = set[type[errors.VitrineError]]
 # What every address may answer, and what a family of them may.
-ANYWHERE: Kinds = {errors.MethodNotAllowed, errors.VitrineError, errors.NotReady, errors.OutOfResources}
-OF_COMPUTING: Kinds = {errors.InvalidParameter, errors.Overloaded, errors.DeadlinePassed, errors.ModelError}
+OF_PROTOCOL: Kinds = {
+    protocol_errors.MalformedRequest,
+    protocol_errors.HostNotAllowed,
+    protocol_errors.RequestTimeout,
+    protocol_errors.AddressTooLong,
+    protocol_errors.HeadTooLarge,
+}
+ANYWHERE: Kinds = {
+    errors.MethodNotAllowed,
+    errors.VitrineError,
+    errors.NotReady,
+    errors.OutOfResources,
+    *OF_PROTOCOL,
+}
+OF_COMPUTING: Kinds = {
+    errors.InvalidParameter,
+    errors.Overloaded,
+    protocol_errors.TooManyRequests,
+    errors.DeadlinePassed,
+    errors.ModelError,
+}
 OF_PICTURES: Kinds = {errors.UnsupportedFormat, *OF_COMPUTING}
 OF_MODELS: Kinds = {errors.ModelNotFound, *errors.ModelNotFound.__subclasses__(), errors.ModelUnavailable}
 OF_UPLOADS: Kinds = {errors.UploadError, *problems.kinds(errors.UploadError)}

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Request, Response
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
-from app import errors
+from app import errors, protocol_errors
 from app.errors import VitrineError
 from app.http import iiif, pictures
 from app.http.middleware import App, Message, Scope, as_problem
@@ -71,6 +71,20 @@ EXAMPLES: dict[type[VitrineError], Asked | Callable[[Service], Asked | VitrineEr
     errors.AddressNotFound: lambda _: as_problem(HTTPException(404), REQUEST_ID),
     errors.VitrineError: lambda _: as_problem(RuntimeError(), REQUEST_ID),
     errors.Overloaded: lambda service: errors.Overloaded(service.settings.max_waiting_images, 4),
+    protocol_errors.TooManyRequests: lambda _: protocol_errors.TooManyRequests(2),
+    protocol_errors.MalformedRequest: lambda _: protocol_errors.MalformedRequest(
+        "Expected one Host header (RFC 9112). Received: 2 Host headers."
+    ),
+    protocol_errors.HostNotAllowed: lambda _: protocol_errors.HostNotAllowed("other.example"),
+    protocol_errors.RequestTimeout: lambda service: protocol_errors.RequestTimeout(
+        f"The head was not complete within {service.settings.head_seconds:g} s (VITRINE_HEAD_SECONDS)."
+    ),
+    protocol_errors.AddressTooLong: lambda service: protocol_errors.AddressTooLong(
+        service.settings.max_head_bytes // 2
+    ),
+    protocol_errors.HeadTooLarge: lambda service: protocol_errors.HeadTooLarge(
+        service.settings.max_head_bytes, service.settings.max_headers
+    ),
     errors.DeadlinePassed: lambda service: errors.DeadlinePassed(service.settings.deadline_seconds, 4),
     errors.NotReady: lambda _: errors.NotReady("The service is shutting down."),
     errors.OutOfResources: lambda _: errors.OutOfResources(),

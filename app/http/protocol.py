@@ -8,22 +8,31 @@
   the system resets it, and with what was not read the answer is lost.
 - A client may close its side behind a request (a half-closed connection), and is answered. One that is gone
   looks the same, until something is written to it.
-- A head has an end: MAX_HEAD_BYTES and MAX_HEADERS. The parser would collect one without an end in memory.
+- A head has an end, which the parser would collect without one in memory, and a Host (``hosts.py``).
+- Of requests that are sent together, one is read ahead. The others wait where they are: in the network.
+- A request that is refused before there is an endpoint for it passes the middleware like any other.
+- Clients that are late, or too many, or send too much at once: ``connections.py``.
 """
 
 import asyncio
 import contextlib
 import socket
-from collections.abc import Callable
+from collections import deque
 from typing import Any
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-MAX_HEAD_BYTES = 131_072  # of a request's line and headers; the parser itself allows half of it for the line
-MAX_HEADERS = 256
-LINGER_SECONDS = 30.0  # that a client may go on sending what nobody reads
-LINGER_IDLE_SECONDS = 5.0  # the same without a byte
+from app.errors import VitrineError
+from app.http import writing
+from app.http.clients import client_of
+from app.http.connections import Connections, Stage, connections_of
+from app.http.heads import PIECE_BYTES, check_head, is_too_large, refusing, too_large
+from app.http.writing import Flow, JoinedWrites
+from app.metrics import Metrics
+from app.protocol_errors import MalformedRequest
+from app.settings import Settings
+
 HALF_CLOSED_SECONDS = 1.0  # that a picture may take before a half-closed client is asked for a sign of life
 LOOK_SECONDS = 0.25  # between two looks whether it is still there
 
@@ -31,90 +40,12 @@ _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"  # which a client of HTTP/1.1 passe
 _TCP_CLOSE = 7  # the state of a connection that the other end has reset, in Linux' tcp_info
 
 
-class JoinedWrites:
-    """A transport that collects what is written to it until the turn of the event loop ends.
-
-    Everything but ``write`` and ``close`` is that of the `transport` it writes to.
-
-    Args:
-        transport: what is written to.
-        loop: the event loop.
-        lost: called in the place of closing, if the client may still be sending and `unread` says so.
-        unread: whether a request is under way that has not been read to its end.
-    """
-
-    def __init__(
-        self,
-        transport: asyncio.Transport,
-        loop: asyncio.AbstractEventLoop,
-        lost: Callable[[], None] = lambda: None,
-        unread: Callable[[], bool] = lambda: False,
-    ) -> None:
-        self._transport = transport
-        self._loop = loop
-        self._lost = lost
-        self._unread = unread
-        self._waiting: list[bytes] = []
-        self._lingers = False
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._transport, name)
-
-    def is_closing(self) -> bool:
-        """Say whether the connection is closing or closed."""
-        return self._lingers or self._transport.is_closing()
-
-    def write(self, data: bytes) -> None:
-        """Write, in this turn of the loop or at its end."""
-        if not self._waiting:
-            self._loop.call_soon(self.flush)
-        self._waiting.append(data)
-
-    def close(self) -> None:
-        """Close the connection when all that was written has left, and has been read."""
-        if self._lingers:
-            return
-        self.flush()
-        if self._transport.is_closing() or not self._unread():
-            self._transport.close()
-            return
-        self._lingers = True
-        self._transport.set_protocol(Leftovers(self._transport, self._loop))
-        self._loop.call_soon(self._lost)
-
-    def flush(self) -> None:
-        """Let go what was written."""
-        if self._waiting:
-            waiting, self._waiting = self._waiting, []
-            if not self._transport.is_closing():  # by the client, since it was written
-                self._transport.write(b"".join(waiting))
-
-
-class Leftovers(asyncio.Protocol):
-    """Reads, and drops, what a client still sends that has been answered; then closes the connection."""
-
-    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
-        self._transport = transport
-        self._loop = loop
-        self._end = loop.time() + LINGER_SECONDS
-        self._timer = loop.call_later(LINGER_IDLE_SECONDS, transport.abort)
-        with contextlib.suppress(RuntimeError):  # it is not paused
-            transport.resume_reading()
-        transport.write_eof()
-
-    def data_received(self, data: bytes) -> None:  # noqa: ARG002
-        """Drop it."""
-        self._timer.cancel()
-        left = min(LINGER_IDLE_SECONDS, self._end - self._loop.time())
-        self._timer = self._loop.call_later(max(0.0, left), self._transport.abort)
-
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
-        """End; the transport closes itself behind the client's own end."""
-        self._timer.cancel()
-
-
 class VitrineProtocol(HttpToolsProtocol):
-    """uvicorn's protocol with what stands above; httptools, as h11 lets two lengths of a body through."""
+    """uvicorn's protocol with what stands above; httptools, as h11 lets two lengths of a body through.
+
+    Attributes:
+        received: bytes of bodies, ever.
+    """
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin."""
@@ -122,9 +53,30 @@ class VitrineProtocol(HttpToolsProtocol):
         self._broken = False  # what was received is not HTTP
         self._last: Any = None  # the request whose answer is the last, as the server is to end
         self._head_bytes: int | None = None  # received of a head that has not ended; None: none is being read
+        self._rest = b""  # received, and not read yet
+        self._refusal: VitrineError | None = None  # why the parser was stopped
+        self._bodies: deque[list[Any]] = deque()  # of requests that are not answered, each with its bytes
+        self.received = 0
+        if "connections" not in self.app_state:  # another application than ours
+            self.app_state["connections"] = connections_of(Settings(), Metrics())
+        self.shared: Connections = self.app_state["connections"]
         lost = lambda: self.connection_lost(None)  # noqa: E731
-        self._joined = JoinedWrites(transport, self.loop, lost, self._is_unread)
+        self._joined = JoinedWrites(transport, self.loop, lost, self._is_unread, self.shared.closed)
         super().connection_made(self._joined)  # type: ignore[arg-type]
+        self.flow = Flow(self._joined, lambda: bool(self.pipeline or self._rest))  # type: ignore[arg-type]
+        self.has_place = self.shared.opened(self)
+        if self.shared.is_crowded:
+            self._refuse(self.shared.no_place())
+            self._broken = False  # nothing is waited for
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End, and give back what was held."""
+        super().connection_lost(exc)
+        self.shared.forget(self)
+        self._give_back(self._bodies)
+        self._rest = b""
+        if not self._joined.lingers:
+            self.shared.closed()
 
     def drain(self) -> None:
         """Make the answer that is under way the connection's last; or the next one, if it has begun."""
@@ -143,27 +95,33 @@ class VitrineProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Read requests; see ``HttpToolsProtocol``."""
         self._unset_keepalive_if_required()
-        while data and self.parser is not None:
-            try:
-                if self._head_bytes is not None:
-                    self._head_bytes += len(data)
-                self.parser.feed_data(data)
-                if self._head_bytes is not None and self._head_bytes > MAX_HEAD_BYTES:
-                    raise httptools.HttpParserError("a head without an end")
+        if self._rest:
+            self._rest += data
+        else:
+            self._read(data)
+
+    def _read(self, data: bytes) -> None:
+        """Read what was received, until a request waits for the answer to another."""
+        start = 0
+        while start < len(data) and self.parser is not None:
+            if self.pipeline:
+                self._rest = data[start:]
                 return
+            piece = data[start : start + PIECE_BYTES]
+            start += len(piece)
+            try:
+                self.parser.feed_data(piece)
+                if self._head_bytes is not None:
+                    self._head_bytes += len(piece)
+                    if is_too_large(self.shared.limits, self._head_bytes, self.url):
+                        self._refuse(too_large(self.shared.limits, self.url))
             except httptools.HttpParserUpgrade as offer:
                 if not self._offered:  # CONNECT: what follows is not HTTP
                     self._broken, self.parser = True, None  # type: ignore[assignment]
                     return
-                data = self._without_offer() + data[offer.args[0] :]
+                data, start = self._without_offer() + piece[offer.args[0] :] + data[start:], 0
             except httptools.HttpParserError:
-                self._broken = True
-                if self.cycle is not None and not (self.cycle.response_complete or self.cycle.more_body):
-                    self.cycle.keep_alive = False  # its answer comes first, and is the last
-                    self.parser = None  # type: ignore[assignment]
-                else:
-                    self.send_400_response("Invalid HTTP request received.")
-                return
+                self._refuse(self._refusal or MalformedRequest("What was received is not HTTP/1.1 or 1.0."))
 
     def on_message_begin(self) -> None:
         """Begin to read a head."""
@@ -173,8 +131,39 @@ class VitrineProtocol(HttpToolsProtocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header; the parser makes an error of its own of what is raised."""
         super().on_header(name, value)
-        if len(self.headers) > MAX_HEADERS or len(value) > MAX_HEAD_BYTES:
-            raise ValueError("too many headers, or too long a one")
+        if len(self.headers) > self.shared.limits.max_headers:
+            self._stop(too_large(self.shared.limits, self.url))
+
+    def _stop(self, refusal: VitrineError) -> None:
+        """Stop the parser, from within it."""
+        self._refusal = refusal
+        raise refusal
+
+    def _check_head(self) -> None:
+        try:
+            check_head(self, self._head_bytes or 0)
+        except VitrineError as refusal:
+            self._stop(refusal)
+
+    def _refuse(self, refusal: VitrineError) -> None:
+        """Answer with a refusal what is being received, and end; what is being answered is then the last."""
+        self._broken, self.parser = True, None  # type: ignore[assignment]
+        late, self._rest = self.cycle, b""
+        if late is not None and not late.response_complete:
+            if not late.more_body:
+                late.keep_alive = False
+                return
+            late.disconnected = True  # its body will never be complete
+            late.message_event.set()
+            if late.response_started:
+                self.transport.abort()
+                return
+        self.cycle = refusing(self, refusal)
+        answer: Any = self.shared.refuse
+        if self.pipeline and self.pipeline[0][0] is late:
+            self.pipeline[0] = (self.cycle, answer)
+        else:
+            self._start_asgi_task(self.cycle, answer)
 
     def _without_offer(self) -> bytes:
         """Return the head that was read, without the offer; a new parser is to read it."""
@@ -188,9 +177,12 @@ class VitrineProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Begin to answer, unless the head is to be read again."""
-        self._head_bytes = None
         if not self.parser.should_upgrade():
+            self._check_head()
+            self._head_bytes = None
             super().on_headers_complete()
+            if not self.has_place:
+                self.cycle.keep_alive = False
             if self.expect_100_continue:  # if it is refused, the body may come all the same, or never
                 self.cycle.keep_alive = False
             if "draining" in self.app_state:
@@ -198,12 +190,34 @@ class VitrineProtocol(HttpToolsProtocol):
                     self._last.keep_alive = True  # this one came behind it
                 self.drain()
             return
+        self._head_bytes = None
         method = self.scope["method"] = self.parser.get_method().decode("ascii")
         self.scope["http_version"] = self.parser.get_http_version()
         self._offered = method != "CONNECT"
         if not self._offered:
+            self._check_head()
             super().on_headers_complete()
             self.cycle.keep_alive = False
+
+    def on_body(self, body: bytes) -> None:
+        """Take a part of a body, which counts until the request is answered."""
+        cycle = self.cycle
+        super().on_body(body)
+        if cycle.response_complete:
+            return
+        self.received += len(body)
+        if not self._bodies or self._bodies[-1][0] is not cycle:
+            self._bodies.append([cycle, 0])
+        self._bodies[-1][1] += len(body)
+        refusal = self.shared.hold(client_of(cycle.scope), len(body))
+        if refusal is not None:
+            self._stop(refusal)
+
+    def _give_back(self, bodies: deque[list[Any]], answered: bool = False) -> None:
+        """Count bodies out, those of requests that are answered or all."""
+        while bodies and (bodies[0][0].response_complete or not answered):
+            cycle, num_bytes = bodies.popleft()
+            self.shared.give_back(client_of(cycle.scope), num_bytes)
 
     def on_message_complete(self) -> None:
         """End a request's body."""
@@ -215,8 +229,50 @@ class VitrineProtocol(HttpToolsProtocol):
         """Go on with the next request; one whose body never ends is not waited for."""
         cycle = self.cycle
         super().on_response_complete()
+        if self._bodies:
+            self._give_back(self._bodies, answered=True)
+        if self.flow.read_paused and not self.transport.is_closing():
+            self._read_on()
         if cycle.response_complete and cycle.more_body and not self.transport.is_closing():
-            self.loop.call_later(LINGER_SECONDS, self._end_unread, cycle)
+            self.loop.call_later(writing.LINGER_SECONDS, self._end_unread, cycle)
+
+    def _read_on(self) -> None:
+        """Read what was received before, then what comes."""
+        if self._rest and not self.pipeline:
+            rest, self._rest = self._rest, b""
+            self._read(rest)
+        self.flow.resume_reading()
+
+    def is_idle(self) -> bool:
+        """Say whether the connection is kept for a next request that has not begun."""
+        return self.timeout_keep_alive_task is not None and self._head_bytes is None
+
+    def stage(self) -> tuple[Stage, Any]:
+        """Return what the connection waits for, and which such thing, if there can be several."""
+        if unsent := self.transport.get_write_buffer_size():
+            return Stage.READER, unsent
+        cycle = self.cycle
+        if self.parser is None or self.is_idle():
+            return Stage.NOTHING, None
+        if self.flow.read_paused:
+            return Stage.PAUSED, None
+        if self._head_bytes is not None:
+            return Stage.HEAD, self.headers
+        if cycle is None or (cycle.response_complete and not cycle.more_body):
+            return Stage.HEAD, cycle
+        if cycle.more_body and not cycle.response_complete:
+            return Stage.BODY, cycle
+        return Stage.NOTHING, None
+
+    def too_late(self, refusal: VitrineError) -> None:
+        """End: with an answer if a request has begun, and whatever the client still sends."""
+        if self.stage()[0] is Stage.HEAD and self._head_bytes is None:
+            self.transport.close()  # it never sent anything, and expects nothing
+            return
+        self._refuse(refusal)
+        self._broken = False  # who was slow until now is not waited for
+        if self.cycle is not None:
+            self.cycle.more_body = False
 
     def _end_unread(self, cycle: Any) -> None:
         if cycle is self.cycle and cycle.more_body:

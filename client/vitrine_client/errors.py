@@ -21,6 +21,12 @@
     * ScoringUnavailable
     * UnsupportedFormat
     * MapUnavailable
+    * MalformedRequest
+    * HostNotAllowed
+    * RequestTimeout
+    * AddressTooLong
+    * HeadTooLarge
+    * TooManyRequests
   * ServiceFailed         the service cannot answer it, now or at all
     * Overloaded
     * DeadlinePassed
@@ -195,6 +201,42 @@ class MapUnavailable(RequestRefused):
     """A version that is served, and was published without a map of its test set."""
 
     kind = "map-unavailable"
+
+
+class MalformedRequest(RequestRefused):
+    """What was received is not HTTP as it should be."""
+
+    kind = "malformed-request"
+
+
+class HostNotAllowed(RequestRefused):
+    """The service does not answer by this host name."""
+
+    kind = "host-not-allowed"
+
+
+class RequestTimeout(RequestRefused):
+    """The request was not complete in time."""
+
+    kind = "request-timeout"
+
+
+class AddressTooLong(RequestRefused):
+    """The address is too long."""
+
+    kind = "address-too-long"
+
+
+class HeadTooLarge(RequestRefused):
+    """The headers are too many, or too long."""
+
+    kind = "head-too-large"
+
+
+class TooManyRequests(RequestRefused):
+    """This client has more than its share under way, while others wait."""
+
+    kind = "too-many-requests"
 
 
 class ServiceFailed(VitrineError):

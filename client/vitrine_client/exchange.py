@@ -81,7 +81,7 @@ def exchange(request: Request[T], base_url: str, memory: Memory, retries: int) -
         request: what is asked.
         base_url: of the service.
         memory: what is known already.
-        retries: how often a service that answers 503 with Retry-After is asked again, after that time.
+        retries: how often a service that answers 503 or 429 with Retry-After is asked again, after that time.
 
     Raises:
         VitrineError: no answer, a refusal, or an answer that no Vitrine gives.
@@ -95,7 +95,7 @@ def exchange(request: Request[T], base_url: str, memory: Memory, retries: int) -
         except (httpx.RequestError, httpx.InvalidURL) as error:
             raise Unreachable(f"{base_url}: {error or type(error).__name__}") from error
         wait = _retry_after(response)
-        if response.status_code != 503 or wait is None or wait > LONGEST_WAIT or retries <= 0:
+        if response.status_code not in (429, 503) or wait is None or wait > LONGEST_WAIT or retries <= 0:
             break
         retries -= 1
         yield Wait(wait)

@@ -2,6 +2,7 @@ import json
 
 import pytest
 
+import app.protocol_errors  # noqa: F401  which has kinds too
 from app import errors as served
 from vitrine_client import errors
 from vitrine_client.errors import error_of

@@ -131,8 +131,8 @@ def statuses(operation):
 
 
 def test_each_operation_declares_the_statuses_that_can_occur(paths):
-    every = {200, 405, 500, 503}
-    picture = every | {404, 406, 410, 422, 504}
+    every = {200, 400, 405, 408, 414, 431, 500, 503}
+    picture = every | {404, 429, 406, 410, 422, 504}
     for endpoint in PICTURES:
         found = statuses(paths[endpoint.path][endpoint.method.lower()])
         assert found == picture | ({400, 413, 415} if endpoint.body else {304}), endpoint.path
@@ -142,7 +142,7 @@ def test_each_operation_declares_the_statuses_that_can_occur(paths):
         assert statuses(paths[path]["get"]) == every | {304}
     for path in ("/models/{name}.json", "/models/{name}/versions/{number}.json"):
         assert statuses(paths[path]["get"]) == every | {304, 404, 410}
-    assert statuses(paths["/inspect"]["post"]) == every | {400, 413, 415, 422, 504}
+    assert statuses(paths["/inspect"]["post"]) == every | {413, 415, 422, 429, 504}
 
 
 def test_every_kind_of_problem_that_an_answer_may_have_is_declared_somewhere(paths):

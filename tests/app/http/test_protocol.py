@@ -1,74 +1,17 @@
-import asyncio
 import contextlib
 import http.client
+import json
 import socket
 import threading
 import time
 
 import pytest
 
-from app.http import protocol
-from app.http.protocol import JoinedWrites
+from app.http import protocol, writing
 from app.main import create_app
 from app.settings import Settings
 from tests.fakes import open_fake, pixels_of, png_bytes, write_version
 from tests.serving import serving_in_a_thread
-
-
-class Transport:
-    def __init__(self):
-        self.calls = []
-
-    def write(self, data):
-        self.calls.append(data)
-
-    def close(self):
-        self.calls.append("closed")
-
-    def is_closing(self):
-        return "closed" in self.calls
-
-    def get_extra_info(self, name):
-        return f"extra {name}"
-
-
-def in_a_loop(use):
-    transport = Transport()
-
-    async def run():
-        await use(JoinedWrites(transport, asyncio.get_running_loop()))
-
-    asyncio.run(run())
-    return transport.calls
-
-
-def test_what_one_turn_of_the_loop_writes_leaves_together():
-    async def use(joined):
-        joined.write(b"head ")
-        joined.write(b"body")
-        assert joined._transport.calls == []
-        await asyncio.sleep(0)
-        joined.write(b"next")
-        await asyncio.sleep(0)
-
-    assert in_a_loop(use) == [b"head body", b"next"]
-
-
-def test_closing_lets_what_was_written_leave_first():
-    async def use(joined):
-        joined.write(b"last words")
-        joined.close()
-        assert joined.is_closing()
-        await asyncio.sleep(0)
-
-    assert in_a_loop(use) == [b"last words", "closed"]
-
-
-def test_everything_else_is_the_transports():
-    async def use(joined):
-        assert joined.get_extra_info("peername") == "extra peername"
-
-    assert in_a_loop(use) == []
 
 
 @pytest.fixture(scope="module")
@@ -236,10 +179,47 @@ def test_what_is_not_http_is_answered_though_more_of_it_follows(service):
     ],
     ids=["number", "value", "all", "name", "endless"],
 )
+@pytest.mark.bad_input(34)
 def test_a_head_that_is_too_large_is_refused_while_it_is_sent(service, headers):
     received = talk(service, b"GET /samples HTTP/1.1\r\nHost: vitrine\r\n", headers, half_close=True)
-    assert received.startswith(b"HTTP/1.1 400 ")
-    assert len(received) < 400
+    [(status, answered, body)] = answers(received)
+    assert (status, answered["connection"]) == (431, "close")
+    problem = json.loads(body)
+    assert (problem["type"], problem["instance"]) == ("/problems/head-too-large", "/samples")
+    assert "VITRINE_MAX_HEAD_BYTES" in problem["detail"]
+
+
+@pytest.mark.bad_input(33)
+@pytest.mark.parametrize("size", [66_000, 100_000, 1_000_000])
+def test_an_address_that_is_too_long_is_refused_while_it_is_sent(service, size):
+    line = b"GET /samples?z=" + b"1" * size
+    for sent in (line, line + b" HTTP/1.1\r\nHost: vitrine\r\n\r\n"):
+        [(status, answered, body)] = answers(talk(service, sent, half_close=True))
+        assert (status, answered["connection"]) == (414, "close")
+        assert json.loads(body)["type"] == "/problems/address-too-long"
+        assert len(body) < 500
+
+
+@pytest.mark.bad_input(34)
+def test_nobody_else_waits_while_somebody_sends_a_header_of_128_megabytes(service):
+    with socket.create_connection(("127.0.0.1", service.port), timeout=20) as connection:
+        connection.sendall(b"GET /samples HTTP/1.1\r\nHost: vitrine\r\nX: ")
+        stop, slowest = threading.Event(), []
+
+        def ask():
+            while not stop.is_set():
+                started = time.monotonic()
+                assert answers(talk(service, request("GET", "/livez", Connection="close")))[0][0] == 200
+                slowest.append(time.monotonic() - started)
+
+        asking = threading.Thread(target=ask)
+        asking.start()
+        with contextlib.suppress(OSError):
+            for _ in range(128):
+                connection.sendall(bytes(b"a" * 1_048_576))
+        stop.set()
+        asking.join()
+    assert max(slowest) < 1
 
 
 def test_a_head_of_many_and_long_headers_is_read_in_whatever_pieces(service):
@@ -268,7 +248,7 @@ def test_a_refusal_before_the_body_asks_for_no_body(service):
 
 
 def test_a_client_that_never_stops_sending_is_cut_off(service, monkeypatch):
-    monkeypatch.setattr(protocol, "LINGER_IDLE_SECONDS", 0.1)
+    monkeypatch.setattr(writing, "LINGER_IDLE_SECONDS", 0.1)
     with socket.create_connection(("127.0.0.1", service.port), timeout=10) as connection:
         connection.sendall(request("POST", "/reconstruct", Content_Length=10**9, Content_Type="image/png"))
         while connection.recv(65536):  # the answer, and the server's end of sending
@@ -301,7 +281,7 @@ def test_broken_bytes_behind_a_request_are_not_answered_in_its_place(service):
 
 
 def test_a_request_whose_body_never_ends_is_closed_some_time_behind_its_answer(service, monkeypatch):
-    monkeypatch.setattr(protocol, "LINGER_SECONDS", 0.1)
+    monkeypatch.setattr(writing, "LINGER_SECONDS", 0.1)
     with socket.create_connection(("127.0.0.1", service.port), timeout=10) as connection:
         connection.sendall(request("POST", "/nothing", Content_Length=10**9))
         received = b""

@@ -1,0 +1,88 @@
+"""What a request's head must be, before there is an endpoint for it; and the answer to one that is not."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+
+from app.errors import VitrineError
+from app.http.connections import EXEMPT
+from app.limits import ConnectionLimits
+from app.protocol_errors import AddressTooLong, HeadTooLarge
+
+if TYPE_CHECKING:
+    from app.http.protocol import VitrineProtocol
+
+PIECE_BYTES = 4096  # read at once: what stands in them of requests that are sent together is read ahead
+
+
+def too_large(limits: ConnectionLimits, url: bytes) -> VitrineError:
+    """Return the refusal of a head that is over a limit."""
+    if len(url) > limits.max_head_bytes // 2:
+        return AddressTooLong(limits.max_head_bytes // 2)
+    return HeadTooLarge(limits.max_head_bytes, limits.max_headers)
+
+
+def is_too_large(limits: ConnectionLimits, received: int, url: bytes) -> bool:
+    """Say whether a head is over a limit of which so many bytes were received, and `url` so far.
+
+    In the piece with which it began, others may have ended: it is given one more.
+    """
+    return received > limits.max_head_bytes + PIECE_BYTES or len(url) > limits.max_head_bytes // 2
+
+
+def check_head(connection: VitrineProtocol, received: int) -> None:
+    """Check a head that is complete.
+
+    Args:
+        connection: that it came by.
+        received: bytes of it, but for the piece that ended it.
+
+    Raises:
+        VitrineError: it is too large, for a host that is not ours, or of a connection without a place.
+    """
+    shared, url = connection.shared, connection.url
+    most = shared.limits.max_head_bytes
+    if is_too_large(shared.limits, received, url):
+        raise too_large(shared.limits, url)
+    if received > most - 2 * PIECE_BYTES:  # else it need not be counted to the byte
+        lines = sum(len(name) + len(value) + 4 for name, value in connection.headers)
+        if lines + len(url) > most:
+            raise too_large(shared.limits, url)
+    if url in EXEMPT:
+        return
+    shared.hosts.check(connection.headers, connection.parser.get_http_version())
+    if not connection.has_place:
+        raise shared.no_place()
+
+
+def refusing(connection: VitrineProtocol, refusal: VitrineError) -> RequestResponseCycle:
+    """Return what answers what is being received with a refusal, as the last of a connection."""
+    begun = connection.scope or {}
+    scope: dict[str, Any] = {
+        "type": "http",
+        "http_version": "1.1",
+        "method": "HEAD" if begun.get("method") == "HEAD" else "GET",
+        "path": (connection.url.partition(b"?")[0].decode("latin-1") if begun else "") or "/",
+        "query_string": b"",
+        "headers": [],
+        "client": connection.client,
+        "state": {"refusal": refusal},
+    }
+    cycle = RequestResponseCycle(
+        scope=scope,  # type: ignore[arg-type]
+        transport=connection.transport,
+        flow=connection.flow,
+        logger=connection.logger,
+        access_logger=connection.access_logger,
+        access_log=connection.access_log,
+        default_headers=connection.server_state.default_headers,
+        message_event=asyncio.Event(),
+        expect_100_continue=False,
+        keep_alive=False,
+        on_response=connection.on_response_complete,
+    )
+    cycle.more_body = False
+    return cycle

@@ -1,0 +1,63 @@
+"""Limits of connections, as settings: how large a head, how slow a client, how much at once."""
+
+from pydantic import BaseModel, Field
+
+
+class ConnectionLimits(BaseModel):
+    """The settings that bound what clients may do with connections of one process; part of ``Settings``."""
+
+    allowed_hosts: str = Field(
+        "",
+        pattern=r"^[A-Za-z0-9.:\[\]*_, -]*$",
+        description="Host names that requests may be for, separated by commas; `*.example.org` are all below "
+        "that name, `*` is any. If not set: any, but on loopback without a proxy no public name.",
+    )
+    max_head_bytes: int = Field(
+        131_072,
+        ge=1024,
+        le=131_072,
+        description="Bytes of a request's line and headers; beyond it 431, or 414 for a line over half.",
+    )
+    max_headers: int = Field(256, ge=8, le=10_000, description="Headers of a request; beyond it 431.")
+    head_seconds: float = Field(
+        10,
+        gt=0,
+        le=3600,
+        description="Seconds in which a request's head must be complete, and a new connection must send one; "
+        "then 408, and the connection is closed.",
+    )
+    body_seconds: float = Field(
+        120, gt=0, le=86_400, description="Seconds in which a request's body must be complete; then 408."
+    )
+    body_bytes_per_second: int = Field(
+        1024,
+        ge=0,
+        le=1_000_000_000,
+        description="Bytes a second that a request's body must bring over any 10 s; else 408. 0: none.",
+    )
+    write_seconds: float = Field(
+        20,
+        gt=0,
+        le=3600,
+        description="Seconds in which a client must read something of its answer; else it is cut off.",
+    )
+    max_connections: int = Field(
+        4096,
+        ge=1,
+        le=1_000_000,
+        description="Connections of one process; beyond it idle ones are closed, then 503 with Retry-After, "
+        "but for `/livez`, `/readyz` and `/metrics`.",
+    )
+    max_bodies_bytes: int = Field(
+        67_108_864,
+        ge=1,
+        le=1_000_000_000_000,
+        description="Bytes of all request bodies that one process holds; beyond it 503 with Retry-After.",
+    )
+    max_unsent_bytes: int = Field(
+        67_108_864,
+        ge=1,
+        le=1_000_000_000_000,
+        description="Bytes of answers that clients of one process have not read yet; beyond it those with "
+        "most are cut off.",
+    )

@@ -1,0 +1,24 @@
+import pytest
+
+from app.limits import ConnectionLimits
+from app.settings import Settings, SettingsError, load_settings, variable
+
+
+def test_limits_of_connections_are_settings_with_a_help_text():
+    assert set(ConnectionLimits.model_fields) < set(Settings.model_fields)
+    assert all(field.description for field in ConnectionLimits.model_fields.values())
+
+
+@pytest.mark.parametrize("name", [name for name in ConnectionLimits.model_fields if name != "allowed_hosts"])
+def test_every_limit_has_a_range(monkeypatch, name):
+    for value in ("-1", "1e30", "many"):
+        monkeypatch.setenv(variable(name), value)
+        with pytest.raises(SettingsError, match=variable(name)):
+            load_settings()
+
+
+@pytest.mark.parametrize("hosts", ["https://a.example", "a.example/path", "a\nb"])
+def test_what_is_no_list_of_hosts_is_refused(monkeypatch, hosts):
+    monkeypatch.setenv("VITRINE_ALLOWED_HOSTS", hosts)
+    with pytest.raises(SettingsError, match="VITRINE_ALLOWED_HOSTS"):
+        load_settings()
