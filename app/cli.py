@@ -20,6 +20,7 @@ from app.commands.exits import (
     leave,
 )
 from app.commands.export_page import export_page
+from app.commands.keys import keys
 
 if TYPE_CHECKING:
     from app.runtimes import Choice
@@ -50,6 +51,7 @@ def cli() -> None:
 
 group.add_to(cli)
 cli.add_command(export_page)
+cli.add_command(keys)
 
 
 @cli.command()

@@ -6,8 +6,10 @@ from contextlib import asynccontextmanager
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
+from app.access.restricted import RestrictedService
 from app.http import deferral, documents, iiif, inference, pictures  # noqa: F401  deferral before FastAPI
-from app.http.middleware import Middleware
+from app.http.guard import Guard
+from app.http.middleware import App, Middleware
 from app.runtimes import OpenRuntime, opener
 from app.service import Service
 from app.settings import Settings, load_settings
@@ -30,8 +32,15 @@ class Vitrine(Starlette):
         self.router.default = documents.application(service)
 
     def build_middleware_stack(self) -> ASGIApp:
-        """Return the one layer around the router: errors of every kind become answers there."""
-        return Middleware(self.router.app, self.service.metrics, self.service.settings.root_path)
+        """Return the one layer around the router: errors of every kind become answers there.
+
+        What is not set costs nothing: only where requests need a key is there a layer that asks for one.
+        """
+        settings = self.service.settings
+        app: App = self.router.app
+        if settings.restricted:
+            app = Guard(app, settings)
+        return Middleware(app, self.service.metrics, settings.root_path)
 
 
 def create_app(settings: Settings | None = None, open_runtime: OpenRuntime | None = None) -> Vitrine:
@@ -42,7 +51,8 @@ def create_app(settings: Settings | None = None, open_runtime: OpenRuntime | Non
         open_runtime: how a version is opened; as the settings say if not given.
     """
     settings = settings or load_settings()
-    return Vitrine(Service(settings, open_runtime or opener(settings.runtime)))
+    kind = RestrictedService if settings.restricted else Service
+    return Vitrine(kind(settings, open_runtime or opener(settings.runtime)))
 
 
 app = create_app()

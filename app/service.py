@@ -37,6 +37,8 @@ class Service:
         cache: finished pictures, of whichever model.
     """
 
+    engine_type = Engine
+
     def __init__(self, settings: Settings, open_runtime: OpenRuntime) -> None:
         self.settings = settings
         self.metrics = Metrics(together=settings.workers > 1, folder=counters())
@@ -72,7 +74,7 @@ class Service:
         models = Models(found, self._open_runtime, settings.inference_threads, settings.lone_threads)
         models.open_default(settings.default_model)
         self._models = models
-        self._engine = Engine(
+        self._engine = self.engine_type(
             settings.worker_threads,
             settings.max_waiting_images,
             settings.deadline_seconds,

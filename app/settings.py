@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,6 +10,9 @@ from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app import profiles
+from app.access import keys
+from app.access.files import AccessError, read
+from app.access.options import AccessOptions
 from app.cores import available_cores
 from app.errors import StoreError
 
@@ -26,10 +29,11 @@ STORE_OF_PROJECT = PROJECT / "model_store"
 _OF_A_SERVICE = re.compile(
     rf"{PREFIX}(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_\w+)?)"
 )
+_FILES: dict[str, Callable[[str], object]] = {"api_keys": keys.parse}  # settings that are files of keys
 _URL = re.compile(r"(tcp|udp|sctp)://\S+:\d+", re.IGNORECASE)
 
 
-class Settings(BaseSettings):
+class Settings(AccessOptions, BaseSettings):
     """Everything that an operator can set, each by the environment variable ``VITRINE_`` + its name.
 
     The environment is not ours alone. Whatever is blank is as if it were not set: compose writes unset
@@ -216,6 +220,12 @@ def load_settings(**overrides: Any) -> Settings:
             for fault in error.errors()
         ]
         raise SettingsError("; ".join(lines)) from None
+    for name, parse in _FILES.items():
+        if path := getattr(settings, name):
+            try:
+                read(path, parse)
+            except AccessError as error:
+                raise SettingsError(f"{variable(name)}={str(path)!r}: {error}") from None
     if settings.profile is None:
         return settings
     try:
