@@ -21,6 +21,7 @@ from app.commands.exits import (
 )
 from app.commands.export_page import export_page
 from app.commands.keys import keys
+from app.commands.sign_url import sign_url
 
 if TYPE_CHECKING:
     from app.runtimes import Choice
@@ -52,6 +53,7 @@ def cli() -> None:
 group.add_to(cli)
 cli.add_command(export_page)
 cli.add_command(keys)
+cli.add_command(sign_url)
 
 
 @cli.command()

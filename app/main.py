@@ -8,7 +8,7 @@ from starlette.types import ASGIApp
 
 from app.access.restricted import RestrictedService
 from app.http import deferral, documents, iiif, inference, pictures  # noqa: F401  deferral before FastAPI
-from app.http.guard import Guard
+from app.http.guard import Guard, Signed
 from app.http.middleware import App, Middleware
 from app.runtimes import OpenRuntime, opener
 from app.service import Service
@@ -40,7 +40,10 @@ class Vitrine(Starlette):
         app: App = self.router.app
         if settings.restricted:
             app = Guard(app, settings)
-        return Middleware(app, self.service.metrics, settings.root_path)
+        app = Middleware(app, self.service.metrics, settings.root_path)
+        if settings.url_key is not None:
+            app = Signed(app)
+        return app
 
 
 def create_app(settings: Settings | None = None, open_runtime: OpenRuntime | None = None) -> Vitrine:

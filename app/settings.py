@@ -10,7 +10,7 @@ from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app import profiles
-from app.access import keys
+from app.access import keys, signing
 from app.access.files import AccessError, read
 from app.access.options import AccessOptions
 from app.cores import available_cores
@@ -29,7 +29,8 @@ STORE_OF_PROJECT = PROJECT / "model_store"
 _OF_A_SERVICE = re.compile(
     rf"{PREFIX}(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_\w+)?)"
 )
-_FILES: dict[str, Callable[[str], object]] = {"api_keys": keys.parse}  # settings that are files of keys
+# Settings that are files of keys, and what reads them.
+_FILES: dict[str, Callable[[str], object]] = {"api_keys": keys.parse, "url_key": signing.parse}
 _URL = re.compile(r"(tcp|udp|sctp)://\S+:\d+", re.IGNORECASE)
 
 

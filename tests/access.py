@@ -1,11 +1,16 @@
 """Files of keys for tests, and a service that asks for them."""
 
+import time
+from urllib.parse import unquote
+
 import pytest
 
-from app.access import keys
+from app.access import keys, signing
 from app.main import create_app
 from app.settings import Settings
 from tests.fakes import open_fake
+
+SECRET = b"0123456789abcdef0123456789abcdef"
 
 
 @pytest.fixture
@@ -19,6 +24,20 @@ def make_key(tmp_path):
         return secret
 
     return make
+
+
+@pytest.fixture
+def url_key(tmp_path):
+    """A file with the secret of signed addresses."""
+    path = tmp_path / "url.key"
+    path.write_bytes(SECRET)
+    return path
+
+
+def signed(address, seconds=60):
+    """An address with a signature that is good for some seconds."""
+    path, _, query = address.partition("?")
+    return f"{path}?{signing.sign(SECRET, unquote(path), query, int(time.time()) + seconds)}"
 
 
 @pytest.fixture

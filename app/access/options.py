@@ -13,9 +13,14 @@ class AccessOptions(BaseModel):
         description="File of `vitrine keys new`, a line for each API key; if set, requests need a key or a "
         "signed address.",
     )
+    url_key: Path | None = Field(
+        None,
+        description="File with the secret of signed addresses, at least 32 bytes; if set, requests need a "
+        "key or a signed address.",
+    )
     open_metrics: bool = Field(False, description="Answer `/metrics` without a key where others need one.")
 
     @property
     def restricted(self) -> bool:
         """Whether requests need a key or a signed address."""
-        return self.api_keys is not None
+        return self.api_keys is not None or self.url_key is not None

@@ -61,3 +61,39 @@ class BudgetSpent(AccessRefused):
             Fault("n", expected, received, remedy, "budget_spent"),
             {"Retry-After": str(retry_after_seconds), **budget},
         )
+
+
+class SignatureInvalid(AccessRefused):
+    """An address has a signature that nobody has made for it."""
+
+    kind = "signature-invalid"
+    title = "The signature is not this address'"
+
+    def __init__(self) -> None:
+        expected = "an address exactly as it was signed"
+        remedy = "Use it unchanged, all parameters included, or ask whoever gave it to you for another."
+        super().__init__(
+            Fault("signature", expected, "another address or signature", remedy, "signature_invalid")
+        )
+
+
+class SignatureExpired(AccessRefused):
+    """A signed address is no longer good."""
+
+    kind = "signature-expired"
+    title = "This signed address has expired"
+
+    def __init__(self, expires: int) -> None:
+        remedy = "Ask whoever gave it to you for a new one."
+        super().__init__(Fault("expires", "a time to come", str(expires), remedy, "signature_expired"))
+
+
+class SignatureRequired(AccessRefused):
+    """The service has no API keys, only signed addresses, and this is none."""
+
+    kind = "signature-required"
+    title = "This service answers signed addresses alone"
+
+    def __init__(self) -> None:
+        remedy = "Ask the operator for a signed address."
+        super().__init__(Fault("signature", "a signed address", "none", remedy, "signature_missing"))

@@ -4,10 +4,13 @@ It stands around the router, and only where a setting asks for it. What it refus
 ``app.http.middleware``.
 """
 
+import functools
 from collections.abc import Iterable
 
+from app.access import signing
 from app.access.callers import Caller, Callers, current
-from app.access.refusals import KeyRequired
+from app.access.files import WatchedFile
+from app.access.refusals import KeyRequired, SignatureRequired
 from app.http.inference import as_error
 from app.http.middleware import App, Message, RawHeaders, Receive, Scope, Send
 from app.settings import Settings
@@ -26,6 +29,7 @@ _OPEN = frozenset(
     }
 )
 _OPEN_BELOW = ("/problems", "/manual", "/static")
+SIGNATURE = "signature"  # where the request's state has what `Signed` found
 _METRICS = "/metrics"
 _VARY = (b"vary", b"authorization, x-api-key")
 
@@ -49,6 +53,7 @@ class Guard:
     def __init__(self, app: App, settings: Settings) -> None:
         self._app = app
         self._callers = Callers(settings.api_keys, settings.workers) if settings.api_keys else None
+        self._secrets = WatchedFile(settings.url_key, signing.parse) if settings.url_key else None
         self._open_metrics = settings.open_metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -58,6 +63,11 @@ class Guard:
             return
         if scope["path"].startswith("/v2/") or scope["path"] == "/v2":
             scope["state"]["problem_body"] = as_error
+        signature = scope["state"].get(SIGNATURE)
+        if signature is not None and scope["method"] == "GET" and self._secrets is not None:
+            left = signing.verify(self._secrets.value, scope["path"], scope["query_string"], signature)
+            await self._app(scope, receive, functools.partial(_send_for_seconds, send, left))
+            return
         await self._answer(self._caller(scope), scope, receive, send)
 
     def _needs_nothing(self, scope: Scope) -> bool:
@@ -71,8 +81,10 @@ class Guard:
         Raises:
             AccessRefused: it has none that is known.
         """
+        if self._callers is None:
+            raise SignatureRequired
         presented = _presented(scope["headers"])
-        caller = self._callers.find(presented) if self._callers and presented is not None else None
+        caller = None if presented is None else self._callers.find(presented)
         if caller is None:
             raise KeyRequired(given=presented is not None)
         return caller
@@ -93,6 +105,42 @@ class Guard:
             await self._app(scope, receive, send_on)
         finally:
             current.reset(token)
+
+
+class Signed:
+    """Takes signatures out of queries, for the guard to verify: no log and no parameter ever has one.
+
+    Args:
+        app: what answers, the guard within it.
+    """
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] == "http":
+            rest, signature = signing.lift(scope["query_string"])
+            if signature is not None:
+                scope.setdefault("state", {})[SIGNATURE] = signature
+                scope["query_string"] = rest  # of the server's own scope, as it is what an access log has
+        await self._app(scope, receive, send)
+
+
+async def _send_for_seconds(send: Send, seconds: int, message: Message) -> None:
+    """Send a message of an answer that nobody may keep for longer than some seconds."""
+    if message["type"] == "http.response.start":
+        headers = [
+            (
+                name,
+                b"public, max-age=%d" % seconds
+                if name == b"cache-control" and b"max-age" in value
+                else value,
+            )
+            for name, value in message.get("headers", ())
+        ]
+        message = {**message, "headers": headers}
+    await send(message)
 
 
 def _presented(headers: RawHeaders) -> bytes | None:

@@ -10,7 +10,7 @@ SCHEMES = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "An API key of the operator's."},
     "header": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "The same."},
 }
-KINDS: set[type[VitrineError]] = {refusals.KeyRequired, refusals.ModelNotAllowed, refusals.BudgetSpent}
+KINDS: set[type[VitrineError]] = {*refusals.AccessRefused.__subclasses__()}
 
 
 def with_keys(schema: dict[str, Any], answers: dict[str, Any]) -> dict[str, Any]:

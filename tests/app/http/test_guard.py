@@ -2,11 +2,16 @@
 
 import logging
 
+import httpx
 import pytest
 
 from app.access import files
 from app.http.guard import is_open
-from tests.fakes import pixels_of, write_version
+from app.main import create_app
+from app.settings import Settings
+from tests.access import signed
+from tests.fakes import open_fake, pixels_of, write_version
+from tests.serving import serving_in_a_thread
 
 COMPUTING = [
     "/samples?n=1",
@@ -263,3 +268,91 @@ def test_a_service_without_keys_has_no_guard(client):
         layer = getattr(layer, "_app", None)
     assert not [layer for layer in layers if isinstance(layer, Guard)]
     assert type(client.app.service).__name__ == "Service"
+
+
+def test_a_signed_address_needs_no_key_and_shows_the_picture_that_a_key_shows(make_key, guarded, url_key):
+    key = make_key()
+    client = guarded(url_key=url_key)
+    by_key = client.get("/samples?n=3&seed=1&model=fake@1", headers=bearer(key))
+    by_address = client.get(signed("/samples?n=3&seed=1&model=fake@1"))
+    assert by_address.status_code == 200
+    assert by_address.content == by_key.content
+    for header in ("etag", "content-location"):  # neither has the signature
+        assert by_address.headers[header] == by_key.headers[header]
+    assert "signature" not in by_address.headers["content-location"]
+    assert client.get(by_address.headers["content-location"]).status_code == 401
+    assert (
+        'vitrine_cache_requests_total{result="hit"} 1.0' in client.get("/metrics", headers=bearer(key)).text
+    )
+
+
+@pytest.mark.parametrize("alter", ["n=30", "n=3&zoom=2", "n=3&seed=2"])
+def test_another_address_with_the_same_signature_is_refused(guarded, url_key, alter):
+    client = guarded(url_key=url_key)
+    answer = client.get(signed("/samples?n=3").replace("n=3", alter))
+    assert (answer.status_code, answer.json()["type"]) == (403, "/problems/signature-invalid")
+    assert answer.headers["cache-control"] == "no-store"
+
+
+def test_an_expired_address_is_refused_as_such(guarded, url_key):
+    answer = guarded(url_key=url_key).get(signed("/samples?n=3", seconds=-1))
+    assert (answer.status_code, answer.json()["type"]) == (403, "/problems/signature-expired")
+
+
+def test_where_only_signed_addresses_are_answered_others_are_told_so(guarded, url_key):
+    client = guarded(url_key=url_key)
+    answer = client.get("/samples?n=3")
+    assert (answer.status_code, answer.json()["type"]) == (403, "/problems/signature-required")
+    assert client.get("/livez").status_code == 200
+
+
+def test_a_wrong_signature_is_refused_even_beside_a_key(make_key, guarded, url_key):
+    key = make_key()
+    answer = guarded(url_key=url_key).get(signed("/samples?n=3") + "x", headers=bearer(key))
+    assert answer.json()["type"] == "/problems/signature-invalid"
+
+
+def test_a_signed_address_is_good_for_get_and_head_alone(make_key, guarded, url_key):
+    make_key()
+    client = guarded(url_key=url_key)
+    assert client.request("HEAD", signed("/samples?n=3")).status_code == 200
+    assert client.post(signed("/reconstruct"), content=b"x").status_code == 401
+
+
+def test_nobody_may_keep_an_answer_for_longer_than_its_address_is_good(guarded, url_key):
+    client = guarded(url_key=url_key)
+    pinned = client.get(signed("/samples?n=3&seed=1&model=fake@1", seconds=600)).headers["cache-control"]
+    kind, _, seconds = pinned.partition("=")
+    assert kind == "public, max-age"
+    assert 540 < int(seconds) <= 600
+    assert client.get(signed("/samples?n=3&seed=1")).headers["cache-control"] == "no-cache"
+
+
+def test_planes_and_pages_can_be_signed_too(guarded, url_key):
+    client = guarded(url_key=url_key)
+    for url in ("/manifold/fake@1;x=0;y=1/full/max/0/default.png", "/models/fake"):
+        assert client.get(signed(url)).status_code == 200, url
+
+
+def test_behind_a_proxy_the_signature_is_that_of_the_path_within(guarded, url_key):
+    client = guarded(url_key=url_key, root_path="/vitrine")
+    address = signed("/samples?n=3")
+    assert client.get(address).status_code == 200  # the proxy strips the prefix
+    assert client.get(f"/vitrine{address}").status_code == 200  # or keeps it
+
+
+def test_without_the_setting_a_signature_is_an_unknown_parameter(client):
+    answer = client.get(signed("/samples?n=3"))
+    assert answer.status_code == 422
+    assert {fault["parameter"] for fault in answer.json()["errors"]} == {"expires", "signature"}
+
+
+def test_a_signature_is_in_no_access_log(fake_store, url_key, caplog, monkeypatch):
+    monkeypatch.setattr(logging.getLogger("uvicorn.access"), "propagate", True)
+    app = create_app(Settings(model_store=fake_store, default_model="fake", url_key=url_key), open_fake)
+    address = signed("/samples?n=3")
+    with serving_in_a_thread(app, access_log=True) as port, caplog.at_level(logging.INFO, "uvicorn.access"):
+        answer = httpx.get(f"http://127.0.0.1:{port}{address}")
+    assert answer.status_code == 200
+    (line,) = [record.getMessage() for record in caplog.records if record.name == "uvicorn.access"]
+    assert '"GET /samples?n=3 HTTP/1.1" 200' in line
