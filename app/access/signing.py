@@ -112,5 +112,5 @@ def _only(parts: Iterable[bytes], name: bytes) -> bytes:
 def _signature(secret: bytes, path: str, query: bytes, expires: bytes) -> bytes:
     """Return a signature as text. It is compared so too: two texts of base64 may be the same bytes."""
     parts = sorted([*filter(None, query.split(b"&")), _EXPIRES + expires])
-    told = b"\n".join((b"vitrine address 1", path.encode(errors="surrogateescape"), b"&".join(parts)))
+    told = b"\n".join((b"vitrine-address-1", path.encode(errors="surrogateescape"), b"&".join(parts)))
     return base64.urlsafe_b64encode(hmac.digest(secret, told, hashlib.sha256)).rstrip(b"=")

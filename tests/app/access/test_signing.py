@@ -1,3 +1,5 @@
+import base64
+import hmac
 import random
 from urllib.parse import unquote, urlsplit
 
@@ -148,3 +150,10 @@ def test_paths_and_queries_cannot_be_mistaken_for_one_another():
         query = b"&".join(bytes(chance.choices(b"a=", k=2)) for _ in range(chance.randrange(3)))
         told = (path, tuple(sorted(query.split(b"&"))) if query else ())
         assert seen.setdefault(signing._signature(SECRET, path, query, b"1"), told) == told
+
+
+def test_a_program_that_signs_as_the_page_says_is_believed():
+    told = b"vitrine-address-1\n/samples\nexpires=1800000060&n=3&seed=tulip"
+    signature = base64.urlsafe_b64encode(hmac.new(SECRET, told, "sha256").digest()).decode().rstrip("=")
+    address = f"/samples?seed=tulip&n=3&expires=1800000060&signature={signature}"
+    assert check(address) == ("seed=tulip&n=3", 60)
