@@ -8,6 +8,7 @@ from starlette.types import ASGIApp
 
 from app.access.restricted import RestrictedService
 from app.http import deferral, documents, iiif, inference, pictures  # noqa: F401  deferral before FastAPI
+from app.http.cors import CrossOrigin
 from app.http.guard import Guard, Signed
 from app.http.middleware import App, Middleware
 from app.runtimes import OpenRuntime, opener
@@ -43,7 +44,7 @@ class Vitrine(Starlette):
         app = Middleware(app, self.service.metrics, settings.root_path)
         if settings.url_key is not None:
             app = Signed(app)
-        return app
+        return CrossOrigin(app, settings.origins) if settings.origins else app
 
 
 def create_app(settings: Settings | None = None, open_runtime: OpenRuntime | None = None) -> Vitrine:

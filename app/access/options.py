@@ -1,8 +1,12 @@
 """What an operator may set of access. ``app.settings`` reads it from the environment with everything else."""
 
+import re
 from pathlib import Path
 
 from pydantic import BaseModel, Field
+
+_ORIGIN = r"https?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?"  # as browsers send it
+_ORIGINS = rf"^({_ORIGIN}(\s*,\s*{_ORIGIN})*)?$"
 
 
 class AccessOptions(BaseModel):
@@ -19,6 +23,17 @@ class AccessOptions(BaseModel):
         "key or a signed address.",
     )
     open_metrics: bool = Field(False, description="Answer `/metrics` without a key where others need one.")
+    cors_origins: str = Field(
+        "",
+        pattern=_ORIGINS,
+        description="Origins whose pages may read answers, like https://a.example,https://b.example:8443; "
+        "none if not set.",
+    )
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """Origins whose pages may read answers."""
+        return tuple(filter(None, re.split(r"[,\s]+", self.cors_origins)))
 
     @property
     def restricted(self) -> bool:
