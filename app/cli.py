@@ -84,7 +84,7 @@ def serve(**options: Any) -> None:
         click.echo(line, err=True)
     # For the worker processes.
     os.environ.update({variable(name): str(value) for name, value in given.items()})
-    if settings.host not in ("127.0.0.1", "localhost", "::1"):
+    if settings.host not in ("127.0.0.1", "localhost", "::1") and not settings.restricted:
         click.echo(f"listening on {settings.host}: anyone who can reach this machine can use it", err=True)
 
     from app import memory

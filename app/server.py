@@ -104,7 +104,8 @@ def configuration(settings: Settings, log_config: dict[str, Any]) -> Config:
         access_log=settings.access_log,
         log_config=log_config,
         server_header=False,
-        proxy_headers=False,
+        proxy_headers=bool(settings.forwarded_allow_ips),  # else nobody's: a client could send them too
+        forwarded_allow_ips=settings.forwarded_allow_ips,
         timeout_keep_alive=settings.keep_alive_seconds,
         timeout_graceful_shutdown=settings.graceful_seconds,
         timeout_worker_healthcheck=60,  # a worker that imports TensorFlow is silent for longer than 5 s
