@@ -21,8 +21,9 @@ COPY app/__init__.py /build/app/__init__.py
 COPY app/native /build/app/native
 RUN /opt/vitrine/bin/python /build/app/native/build.py
 
-COPY pyproject.toml README.md CHANGELOG.md LICENSE /build/
+COPY pyproject.toml README.md CHANGELOG.md SECURITY.md LICENSE /build/
 # The manual, to which app/manual links.
+COPY deploy/README.md /build/deploy/README.md
 COPY docs /build/docs
 COPY benchmarks /build/benchmarks
 COPY model_store /build/model_store

@@ -21,7 +21,9 @@ from app.commands.exits import (
     signals_leave,
 )
 from app.commands.export_page import export_page
+from app.commands.keys import keys
 from app.commands.models import models
+from app.commands.sign_url import sign_url
 
 HEALTH_SECONDS = 2
 MAX_HEALTH_BYTES = 1_048_576
@@ -50,6 +52,8 @@ def cli() -> None:
 group.add_to(cli)
 cli.add_command(export_page)
 cli.add_command(models)
+cli.add_command(keys)
+cli.add_command(sign_url)
 
 
 @cli.command()
@@ -96,7 +100,7 @@ def serve(**options: Any) -> None:
             config = server.configuration(settings)
             if line := passed_over():
                 log.warning(line)
-            if settings.host not in ("127.0.0.1", "localhost", "::1"):
+            if settings.host not in ("127.0.0.1", "localhost", "::1") and not settings.restricted:
                 log.warning("listening on %s: anyone who can reach this machine can use it", settings.host)
             code = server.run(config, sockets)
         except server.ListenError as error:

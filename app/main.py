@@ -7,9 +7,12 @@ from typing import Any
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
+from app.access.restricted import RestrictedService
 from app.http import deferral, documents, iiif, inference, pictures  # noqa: F401  deferral before FastAPI
 from app.http.connections import connections_of
-from app.http.middleware import Middleware
+from app.http.cors import CrossOrigin
+from app.http.guard import Guard, Signed
+from app.http.middleware import App, Middleware
 from app.runtimes import OpenRuntime, opener
 from app.service import Service
 from app.settings import Settings, load_settings
@@ -33,9 +36,18 @@ class Vitrine(Starlette):
         self.router.default = documents.application(service)
 
     def build_middleware_stack(self) -> ASGIApp:
-        """Return the one layer around the router: errors of every kind become answers there."""
+        """Return the one layer around the router: errors of every kind become answers there.
+
+        What is not set costs nothing: only where requests need a key is there a layer that asks for one.
+        """
         settings = self.service.settings
-        return Middleware(self.router.app, self.service.metrics, settings.root_path, settings.access_log)
+        app: App = self.router.app
+        if settings.restricted:
+            app = Guard(app, settings)
+        app = Middleware(app, self.service.metrics, settings.root_path, settings.access_log)
+        if settings.url_key is not None:
+            app = Signed(app)
+        return CrossOrigin(app, settings.origins) if settings.origins else app
 
 
 def create_app(settings: Settings | None = None, open_runtime: OpenRuntime | None = None) -> Vitrine:
@@ -46,7 +58,8 @@ def create_app(settings: Settings | None = None, open_runtime: OpenRuntime | Non
         open_runtime: how a version is opened; as the settings say if not given.
     """
     settings = settings or load_settings()
-    return Vitrine(Service(settings, open_runtime or opener(settings.runtime)))
+    kind = RestrictedService if settings.restricted else Service
+    return Vitrine(kind(settings, open_runtime or opener(settings.runtime)))
 
 
 app = create_app()

@@ -105,7 +105,8 @@ def configuration(settings: Settings) -> DrainConfig:
         access_log=False,  # the middleware writes it, with the request's id
         log_config=logs.configuration(settings.log_format),
         server_header=False,
-        proxy_headers=False,
+        proxy_headers=bool(settings.forwarded_allow_ips),  # else nobody's: a client could send them too
+        forwarded_allow_ips=settings.forwarded_allow_ips,
         timeout_keep_alive=settings.keep_alive_seconds,
         timeout_graceful_shutdown=settings.graceful_seconds,
     )

@@ -43,6 +43,8 @@ class Service:
         when_unloaded: called on the event loop when a model was unloaded: for who keeps something of it.
     """
 
+    engine_type = Engine
+
     def __init__(self, settings: Settings, open_runtime: OpenRuntime) -> None:
         self.settings = settings
         self.metrics = Metrics(together=settings.workers > 1, folder=counters())
@@ -90,7 +92,7 @@ class Service:
         models.open_default(settings.default_model)
         self._models = models
         self._keep_in_step(models, reader)
-        self._engine = Engine(
+        self._engine = self.engine_type(
             settings.worker_threads,
             settings.max_waiting_images,
             settings.deadline_seconds,

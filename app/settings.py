@@ -1,7 +1,7 @@
 """The one place that reads the environment. Every limit has its unit and a help text."""
 
 import os
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, Literal
 
@@ -9,6 +9,9 @@ from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app import profiles
+from app.access import keys, signing
+from app.access.files import AccessError, read
+from app.access.options import AccessOptions
 from app.cores import available_cores
 from app.errors import StoreError
 from app.limits import ConnectionLimits
@@ -21,8 +24,11 @@ STORE_HERE = Path("model_store")  # where vitrine-train publishes, if it is not 
 STORE_CARRIED = PROJECT / "app" / "model_store"  # put there by setup.py, in an installation
 STORE_OF_PROJECT = PROJECT / "model_store"
 
+# Settings that are files of keys, and what reads them.
+_FILES: dict[str, Callable[[str], object]] = {"api_keys": keys.parse, "url_key": signing.parse}
 
-class Settings(ConnectionLimits, BaseSettings):
+
+class Settings(ConnectionLimits, AccessOptions, BaseSettings):
     """Everything that an operator can set, each by the environment variable ``VITRINE_`` + its name.
 
     The environment is not ours alone. Whatever is blank is as if it were not set: compose writes unset
@@ -246,6 +252,12 @@ def load_settings(**overrides: Any) -> Settings:
             for fault in error.errors()
         ]
         raise SettingsError("; ".join(lines)) from None
+    for name, parse in _FILES.items():
+        if path := getattr(settings, name):
+            try:
+                read(path, parse)
+            except AccessError as error:
+                raise SettingsError(f"{variable(name)}={str(path)!r}: {error}") from None
     if settings.profile is None:
         return settings
     try:

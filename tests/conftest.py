@@ -14,7 +14,7 @@ from app.main import create_app
 from app.settings import Settings
 from tests.fakes import CARD, MAP, MIXTURE, open_fake, write_version
 
-pytest_plugins = ["tests.tiny", "tests.litertjs"]
+pytest_plugins = ["tests.access", "tests.tiny", "tests.litertjs"]
 
 PROJECT = Path(__file__).resolve().parent.parent
 DISTRIBUTION: str = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["name"]

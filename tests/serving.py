@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 
@@ -84,10 +85,10 @@ def serving(
 
 
 @contextlib.contextmanager
-def serving_in_a_thread(app: Vitrine) -> Iterator[int]:
-    """Serve an application on a free port of this machine, and return the port."""
+def serving_in_a_thread(app: Vitrine, **options: Any) -> Iterator[int]:
+    """Serve an application on a free port of this machine, with options of uvicorn's, and return the port."""
     # Without uvicorn's logging, which has absl close the stream that a test's output goes to.
-    config = uvicorn.Config(app, port=0, http=VitrineProtocol, ws="none", log_config=None)
+    config = uvicorn.Config(app, port=0, http=VitrineProtocol, ws="none", log_config=None, **options)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()

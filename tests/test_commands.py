@@ -247,7 +247,7 @@ class Clone:
 
 
 HANDLERS = {
-    r"cp |eval |\. \.venv/bin/activate$|vitrine models$|vitrine-train describe ": Clone.run,
+    r"cp |eval |openssl rand |chmod |\. \.venv/bin/activate$|vitrine models$|vitrine keys |VITRINE_URL_KEY=\S+ vitrine sign-url |vitrine-train describe ": Clone.run,
     r"curl ": Clone.ask,
     rf"(echo .* \| )?vitrine ({'|'.join(SUMMARIES)})\b": Clone.draw,
     r"make ": Clone.make,

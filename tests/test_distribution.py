@@ -150,6 +150,7 @@ def test_the_source_distribution_has_all_that_is_versioned_and_nothing_else(buil
         "app",
         "benchmarks",
         "client",
+        "deploy",
         "docs",
         "front-end",
         "model_store",
@@ -158,7 +159,7 @@ def test_the_source_distribution_has_all_that_is_versioned_and_nothing_else(buil
         "training",
     }
     files = {".dockerignore", ".gitignore", "CHANGELOG.md", "Dockerfile", "LICENSE", "MANIFEST.in", "Makefile",
-             "README.md", "pyproject.toml", "setup.py"}  # fmt: skip
+             "README.md", "SECURITY.md", "pyproject.toml", "setup.py"}  # fmt: skip
     assert tops == made | folders | files
     for folder in folders - {"model_store"}:  # where an earlier version lies
         sources = {

@@ -2,12 +2,7 @@
 
 import contextlib
 import html
-import os
 import re
-import shutil
-import socket
-import subprocess
-import time
 from urllib.parse import urljoin
 
 import httpx
@@ -18,46 +13,26 @@ from app.main import create_app
 from app.settings import Settings
 from tests.conftest import EVERYTHING, PROJECT
 from tests.fakes import open_fake, pixels_of, png_bytes, write_version
+from tests.nginx import NGINX, free_port, running_nginx
 from tests.serving import serving_in_a_thread
 
-NGINX = shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/bin")
 pytestmark = pytest.mark.skipif(NGINX is None and not EVERYTHING, reason="needs nginx")
 
 DOCUMENT = (PROJECT / "docs" / "operating.md").read_text()
 CONFIGURATION = re.search(r"```nginx\n(.*?)```", DOCUMENT, re.DOTALL)[1]
 ROOT_PATH = re.search(r"VITRINE_ROOT_PATH=(\S+) vitrine serve", DOCUMENT)[1]
-AROUND = """
-daemon off; {user} pid {folder}/pid; error_log {folder}/error.log; events {{}}
-http {{
-    access_log off; client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
-    fastcgi_temp_path {folder}/fastcgi; uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
-{configuration}
-}}
-"""
 
 
 @contextlib.contextmanager
 def nginx(folder, service_port, keeps_prefix):
     """Run nginx as documented before a service, and return its port."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     configuration = CONFIGURATION.replace("127.0.0.1:8000", f"127.0.0.1:{service_port}")
     configuration = configuration.replace("listen 80;", f"listen 127.0.0.1:{port};")
     if keeps_prefix:
         configuration = configuration.replace("http://vitrine/;", "http://vitrine;")
-    user = "user root;" if os.geteuid() == 0 else ""  # else its workers cannot write to the folder
-    around = AROUND.format(folder=folder, configuration=configuration, user=user)
-    (folder / "nginx.conf").write_text(around)
-    with subprocess.Popen([NGINX, "-p", folder, "-c", folder / "nginx.conf"]) as process:
-        try:
-            for _ in range(200):
-                with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
-                    break
-                time.sleep(0.02)
-            yield port
-        finally:
-            process.terminate()
+    with running_nginx(folder, configuration, port):
+        yield port
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["prefix stripped", "prefix kept"])

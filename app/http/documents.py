@@ -21,6 +21,7 @@ from app.http import (
     problems,
     queries,
     reference,
+    security,
     status,
     views,
 )
@@ -151,7 +152,9 @@ def api(service: Service) -> FastAPI:
         schema["components"] = {"schemas": {"Problem": PROBLEM_SCHEMA}}
         protocol = inference_openapi.paths(known)
         # Pictures are what people come for.
-        return schema | {"paths": paths | protocol | schema["paths"]}
+        schema |= {"paths": paths | protocol | schema["paths"]}
+        restricted = service.settings.restricted
+        return security.with_keys(schema, refusals(security.KINDS)) if restricted else schema
 
     app.openapi = openapi  # type: ignore[method-assign]  # as FastAPI's own documentation does it
     app.include_router(reference.router(service, openapi))

@@ -76,14 +76,15 @@ class _Address:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        scope["state"]["problem_body"] = _as_error
+        scope["state"]["problem_body"] = as_error
         if self._method is not None and scope["method"] != self._method:
             raise MethodNotAllowed({self._method})
         headers, body = await self._respond(scope, receive)
         await send_answer(send, 200, headers, body)
 
 
-def _as_error(problem: VitrineError) -> tuple[bytes, bytes]:
+def as_error(problem: VitrineError) -> tuple[bytes, bytes]:
+    """Return the media type and the body of a refusal, in the protocol's form."""
     return b"application/json", to_json({"error": problem.detail})
 
 

@@ -99,7 +99,9 @@ async def find(identifier: str | None, service: Service) -> PlaneImage:
 
 
 def origin_of(scope: Scope, settings: Settings) -> str:
-    """Return the scheme and the host by which clients find the service: no header but Host is believed.
+    """Return the scheme and the host by which clients find the service.
+
+    Of headers Host alone is read; the scheme is what the server, or a proxy that it trusts, says.
 
     Raises:
         MalformedImageRequest: the request's Host is none.

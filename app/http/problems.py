@@ -13,6 +13,8 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from app import errors, protocol_errors
+from app.access import refusals
+from app.access.budgets import Budget
 from app.errors import VitrineError
 from app.http import iiif, pictures
 from app.http.middleware import App, Message, Scope, as_problem
@@ -93,10 +95,17 @@ EXAMPLES: dict[type[VitrineError], Asked | Callable[[Service], Asked | VitrineEr
         f"{service.settings.default_model}: the model's output is not finite"
     ),
     errors.ModelUnavailable: lambda _: errors.ModelUnavailable.of("mine@2", "decoder/weights: missing"),
+    refusals.KeyRequired: lambda _: refusals.KeyRequired(given=False),
+    refusals.ModelNotAllowed: lambda _: refusals.ModelNotAllowed("mine", ["yours"]),
+    refusals.SignatureInvalid: lambda _: refusals.SignatureInvalid(),
+    refusals.SignatureExpired: lambda _: refusals.SignatureExpired(1767225600),
+    refusals.SignatureRequired: lambda _: refusals.SignatureRequired(),
+    refusals.BudgetSpent: lambda _: refusals.BudgetSpent(21, Budget(600).headers(), 4),
 }
 NEVER_ANSWERED = {  # in this form: the one ends the start, the other has the form of its protocol
     errors.StoreError,
     errors.InvalidInference,
+    refusals.AccessRefused,  # the base of the others
 }
 # Where such an error may come, if no request that everybody can make is refused so.
 ELSEWHERE = {

@@ -51,7 +51,30 @@ def test_crawlers_may_read_pages_and_draw_no_pictures(root_path):
             assert not rules.can_fetch("anybody", f"http://host{root_path}{endpoint.path}{behind}")
 
 
+def forbidden(rules, path):
+    """Whether a rule of RFC 9309 forbids a path: ``*`` stands for anything, and a rule for what begins so."""
+    patterns = re.findall(r"^Disallow: (.+)$", rules, re.MULTILINE)
+    return any(re.match(".*".join(map(re.escape, pattern.split("*"))), path) for pattern in patterns)
+
+
+@pytest.mark.parametrize("root_path", ["", "/vitrine"])
+def test_crawlers_do_not_follow_a_page_from_state_to_state(root_path):
+    rules = for_crawlers(root_path)
+    for path in ("/?model=fake&offset=21", "/explorer?at=seed:42/0", "/models/fake?x=1"):
+        assert forbidden(rules, root_path + path), path
+    for path in ("/", "/explorer", "/models/fake", "/manual/docs/glossary"):
+        assert not forbidden(rules, root_path + path), path
+
+
 def test_the_rules_are_served_as_text(client):
     answer = client.get("/robots.txt")
     assert answer.headers["content-type"] == "text/plain; charset=utf-8"
     assert answer.text.startswith("User-agent: *\n")
+
+
+def test_programs_are_told_whether_they_need_a_key(client, make_key, guarded):
+    assert "There is no key" in client.get("/llms.txt").text
+    key = make_key()
+    text = guarded().get("/llms.txt", headers={"X-API-Key": key}).text
+    assert "There is no key" not in text
+    assert "Authorization: Bearer KEY" in text

@@ -3,6 +3,7 @@ import re
 import numpy as np
 import pytest
 
+from app.access.refusals import AccessRefused
 from app.http import iiif
 from app.http.documents import describe
 from app.http.options import never
@@ -152,6 +153,7 @@ def test_every_kind_of_problem_that_an_answer_may_have_is_declared_somewhere(pat
         for answer in operation["responses"].values()
     )
     elsewhere = {"not-found"}  # of which there is no operation
+    elsewhere |= {kind.kind for kind in kinds(AccessRefused)}  # where keys are needed: test_security.py
     if "/score" not in paths:
         elsewhere.add("scoring-unavailable")
     for kind in kinds():

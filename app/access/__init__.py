@@ -1,0 +1,1 @@
+"""Who may ask: API keys with budgets, signed addresses, the key of administration."""
