@@ -124,8 +124,11 @@ class Service:
 
     def _tell(self, models: Models, unloaded: bool) -> None:
         """Tell metrics what each version is, and who keeps something of a model that it was unloaded."""
+        rejected = (each.partition("/") for each in models.rejected)
+        states = dict.fromkeys(((name, number) for name, _, number in rejected), "failed")
         for version in models.store.all:
-            self.metrics.set_model_state(version.name, str(version.number), models.state_of(version))
+            states[version.name, str(version.number)] = models.state_of(version)
+        self.metrics.set_model_states(states)
         if unloaded:
             for each in self.when_unloaded:
                 each()
@@ -154,6 +157,7 @@ class Service:
         self._models = self._engine = self._reloader = None
         models.opener.shutdown(cancel_futures=True)
         engine.close()
+        self.metrics.settle()
 
     def find(self, reference: str | None) -> Awaitable[Model]:
         """Find the opened model of a reference, see ``Store.find``, or the default model for None.
@@ -214,6 +218,7 @@ def _running(part: T | None) -> T:
 def _one_row(model: Model) -> Work[None]:
     """Return the work of decoding one code."""
     operation = Operation("check", model.decoding.function, own_thread=model.decoding.own_thread)
+    operation.model = model.version.reference
     operation.takes(model.decoding.busy_seconds)
 
     def steps() -> Steps[None]:

@@ -182,7 +182,9 @@ class Workers:
             self._end_by(signal.SIGTERM)
             return
         for worker in self._workers:
-            if worker.ready and worker.pid is not None:  # one that starts reads the store anyway, and does not listen yet
+            if (
+                worker.ready and worker.pid is not None
+            ):  # one that starts reads the store anyway, and does not listen yet
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(worker.pid, signal.SIGHUP)
 

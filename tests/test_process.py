@@ -111,6 +111,7 @@ def test_metrics_add_up_over_two_workers(tmp_path):
     with serving(tmp_path, workers=2) as server:
         for _ in range(40):
             httpx.get(f"{server.url}/samples?n=1")
+        time.sleep(1)  # the other worker's counts are in its file within a tenth of that
         text = httpx.get(f"{server.url}/metrics").text
     counts = [
         float(line.rsplit(" ", 1)[1])
