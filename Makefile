@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN = .venv/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help screenshots setup serve assets native test fuzz train lint format requirements dist benchmark-peers inference-clients peer-requirements clean
+.PHONY: help screenshots setup serve assets native test reliability fuzz train lint format requirements dist benchmark-peers inference-clients peer-requirements clean
 
 # Every training run has a folder of its own.
 RUN ?= runs/fashion-dense-$(shell date +%Y%m%d-%H%M%S)
@@ -26,7 +26,10 @@ native: ## compile what draws pictures, by a compiler that is installed for the 
 	$(BIN)/python app/native/build.py
 
 test: .venv/dev .venv/dev-assets native ## set up, and run every test
-	$(BIN)/python -m pytest --numprocesses=2 --dist=worksteal $(PYTEST)
+	$(BIN)/python -m pytest --numprocesses=2 --dist=worksteal --junitxml=.pytest_cache/junit.xml $(PYTEST)
+
+reliability: .venv/dev ## write docs/reliability.md from the results of the last make test
+	$(BIN)/python -m tests.reliability $(if $(wildcard .pytest_cache/junit.xml),--junit .pytest_cache/junit.xml)
 
 fuzz: .venv/dev ## set up, and check the answers to 5,000 random requests against the API documentation
 	$(BIN)/python -m tests.fuzzing

@@ -14,7 +14,7 @@ from app.cache import PictureCache
 from app.changes import StoreReader
 from app.engine.engine import Engine
 from app.engine.work import Operation, Rows, Steps, Work
-from app.errors import NotReady
+from app.errors import DeadlinePassed, NotReady
 from app.hangup import Hangup
 from app.metrics import Metrics
 from app.models import Model, Models
@@ -187,8 +187,9 @@ class Service:
             self._check = engine.submit(_one_row(model))
             self._check.add_done_callback(lambda check: check.exception())  # though nobody may wait any more
         done, _ = await asyncio.wait([self._check], timeout=CHECK_SECONDS)
-        if not done:
-            raise NotReady(f"No row was computed within {CHECK_SECONDS} s: a computation is stuck.")
+        if not done or isinstance(self._check.exception(), DeadlinePassed):
+            seconds = min(CHECK_SECONDS, self.settings.deadline_seconds)
+            raise NotReady(f"No row was computed within {seconds} s: a computation is stuck.")
         self._check.result()
 
     def _expected(self) -> str:
