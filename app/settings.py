@@ -268,6 +268,19 @@ def _range_of(name: str) -> str:
     return f" (from {least} to {bounds['le']})"
 
 
+def origins(settings: Settings) -> dict[str, str]:
+    """Return which settings are not left to their defaults, and by what they were set."""
+    found = {}
+    for name, field in type(settings).model_fields.items():
+        if os.environ.get(variable(name), "").strip():
+            found[name] = "environment"
+        elif name in settings.model_fields_set:
+            found[name] = "option"
+        elif getattr(settings, name) != field.get_default(call_default_factory=True, validated_data={}):
+            found[name] = f"profile {settings.profile}"
+    return found
+
+
 def passed_over() -> str | None:
     """Return a line about variables that look like ours and are Kubernetes' own; None if there are none."""
     found = [name for name, value in sorted(os.environ.items()) if of_a_service(name, value)]

@@ -68,6 +68,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--requests", type=int, default=CASES)
+    parser.add_argument("--seed", type=int, default=1, help="of the random requests")
     parser.add_argument(
         "--out", type=Path, help="write what was found as JSON, for tests.reliability --record"
     )
