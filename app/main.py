@@ -8,9 +8,10 @@ from starlette.types import ASGIApp
 
 from app.http import deferral, documents, iiif, inference, pictures  # noqa: F401  deferral before FastAPI
 from app.http.middleware import Middleware
+from app.http.tracing import Traced
 from app.runtimes import OpenRuntime, opener
 from app.service import Service
-from app.settings import Settings, load_settings
+from app.settings import Settings, load_settings, trace_endpoint
 
 
 class Vitrine(Starlette):
@@ -30,9 +31,13 @@ class Vitrine(Starlette):
         self.router.default = documents.application(service)
 
     def build_middleware_stack(self) -> ASGIApp:
-        """Return the one layer around the router: errors of every kind become answers there."""
+        """Return the one layer around the router: errors of every kind become answers there.
+
+        A second one is around it where traces are asked for.
+        """
         settings = self.service.settings
-        return Middleware(self.router.app, self.service.metrics, settings.root_path, settings.access_log)
+        layer = Middleware(self.router.app, self.service.metrics, settings.root_path, settings.access_log)
+        return Traced(layer, self.service) if trace_endpoint(settings) else layer
 
 
 def create_app(settings: Settings | None = None, open_runtime: OpenRuntime | None = None) -> Vitrine:

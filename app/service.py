@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from app import memory, profiles
+from app import memory, profiles, tracing
 from app.cache import PictureCache
 from app.changes import StoreReader
 from app.engine.engine import Engine
@@ -20,7 +20,7 @@ from app.metrics import Metrics
 from app.models import Model, Models
 from app.reloading import Reload, Reloader
 from app.runtimes import OpenRuntime
-from app.settings import Settings, counters
+from app.settings import Settings, counters, trace_endpoint
 
 log = logging.getLogger("vitrine")
 T = TypeVar("T")
@@ -40,6 +40,7 @@ class Service:
         settings: in force; when the service has started, with the store's own default model.
         metrics: where everything counts.
         cache: finished pictures, of whichever model.
+        traces: where spans go; None unless that is asked for, and before the service has started.
         when_unloaded: called on the event loop when a model was unloaded: for who keeps something of it.
     """
 
@@ -47,6 +48,7 @@ class Service:
         self.settings = settings
         self.metrics = Metrics(together=settings.workers > 1, folder=counters())
         self.cache = PictureCache(settings.cache_bytes, self.metrics)
+        self.traces: tracing.Traces | None = None
         self._open_runtime = open_runtime
         self.when_unloaded: list[Callable[[], object]] = []
         self._models: Models | None = None
@@ -90,13 +92,7 @@ class Service:
         models.open_default(settings.default_model)
         self._models = models
         self._keep_in_step(models, reader)
-        self._engine = Engine(
-            settings.worker_threads,
-            settings.max_waiting_images,
-            settings.deadline_seconds,
-            self.metrics,
-            queue_seconds=settings.queue_seconds,
-        )
+        self._engine = self._new_engine(settings)
         if warning := settings.too_many_threads():
             log.warning(warning)
         opened = ", ".join(sorted(models.opened))
@@ -104,6 +100,17 @@ class Service:
         models.open_in_background(then=memory.settle)
         rest = functools.partial(models.opener.submit, _rest, models, settings.default_model)
         self._idle = memory.WhenIdle(lambda: self.engine.admitted, rest)
+
+    def _new_engine(self, settings: Settings) -> Engine:
+        """Return what computes; where traces go somewhere, with spans."""
+        limits = settings.worker_threads, settings.max_waiting_images, settings.deadline_seconds, self.metrics
+        if endpoint := trace_endpoint(settings):
+            self.traces = tracing.opened(endpoint)
+        if self.traces is None:
+            return Engine(*limits, queue_seconds=settings.queue_seconds)
+        engine = tracing.TracedEngine(*limits, queue_seconds=settings.queue_seconds)
+        engine.tracer = self.traces.tracer
+        return engine
 
     def drain(self) -> None:
         """Say from now on that the service is not ready, while it answers every request as before."""
@@ -158,6 +165,8 @@ class Service:
         models.opener.shutdown(cancel_futures=True)
         engine.close()
         self.metrics.settle()
+        if self.traces is not None:
+            self.traces.stop()
 
     def find(self, reference: str | None) -> Awaitable[Model]:
         """Find the opened model of a reference, see ``Store.find``, or the default model for None.
