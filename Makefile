@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN = .venv/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help screenshots setup serve assets native test fuzz train lint format requirements dist benchmark-peers inference-clients peer-requirements clean
+.PHONY: help screenshots setup serve assets native test reliability fuzz soak chaos train lint format requirements dist benchmark-peers inference-clients peer-requirements clean
 
 # Every training run has a folder of its own.
 RUN ?= runs/fashion-dense-$(shell date +%Y%m%d-%H%M%S)
@@ -26,10 +26,26 @@ native: ## compile what draws pictures, by a compiler that is installed for the 
 	$(BIN)/python app/native/build.py
 
 test: .venv/dev .venv/dev-assets native ## set up, and run every test
-	$(BIN)/python -m pytest --numprocesses=2 --dist=worksteal $(PYTEST)
+	$(BIN)/python -m pytest --numprocesses=2 --dist=worksteal --junitxml=.pytest_cache/junit.xml $(PYTEST)
+
+reliability: .venv/dev ## write docs/reliability.md from the results of the last make test
+	$(BIN)/python -m tests.reliability $(if $(wildcard .pytest_cache/junit.xml),--junit .pytest_cache/junit.xml)
+
+# How long the long runs are; those of docs/reliability.md: make soak MINUTES=60, make fuzz REQUESTS=20000.
+MINUTES ?= 10
+WORKERS ?= 1
+REQUESTS ?= 5000
 
 fuzz: .venv/dev ## set up, and check the answers to 5,000 random requests against the API documentation
-	$(BIN)/python -m tests.fuzzing
+	$(BIN)/python -m tests.fuzzing --requests $(REQUESTS) --out .pytest_cache/fuzz.json
+
+soak: .venv/dev native ## send ten minutes of mixed traffic, with clients that crash: does anything grow or break?
+	$(BIN)/python -m tests.soak --minutes $(MINUTES) --workers $(WORKERS) --out .pytest_cache/soak.json
+
+chaos: .venv/dev native ## flip bits of versions, copy them halfway, change the serving one under load
+	for module in $(wildcard tests/flips.py tests/swapping.py); do \
+		$(BIN)/python -m tests.$$(basename $$module .py) || exit 1; \
+	done
 
 train: run := $(RUN)
 train: .venv/train ## train fashion-dense, measure it, publish it as the next version in model_store

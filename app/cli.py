@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from app.commands import group
+from app.commands.doctor import doctor
 from app.commands.exits import (
     EXIT_ADDRESS,
     EXIT_FAILURE,
@@ -39,6 +40,7 @@ def cli() -> None:
     vitrine serve --port 9000 --workers 2
     vitrine models                      what the store holds
     vitrine health                      is the server on this machine ready?
+    vitrine doctor                      is everything here that serving needs?
     vitrine bench --tune                which threads suit this machine?
     vitrine samples -n 21 --seed tulip -o out.png
     vitrine export-page out            pages for any file host, without a service
@@ -51,6 +53,7 @@ def cli() -> None:
 
 group.add_to(cli)
 cli.add_command(export_page)
+cli.add_command(doctor)
 cli.add_command(models)
 cli.add_command(keys)
 cli.add_command(sign_url)

@@ -13,9 +13,10 @@ from app.http.connections import connections_of
 from app.http.cors import CrossOrigin
 from app.http.guard import Guard, Signed
 from app.http.middleware import App, Middleware
+from app.http.tracing import Traced
 from app.runtimes import OpenRuntime, opener
 from app.service import Service
-from app.settings import Settings, load_settings
+from app.settings import Settings, load_settings, trace_endpoint
 
 
 class Vitrine(Starlette):
@@ -38,7 +39,8 @@ class Vitrine(Starlette):
     def build_middleware_stack(self) -> ASGIApp:
         """Return the one layer around the router: errors of every kind become answers there.
 
-        What is not set costs nothing: only where requests need a key is there a layer that asks for one.
+        What is not set costs nothing: only where requests need a key is there a layer that asks for one,
+        and one for traces only where these are asked for.
         """
         settings = self.service.settings
         app: App = self.router.app
@@ -47,7 +49,9 @@ class Vitrine(Starlette):
         app = Middleware(app, self.service.metrics, settings.root_path, settings.access_log)
         if settings.url_key is not None:
             app = Signed(app)
-        return CrossOrigin(app, settings.origins) if settings.origins else app
+        if settings.origins:
+            app = CrossOrigin(app, settings.origins)
+        return Traced(app, self.service) if trace_endpoint(settings) else app
 
 
 def create_app(settings: Settings | None = None, open_runtime: OpenRuntime | None = None) -> Vitrine:

@@ -224,6 +224,7 @@ class Model:
 
     def _measure(self, rows: dict[Operation, list[Array]]) -> None:
         for operation, arrays in rows.items():
+            operation.model = self.version.reference
             operation.function(*arrays)  # the first call is slow, and not to be timed
             if not operation.measure(*arrays, sizes=SIZES if self._runtime.rows is None else ()):
                 reason = f"what {operation.name} makes of a row depends on the others"

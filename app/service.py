@@ -9,18 +9,18 @@ from typing import TypeVar
 
 import numpy as np
 
-from app import memory, profiles
+from app import memory, profiles, tracing
 from app.cache import PictureCache
 from app.changes import StoreReader
 from app.engine.engine import Engine
 from app.engine.work import Operation, Rows, Steps, Work
-from app.errors import NotReady
+from app.errors import DeadlinePassed, NotReady
 from app.hangup import Hangup
 from app.metrics import Metrics
 from app.models import Model, Models
 from app.reloading import Reload, Reloader
 from app.runtimes import OpenRuntime
-from app.settings import Settings, counters
+from app.settings import Settings, counters, trace_endpoint
 
 log = logging.getLogger("vitrine")
 T = TypeVar("T")
@@ -40,6 +40,7 @@ class Service:
         settings: in force; when the service has started, with the store's own default model.
         metrics: where everything counts.
         cache: finished pictures, of whichever model.
+        traces: where spans go; None unless that is asked for, and before the service has started.
         when_unloaded: called on the event loop when a model was unloaded: for who keeps something of it.
     """
 
@@ -49,6 +50,7 @@ class Service:
         self.settings = settings
         self.metrics = Metrics(together=settings.workers > 1, folder=counters())
         self.cache = PictureCache(settings.cache_bytes, self.metrics)
+        self.traces: tracing.Traces | None = None
         self._open_runtime = open_runtime
         self.when_unloaded: list[Callable[[], object]] = []
         self._models: Models | None = None
@@ -92,13 +94,7 @@ class Service:
         models.open_default(settings.default_model)
         self._models = models
         self._keep_in_step(models, reader)
-        self._engine = self.engine_type(
-            settings.worker_threads,
-            settings.max_waiting_images,
-            settings.deadline_seconds,
-            self.metrics,
-            queue_seconds=settings.queue_seconds,
-        )
+        self._engine = self._new_engine(settings)
         if warning := settings.too_many_threads():
             log.warning(warning)
         opened = ", ".join(sorted(models.opened))
@@ -106,6 +102,21 @@ class Service:
         models.open_in_background(then=memory.settle)
         rest = functools.partial(models.opener.submit, _rest, models, settings.default_model)
         self._idle = memory.WhenIdle(lambda: self.engine.admitted, rest)
+
+    def _new_engine(self, settings: Settings) -> Engine:
+        """Return what computes; where traces go somewhere, with spans."""
+        if endpoint := trace_endpoint(settings):
+            self.traces = tracing.opened(endpoint)
+        kind: type[Engine] = self.engine_type
+        if self.traces is not None:
+            kind = tracing.traced(kind, self.traces.tracer)
+        return kind(
+            settings.worker_threads,
+            settings.max_waiting_images,
+            settings.deadline_seconds,
+            self.metrics,
+            queue_seconds=settings.queue_seconds,
+        )
 
     def drain(self) -> None:
         """Say from now on that the service is not ready, while it answers every request as before."""
@@ -126,8 +137,11 @@ class Service:
 
     def _tell(self, models: Models, unloaded: bool) -> None:
         """Tell metrics what each version is, and who keeps something of a model that it was unloaded."""
+        rejected = (each.partition("/") for each in models.rejected)
+        states = dict.fromkeys(((name, number) for name, _, number in rejected), "failed")
         for version in models.store.all:
-            self.metrics.set_model_state(version.name, str(version.number), models.state_of(version))
+            states[version.name, str(version.number)] = models.state_of(version)
+        self.metrics.set_model_states(states)
         if unloaded:
             for each in self.when_unloaded:
                 each()
@@ -156,6 +170,9 @@ class Service:
         self._models = self._engine = self._reloader = None
         models.opener.shutdown(cancel_futures=True)
         engine.close()
+        self.metrics.settle()
+        if self.traces is not None:
+            self.traces.stop()
 
     def find(self, reference: str | None) -> Awaitable[Model]:
         """Find the opened model of a reference, see ``Store.find``, or the default model for None.
@@ -185,8 +202,9 @@ class Service:
             self._check = engine.submit(_one_row(model))
             self._check.add_done_callback(lambda check: check.exception())  # though nobody may wait any more
         done, _ = await asyncio.wait([self._check], timeout=CHECK_SECONDS)
-        if not done:
-            raise NotReady(f"No row was computed within {CHECK_SECONDS} s: a computation is stuck.")
+        if not done or isinstance(self._check.exception(), DeadlinePassed):
+            seconds = min(CHECK_SECONDS, self.settings.deadline_seconds)
+            raise NotReady(f"No row was computed within {seconds} s: a computation is stuck.")
         self._check.result()
 
     def _expected(self) -> str:
@@ -216,6 +234,7 @@ def _running(part: T | None) -> T:
 def _one_row(model: Model) -> Work[None]:
     """Return the work of decoding one code."""
     operation = Operation("check", model.decoding.function, own_thread=model.decoding.own_thread)
+    operation.model = model.version.reference
     operation.takes(model.decoding.busy_seconds)
 
     def steps() -> Steps[None]:

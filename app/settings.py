@@ -1,5 +1,6 @@
 """The one place that reads the environment. Every limit has its unit and a help text."""
 
+import importlib.util
 import os
 from collections.abc import Callable, Collection
 from pathlib import Path
@@ -156,6 +157,12 @@ class Settings(ConnectionLimits, AccessOptions, BaseSettings):
         description="Seconds after SIGTERM in which connections are still accepted, while /readyz says 503: "
         "as long as a load balancer needs to see that.",
     )
+    otel_endpoint: str = Field(
+        "",
+        pattern=r"^(https?://[^\s/]+(/[^\s]*)?)?$",
+        description="Collector that traces are sent to by OTLP over HTTP, like http://127.0.0.1:4318; needs "
+        "vitrine-vae[otel]. If not set, OTEL_EXPORTER_OTLP_ENDPOINT.",
+    )
     graceful_seconds: int = Field(
         20, ge=0, le=3600, description="Seconds that requests under way get to finish when the server stops."
     )
@@ -258,6 +265,11 @@ def load_settings(**overrides: Any) -> Settings:
                 read(path, parse)
             except AccessError as error:
                 raise SettingsError(f"{variable(name)}={str(path)!r}: {error}") from None
+    if settings.otel_endpoint and not can_trace():
+        raise SettingsError(
+            f"{variable('otel_endpoint')}={settings.otel_endpoint!r}: what sends traces is not installed: "
+            "pip install 'vitrine-vae[otel]'"
+        )
     if settings.profile is None:
         return settings
     try:
@@ -279,6 +291,35 @@ def _range_of(name: str) -> str:
         return ""
     least = f"{bounds['ge']}" if "ge" in bounds else f"more than {bounds['gt']}"
     return f" (from {least} to {bounds['le']})"
+
+
+def origins(settings: Settings) -> dict[str, str]:
+    """Return which settings are not left to their defaults, and by what they were set."""
+    found = {}
+    for name, field in type(settings).model_fields.items():
+        if os.environ.get(variable(name), "").strip():
+            found[name] = "environment"
+        elif name in settings.model_fields_set:
+            found[name] = "option"
+        elif getattr(settings, name) != field.get_default(call_default_factory=True, validated_data={}):
+            found[name] = f"profile {settings.profile}"
+    return found
+
+
+def can_trace() -> bool:
+    """Say whether the packages of the extra ``otel`` are installed; loads none of them."""
+    try:
+        return all(
+            importlib.util.find_spec(name) is not None
+            for name in ("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http")
+        )
+    except ModuleNotFoundError:  # a package above them
+        return False
+
+
+def trace_endpoint(settings: Settings) -> str:
+    """Return where traces go: as it is set for us, or by OpenTelemetry's own variable; empty: nowhere."""
+    return settings.otel_endpoint or os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT", "").strip()
 
 
 def passed_over() -> str | None:

@@ -3,35 +3,45 @@
 ``python -m tests.fuzzing`` does it in full; ``tests/test_fuzzing.py`` in part.
 """
 
+import argparse
+import json
+import math
 import os
 import re
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 from app.settings import Settings
 from tests.conftest import PROJECT
-from tests.fakes import CARD, MIXTURE, write_version
+from tests.fakes import CARD, MAP, MIXTURE, write_version
+from tests.reliability import commit, machine
 from tests.serving import serving_fakes
 
 SCHEMATHESIS = Path(sys.executable).with_name("schemathesis")
 CASES = 5_000
+BOUNDARIES = 3_500  # of these are made whatever the number: examples and boundaries of the document
+ADDRESSES = 25  # that take parameters, at least
 _TOLD = re.compile(r"(\d+) generated, (\d+) passed")
 
 
-def run(folder: Path, examples: int, phases: str = "examples,coverage,fuzzing,stateful") -> tuple[int, str]:
+def run(
+    folder: Path, examples: int, phases: str = "examples,coverage,fuzzing,stateful", seed: int = 1
+) -> tuple[int, str]:
     """Return the number of requests that were made, or 0 if an answer was wrong, and what is told of them.
 
     Args:
         folder: an empty one.
         examples: random requests to each address.
         phases: of Schemathesis: examples and boundaries of the document, random requests, and their sequences.
+        seed: of the random requests.
     """
     for number in (1, 2):
-        write_version(folder / "store", number=number, mixture=MIXTURE, card=CARD)
+        write_version(folder / "store", number=number, mixture=MIXTURE, card=CARD, mapped=MAP)
     settings = Settings(model_store=folder / "store", default_model="fake", worker_threads=2)
-    asked = ["--phases", phases, "--max-examples", str(examples), "--checks", "all", "--seed", "1"]
+    asked = ["--phases", phases, "--max-examples", str(examples), "--checks", "all", "--seed", str(seed)]
     with serving_fakes(settings) as port:
         done = subprocess.run(
             [
@@ -53,11 +63,31 @@ def run(folder: Path, examples: int, phases: str = "examples,coverage,fuzzing,st
 
 
 def main() -> None:
-    """Make CASES requests or more, and tell what was found."""
+    """Make as many requests as are asked for, or more, and tell what was found."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--requests", type=int, default=CASES)
+    parser.add_argument("--seed", type=int, default=1, help="of the random requests")
+    parser.add_argument(
+        "--out", type=Path, help="write what was found as JSON, for tests.reliability --record"
+    )
+    asked = parser.parse_args()
+    started = time.monotonic()
+    examples = max(15, math.ceil((asked.requests - BOUNDARIES) / ADDRESSES))
     with tempfile.TemporaryDirectory() as folder:
-        made, told = run(Path(folder), examples=60)
+        made, told = run(Path(folder), examples, seed=asked.seed)
     sys.stdout.write(told)
-    sys.exit(made < CASES)
+    if asked.out and made:
+        figures = {
+            "requests": made,
+            "wrong answers": 0,
+            "minutes": round((time.monotonic() - started) / 60, 1),
+        }
+        command = f"python -m tests.fuzzing --requests {asked.requests} --seed {asked.seed}"
+        found = {"command": command, "hardware": machine(), "commit": commit(), "figures": figures}
+        asked.out.write_text(json.dumps(found, indent=1) + "\n")
+    sys.exit(made < asked.requests)
 
 
 if __name__ == "__main__":

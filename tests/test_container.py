@@ -107,6 +107,7 @@ def test_it_answers_all_three_requests_without_a_network(ready):
     }
 
 
+@pytest.mark.fault(18)
 def test_it_runs_as_a_user_without_rights_on_a_disk_it_cannot_write(ready):
     uid, writable, interfaces, capabilities = json.loads(podman("exec", ready, "python", "-c", LOOK_AROUND))
     assert uid == 10001

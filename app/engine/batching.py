@@ -20,6 +20,7 @@ from app.engine.work import BATCH_ROWS, PADDING, Array, Operation, Rows, Work
 
 T = TypeVar("T")
 
+STUCK_SECONDS = 0.25  # behind its predicted end, nobody counts on a computation any more
 STRETCHES_KEPT = 2  # of a request: other threads may be at the one before
 
 
@@ -261,7 +262,11 @@ class Queue:
             self.workers -= 1
 
     def new_workers(self, most: int) -> int:
-        """Return how many threads are to begin: one for each batch that waits, `most` in all."""
+        """Return how many threads are to begin: one for each batch that waits, `most` in all.
+
+        Those that compute will take what waits when they are done, but for those that may never be.
+        """
+        overdue = time.monotonic() - STUCK_SECONDS
         with self._lock:
             if not self._waiting:
                 return 0
@@ -272,7 +277,8 @@ class Queue:
                 else 1
                 for operation, requests in self._waiting.items()
             )
-            missing = max(0, min(batches, most) - self.workers)
+            stuck = sum(until < overdue for until in self._busy_until.values())
+            missing = max(0, min(batches + stuck, most) - self.workers)
             self.workers += missing
             return missing
 

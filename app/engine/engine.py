@@ -192,7 +192,11 @@ class Engine:
         elif request.work.slow_start if result is None else request.heavy:
             threads = self._drawing
         if threads is None:
-            self._take_up(request, *_step(request, result))
+            started = time.perf_counter()
+            rows, answer, error = _step(request, result)
+            if rows is None and result is not None:
+                self._metrics.observe(self._metrics.drawing_seconds, time.perf_counter() - started)
+            self._take_up(request, rows, answer, error)
         else:
             self._advance_in(threads, request, result)
 
@@ -206,6 +210,10 @@ class Engine:
 
         def took(seconds: float | None, rows: Rows | None, answer: Any, error: Exception | None) -> None:
             threads.ended(seconds)
+            if seconds is not None and threads is not self._drawing:
+                self._metrics.observe_upload(seconds, refused=error is not None)
+            elif seconds is not None and rows is None and result is not None:
+                self._metrics.observe(self._metrics.drawing_seconds, seconds)
             self._take_up(request, rows, answer, error)
 
         threads.begin(step)
@@ -230,6 +238,8 @@ class Engine:
             request.future.set_exception(error)
         else:
             request.future.set_result(answer)
+            if request.work.operations:
+                self._metrics.count_images(request.work.operations[0].model, request.work.count)
 
     # Who computes: the event loop or a worker thread.
 
@@ -298,7 +308,7 @@ class Engine:
         results = batch.compute()
         seconds = time.perf_counter() - started
         operation.learn(operation.busy_seconds, batch.size, clock() - busy)
-        self._metrics.observe(self._metrics.batch_images, batch.rows)
+        self._metrics.observe_batch(operation.model, operation.name, batch.rows, seconds)
         return batch, results, seconds
 
     # Handing back: on the event loop.

@@ -47,12 +47,13 @@ class Operation:
     computed in any size that gives the same bytes: ``measure`` finds both out.
 
     Args:
-        name: what metrics call it.
+        name: what metrics call it, beside its model.
         function: some rows of each argument -> as many rows of the result.
         exact: the same before it is rounded, where two kernels differ in many more numbers; None: `function`.
         own_thread: it keeps no thread busy but the one that calls it.
 
     Attributes:
+        model: whose it is: ``name@version``.
         alike: for each position of BATCH_ROWS, the first one that gives the same bytes.
         sizes: the numbers of rows that a computation may have, the smallest first.
         busy_seconds: by size, smoothed time that one computation keeps its thread busy.
@@ -69,6 +70,7 @@ class Operation:
         own_thread: bool = True,
     ) -> None:
         self.name = name
+        self.model = ""
         self.function = function
         self.exact = exact or function
         self.own_thread = own_thread
@@ -104,6 +106,7 @@ class Operation:
         Requests of the two never share a batch, as their results differ.
         """
         operation = Operation(f"{self.name} unrounded", self.exact, own_thread=self.own_thread)
+        operation.model = self.model
         operation.alike = self.alike
         operation.takes(self.busy_seconds)
         return operation
@@ -245,6 +248,7 @@ class Operation:
         }
         saving = {size: took[size] for size in took if took[size] <= self.busy_seconds[size] - SAVED_SECONDS}
         if max(took.values()) < math.inf and BATCH_ROWS in saving:
+            wide.model = self.model
             wide.alike = self.alike
             wide.takes(saving)
             self.wide = wide

@@ -19,6 +19,7 @@ def system(tmp_path, groups, **files):
     return tmp_path
 
 
+@pytest.mark.fault(22)
 @pytest.mark.parametrize(
     ("quota", "cores"),
     [("50000 100000", 1), ("200000 100000", 2), ("350000 100000", 4), ("max 100000", 8), ("9000000 1000", 8)],
@@ -32,6 +33,7 @@ def test_the_least_quota_on_the_way_up_counts(tmp_path):
     assert available_cores(system(tmp_path, "0::/a/b\n", **files)) == 2
 
 
+@pytest.mark.fault(22)
 @pytest.mark.parametrize(("quota", "cores"), [("150000", 2), ("-1", 8)])
 def test_a_quota_of_version_one_bounds_the_cores(tmp_path, quota, cores):
     folder = "sys/fs/cgroup/cpu"

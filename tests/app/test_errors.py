@@ -69,6 +69,7 @@ def test_a_detail_says_of_each_fault_what_is_wrong_with_it():
     )
 
 
+@pytest.mark.fault(28)
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 @pytest.mark.parametrize(
     "path", ["/samples?n=1", "/samples.png?n=1", "/interpolate", "/reconstruct", "/version"]

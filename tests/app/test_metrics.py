@@ -1,14 +1,14 @@
 """What is counted is there when it is asked for, whichever thread counted it."""
 
+import asyncio
 import re
 import shutil
-import threading
 
 import pytest
 from prometheus_client import values
 
 from app.errors import MetricsUnavailable
-from app.metrics import FILES, MAX_KEPT, Metrics
+from app.metrics import FILES, TOGETHER_SECONDS, Metrics
 
 
 def read(metrics, name):
@@ -39,27 +39,43 @@ def test_requests_are_counted_by_method_route_and_status():
     assert all('http_route="/samples"' in labels for labels in counted)
 
 
-def test_no_more_is_kept_than_may_be_although_nobody_reads():
+def test_computations_and_images_are_counted_by_model_version_and_operation():
     metrics = Metrics()
-    for _ in range(10 * MAX_KEPT):
-        metrics.observe(metrics.batch_images, 1)
-        assert len(metrics._kept) <= MAX_KEPT
+    metrics.observe_batch("fashion@7", "draw", 21, 0.002)
+    metrics.observe_batch("fashion@7", "draw", 32, 0.003)
+    metrics.observe_batch("other@1", "encode", 1, 0.1)
+    metrics.count_images("fashion@7", 53)
+    drawn = 'model="fashion",operation="draw",version="7"'
+    encoded = 'model="other",operation="encode",version="1"'
+    assert read(metrics, "vitrine_inference_duration_seconds_count") == {drawn: 2.0, encoded: 1.0}
+    assert read(metrics, "vitrine_inference_duration_seconds_sum")[drawn] == pytest.approx(0.005)
+    assert read(metrics, "vitrine_batch_images_sum") == {"": 54.0}
+    assert read(metrics, "vitrine_images_total") == {'model="fashion",version="7"': 53.0}
 
 
-def test_values_of_many_threads_are_all_counted():
+def test_uploads_and_swaps_are_counted_by_their_result():
     metrics = Metrics()
-    each = 4 * MAX_KEPT
+    metrics.observe_upload(0.003, refused=False)
+    metrics.observe_upload(0.001, refused=True)
+    metrics.observe_upload(0.001, refused=True)
+    metrics.count_swap("swapped")
+    assert read(metrics, "vitrine_uploads_total") == {'result="decoded"': 1.0, 'result="refused"': 2.0}
+    assert read(metrics, "vitrine_upload_decoding_duration_seconds_count") == {"": 3.0}
+    assert read(metrics, "vitrine_swaps_total") == {'result="swapped"': 1.0}
 
-    def count():
-        for _ in range(each):
-            metrics.observe(metrics.batch_images, 32)
 
-    threads = [threading.Thread(target=count) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    while any(thread.is_alive() for thread in threads):
-        metrics.exposition()
-    assert read(metrics, "vitrine_batch_images_count") == {"": 4.0 * each}
+def state(number, name):
+    return f'model="fashion",state="{name}",version="{number}"'
+
+
+def test_a_version_has_one_state_and_none_when_it_is_gone():
+    metrics = Metrics()
+    metrics.set_model_states({("fashion", "6"): "serving", ("fashion", "7"): "failed"})
+    assert read(metrics, "vitrine_model_state") == {state(6, "serving"): 1.0, state(7, "failed"): 1.0}
+    metrics.set_model_states({("fashion", "7"): "serving"})
+    metrics.set_model_states({("fashion", "7"): "serving"})
+    told = read(metrics, "vitrine_model_state")
+    assert told == {state(6, "serving"): 0.0, state(7, "failed"): 0.0, state(7, "serving"): 1.0}
 
 
 @pytest.fixture
@@ -93,6 +109,29 @@ def test_what_processes_count_in_a_folder_is_added_up(shared, tmp_path):
     assert read(metrics, "vitrine_cache_pictures") == {"": 6.0}
     assert read(metrics, "vitrine_cache_requests_total") == {'result="hit"': 2.0}
     assert read(metrics, "vitrine_batch_images_count") == {"": 2.0}
+    assert read(metrics, "vitrine_workers") == {"": 2.0}
+
+
+def test_a_state_is_told_with_the_processes_that_are_in_it(shared, tmp_path):
+    metrics = Metrics(together=True, folder=tmp_path)
+    metrics.set_model_states({("fashion", "7"): "opened"})
+    shutil.copy(next(tmp_path.glob("gauge_livesum_*.db")), tmp_path / "gauge_livesum_1.db")
+    metrics.set_model_states({("fashion", "7"): "serving"})
+    assert read(metrics, "vitrine_model_state") == {state(7, "opened"): 1.0, state(7, "serving"): 1.0}
+
+
+def test_what_a_process_counts_is_in_its_file_soon_though_another_is_asked(shared, tmp_path):
+    metrics = Metrics(together=True, folder=tmp_path)
+    histogram = next(tmp_path.glob("histogram_*.db"))
+
+    async def count():
+        metrics.observe_request("GET", "/samples", 200, 0.01)
+        before = histogram.read_bytes()
+        await asyncio.sleep(3 * TOGETHER_SECONDS)
+        return before
+
+    before = asyncio.run(count())
+    assert histogram.read_bytes() != before
 
 
 def test_a_folder_that_is_gone_breaks_no_count_and_is_told_in_the_place_of_counters(shared, tmp_path):

@@ -51,6 +51,7 @@ def test_both_moments_of_the_posterior_are_given_for_every_image(version):
     np.testing.assert_array_equal(moments[:, 1], -moments[:, 0])
 
 
+@pytest.mark.fault(11)
 @pytest.mark.parametrize("wrong", [np.nan, np.inf])
 def test_a_variance_that_is_not_finite_is_found_out_while_warming_up(version, wrong):
     class Infinite(FakeRuntime):

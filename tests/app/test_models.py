@@ -68,6 +68,7 @@ def test_without_a_usable_default_model_the_service_does_not_start(tmp_path):
         Models(scan(tmp_path), failing_open("1"), threads=1).open_default("fake")
 
 
+@pytest.mark.fault(9)
 @pytest.mark.parametrize("relative", ["encoder/weights", "examples/0.png"])
 def test_a_version_whose_files_changed_after_the_scan_is_not_served(tmp_path, relative):
     write_version(tmp_path, number=1)

@@ -71,6 +71,7 @@ def test_a_store_without_a_model_says_how_to_make_one(tmp_path, content):
         store.scan(folder)
 
 
+@pytest.mark.fault(7)
 def test_a_flipped_byte_in_any_file_rejects_the_version_and_the_previous_one_serves(tmp_path):
     write_version(tmp_path, number=1)
     newest = write_version(tmp_path, number=2)
@@ -84,6 +85,7 @@ def test_a_flipped_byte_in_any_file_rejects_the_version_and_the_previous_one_ser
     assert store.scan(tmp_path).find("fake").number == 2
 
 
+@pytest.mark.fault(8)
 @hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
 @given(data=st.data())
 def test_a_half_copied_version_does_not_exist(tmp_path, data):

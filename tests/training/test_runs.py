@@ -10,6 +10,7 @@ from training import runs
 from training.errors import NotWritten, RunError
 
 
+@pytest.mark.fault(31)
 def test_json_is_written_whole_or_not_at_all(tmp_path):
     path = tmp_path / "report.json"
     runs.write_json(path, {"loss": 1.5})
@@ -19,6 +20,7 @@ def test_json_is_written_whole_or_not_at_all(tmp_path):
     assert [found.name for found in tmp_path.iterdir()] == ["report.json"]
 
 
+@pytest.mark.fault(17)
 def test_a_full_disk_leaves_what_was_there_and_names_the_file_and_the_reason(tmp_path, monkeypatch):
     path = tmp_path / "report.json"
     runs.write_json(path, {"loss": 1.5})

@@ -250,6 +250,7 @@ def test_an_error_fails_the_request_that_caused_it_and_none_beside_it():
     asyncio.run(scenario())
 
 
+@pytest.mark.fault(23)
 def test_beyond_the_last_place_work_is_refused_at_once_with_a_time_and_what_is_admitted_finishes():
     async def scenario():
         held, metrics = Held(), Metrics()
@@ -287,6 +288,7 @@ def test_retry_after_is_what_the_measured_rate_predicts():
     asyncio.run(scenario())
 
 
+@pytest.mark.fault(22, 23)
 def test_what_would_wait_for_longer_than_the_queue_may_be_is_refused_though_the_queue_is_not_full():
     async def scenario():
         held = Held()
@@ -329,6 +331,7 @@ def test_cancelled_work_gives_its_place_back_at_once_and_is_never_computed():
     asyncio.run(scenario())
 
 
+@pytest.mark.fault(27)
 def test_work_whose_deadline_passes_is_answered_though_the_worker_is_stuck_and_is_never_computed():
     async def scenario():
         held = Held()
@@ -390,6 +393,7 @@ class Exit(BaseException):
     """What is no Exception, as SystemExit is not."""
 
 
+@pytest.mark.fault(28)
 @pytest.mark.parametrize("inline_seconds", [0.0, 1.0], ids=["in a worker", "on the event loop"])
 @pytest.mark.parametrize("error", [Exit("left"), StopIteration("left"), MemoryError("left")], ids=repr)
 def test_whatever_leaves_a_computation_fails_its_request_and_the_next_is_answered(inline_seconds, error):
@@ -410,6 +414,7 @@ def test_whatever_leaves_a_computation_fails_its_request_and_the_next_is_answere
     asyncio.run(scenario())
 
 
+@pytest.mark.fault(28)
 @pytest.mark.parametrize("error", [Exit("left"), MemoryError("left")], ids=repr)
 def test_whatever_leaves_a_requests_own_step_fails_that_request_alone(error):
     async def scenario():

@@ -1,7 +1,9 @@
 import threading
+import time
 
 import httpx
 import numpy as np
+import pytest
 
 from app.main import create_app
 from app.runtimes import opener
@@ -30,6 +32,7 @@ def test_a_service_whose_model_fails_is_not_ready_and_says_why(client, monkeypat
     assert client.get("/readyz").status_code == 200
 
 
+@pytest.mark.fault(27)
 def test_a_service_whose_only_worker_is_stuck_is_alive_but_not_ready_until_it_goes_on(client, monkeypatch):
     model, go_on = client.app.service.models.opened["fake@1"], threading.Event()
     decode = model._runtime.decode
@@ -45,6 +48,45 @@ def test_a_service_whose_only_worker_is_stuck_is_alive_but_not_ready_until_it_go
     go_on.set()
     monkeypatch.setattr("app.service.CHECK_SECONDS", 10.0)
     assert client.get("/readyz").status_code == 200
+
+
+@pytest.mark.fault(27)
+@pytest.mark.parametrize(("worker_threads", "served"), [(1, 504), (2, 200)])
+def test_a_computation_that_never_ends_costs_its_own_thread_and_no_more(tmp_path, worker_threads, served):
+    write_version(tmp_path)
+    limits = {"deadline_seconds": 0.5, "worker_threads": worker_threads}
+    client = Client(create_app(Settings(model_store=tmp_path, default_model="fake", **limits), open_fake))
+    engine = client.app.service.engine
+    engine._inline_seconds = engine._alone_seconds = engine._wide_seconds = (
+        0.0  # else it holds the event loop
+    )
+    model, go_on, begun = client.app.service.models.opened["fake@1"], threading.Event(), threading.Event()
+    decode = model._runtime.decode
+
+    def stuck(z):
+        model._runtime.decode = decode  # once: the next computation is as usual
+        begun.set()
+        go_on.wait(30)
+        return decode(z)
+
+    model._runtime.decode = stuck
+    try:
+        late = client.get("/samples?n=1&seed=1")
+        assert late.status_code == 504
+        assert begun.is_set()
+        assert engine.waiting == 0  # its place is given back
+        assert engine._queue.workers == 1  # and its thread is not
+        for seed in range(2, 5):
+            assert client.get(f"/samples?n=1&seed={seed}").status_code == served
+        for _ in range(500):  # the other one finds nothing more to do
+            time.sleep(0.01 if engine._queue.workers > 1 else 0)
+        assert engine._queue.workers == 1
+        assert client.get("/readyz").status_code == (503 if served == 504 else 200)
+    finally:
+        go_on.set()
+    assert client.get("/samples?n=1&seed=9").status_code == 200
+    assert client.get("/readyz").status_code == 200
+    client.close()
 
 
 def test_a_service_that_has_much_to_do_is_ready(client, monkeypatch):

@@ -122,6 +122,7 @@ fit.fit(from_dict(json.loads((folder / "config.json").read_text())), dataset, fo
 """
 
 
+@pytest.mark.fault(31)
 def test_a_killed_process_loses_no_more_than_the_epoch_under_way(tiny_config, tiny_dataset, tmp_path):
     config = tiny_config.replaced({"optimizer.epochs": 4})
     images = np.concatenate([tiny_dataset.train, tiny_dataset.validation, tiny_dataset.test])
@@ -160,6 +161,7 @@ def moments(tiny_config, tiny_dataset, tmp_path_factory):
     return folder, config, whole
 
 
+@pytest.mark.fault(31)
 @pytest.mark.parametrize("moment", MOMENTS, ids=lambda moment: f"{moment[0]} {moment[1] + 1}")
 def test_a_run_that_is_ended_between_two_files_is_resumed_to_the_same_files(
     moments, tiny_dataset, tmp_path, moment
@@ -177,6 +179,7 @@ def test_a_run_that_is_ended_between_two_files_is_resumed_to_the_same_files(
     assert all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
 
 
+@pytest.mark.fault(17)
 def test_a_full_disk_at_any_file_is_one_line_and_the_run_can_be_resumed(moments, tiny_dataset, monkeypatch):
     folder, config, whole = moments
     run = folder / "full"

@@ -181,6 +181,7 @@ def test_publishing_the_same_run_twice_gives_the_same_manifest_but_for_tensorflo
     assert first == second
 
 
+@pytest.mark.fault(13)
 def test_two_publishers_at_once_both_end_with_a_version(version, tmp_path):
     # The race is in the rename; TensorFlow itself is kept out of it.
     stages = []
@@ -194,6 +195,7 @@ def test_two_publishers_at_once_both_end_with_a_version(version, tmp_path):
     assert sorted(number for number, _ in recorded(tmp_path)) == list(range(1, 9))
 
 
+@pytest.mark.fault(16)
 @pytest.mark.parametrize("step", ["write_decoder", "write_manifest", "_fsync", "rename_to_next_version"])
 def test_a_disk_that_fills_up_leaves_nothing_behind(publish, tmp_path, monkeypatch, step):
     publish(tmp_path)
