@@ -8,6 +8,7 @@ from pathlib import Path
 import prometheus_client
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, multiprocess, values
 
+from app import counter_files
 from app.errors import MetricsUnavailable
 
 log = logging.getLogger("vitrine")
@@ -184,6 +185,7 @@ class Metrics:
 
 
 def _together() -> type[values.MutexValue]:
+    counter_files.grow_only_with_space()
     made: type[values.MutexValue] = values.MultiProcessValue()  # type: ignore[no-untyped-call]
     return made
 
