@@ -321,14 +321,16 @@ def test_nothing_is_written_but_to_the_temporary_folder(tmp_path, workers):
 @pytest.mark.fault(21)
 def test_more_connections_than_descriptors_give_no_500_and_the_service_recovers(tmp_path):
     with serving(tmp_path) as server:
+        time.sleep(1)  # in which the service imports what requests may need
         resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, (64, 64))
         with contextlib.ExitStack() as stack:
             asking = [stack.enter_context(socket.create_connection(address(server))) for _ in range(150)]
             received = []
-            for connection in asking:
-                connection.settimeout(5)
+            for number, connection in enumerate(asking):
+                connection.settimeout(0.5)
+                path = (b"/samples?n=1", b"/static/style.css", b"/", b"/samples.webp?n=1")[number % 4]
                 with contextlib.suppress(OSError):
-                    connection.sendall(b"GET /samples?n=1 HTTP/1.1\r\nHost: x\r\n\r\n")
+                    connection.sendall(b"GET %s HTTP/1.1\r\nHost: x\r\n\r\n" % path)
                     received.append(connection.recv(12))
             answered = [status for status in received if status]
             assert len(answered) > 10
