@@ -100,6 +100,20 @@ def test_sigterm_under_load_loses_no_request_and_ends_with_0(tmp_path, workers):
 
 
 @pytest.mark.fault(2)
+def test_requests_that_are_sent_together_during_the_end_are_all_answered_and_the_last_says_close(tmp_path):
+    together = b"".join(b"GET /samples?n=%d HTTP/1.1\r\nHost: x\r\n\r\n" % number for number in range(1, 5))
+    with serving(tmp_path) as server, socket.create_connection(address(server)) as sending:
+        server.process.send_signal(signal.SIGTERM)
+        eventually(lambda: "Draining" in server.log.read_text())
+        sending.sendall(together)
+        received = b"".join(iter(lambda: sending.recv(65_536), b""))
+        assert server.process.wait(30) == 0
+    assert received.count(b"HTTP/1.1 200 OK") == 4
+    assert received.count(b"connection: close") == 1
+    assert received.index(b"connection: close") > received.rindex(b"HTTP/1.1 200 OK")
+
+
+@pytest.mark.fault(2)
 @pytest.mark.parametrize("with_signal", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("workers", [1, 2])
 def test_silent_clients_do_not_hold_up_the_end(tmp_path, workers, with_signal):
