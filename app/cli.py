@@ -89,6 +89,7 @@ def serve(**options: Any) -> None:
     candidates = [default] if "@" in settings.default_model else found.versions[default.name]
     if all(runtime_of(version.folder, settings.runtime)[0] is None for version in candidates):
         leave(EXIT_NO_MODEL, f"{default.reference}: {runtime_of(default.folder, settings.runtime)[1]}")
+    line = passed_over()
     # For the worker processes.
     os.environ.update({variable(name): str(value) for name, value in given.items()})
 
@@ -101,7 +102,7 @@ def serve(**options: Any) -> None:
         try:
             sockets = server.listen(settings.host, settings.port)
             config = server.configuration(settings)
-            if line := passed_over():
+            if line is not None:
                 log.warning(line)
             if settings.host not in ("127.0.0.1", "localhost", "::1") and not settings.restricted:
                 log.warning("listening on %s: anyone who can reach this machine can use it", settings.host)

@@ -1,6 +1,7 @@
 """What is wrong with a request, part by part, as answers tell it."""
 
 import dataclasses
+import encodings.unicode_escape  # noqa: F401  which escaping would import for the first fault
 
 MAX_ECHO = 80
 

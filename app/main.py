@@ -1,5 +1,6 @@
 """The service, put together."""
 
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -8,7 +9,7 @@ from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
 from app.access.restricted import RestrictedService
-from app.http import deferral, documents, iiif, inference, pictures  # noqa: F401  deferral before FastAPI
+from app.http import deferral, documents, iiif, imports, inference, pictures  # noqa: F401  deferral before FastAPI
 from app.http.connections import connections_of
 from app.http.cors import CrossOrigin
 from app.http.guard import Guard, Signed
@@ -26,6 +27,7 @@ class Vitrine(Starlette):
         @asynccontextmanager
         async def lifespan(_: Starlette) -> AsyncIterator[dict[str, Any]]:
             service.start()
+            threading.Thread(target=imports.import_late, name="imports", daemon=True).start()
             self.connections = connections_of(service.settings, service.metrics)
             yield {"drain": service.drain, "connections": self.connections}  # for the server
             service.stop()

@@ -10,6 +10,7 @@ import prometheus_client
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, multiprocess, values
 from prometheus_client.registry import Collector
 
+from app import counter_files
 from app.errors import MetricsUnavailable
 from app.observations import Observations
 from app.process_metrics import ProcessMetrics
@@ -260,6 +261,7 @@ def _living(folder: Path) -> list[int]:
 
 
 def _together() -> type[values.MutexValue]:
+    counter_files.grow_only_with_space()
     made: type[values.MutexValue] = values.MultiProcessValue()  # type: ignore[no-untyped-call]
     return made
 

@@ -100,6 +100,20 @@ def test_sigterm_under_load_loses_no_request_and_ends_with_0(tmp_path, workers):
 
 
 @pytest.mark.fault(2)
+def test_requests_that_are_sent_together_during_the_end_are_all_answered_and_the_last_says_close(tmp_path):
+    together = b"".join(b"GET /samples?n=%d HTTP/1.1\r\nHost: x\r\n\r\n" % number for number in range(1, 5))
+    with serving(tmp_path) as server, socket.create_connection(address(server)) as sending:
+        server.process.send_signal(signal.SIGTERM)
+        eventually(lambda: "Draining" in server.log.read_text())
+        sending.sendall(together)
+        received = b"".join(iter(lambda: sending.recv(65_536), b""))
+        assert server.process.wait(30) == 0
+    assert received.count(b"HTTP/1.1 200 OK") == 4
+    assert received.count(b"connection: close") == 1
+    assert received.index(b"connection: close") > received.rindex(b"HTTP/1.1 200 OK")
+
+
+@pytest.mark.fault(2)
 @pytest.mark.parametrize("with_signal", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("workers", [1, 2])
 def test_silent_clients_do_not_hold_up_the_end(tmp_path, workers, with_signal):
@@ -321,14 +335,16 @@ def test_nothing_is_written_but_to_the_temporary_folder(tmp_path, workers):
 @pytest.mark.fault(21)
 def test_more_connections_than_descriptors_give_no_500_and_the_service_recovers(tmp_path):
     with serving(tmp_path) as server:
+        time.sleep(1)  # in which the service imports what requests may need
         resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, (64, 64))
         with contextlib.ExitStack() as stack:
             asking = [stack.enter_context(socket.create_connection(address(server))) for _ in range(150)]
             received = []
-            for connection in asking:
-                connection.settimeout(5)
+            for number, connection in enumerate(asking):
+                connection.settimeout(0.5)
+                path = (b"/samples?n=1", b"/static/style.css", b"/", b"/samples.webp?n=1")[number % 4]
                 with contextlib.suppress(OSError):
-                    connection.sendall(b"GET /samples?n=1 HTTP/1.1\r\nHost: x\r\n\r\n")
+                    connection.sendall(b"GET %s HTTP/1.1\r\nHost: x\r\n\r\n" % path)
                     received.append(connection.recv(12))
             answered = [status for status in received if status]
             assert len(answered) > 10

@@ -3,6 +3,7 @@
 Plain ASGI: one wrapper around ``send``, no task of its own.
 """
 
+import errno
 import functools
 import logging
 import random
@@ -29,6 +30,7 @@ log = logging.getLogger("vitrine")
 requests_log = logging.getLogger("vitrine.requests")
 
 NO_THREAD = "can't start new thread"  # what the interpreter says of a system that has no memory for one
+NO_DESCRIPTOR = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # of the process, of the system; or no memory
 CLIENT_LEFT = 499  # for the metrics alone: nobody reads the answer
 
 # Ids tell requests apart and keep no secret: asking the system for each would take longer than parsing it.
@@ -140,14 +142,23 @@ class Middleware:
             log.error("request %s: %s", request_id, problem.detail, exc_info=frames, extra={"fields": fields})
         self._metrics.count_problem(problem.kind)
         problem.__traceback__ = None  # a refusal may be kept, and its frames hold the whole request
-        if own := scope["state"].get("problem_body"):
-            kind, body = own(problem)
-        else:
-            kind = b"application/problem+json"
-            body = problem.as_json(echo(scope["path"]), request_id, self._root_path)
+        kind, body = self._body_of(problem, scope, request_id)
         headers = [(b"cache-control", b"no-store"), (b"content-type", kind)]
         headers += [(name.lower().encode(), text.encode("latin-1")) for name, text in problem.headers.items()]
         return problem.status, headers, body
+
+    def _body_of(self, problem: VitrineError, scope: Scope, request_id: str) -> tuple[bytes, bytes]:
+        """Return media type and body of a problem."""
+        if own := scope["state"].get("problem_body"):
+            try:
+                found: tuple[bytes, bytes] = own(problem)
+                return found
+            except Exception:  # a page whose template cannot be read, for one
+                log.warning(
+                    "request %s: its problem is told as JSON", request_id, exc_info=problem.status != 503
+                )
+        body = problem.as_json(echo(scope["path"]), request_id, self._root_path)
+        return b"application/problem+json", body
 
 
 def _log_request(scope: Scope, method: str, status: int, seconds: float) -> None:
@@ -189,7 +200,11 @@ def as_problem(error: Exception, request_id: str) -> VitrineError:
         error: none of our own.
         request_id: that the log knows the request by.
     """
-    if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and str(error) == NO_THREAD):
+    if (
+        isinstance(error, MemoryError)
+        or (isinstance(error, RuntimeError) and str(error) == NO_THREAD)
+        or (isinstance(error, OSError) and error.errno in NO_DESCRIPTOR)
+    ):
         return OutOfResources()
     if not isinstance(error, HTTPException):
         unforeseen = VitrineError(f"The log names the cause under request {request_id}.")

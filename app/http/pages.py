@@ -6,7 +6,7 @@ from pathlib import Path
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 from starlette.responses import Response
-from starlette.types import Scope
+from starlette.types import Message, Receive, Scope, Send
 
 from app.http.assets import STATIC
 
@@ -34,7 +34,21 @@ def keeping(path: Path, static: Path = STATIC) -> str:
 
 
 class _Files(StaticFiles):
-    """Static files that say how long browsers may keep them."""
+    """Static files that say how long browsers may keep them. An answer begins once its file is open."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request; what keeps a file from being opened can still become another answer."""
+        head: list[Message] = []
+
+        async def send_with_body(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                head.append(message)
+                return
+            while head:
+                await send(head.pop())
+            await send(message)
+
+        await super().__call__(scope, receive, send_with_body)
 
     def file_response(
         self,

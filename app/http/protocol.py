@@ -87,7 +87,7 @@ class VitrineProtocol(HttpToolsProtocol):
     def is_silent(self) -> bool:
         """Say whether no request is under way, nor a part of one."""
         answered = self.cycle is None or (self.cycle.response_complete and not self.cycle.more_body)
-        return answered and self._head_bytes is None and not self.pipeline
+        return answered and self._head_bytes is None and not self.pipeline and not self._rest
 
     def _is_unread(self) -> bool:
         return self._broken or (self.cycle is not None and self.cycle.more_body)

@@ -44,6 +44,11 @@ class PictureFile(NamedTuple):
     animated: bool  # frames were left out already
 
 
+def load_formats() -> None:
+    """Load Pillow's formats now, which it would do for the first picture of some kind, or that is broken."""
+    Image.init()
+
+
 def sniff(data: bytes) -> str | None:
     """Return the format that a file's first bytes announce, or None."""
     return next((name for name, signature in _SIGNATURES.items() if signature.match(data)), None)

@@ -34,3 +34,14 @@ def test_what_lies_beside_the_folders_with_versions_is_asked_for_again():
 
 def test_a_file_that_is_not_there_is_not_kept(client):
     assert client.get("/static/js/none.js").headers["cache-control"] == "no-store"
+
+
+@pytest.mark.fault(21)
+def test_a_file_that_cannot_be_opened_now_is_503_and_not_half_an_answer(client, monkeypatch):
+    def fails(*_, **__):
+        raise OSError(24, "Too many open files")
+
+    assert client.get("/static/style.css").status_code == 200
+    monkeypatch.setattr("anyio.open_file", fails)
+    answer = client.get("/static/style.css")
+    assert (answer.status_code, answer.json()["type"]) == (503, "/problems/out-of-resources")

@@ -1,0 +1,64 @@
+import contextlib
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.conftest import PROJECT
+from training.quiet import without_announcements
+
+ANNOUNCED = """\
+WARNING: All log messages before absl::InitializeLog() is called are written to STDERR
+I0000 00:00:1795840026.868488    3005 port.cc:153] oneDNN custom operations are on.
+W0000 00:00:1795840026.868488    3005 cuda.cc:1] no device
+2026-11-28 04:27:06.868488: I tensorflow/core/platform/cpu_feature_guard.cc:210] This TensorFlow binary is
+To enable the following instructions: AVX2 FMA, rebuild TensorFlow with the appropriate compiler flags.
+"""
+ERRORS = """\
+E0000 00:00:1795840026.868488    3005 cuda.cc:1] cannot be loaded
+2026-11-28 04:27:06.868488: E tensorflow/core/platform/x.cc:1] failed
+/lib/libstdc++.so.6: version GLIBCXX_3.4.30 not found
+"""
+
+
+def test_announcements_are_left_out_and_errors_passed_on(capfd):
+    with without_announcements():
+        os.write(2, (ANNOUNCED + ERRORS).encode())
+    assert capfd.readouterr().err == ERRORS
+
+
+def test_what_was_written_before_an_exception_is_passed_on(capfd):
+    with contextlib.suppress(ImportError), without_announcements():
+        os.write(2, (ANNOUNCED + ERRORS).encode())
+        raise ImportError
+    assert capfd.readouterr().err == ERRORS
+
+
+def run(code, **environment):
+    words = [sys.executable, "-c", code]
+    return subprocess.run(
+        words, env=os.environ | environment, capture_output=True, text=True, cwd=PROJECT, check=False
+    )
+
+
+def test_without_standard_error_or_a_temporary_folder_the_import_goes_on():
+    code = (
+        "import os; from training import quiet\n{}\nwith quiet.without_announcements(): print('imported')\n"
+    )
+    for fault in ("os.close(2)", "quiet.tempfile.tempdir = '/nowhere'"):
+        assert run(code.format(fault)).stdout == "imported\n"
+
+
+@pytest.mark.tensorflow
+def test_tensorflow_is_the_same_module_as_without_and_announces_if_it_is_asked_to():
+    code = (
+        "import training, sys, tensorflow as tf;"
+        "print(type(tf.__loader__).__name__, tf.__spec__.loader is tf.__loader__, len(sys.meta_path))"
+    )
+    done = run(code, TF_CPP_MIN_LOG_LEVEL="2")
+    assert done.stdout.startswith("SourceFileLoader True ")
+    assert done.stderr == ""
+    loud = run(code, TF_CPP_MIN_LOG_LEVEL="0")
+    assert loud.stdout.startswith("SourceFileLoader True ")
+    assert loud.stderr != ""
