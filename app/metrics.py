@@ -82,6 +82,12 @@ class Metrics:
         )
         self.cache_bytes = self._gauge("vitrine_cache_bytes", "Bytes that the kept pictures take.")
         self.cache_pictures = self._gauge("vitrine_cache_pictures", "Pictures that are kept.")
+        self._count_models()
+        if self._shared:  # the library opens a file for its first value: now, as it may be gone later
+            self._problems.labels("not-found")
+
+    def _count_models(self) -> None:
+        """Have values for what becomes of versions while the service runs."""
         self._swaps = self._counter(
             "vitrine_swaps_total", "Versions of a running service: swapped, refused, rolled_back.", "result"
         )
@@ -93,8 +99,6 @@ class Metrics:
             multiprocess_mode="livesum",
         )
         self._model_states: dict[tuple[str, str], str] = {}
-        if self._shared:  # the library opens a file for its first value: now, as it may be gone later
-            self._problems.labels("not-found")
 
     def _gauge(self, name: str, text: str) -> Gauge:
         """Return a gauge; of several processes, the sum over those that live."""
