@@ -19,7 +19,7 @@ class MemoryBudget:
         """Note that a model is asked for now."""
         self._used[reference] = time.monotonic()
 
-    def has_room(self, taken: Mapping[str, int], needed: int) -> bool:
+    def fits(self, taken: Mapping[str, int], needed: int) -> bool:
         """Say whether a model of `needed` bytes fits beside those that are open."""
         return sum(taken.values()) + needed <= self.max_bytes
 

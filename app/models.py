@@ -123,13 +123,13 @@ class Models:
     def to_open(self, choice: Choice | None) -> Version | None:
         """Return the next version that a choice needs opened; None: none.
 
-        Also None if there is no room for it, unless it takes the place of one that is open.
+        Also None if the memory budget has no place for it, unless it replaces one that is open.
         """
         for version in () if choice is None else choice.versions:
             if version.reference not in self.opened:
                 now = self._choices.get(version.name)
                 replaces = now is not None and any(each.reference in self.opened for each in now.versions)
-                return version if replaces or self._opened.has_room(version) else None
+                return version if replaces or self._opened.fits(version) else None
         return None
 
     def choose(self, name: str, store: Store, labels: Mapping[str, Labels]) -> Choice | None:

@@ -98,7 +98,7 @@ class OpenedModels:
                     self._changed(version, False)
                     raise self.refusal(reference) from error
                 self.models[reference] = model
-                self._make_room(reference, kept())
+                self._keep_within_budget(reference, kept())
                 self._changed(version, False)
             return self.models[reference]
 
@@ -112,14 +112,14 @@ class OpenedModels:
         model.when_failed(functools.partial(self._failed, version.reference))
         return model
 
-    def has_room(self, version: Version) -> bool:
+    def fits(self, version: Version) -> bool:
         """Say whether a version can be opened without another being unloaded."""
-        return self._budget is None or self._budget.has_room(self._taken(), least_bytes(version))
+        return self._budget is None or self._budget.fits(self._taken(), least_bytes(version))
 
     def _taken(self) -> dict[str, int]:
         return {reference: model.num_bytes for reference, model in list(self.models.items())}
 
-    def _make_room(self, reference: str, kept: Collection[str] | None) -> None:
+    def _keep_within_budget(self, reference: str, kept: Collection[str] | None) -> None:
         """Unload what was asked for least recently, if a model that was just opened takes too much."""
         if self._budget is None:
             return

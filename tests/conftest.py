@@ -3,7 +3,7 @@ import contextlib
 import json
 import os
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -44,6 +44,10 @@ class Client:
         transport = httpx.ASGITransport(self.app)
         client = httpx.AsyncClient(transport=transport, base_url="http://vitrine")
         self._client = await self._exits.enter_async_context(client)
+
+    def run(self, work: Coroutine[Any, Any, Any]) -> Any:
+        """Have something done on the service's event loop."""
+        return self._runner.run(work)
 
     def request(self, method: str, url: str, **options: Any) -> httpx.Response:
         return self._runner.run(self._client.request(method, url, **options))

@@ -19,7 +19,7 @@ def test_what_is_kept_stays_even_if_it_takes_too_much_alone():
     assert MemoryBudget(10).to_unload({"a@1": 40, "b@1": 30}, kept=["a@1"]) == ["b@1"]
 
 
-def test_there_is_room_for_what_fits_beside_those_that_are_open():
+def test_what_fits_beside_those_that_are_open():
     budget = MemoryBudget(130)
-    assert budget.has_room(TAKEN, 10)
-    assert not budget.has_room(TAKEN, 11)
+    assert budget.fits(TAKEN, 10)
+    assert not budget.fits(TAKEN, 11)

@@ -62,7 +62,7 @@ def test_without_a_budget_nothing_is_unloaded(store):
     assert sorted(models.opened) == ["fake@1", "fake@2", "fake@3"]
 
 
-def test_what_answers_to_other_names_is_opened_ahead_only_as_long_as_there_is_room(store):
+def test_what_answers_to_other_names_is_opened_ahead_only_as_far_as_the_budget_goes(store):
     for name in ("a", "b", "c"):
         write_version(store, name)
     models = with_sizes(Models(scan(store), open_fake, 1, max_bytes=25 * MIB), 10 * MIB)

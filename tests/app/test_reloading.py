@@ -123,7 +123,7 @@ def test_a_new_version_with_a_flipped_byte_never_serves_and_says_why(store, path
 def test_a_new_version_that_cannot_be_opened_or_gives_no_numbers_never_serves_and_the_next_newest_does(store):
     def open_runtime(folder, threads):
         if folder.name == "4":
-            raise OSError("no room")
+            raise OSError("no memory")
         runtime = NotFinite()
         runtime.unfit = folder.name == "3"
         return runtime
@@ -135,7 +135,7 @@ def test_a_new_version_that_cannot_be_opened_or_gives_no_numbers_never_serves_an
             done = await reloader.reload()
             assert done.swaps == (Swap("fake", "fake@1", "fake@2", None),)
             assert done.refused == {
-                "fake/4": "fake@4: OSError: no room",
+                "fake/4": "fake@4: OSError: no memory",
                 "fake/3": "fake@3: the model's output is not finite",
             }
             assert models.state_of(models.store.find("fake@3")) == "failed"

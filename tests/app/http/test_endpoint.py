@@ -231,18 +231,50 @@ def test_a_path_that_ends_in_no_format_is_not_kept(client):
     assert kept == [0] * len(kept)
 
 
+class Held:
+    """Stands for a model: something that somebody may keep."""
+
+    retired = False
+
+
+def test_what_was_prepared_for_a_model_that_was_unloaded_is_not_kept():
+    endpoint = dataclasses.replace(
+        pictures.PICTURES[0], prepare=lambda query, model, settings: lambda: model.retired
+    )
+    parsed, model = _ParsedQuery(endpoint, b"n=2", None), Held()
+    model.retired = True
+    assert parsed.prepared((model,), None)()
+    alive = weakref.ref(model)
+    del model
+    assert alive() is None
+
+
+def test_a_model_that_was_unloaded_is_kept_by_no_query_that_was_prepared_for_it(client):
+    models = client.app.service.models
+    alive = weakref.ref(models.opened["fake@1"])
+    for path in ("/samples?n=2&seed=1", "/samples.webp?n=2", "/interpolate", "/reconstruct", "/axes"):
+        assert client.get(path).status_code == 200
+    gc.collect()  # what answering left behind, such as exceptions
+    gc.disable()
+    try:
+        models._opened.unload("fake@1")
+        assert client.get("/livez").status_code == 200  # a turn of the event loop
+        assert alive() is None
+    finally:
+        gc.enable()
+    assert client.get("/samples?n=2&seed=1").status_code == 200
+    assert models.opened["fake@1"]
+
+
 def test_what_was_prepared_for_one_model_is_not_taken_for_another():
     prepared = []
     endpoint = dataclasses.replace(
         pictures.PICTURES[0], prepare=lambda query, model, settings: prepared.append(model) or (lambda: model)
     )
     parsed = _ParsedQuery(endpoint, b"n=2", None)
-    assert [parsed.prepared((model,), None)() for model in ("older", "newer", "older")] == [
-        "older",
-        "newer",
-        "older",
-    ]
-    assert prepared == ["older", "newer"]
+    older, newer = Held(), Held()
+    assert [parsed.prepared((model,), None)() for model in (older, newer, older)] == [older, newer, older]
+    assert prepared == [older, newer]
 
 
 def test_a_path_and_a_query_that_name_two_formats_are_refused(client):

@@ -1,3 +1,5 @@
+import asyncio
+import shutil
 import threading
 import time
 
@@ -5,8 +7,11 @@ import httpx
 import numpy as np
 import pytest
 
+from app import labels
+from app.errors import NotReady
 from app.main import create_app
 from app.runtimes import opener
+from app.service import Service
 from app.settings import Settings
 from tests.conftest import Client
 from tests.fakes import open_fake, write_version
@@ -166,3 +171,44 @@ def test_metrics_count_requests_by_route_and_status(client):
     assert f"{name}{{{labels.format(422, '/samples')}}} 1.0" in text
     assert "nowhere" not in text
     assert 'vitrine_problems_total{kind="invalid-parameter"} 1.0' in text
+
+
+@pytest.mark.fault(7)
+@pytest.mark.fault(10)
+def test_version_readiness_and_metrics_tell_what_became_of_each_version(tmp_path):
+    store = tmp_path / "store"
+    write_version(store, number=1)
+    client = Client(create_app(Settings(model_store=store, default_model="fake"), open_fake))
+    try:
+        (write_version(store, number=2) / "decoder" / "weights").write_bytes(b"flipped")
+        write_version(store, number=3)
+        labels.write(store / "fake", labels.Labels(stable=1, canary=3, canary_share=0.5))
+        client.run(client.app.service.reload())
+        body = client.get("/version").json()
+        told = [(each["model"], each["state"], each["canary_share"]) for each in body["models"]]
+        assert told == [("fake@1", "serving", None), ("fake@3", "canary", 0.5)]
+        assert all(each["memory_bytes"] >= 14 for each in body["models"])  # of the weights
+        assert list(body["rejected"]) == ["fake/2"]
+        assert "decoder/weights" in body["rejected"]["fake/2"]
+        assert body["warning"] is None
+        assert "warning" not in client.get("/readyz").json()
+        shares = [client.get("/samples?n=1").headers["x-model"] for _ in range(10)]
+        assert (shares.count("fake@1"), shares.count("fake@3")) == (5, 5)
+        metrics = client.get("/metrics").text
+        assert 'vitrine_model_state{model="fake",state="serving",version="1"} 1.0' in metrics
+        assert 'vitrine_model_state{model="fake",state="canary",version="3"} 1.0' in metrics
+        assert 'vitrine_swaps_total{result="refused"} 1.0' in metrics
+        shutil.rmtree(store)
+        assert client.run(client.app.service.reload()).result == "kept"
+        ready = client.get("/readyz")
+        assert ready.status_code == 200
+        assert ready.json()["warning"] == client.get("/version").json()["warning"]
+        assert f"{store}: no such folder" in ready.json()["warning"]
+        assert client.get("/samples?n=1").status_code == 200
+    finally:
+        client.close()
+
+
+def test_a_reload_is_refused_before_the_start(settings):
+    with pytest.raises(NotReady):
+        asyncio.run(Service(settings, open_fake).reload())
