@@ -2,8 +2,8 @@
 
 The format is defined in ``model_store/README.md``. A version is served if its manifest is valid, no file is
 missing, changed or added, there is no symbolic link in it, its programs have allowed operations alone
-(``programs``), and its number was not published as another version. Else the reason is kept. Versions that
-were published and have no folder are known by their digests.
+and the manifest's shapes (``programs``), and its number was not published as another version. Else the reason
+is kept. Versions that were published and have no folder are known by their digests.
 """
 
 import dataclasses
@@ -20,7 +20,7 @@ from pydantic import ValidationError
 
 from app import programs, published
 from app.errors import ModelGone, ModelNotFound, ModelUnavailable, StoreError
-from app.manifest import File, Manifest
+from app.manifest import FORM, File, Manifest, as_written
 from app.published import Digests, Published
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
@@ -261,14 +261,14 @@ def check(folder: Path, name: str) -> Manifest:
         raise InvalidVersion(f"manifest.json: name: expected {name}; found {manifest.name}")
     if manifest.digest != digest(content):
         raise InvalidVersion("manifest.json: changed since it was published (digest differs)")
-    check_files(folder, manifest, _check_program)
+    check_files(folder, manifest, functools.partial(_check_program, manifest))
     return manifest
 
 
-def _check_program(file: File, content: bytes) -> None:
-    """Refuse a SavedModel or a flatbuffer that has an operation which is not allowed."""
+def _check_program(manifest: Manifest, file: File, content: bytes) -> None:
+    """Refuse a SavedModel or a flatbuffer with operations that are not allowed, or of other shapes."""
     try:
-        programs.read(file.path, content, file.sha256)
+        programs.check(file.path, content, file.sha256, manifest)
     except programs.RefusedProgram as refusal:
         raise InvalidVersion(str(refusal)) from None
 
@@ -277,16 +277,6 @@ def digest(manifest: dict[str, Any]) -> str:
     """Return the SHA-256 of the manifest without its ``digest``, as JSON with sorted keys and no spaces."""
     content = {key: value for key, value in manifest.items() if key != "digest"}
     return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
-
-
-def as_written(manifest: Any) -> bytes:
-    """Return the bytes of ``manifest.json``: one content has one form, so that no byte of it can change."""
-    return (json.dumps(manifest, indent=2) + "\n").encode()
-
-
-_ANOTHER_FORM = (
-    "not in the form in which it is published: indented by 2, in ASCII, with a line feed at its end"
-)
 
 
 def _read_manifest(folder: Path) -> dict[str, Any]:
@@ -311,7 +301,7 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise InvalidVersion("manifest.json: not a JSON object")
     if written != expected:
-        raise InvalidVersion(f"manifest.json: {_ANOTHER_FORM}")
+        raise InvalidVersion(f"manifest.json: not in {FORM}")
     return content
 
 
