@@ -6,7 +6,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-
 FORM = "the form in which it is published: indented by 2, in ASCII, with a line feed at its end"
 
 
