@@ -22,6 +22,7 @@ from app.commands.exits import (
 )
 from app.commands.export_page import export_page
 from app.commands.models import models
+from app.commands.signing import keygen, sign
 
 HEALTH_SECONDS = 2
 MAX_HEALTH_BYTES = 1_048_576
@@ -50,6 +51,8 @@ def cli() -> None:
 group.add_to(cli)
 cli.add_command(export_page)
 cli.add_command(models)
+cli.add_command(keygen)
+cli.add_command(sign)
 
 
 @cli.command()
@@ -72,7 +75,7 @@ def serve(**options: Any) -> None:
     log = logging.getLogger("vitrine")
     given = {name: value for name, value in options.items() if value is not None}
     settings = load_settings(**given)
-    found = store.scan(settings.model_store)
+    found = store.scan(settings.model_store, trusted=settings.trusted)
     settings = settings.for_store(found.names)
     try:
         default = found.find(settings.default_model)

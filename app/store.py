@@ -1,8 +1,8 @@
 """Reads the model store: ``<name>/<version>/manifest.json`` and the files it lists.
 
 The format is defined in ``model_store/README.md``. A version is served if its manifest is valid, no file is
-missing, changed or added, there is no symbolic link in it, its programs have allowed operations alone
-and the manifest's shapes (``programs``), and its number was not published as another version. Else the reason
+missing, changed or added, there is no symbolic link in it, its signature holds, its programs have allowed
+operations alone and the manifest's shapes, and its number was not published as another version. Else the reason
 is kept. Versions that were published and have no folder are known by their digests.
 """
 
@@ -18,7 +18,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from app import programs, published
+from app import programs, published, signing
 from app.errors import ModelGone, ModelNotFound, ModelUnavailable, StoreError
 from app.manifest import FORM, File, Manifest, as_written
 from app.published import Digests, Published
@@ -156,12 +156,13 @@ class Store:
 Known = Callable[[Path], Version | None]
 
 
-def scan(folder: Path, known: Known = lambda _: None) -> Store:
+def scan(folder: Path, known: Known = lambda _: None, trusted: frozenset[str] = frozenset()) -> Store:
     """Read every version in the store and check every file of it against the manifest's checksums.
 
     Args:
         folder: the store.
         known: returns the version in a folder if it was read before and has not changed since; else None.
+        trusted: public keys of which one must have signed a version; none: no version need be signed.
 
     Raises:
         StoreError: there is no such folder, or no version in it can be served.
@@ -195,7 +196,9 @@ def survey(folder: Path, known: Known = lambda _: None) -> Store:
         found = []
         for path in sorted(paths, key=lambda path: int(path.name)):
             try:
-                version = known(path) or Version(model.name, int(path.name), path, check(path, model.name))
+                version = known(path) or Version(
+                    model.name, int(path.name), path, check(path, model.name, trusted)
+                )
                 found.append(_as_published(version, remembered))
             except (InvalidVersion, OSError) as error:
                 # File names may hold bytes that are no text, which no JSON answer could carry.
@@ -244,9 +247,9 @@ def _models(folder: Path) -> list[Path]:
 _REMEDY = "Make one with vitrine-train (fit, then export), or name another store by VITRINE_MODEL_STORE."
 
 
-def check(folder: Path, name: str) -> Manifest:
+def check(folder: Path, name: str, trusted: frozenset[str] = frozenset()) -> Manifest:
     """Return the manifest of a version whose every file is as the manifest says, or raise InvalidVersion."""
-    content = _read_manifest(folder)
+    content, written = _read_manifest(folder)
     try:
         manifest = Manifest.model_validate(content)
     except ValidationError as error:
@@ -261,6 +264,10 @@ def check(folder: Path, name: str) -> Manifest:
         raise InvalidVersion(f"manifest.json: name: expected {name}; found {manifest.name}")
     if manifest.digest != digest(content):
         raise InvalidVersion("manifest.json: changed since it was published (digest differs)")
+    try:
+        signing.check(folder, written, trusted)
+    except signing.BadSignature as error:
+        raise InvalidVersion(f"{signing.SIGNATURE}: {error}") from None
     check_files(folder, manifest, functools.partial(_check_program, manifest))
     return manifest
 
@@ -279,7 +286,7 @@ def digest(manifest: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
-def _read_manifest(folder: Path) -> dict[str, Any]:
+def _read_manifest(folder: Path) -> tuple[dict[str, Any], bytes]:
     path = folder / "manifest.json"
     if folder.is_symlink() or path.is_symlink():
         raise InvalidVersion("a symbolic link; a version must lie in the store itself")
@@ -302,7 +309,7 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
         raise InvalidVersion("manifest.json: not a JSON object")
     if written != expected:
         raise InvalidVersion(f"manifest.json: not in {FORM}")
-    return content
+    return content, written
 
 
 def check_files(folder: Path, manifest: Manifest, also: Callable[[File, bytes], None] | None = None) -> None:
@@ -325,7 +332,7 @@ def check_files(folder: Path, manifest: Manifest, also: Callable[[File, bytes], 
             continue
         if not path.is_file():  # a pipe, say: whoever reads it waits
             raise InvalidVersion(f"{relative}: neither a file nor a folder")
-        if relative != "manifest.json":
+        if relative not in ("manifest.json", signing.SIGNATURE):
             present.add(relative)
     for missing in sorted(listed.keys() - present):
         raise InvalidVersion(f"{missing}: missing")
