@@ -2,8 +2,8 @@
 
 The format is defined in ``model_store/README.md``. A version is served if its manifest is valid, no file is
 missing, changed or added, there is no symbolic link in it, its signature holds, its programs have allowed
-operations alone and the manifest's shapes, and its number was not published as another version. Else the reason
-is kept. Versions that were published and have no folder are known by their digests.
+operations alone and the manifest's shapes, and its number was not published as another version. Else the
+reason is kept. Versions that were published and have no folder are known by their digests.
 """
 
 import dataclasses

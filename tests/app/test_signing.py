@@ -10,6 +10,7 @@ import pytest
 from app import signing
 from app.errors import StoreError
 from app.main import create_app
+from app.service import Service
 from app.settings import Settings, SettingsError, load_settings
 from app.store import scan
 from tests.conftest import PROJECT, Client
@@ -164,7 +165,7 @@ def test_a_service_that_trusts_another_key_has_nothing_to_serve(tmp_path, keys):
     sign(write_version(tmp_path / "store"), keys[ours])
     settings = Settings(model_store=tmp_path / "store", default_model="fake", trusted_keys=theirs)
     with pytest.raises(StoreError, match="is no trusted key"):
-        Client(create_app(settings, open_fake))
+        Service(settings, open_fake).start()
 
 
 def test_a_new_key_is_for_its_owner_alone_and_replaces_none(tmp_path):
