@@ -29,7 +29,14 @@ _PURPOSE = b"vitrine manifest 1\n"  # so that a signature of something else is n
 
 
 class BadSignature(Exception):
-    """A version has no signature that counts; says why."""
+    """A version has no signature that counts; says why.
+
+    Args:
+        reason: what is wrong with it.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"{SIGNATURE}: {reason}")
 
 
 class SigningUnavailable(Exception):

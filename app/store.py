@@ -167,14 +167,14 @@ def scan(folder: Path, known: Known = lambda _: None, trusted: frozenset[str] = 
     Raises:
         StoreError: there is no such folder, or no version in it can be served.
     """
-    found = survey(folder, known)
+    found = survey(folder, known, trusted)
     if not found.versions:
         reasons = "".join(f" {version}: {reason}." for version, reason in found.rejected.items())
         raise StoreError(f"{folder}: no model that can be served.{reasons} {_REMEDY}")
     return found
 
 
-def survey(folder: Path, known: Known = lambda _: None) -> Store:
+def survey(folder: Path, known: Known = lambda _: None, trusted: frozenset[str] = frozenset()) -> Store:
     """Return what ``scan`` does, of a store without any version that can be served too.
 
     Raises:
@@ -196,9 +196,7 @@ def survey(folder: Path, known: Known = lambda _: None) -> Store:
         found = []
         for path in sorted(paths, key=lambda path: int(path.name)):
             try:
-                version = known(path) or Version(
-                    model.name, int(path.name), path, check(path, model.name, trusted)
-                )
+                version = known(path) or _read_version(path, model.name, trusted)
                 found.append(_as_published(version, remembered))
             except (InvalidVersion, OSError) as error:
                 # File names may hold bytes that are no text, which no JSON answer could carry.
@@ -207,6 +205,10 @@ def survey(folder: Path, known: Known = lambda _: None) -> Store:
         if found:
             versions[model.name] = tuple(found)
     return Store(versions, rejected, _gone(remembered, versions, rejected), remembered.warning)
+
+
+def _read_version(path: Path, name: str, trusted: frozenset[str]) -> Version:
+    return Version(name, int(path.name), path, check(path, name, trusted))
 
 
 def _as_published(version: Version, remembered: Published) -> Version:
@@ -266,18 +268,10 @@ def check(folder: Path, name: str, trusted: frozenset[str] = frozenset()) -> Man
         raise InvalidVersion("manifest.json: changed since it was published (digest differs)")
     try:
         signing.check(folder, written, trusted)
-    except signing.BadSignature as error:
-        raise InvalidVersion(f"{signing.SIGNATURE}: {error}") from None
-    check_files(folder, manifest, functools.partial(_check_program, manifest))
-    return manifest
-
-
-def _check_program(manifest: Manifest, file: File, content: bytes) -> None:
-    """Refuse a SavedModel or a flatbuffer with operations that are not allowed, or of other shapes."""
-    try:
-        programs.check(file.path, content, file.sha256, manifest)
-    except programs.RefusedProgram as refusal:
+        check_files(folder, manifest, lambda file, content: programs.check(file, content, manifest))
+    except (signing.BadSignature, programs.RefusedProgram) as refusal:
         raise InvalidVersion(str(refusal)) from None
+    return manifest
 
 
 def digest(manifest: dict[str, Any]) -> str:
@@ -315,12 +309,8 @@ def _read_manifest(folder: Path) -> tuple[dict[str, Any], bytes]:
 def check_files(folder: Path, manifest: Manifest, also: Callable[[File, bytes], None] | None = None) -> None:
     """Raise InvalidVersion if a file of a version is missing, changed or added.
 
-    What is served was read between two such checks: of the scan, and after the version was opened.
-
-    Args:
-        folder: the version's.
-        manifest: what it says.
-        also: called with every file and its content, which are as the manifest says.
+    What is served was read between two such checks: of the scan, and after the version was opened. `also` is
+    called with every file and its content, which are as the manifest says.
     """
     listed = {file.path: file for file in manifest.files}
     present: set[str] = set()

@@ -204,8 +204,9 @@ def verify(reference: str | None, model_store: str | None, as_json: bool) -> Non
     from app import store
     from app.registry import catalogue
 
-    folder = settings_for(model_store).model_store
-    found = store.survey(folder)
+    settings = settings_for(model_store)
+    folder = settings.model_store
+    found = store.survey(folder, trusted=settings.trusted)
     right = [version.reference for version in found.all]
     wrong = {path.replace("/", "@"): reason for path, reason in found.rejected.items()}
     for name in sorted(found.names):
@@ -297,7 +298,7 @@ def remove(reference: str, force: bool, model_store: str | None, as_json: bool) 
     from app.registry import removing
 
     settings = settings_for(model_store)
-    found = store.survey(settings.model_store)
+    found = store.survey(settings.model_store, trusted=settings.trusted)
     done = removing.remove(settings.model_store, reference, found, settings.default_model, force)
     tell(
         done._asdict(), [f"removed {done.model}, digest {done.digest}, {size_in_words(done.bytes)}"], as_json

@@ -5,7 +5,7 @@ Both are programs. Nothing here executes one, and neither TensorFlow nor LiteRT 
 
 from collections.abc import Callable
 
-from app.manifest import Manifest
+from app.manifest import File, Manifest
 from app.programs import flatbuffer, saved_model, shapes
 from app.programs.program import Program, RefusedProgram
 
@@ -22,15 +22,15 @@ _KNOWN: dict[tuple[str, str], Program | RefusedProgram] = {}
 _MAX_KNOWN = 4_096
 
 
-def check(path: str, content: bytes, sha256: str, manifest: Manifest) -> None:
+def check(file: File, content: bytes, manifest: Manifest) -> None:
     """Refuse a program that must not run, or whose shapes are not the manifest's; other files pass.
 
     Raises:
         RefusedProgram: as ``read``, or as ``shapes.check``.
     """
-    program = read(path, content, sha256)
+    program = read(file.path, content, file.sha256)
     if program is not None:
-        shapes.check(path, program, manifest)
+        shapes.check(file.path, program, manifest)
 
 
 def read(path: str, content: bytes, sha256: str) -> Program | None:

@@ -257,7 +257,8 @@ def test_whoever_opens_versions_of_a_store_says_which_keys_are_trusted():
         path.relative_to(PROJECT).as_posix(): [
             call
             for call in ast.walk(ast.parse(path.read_text()))
-            if isinstance(call, ast.Call) and ast.unparse(call.func) in ("scan", "store.scan", "StoreReader")
+            if isinstance(call, ast.Call)
+            and ast.unparse(call.func) in ("scan", "store.scan", "survey", "store.survey", "StoreReader")
         ]
         for path in sorted((PROJECT / "app").rglob("*.py"))
     }
