@@ -64,10 +64,12 @@ class StoreReader:
 
     Args:
         folder: the store.
+        trusted: public keys; see ``app.store.scan``.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, trusted: frozenset[str] = frozenset()) -> None:
         self.folder = folder
+        self._trusted = trusted
         self._seen = Look()  # when it was read last
         self._known: dict[Path, Version] = {}
         self._failed: tuple[Look | None, StoreError] | None = None
@@ -102,7 +104,7 @@ class StoreReader:
 
     def _scan(self, now: Look | None) -> Store:
         try:
-            found = scan(self.folder, lambda path: self._known_in(path, now))
+            found = scan(self.folder, lambda path: self._known_in(path, now), self._trusted)
         except StoreError as error:
             self._failed = now, error
             raise

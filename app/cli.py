@@ -25,6 +25,7 @@ from app.commands.export_page import export_page
 from app.commands.keys import keys
 from app.commands.models import models
 from app.commands.sign_url import sign_url
+from app.commands.signing import keygen, sign
 
 HEALTH_SECONDS = 2
 MAX_HEALTH_BYTES = 1_048_576
@@ -57,6 +58,8 @@ cli.add_command(doctor)
 cli.add_command(models)
 cli.add_command(keys)
 cli.add_command(sign_url)
+cli.add_command(keygen)
+cli.add_command(sign)
 
 
 @cli.command()
@@ -79,7 +82,7 @@ def serve(**options: Any) -> None:
     log = logging.getLogger("vitrine")
     given = {name: value for name, value in options.items() if value is not None}
     settings = load_settings(**given)
-    found = store.scan(settings.model_store)
+    found = store.scan(settings.model_store, trusted=settings.trusted)
     settings = settings.for_store(found.names)
     try:
         default = found.find(settings.default_model)

@@ -146,7 +146,7 @@ SHORTEST_DIGEST = store.SHORT_DIGEST
 @functools.lru_cache(maxsize=4)
 def _opened(digest: str, model_store: Path) -> Model:
     """Return the opened model of a digest; kept, as opening takes some tenths of a second."""
-    found = store.scan(model_store)
+    found = store.scan(model_store, trusted=load_settings().trusted)
     of_digest = [each for each in found.all if each.manifest.digest.startswith(digest)]
     if len(digest) < SHORTEST_DIGEST or not of_digest:
         raise ModelNotFound(digest, [each.pinned for each in found.all])

@@ -1,9 +1,17 @@
 """What a version's ``manifest.json`` says; the format is defined in ``model_store/README.md``."""
 
 import itertools
+import json
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+FORM = "the form in which it is published: indented by 2, in ASCII, with a line feed at its end"
+
+
+def as_written(content: Any) -> bytes:
+    """Return the bytes of ``manifest.json``: one content has one form, so that no byte of it can change."""
+    return (json.dumps(content, indent=2) + "\n").encode()
 
 
 class _Part(BaseModel):

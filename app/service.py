@@ -77,7 +77,7 @@ class Service:
         Raises:
             StoreError: there is no model to serve.
         """
-        reader = StoreReader(self.settings.model_store)
+        reader = StoreReader(self.settings.model_store, self.settings.trusted)
         found = reader.scan()
         for version, reason in found.rejected.items():
             log.warning("not served: %s: %s", version, reason)

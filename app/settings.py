@@ -1,16 +1,18 @@
 """The one place that reads the environment. Every limit has its unit and a help text."""
 
+import functools
 import importlib.util
 import os
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from app import profiles
-from app.access import keys, signing
+from app import profiles, signing
+from app.access import keys
+from app.access import signing as urls
 from app.access.files import AccessError, read
 from app.access.options import AccessOptions
 from app.cores import available_cores
@@ -26,7 +28,7 @@ STORE_CARRIED = PROJECT / "app" / "model_store"  # put there by setup.py, in an 
 STORE_OF_PROJECT = PROJECT / "model_store"
 
 # Settings that are files of keys, and what reads them.
-_FILES: dict[str, Callable[[str], object]] = {"api_keys": keys.parse, "url_key": signing.parse}
+_FILES: dict[str, Callable[[str], object]] = {"api_keys": keys.parse, "url_key": urls.parse}
 
 
 class Settings(ConnectionLimits, AccessOptions, BaseSettings):
@@ -45,6 +47,11 @@ class Settings(ConnectionLimits, AccessOptions, BaseSettings):
     )
     model_store: Path = Field(
         default_factory=lambda: _store_found(), description="Folder with the models to serve."
+    )
+    trusted_keys: str | None = Field(
+        None,
+        description="Public keys of ed25519, of which one must have signed a version that is served: a file "
+        "of them, or 64 hexadecimal digits each with commas between. If not set, no version need be signed.",
     )
     store_poll_seconds: float = Field(
         5,
@@ -167,6 +174,17 @@ class Settings(ConnectionLimits, AccessOptions, BaseSettings):
         20, ge=0, le=3600, description="Seconds that requests under way get to finish when the server stops."
     )
 
+    @field_validator("trusted_keys")
+    @classmethod
+    def _can_be_trusted(cls, given: str | None) -> str | None:
+        if given is not None:
+            signing.parse_keys(given)
+            try:
+                signing.require_library()
+            except signing.SigningUnavailable as error:
+                raise ValueError(str(error)) from None
+        return given
+
     @model_validator(mode="before")
     @classmethod
     def _what_was_meant(cls, found: dict[str, Any]) -> dict[str, Any]:
@@ -206,6 +224,18 @@ class Settings(ConnectionLimits, AccessOptions, BaseSettings):
                 f"not set. Set {variable('default_model')} to one of {', '.join(sorted(names))}."
             )
         return self.model_copy(update={"default_model": next(iter(names))})
+
+    @functools.cached_property
+    def trusted(self) -> frozenset[str]:
+        """The public keys that may have signed a version; none: no version need be signed.
+
+        Raises:
+            StoreError: their file cannot be read any more.
+        """
+        try:
+            return frozenset() if self.trusted_keys is None else signing.parse_keys(self.trusted_keys)
+        except ValueError as error:
+            raise StoreError(f"{variable('trusted_keys')}: {error}") from None
 
     @property
     def lone_threads(self) -> int:

@@ -1,9 +1,9 @@
 """Reads the model store: ``<name>/<version>/manifest.json`` and the files it lists.
 
 The format is defined in ``model_store/README.md``. A version is served if its manifest is valid, no file is
-missing, changed or added, there is no symbolic link in it, its programs have allowed operations alone
-(``programs``), and its number was not published as another version. Else the reason is kept. Versions that
-were published and have no folder are known by their digests.
+missing, changed or added, there is no symbolic link in it, its signature holds, its programs have allowed
+operations alone and the manifest's shapes, and its number was not published as another version. Else the
+reason is kept. Versions that were published and have no folder are known by their digests.
 """
 
 import dataclasses
@@ -18,9 +18,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from app import programs, published
+from app import programs, published, signing
 from app.errors import ModelGone, ModelNotFound, ModelUnavailable, StoreError
-from app.manifest import File, Manifest
+from app.manifest import FORM, File, Manifest, as_written
 from app.published import Digests, Published
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
@@ -156,24 +156,25 @@ class Store:
 Known = Callable[[Path], Version | None]
 
 
-def scan(folder: Path, known: Known = lambda _: None) -> Store:
+def scan(folder: Path, known: Known = lambda _: None, trusted: frozenset[str] = frozenset()) -> Store:
     """Read every version in the store and check every file of it against the manifest's checksums.
 
     Args:
         folder: the store.
         known: returns the version in a folder if it was read before and has not changed since; else None.
+        trusted: public keys of which one must have signed a version; none: no version need be signed.
 
     Raises:
         StoreError: there is no such folder, or no version in it can be served.
     """
-    found = survey(folder, known)
+    found = survey(folder, known, trusted)
     if not found.versions:
         reasons = "".join(f" {version}: {reason}." for version, reason in found.rejected.items())
         raise StoreError(f"{folder}: no model that can be served.{reasons} {_REMEDY}")
     return found
 
 
-def survey(folder: Path, known: Known = lambda _: None) -> Store:
+def survey(folder: Path, known: Known = lambda _: None, trusted: frozenset[str] = frozenset()) -> Store:
     """Return what ``scan`` does, of a store without any version that can be served too.
 
     Raises:
@@ -195,7 +196,7 @@ def survey(folder: Path, known: Known = lambda _: None) -> Store:
         found = []
         for path in sorted(paths, key=lambda path: int(path.name)):
             try:
-                version = known(path) or Version(model.name, int(path.name), path, check(path, model.name))
+                version = known(path) or _read_version(path, model.name, trusted)
                 found.append(_as_published(version, remembered))
             except (InvalidVersion, OSError) as error:
                 # File names may hold bytes that are no text, which no JSON answer could carry.
@@ -204,6 +205,10 @@ def survey(folder: Path, known: Known = lambda _: None) -> Store:
         if found:
             versions[model.name] = tuple(found)
     return Store(versions, rejected, _gone(remembered, versions, rejected), remembered.warning)
+
+
+def _read_version(path: Path, name: str, trusted: frozenset[str]) -> Version:
+    return Version(name, int(path.name), path, check(path, name, trusted))
 
 
 def _as_published(version: Version, remembered: Published) -> Version:
@@ -244,9 +249,9 @@ def _models(folder: Path) -> list[Path]:
 _REMEDY = "Make one with vitrine-train (fit, then export), or name another store by VITRINE_MODEL_STORE."
 
 
-def check(folder: Path, name: str) -> Manifest:
+def check(folder: Path, name: str, trusted: frozenset[str] = frozenset()) -> Manifest:
     """Return the manifest of a version whose every file is as the manifest says, or raise InvalidVersion."""
-    content = _read_manifest(folder)
+    content, written = _read_manifest(folder)
     try:
         manifest = Manifest.model_validate(content)
     except ValidationError as error:
@@ -261,16 +266,12 @@ def check(folder: Path, name: str) -> Manifest:
         raise InvalidVersion(f"manifest.json: name: expected {name}; found {manifest.name}")
     if manifest.digest != digest(content):
         raise InvalidVersion("manifest.json: changed since it was published (digest differs)")
-    check_files(folder, manifest, _check_program)
-    return manifest
-
-
-def _check_program(file: File, content: bytes) -> None:
-    """Refuse a SavedModel or a flatbuffer that has an operation which is not allowed."""
     try:
-        programs.read(file.path, content, file.sha256)
-    except programs.RefusedProgram as refusal:
+        signing.check(folder, written, trusted)
+        check_files(folder, manifest, lambda file, content: programs.check(file, content, manifest))
+    except (signing.BadSignature, programs.RefusedProgram) as refusal:
         raise InvalidVersion(str(refusal)) from None
+    return manifest
 
 
 def digest(manifest: dict[str, Any]) -> str:
@@ -279,17 +280,7 @@ def digest(manifest: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
-def as_written(manifest: Any) -> bytes:
-    """Return the bytes of ``manifest.json``: one content has one form, so that no byte of it can change."""
-    return (json.dumps(manifest, indent=2) + "\n").encode()
-
-
-_ANOTHER_FORM = (
-    "not in the form in which it is published: indented by 2, in ASCII, with a line feed at its end"
-)
-
-
-def _read_manifest(folder: Path) -> dict[str, Any]:
+def _read_manifest(folder: Path) -> tuple[dict[str, Any], bytes]:
     path = folder / "manifest.json"
     if folder.is_symlink() or path.is_symlink():
         raise InvalidVersion("a symbolic link; a version must lie in the store itself")
@@ -311,19 +302,15 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise InvalidVersion("manifest.json: not a JSON object")
     if written != expected:
-        raise InvalidVersion(f"manifest.json: {_ANOTHER_FORM}")
-    return content
+        raise InvalidVersion(f"manifest.json: not in {FORM}")
+    return content, written
 
 
 def check_files(folder: Path, manifest: Manifest, also: Callable[[File, bytes], None] | None = None) -> None:
     """Raise InvalidVersion if a file of a version is missing, changed or added.
 
-    What is served was read between two such checks: of the scan, and after the version was opened.
-
-    Args:
-        folder: the version's.
-        manifest: what it says.
-        also: called with every file and its content, which are as the manifest says.
+    What is served was read between two such checks: of the scan, and after the version was opened. `also` is
+    called with every file and its content, which are as the manifest says.
     """
     listed = {file.path: file for file in manifest.files}
     present: set[str] = set()
@@ -335,7 +322,7 @@ def check_files(folder: Path, manifest: Manifest, also: Callable[[File, bytes], 
             continue
         if not path.is_file():  # a pipe, say: whoever reads it waits
             raise InvalidVersion(f"{relative}: neither a file nor a folder")
-        if relative != "manifest.json":
+        if relative not in ("manifest.json", signing.SIGNATURE):
             present.add(relative)
     for missing in sorted(listed.keys() - present):
         raise InvalidVersion(f"{missing}: missing")

@@ -20,7 +20,7 @@ def find(settings: Settings, reference: str | None) -> tuple[Store, Version]:
         StoreError: there is no store.
         ModelNotFound: there is no such model.
     """
-    found = store.scan(settings.model_store)
+    found = store.scan(settings.model_store, trusted=settings.trusted)
     return found, found.find(reference or settings.for_store(found.names).default_model)
 
 

@@ -98,7 +98,7 @@ def list_models(model_store: str | None, as_json: bool, memory: bool) -> None:
     from app.registry import catalogue
 
     settings = settings_for(model_store)
-    found = store.scan(settings.model_store)
+    found = store.scan(settings.model_store, trusted=settings.trusted)
     known = {name: catalogue.labels_of(settings.model_store / name) for name in found.versions}
     listed = []
     for version in found.all:
@@ -149,7 +149,7 @@ def show(reference: str, model_store: str | None, as_json: bool) -> None:
     from app.registry import catalogue
 
     settings = settings_for(model_store)
-    found = store.scan(settings.model_store)
+    found = store.scan(settings.model_store, trusted=settings.trusted)
     name = reference.partition("@")[0]
     known, warning = catalogue.labels_of(settings.model_store / name)
     stable = catalogue.stable_number(found, name, known)
@@ -204,8 +204,9 @@ def verify(reference: str | None, model_store: str | None, as_json: bool) -> Non
     from app import store
     from app.registry import catalogue
 
-    folder = settings_for(model_store).model_store
-    found = store.survey(folder)
+    settings = settings_for(model_store)
+    folder = settings.model_store
+    found = store.survey(folder, trusted=settings.trusted)
     right = [version.reference for version in found.all]
     wrong = {path.replace("/", "@"): reason for path, reason in found.rejected.items()}
     for name in sorted(found.names):
@@ -253,7 +254,8 @@ def promote(
 
     if share is not None and not canary:
         raise click.UsageError("--share goes with --canary.")
-    found = store.scan(settings_for(model_store).model_store)
+    settings = settings_for(model_store)
+    found = store.scan(settings.model_store, trusted=settings.trusted)
     version = catalogue.newest_or_named(found, reference)
     wanted = (0.1 if share is None else share) if canary else None
     _tell_labels(version.folder.parent, labelling.promote(version, found, wanted), as_json)
@@ -268,7 +270,8 @@ def rollback(name: str, model_store: str | None, as_json: bool) -> None:
     from app import store
     from app.registry import labelling
 
-    found = store.scan(settings_for(model_store).model_store)
+    settings = settings_for(model_store)
+    found = store.scan(settings.model_store, trusted=settings.trusted)
     model = found.find(name).folder.parent
     _tell_labels(model, labelling.rollback(model, found), as_json)
 
@@ -295,7 +298,7 @@ def remove(reference: str, force: bool, model_store: str | None, as_json: bool) 
     from app.registry import removing
 
     settings = settings_for(model_store)
-    found = store.survey(settings.model_store)
+    found = store.survey(settings.model_store, trusted=settings.trusted)
     done = removing.remove(settings.model_store, reference, found, settings.default_model, force)
     tell(
         done._asdict(), [f"removed {done.model}, digest {done.digest}, {size_in_words(done.bytes)}"], as_json

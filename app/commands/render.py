@@ -110,7 +110,7 @@ def _job(given: dict[str, Any]) -> tuple["Job", tuple[str, ...], str]:
 
     options = {"default_model": given["model"], "model_store": given["model_store"]}
     settings = load_settings(**{name: value for name, value in options.items() if value is not None})
-    found = store.scan(settings.model_store)
+    found = store.scan(settings.model_store, trusted=settings.trusted)
     version = found.find(settings.for_store(found.names).default_model)
     asked = Asked(given["temperature"], given["render"], given["label"], given["prior"])
     maker = Maker(open_version(found, version), asked)  # what cannot be drawn is told before anything is

@@ -183,7 +183,7 @@ async def _drawn(settings: Settings) -> tuple[bytes, float]:
 def scanned(settings: Settings) -> Store | Finding:
     """Return what the store holds, or what keeps it from being read."""
     try:
-        return store.scan(settings.model_store)
+        return store.scan(settings.model_store, trusted=settings.trusted)
     except StoreError as error:
         return Finding(
             "store", "failed", error.detail, f"Set {variable('model_store')} to a folder of models."

@@ -53,7 +53,7 @@ def opened(settings: Settings) -> tuple[Source, Model]:
         ModelNotFound: it has no such model.
         ModelError: it cannot be opened.
     """
-    stored = store.scan(settings.model_store)
+    stored = store.scan(settings.model_store, trusted=settings.trusted)
     settings = settings.for_store(stored.names)
     models = Models(stored, opener(settings.runtime), settings.inference_threads)
     return Source(settings, models), models.get(models.find(settings.default_model))

@@ -5,10 +5,11 @@ Both are programs. Nothing here executes one, and neither TensorFlow nor LiteRT 
 
 from collections.abc import Callable
 
-from app.programs import flatbuffer, saved_model
+from app.manifest import File, Manifest
+from app.programs import flatbuffer, saved_model, shapes
 from app.programs.program import Program, RefusedProgram
 
-__all__ = ["Program", "RefusedProgram", "read"]
+__all__ = ["Program", "RefusedProgram", "check", "read"]
 
 _READERS = {"saved_model.pb": saved_model.read}
 _SUFFIX = ".tflite"
@@ -19,6 +20,17 @@ _OTHER_GRAPHS = ("saved_model.pbtxt", "saved_model.cpb")
 # What was read before, by path and SHA-256: a store is scanned again and again.
 _KNOWN: dict[tuple[str, str], Program | RefusedProgram] = {}
 _MAX_KNOWN = 4_096
+
+
+def check(file: File, content: bytes, manifest: Manifest) -> None:
+    """Refuse a program that must not run, or whose shapes are not the manifest's; other files pass.
+
+    Raises:
+        RefusedProgram: as ``read``, or as ``shapes.check``.
+    """
+    program = read(file.path, content, file.sha256)
+    if program is not None:
+        shapes.check(file.path, program, manifest)
 
 
 def read(path: str, content: bytes, sha256: str) -> Program | None:

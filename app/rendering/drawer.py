@@ -11,6 +11,7 @@ from app.images import Maker, open_version
 from app.rendering.job import InvalidJob, Job
 from app.rendering.shards import Shard, draw_shard
 from app.rendering.storage import storage_at
+from app.settings import load_settings
 
 PARENT_SECONDS = 0.5  # between two looks whether the parent is there
 
@@ -31,7 +32,7 @@ class Drawer:
     """
 
     def __init__(self, job: Job, address: str, model_store: str) -> None:
-        found = store.scan(Path(model_store))
+        found = store.scan(Path(model_store), trusted=load_settings().trusted)
         version = found.find(job.model)
         if version.manifest.digest != job.digest:
             raise InvalidJob(f"{job.model}: another digest in {model_store}: {version.manifest.digest}")

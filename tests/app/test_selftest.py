@@ -148,6 +148,8 @@ def test_a_version_that_fails_is_not_served_the_one_before_is_and_readyz_says_wh
         assert client.get("/samples?n=1&seed=1").status_code == 200
         reason = "fake@2: the self-test failed: decode differs by 30 grey levels"
         assert client.get("/readyz").json()["rejected"] == {"fake/2": reason}
+        assert client.get("/version").json()["rejected"] == {"fake/2": reason}
+        assert [each["selftest"] for each in client.get("/version").json()["models"]] == [False, True]
     finally:
         client.close()
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from app import store
 from app.errors import ModelGone, ModelNotFound, ModelUnavailable, StoreError
-from tests.conftest import SHIPPED_STORE
+from tests.conftest import SHIPPED_STORE, SHIPPED_VERSION
 from tests.fakes import MIXTURE, digest_of, list_files, record, seal, write_version
 from tests.messages import node, saved_model
 
@@ -496,7 +496,6 @@ def test_a_program_with_an_operation_that_is_not_allowed_is_refused_by_name_and_
 
 @pytest.mark.parametrize("name", ["saved_model.pbtxt", "saved_model.cpb"])
 def test_a_graph_in_another_form_which_tensorflow_would_prefer_is_refused(version, name):
-    (version / "decoder" / "saved_model.pb").write_bytes(saved_model())
     (version / "decoder" / name).write_bytes(b"node { op: 'ReadFile' }")
     rewrite(version, files=list_files(version))
     assert reason(version) == f"decoder/{name}: a second form of a SavedModel; only saved_model.pb is served"
@@ -506,6 +505,27 @@ def test_what_is_no_flatbuffer_is_refused_before_a_runtime_sees_it(version):
     (version / "decoder" / "decoder.tflite").write_bytes(b"x" * 100)
     rewrite(version, files=list_files(version))
     assert reason(version).startswith("decoder/decoder.tflite: not a flatbuffer for LiteRT")
+
+
+@pytest.mark.fault(12)
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"latent_dim": 9}, "decode: z is (-1, 10); expected (rows, 9), as the manifest says"),
+        ({"image": {"shape": [28, 27]}}, "decode: image is (-1, 28, 28); expected (rows, 28, 27)"),
+        ({"likelihood": {"name": "gaussian", "noise_shape": [28]}}, "draw: noise is (-1, 28, 28); expected"),
+    ],
+)
+def test_a_version_whose_programs_have_other_shapes_than_its_manifest_says_is_refused(
+    tmp_path, changes, reason
+):
+    shutil.copytree(SHIPPED_VERSION, tmp_path / "fashion-dense" / "1")
+    write_version(tmp_path)
+    manifest = json.loads((SHIPPED_VERSION / "manifest.json").read_text())
+    changes = {"axes": manifest["axes"][: changes.get("latent_dim", 10)], "walk": {}} | changes
+    rewrite(tmp_path / "fashion-dense" / "1", **changes)
+    refused = store.scan(tmp_path).rejected["fashion-dense/1"]
+    assert refused.startswith(f"decoder/assets.extra/decoder.tflite: {reason}")
 
 
 def test_the_shipped_versions_have_allowed_operations_alone():

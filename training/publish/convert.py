@@ -29,7 +29,7 @@ from training.types import Array
 
 logger = logging.getLogger(__name__)
 
-WRITTEN_ANEW = ("encoder", "decoder", "manifest.json")
+WRITTEN_ANEW = ("encoder", "decoder", "manifest.json", "manifest.sig")
 COMPARED = 256  # codes, and the images that they stand for
 LEVEL = 1.5 / 255  # by more than a level a draw differs only if its noise chose otherwise
 TOLERANCE = 1e-3  # of a pixel in [0, 1], and of a code: what rounding in another order may change
