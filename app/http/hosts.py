@@ -29,7 +29,7 @@ class Hosts:
         named = [name.strip().lower() for name in settings.allowed_hosts.split(",") if name.strip()]
         self._names = {_without_brackets(name) for name in named}
         self._below = tuple(name[1:] for name in self._names if name.startswith("*."))
-        behind_proxy = bool(settings.root_path or settings.origin)
+        behind_proxy = bool(settings.root_path or settings.origin or settings.forwarded_allow_ips)
         self._local_only = not named and not behind_proxy and _is_loopback(settings.host)
         self._any = "*" in self._names or not (named or self._local_only)
         self._known: set[bytes] = set()

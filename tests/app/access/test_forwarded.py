@@ -7,7 +7,7 @@ import queue
 import httpx
 import pytest
 
-from app import server
+from app import logs, server
 from app.main import create_app
 from app.settings import Settings, SettingsError, load_settings
 from tests.fakes import open_fake
@@ -26,17 +26,23 @@ INFORMATION = "/manifold/fake@1;x=0;y=1/info.json"
 
 
 @pytest.fixture
-def ask(fake_store):
+def ask(fake_store, monkeypatch):
     """Asks a service as it is served, which trusts some proxies: the identifier of a plane, and the log's client."""
     logger, lines = logging.getLogger("vitrine.requests"), queue.SimpleQueue()
     handler = logging.handlers.QueueHandler(lines)
+    monkeypatch.setattr(logs, "configuration", lambda kind: None)  # loggers are this process' own
+    logger.setLevel(logging.INFO)
+    logger.addHandler(handler)
 
     def ask(trusted, headers):
         settings = Settings(
-            model_store=fake_store, default_model="fake", access_log=True, forwarded_allow_ips=trusted
+            model_store=fake_store,
+            default_model="fake",
+            access_log=True,
+            forwarded_allow_ips=trusted,
+            allowed_hosts="pictures.example",
         )
         config = server.configuration(settings)
-        logger.addHandler(handler)  # behind what the configuration has done with loggers
         options = {"proxy_headers": config.proxy_headers, "forwarded_allow_ips": config.forwarded_allow_ips}
         with serving_in_a_thread(create_app(settings, open_fake), **options) as port:
             answer = httpx.get(
