@@ -121,6 +121,11 @@ class DrainingServer(Server):
         if drain := self.lifespan.state.get("drain"):
             drain()
         self.should_exit = True
+        _guard(self._graceful_seconds + SPARE_SECONDS)  # here, as a computation may hold the event loop
+
+    @property
+    def _graceful_seconds(self) -> float:
+        return float(self.config.timeout_graceful_shutdown or 0)
 
     def let_go(self) -> None:
         """Accept no more connections than those on their way; told by the parent of several processes."""
@@ -131,15 +136,15 @@ class DrainingServer(Server):
         self._retired = self._let_go = True
         self.lifespan.state["draining"] = True
         self.should_exit = True
+        _guard(self._graceful_seconds + SPARE_SECONDS)
 
     # The end, on the event loop.
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End without losing a request, within the graceful seconds."""
         loop = asyncio.get_running_loop()
-        graceful = float(self.config.timeout_graceful_shutdown or 0)
+        graceful = self._graceful_seconds
         end = loop.time() + graceful
-        _guard(graceful + SPARE_SECONDS)
         for connection in list(self.server_state.connections):
             connection.drain()  # type: ignore[union-attr]
         if not self._retired:

@@ -10,14 +10,16 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import httpx
 import pytest
 
-from tests.conftest import skip
+from tests.conftest import PROJECT, skip
 from tests.serving import VITRINE, serving
 from tests.test_process import eventually, free_port, workers_of
 
@@ -404,3 +406,57 @@ def test_every_line_of_a_json_log_is_an_object_with_the_time_and_requests_have_t
     assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line["time"]) for line in lines)
     [found] = [line for line in lines if line["request_id"] == "mine"]
     assert (found["method"], found["target"], found["status"]) == ("GET", "/samples?n=0&x=%0Aforged", 422)
+
+
+STUCK = """
+import socket, sys, time
+from pathlib import Path
+from app import logs, server
+from app.draining import DrainConfig
+from app.http.protocol import VitrineProtocol
+from app.main import create_app
+from app.settings import Settings
+from tests.fakes import FakeRuntime
+
+class Stuck(FakeRuntime):
+    def decode(self, z):
+        time.sleep(float(sys.argv[2]))  # what it takes decides whether the event loop computes it
+        if Path(sys.argv[1], "stuck").exists():
+            Path(sys.argv[1], "begun").touch()
+            time.sleep(600)
+        return super().decode(z)
+
+settings = Settings(model_store=Path(sys.argv[1], "store"), default_model="fake", worker_threads=1)
+config = DrainConfig(
+    create_app(settings, lambda folder, threads: Stuck()),
+    http=VitrineProtocol, ws="none", timeout_graceful_shutdown=1, log_config=logs.configuration("text"),
+)
+sys.exit(server.run(config, server.listen("127.0.0.1", 0)))
+"""
+
+
+@pytest.mark.fault(2, 27)
+@pytest.mark.parametrize("seconds", ["0", "0.05"], ids=["on the event loop", "in a thread"])
+def test_a_computation_that_does_not_end_does_not_keep_the_service_from_ending(tmp_path, fake_store, seconds):
+    command = [sys.executable, "-c", STUCK, str(tmp_path), seconds]
+    with (
+        subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=PROJECT) as process,
+        contextlib.ExitStack() as stack,
+    ):
+        stack.callback(process.kill)
+        lines = iter(process.stderr.readline, "")
+        url = next(found[1] for line in lines if (found := re.search("running on (http://[^ ]+)", line)))
+        assert httpx.get(f"{url}/samples?n=1").status_code == 200
+        (tmp_path / "stuck").touch()
+        with socket.create_connection(address(SimpleNamespace(url=url))) as sending:
+            sending.sendall(b"GET /samples?n=1&seed=7 HTTP/1.1\r\nHost: x\r\n\r\n")
+            eventually((tmp_path / "begun").exists)
+            started = time.monotonic()
+            process.send_signal(signal.SIGTERM)
+            with contextlib.suppress(ConnectionResetError):
+                assert sending.recv(1) == b""  # cut off
+        _, rest = process.communicate(timeout=30)
+        assert process.returncode == 0
+        assert time.monotonic() - started < 10
+    assert "Stopped: what was still computed did not end in time" in rest
+    assert "Traceback" not in rest

@@ -28,6 +28,7 @@ def test_a_quota_of_version_two_bounds_the_cores(tmp_path, quota, cores):
     assert available_cores(system(tmp_path, "0::/\n", **{"sys/fs/cgroup/cpu.max": quota})) == cores
 
 
+@pytest.mark.fault(22)
 def test_the_least_quota_on_the_way_up_counts(tmp_path):
     files = {"sys/fs/cgroup/a/cpu.max": "200000 100000", "sys/fs/cgroup/a/b/cpu.max": "max 100000"}
     assert available_cores(system(tmp_path, "0::/a/b\n", **files)) == 2

@@ -13,7 +13,8 @@ from app.draining import DrainConfig, DrainingServer, refuse_new
 
 
 @pytest.fixture
-def server():
+def server(monkeypatch):
+    monkeypatch.setattr(draining, "_guard", lambda seconds: None)  # which would end the tests
     config = DrainConfig("app.main:app", log_config=None)
     config.drain_seconds = 3.0
     made = DrainingServer(config)

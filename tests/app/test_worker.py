@@ -12,7 +12,8 @@ from app.worker import LET_GO, RETIRE, Worker
 
 
 @pytest.fixture
-def worker():
+def worker(monkeypatch):
+    monkeypatch.setattr("app.draining._guard", lambda seconds: None)  # which would end the tests
     made = Worker(DrainConfig("app.main:app", log_config=None), [])
     yield made
     made.parent_conn.close()
