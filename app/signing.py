@@ -111,6 +111,15 @@ def check(folder: Path, manifest: bytes, trusted: Collection[str]) -> None:
         raise BadSignature(f"not signed by {key}, which it names")
 
 
+def signer(folder: Path) -> str | None:
+    """Return the public key that the signature in a folder names, unchecked; None: there is no signature."""
+    try:
+        found = _LINE.fullmatch((folder / SIGNATURE).read_bytes())
+    except OSError:
+        return None
+    return None if found is None else found["key"].decode()
+
+
 def require_library() -> None:
     """Do nothing where signatures can be made and checked.
 

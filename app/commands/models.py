@@ -172,7 +172,7 @@ def _rows(details: dict[str, Any]) -> Iterator[tuple[str, str]]:
     parts = ", ".join(f"{part} {size_in_words(size)}" for part, size in details["bytes_by_part"].items())
     carries = [
         f"{details['examples']} examples",
-        *(what for what in ("scores", "map") if details[what]),
+        *(what for what in ("scores", "map", "selftest") if details[what]),
     ]
     yield "model", details["pinned"]
     yield "labels", ", ".join(labels) or "none"
@@ -188,6 +188,7 @@ def _rows(details: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "memory", "unknown" if memory is None else f"{memory / 1e6:.0f} MB once opened"
     yield "size", f"{size_in_words(details['bytes'])} in {details['files']} files: {parts}"
     yield "digest", details["digest"]
+    yield "signed by", details["signed_by"] or "nobody"
     yield "card", details["card"] or "none"
     yield "folder", details["folder"]
 

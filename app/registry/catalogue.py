@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from app import labels
+from app import labels, signing
 from app.labels import InvalidLabels, Labels
 from app.manifest import Manifest
 from app.runtimes import RuntimeUnavailable, choose
@@ -90,6 +90,8 @@ def details_of(version: Version, choice: "Choice", known: Labels) -> dict[str, A
         "axes_kl": [round(axis.kl, 4) for axis in manifest.axes],
         "scores": manifest.scores is not None,
         "map": manifest.map is not None,
+        "selftest": manifest.selftest is not None,
+        "signed_by": signing.signer(folder),
         "examples": len(manifest.examples),
         "data": training.get("data"),
         "weights_sha256": training.get("weights_sha256"),

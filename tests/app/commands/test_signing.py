@@ -1,3 +1,5 @@
+import json
+
 import pytest
 from click.testing import CliRunner
 
@@ -27,6 +29,10 @@ def test_a_version_is_signed_by_a_key_and_served_where_that_is_trusted(tmp_path,
     assert done.exit_code == 0
     pinned = scan(tmp_path / "store").find("fake@1").pinned
     assert done.stdout == f"{pinned}: signed by {public}\n"
+    shown = run("models", "show", "fake@1", "--json", "--model-store", tmp_path / "store")
+    assert json.loads(shown.stdout)["signed_by"] == public
+    shown = run("models", "show", "fake@2", "--json", "--model-store", tmp_path / "store")
+    assert json.loads(shown.stdout)["signed_by"] is None
     monkeypatch.setenv("VITRINE_TRUSTED_KEYS", public)
     monkeypatch.setenv("VITRINE_DEFAULT_MODEL", "fake")
     listed = run("models", "--model-store", tmp_path / "store")
