@@ -20,7 +20,7 @@ from app.commands.exits import (
     leave,
 )
 from app.commands.export_page import export_page
-from app.commands.models import models
+from app.commands.importing import models
 
 HEALTH_SECONDS = 2
 MAX_HEALTH_BYTES = 1_048_576
