@@ -22,8 +22,8 @@ from app.commands.exits import (
     signals_leave,
 )
 from app.commands.export_page import export_page
+from app.commands.importing import models
 from app.commands.keys import keys
-from app.commands.models import models
 from app.commands.sign_url import sign_url
 from app.commands.signing import keygen, sign
 

@@ -16,6 +16,7 @@ from training import output
 from training.configs.load import load, to_toml
 from training.configs.meanings import meanings_of
 from training.errors import ConfigError, DataError, RunError, TrainingError
+from training.importing import import_model
 from training.options import (
     DATA_OPTION,
     FOLDER,
@@ -205,6 +206,7 @@ def final_phases(
 
 
 cli.add_command(quick)
+cli.add_command(import_model)
 
 # Cards of published versions print its former name.
 cli.add_command(
@@ -308,3 +310,7 @@ def main() -> None:
         remedy = "run make setup, or pip install -e '.[train]' in the project's folder"
         click.echo(f"vitrine-train: training needs {error.name}: {remedy}", err=True)
         sys.exit(output.EXIT_FAILURE)
+
+
+if __name__ == "__main__":
+    main()

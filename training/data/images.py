@@ -37,7 +37,7 @@ def load_images(path: Path | None = None, fit: Fit | None = None) -> Dataset:
     try:
         if not path.exists():
             raise DataError(f"{path}: does not exist; {remedy}")
-        return dataset_of(_gather(path, fit or Fit()), class_name(path.resolve().name), str(path.resolve()))
+        return dataset_of(gather(path, fit or Fit()), class_name(path.resolve().name), str(path.resolve()))
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror or error}); {remedy}") from error
     except DataError as error:
@@ -70,7 +70,12 @@ def dataset_of(gathered: Gathered, name: str, source: str) -> Dataset:
     return Dataset(name, train, validation, test, sha256, source, labels, gathered.num_files, notes, left_out)
 
 
-def _gather(path: Path, fit: Fit) -> Gathered:
+def gather(path: Path, fit: Fit) -> Gathered:
+    """Return the images of a place as they are, before they are split.
+
+    Raises:
+        DataError: it holds none that can be used; the message does not name the place.
+    """
     if arrays.is_idx(path):
         return arrays.gather_idx(path, fit)
     if path.is_dir():

@@ -1,0 +1,50 @@
+"""``vitrine models import``: runs ``vitrine-train import``, which has TensorFlow, in a process of its own."""
+
+import importlib.util
+import subprocess
+import sys
+from typing import Any
+
+import click
+
+from app.commands.exits import EXIT_FAILURE, leave
+from app.commands.models import models, with_store
+
+NEEDED = ("tensorflow", "keras", "training")
+REMEDY = (
+    "import it where the training side is installed (pip install 'vitrine-vae[train]', or make setup in the "
+    "project's folder); the store that it writes is served anywhere, and vitrine models pull brings it here"
+)
+
+
+@models.command("import")
+@click.argument("name")
+@click.option("--encoder", required=True, help="A .keras file or a SavedModel's folder.")
+@click.option("--decoder", required=True, help="A .keras file or a SavedModel's folder.")
+@click.option(
+    "--images", required=True, help="A folder with some of the model's pictures; or an .npz, or idx files."
+)
+@click.option("--likelihood", help="bernoulli, continuous-bernoulli or gaussian; if not given, chosen and said.")
+@click.option("--size", help="HEIGHTxWIDTH of images that the networks have flat; if not given, a square.")
+@click.option("--trust", is_flag=True, help="Run code that the files bring: Lambda layers, access to files.")
+@with_store
+@click.pass_context
+def import_model(context: click.Context, name: str, model_store: str | None, as_json: bool, **asked: Any) -> None:
+    """Publish an encoder and a decoder that were trained elsewhere as the next version of NAME.
+
+    All else is measured on the pictures: shapes, scales, outputs, polarity, KL and ranges of the axes. It
+    needs TensorFlow, and runs vitrine-train import.
+    """
+    missing = [module for module in NEEDED if importlib.util.find_spec(module) is None]
+    if missing:
+        leave(EXIT_FAILURE, f"importing needs {' and '.join(missing)}: {REMEDY}")
+    given = context.find_object(dict) or {}
+    words = [name]
+    for option, value in asked.items():
+        words += [f"--{option}"] if value is True else [f"--{option}", value] if value else []
+    if store := model_store or given.get("model_store"):
+        words += ["--store", store]
+    if as_json or given.get("as_json"):
+        words.append("--json")
+    command = [sys.executable, "-m", "training.cli", "import", *words]
+    sys.exit(subprocess.run(command, check=False).returncode)  # noqa: S603  this very Python
