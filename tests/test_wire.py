@@ -289,3 +289,50 @@ def test_a_chunked_body_is_refused_at_the_first_byte_beyond_the_limit(tmp_path):
         connection.sendall(b"1\r\n")
         connection.sendall(b"a")
         assert problem(read(connection)) == (413, "upload-too-large")
+
+
+@pytest.fixture
+def held(monkeypatch):
+    """Return a function that has a service compute nothing until it is called again."""
+
+    def hold(app):
+        engine = app.service.engine
+        dispatch, waits = engine._dispatch_soon, [True]
+        monkeypatch.setattr(engine, "_dispatch_soon", lambda: None if waits else dispatch())
+
+        def go_on():
+            waits.clear()
+            engine._loop.call_soon_threadsafe(dispatch)
+
+        return go_on
+
+    return hold
+
+
+def from_address(app, address, target):
+    """Return a connection from another address of this machine, on which something was asked for."""
+    connection = socket.create_connection(("127.0.0.1", app.port), timeout=30, source_address=(address, 0))
+    app.connected.enter_context(connection)
+    connection.sendall(request("GET", target, Connection="close"))
+    return connection
+
+
+@pytest.mark.fault(23)
+def test_a_client_with_more_than_its_share_gets_429_while_others_wait_and_health_is_answered(tmp_path, held):
+    with serving(tmp_path, max_waiting_images=100) as app:
+        go_on = held(app)
+        first = [from_address(app, "127.0.0.2", "/samples?n=40&seed=1")]
+        eventually(lambda: app.service.engine.waiting == 40)
+        first.append(from_address(app, "127.0.0.2", "/samples?n=40&seed=2"))  # nobody else is there
+        eventually(lambda: app.service.engine.waiting == 80)
+        other = from_address(app, "127.0.0.3", "/samples?n=10&seed=3")
+        eventually(lambda: app.service.engine.waiting == 90)
+        [(status, headers, body)] = answers(read(from_address(app, "127.0.0.2", "/samples?n=5&seed=4")))
+        assert (status, json.loads(body)["type"]) == (429, "/problems/too-many-requests")
+        assert int(headers["retry-after"]) >= 1
+        third = from_address(app, "127.0.0.3", "/samples?n=5&seed=5")
+        eventually(lambda: app.service.engine.waiting == 95)
+        for path in ("/livez", "/metrics", "/static/style.css"):
+            assert asked(app, path)[0] == 200
+        go_on()
+        assert [answers(read(each))[0][0] for each in (*first, other, third)] == [200] * 4
