@@ -336,3 +336,36 @@ def test_a_client_with_more_than_its_share_gets_429_while_others_wait_and_health
             assert asked(app, path)[0] == 200
         go_on()
         assert [answers(read(each))[0][0] for each in (*first, other, third)] == [200] * 4
+
+
+@pytest.mark.fault(27)
+def test_a_stuck_computation_is_504_at_the_deadline_and_its_thread_counts_until_it_ends(
+    tmp_path, monkeypatch
+):
+    with serving(tmp_path, worker_threads=1, deadline_seconds=HEAD_SECONDS) as app:
+        assert asked(app, "/samples?n=1&seed=1")[0] == 200
+        model, go_on, computing = app.service.models.opened["fake@1"], threading.Event(), []
+        decode, engine = model._runtime.decode, app.service.engine
+
+        def stuck(codes):
+            computing.append(threading.get_ident())
+            go_on.wait(30)
+            return decode(codes)
+
+        monkeypatch.setattr(model._runtime, "decode", stuck)
+        monkeypatch.setattr("app.service.CHECK_SECONDS", 0.1)
+        for name in ("_inline_seconds", "_alone_seconds", "_wide_seconds"):
+            monkeypatch.setattr(engine, name, 0.0)
+        started = time.monotonic()
+        for seed in (2, 3):
+            status, headers, _ = asked(app, f"/samples?n=1&seed={seed}")
+            assert (status, headers["retry-after"].isdecimal()) == (504, True)
+        assert 2 * HEAD_SECONDS <= time.monotonic() - started < 2 * HEAD_SECONDS + LATE
+        assert asked(app, "/readyz")[0] == 503
+        assert asked(app, "/livez")[0] == 200
+        assert len(computing) == 1  # nothing is begun beside the thread that is stuck
+        assert engine.waiting == 0
+        go_on.set()
+        monkeypatch.setattr("app.service.CHECK_SECONDS", 10.0)
+        assert asked(app, "/samples?n=1&seed=2")[0] == 200
+        assert asked(app, "/readyz")[0] == 200
