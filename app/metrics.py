@@ -99,7 +99,7 @@ class Metrics:
         )
         self._refused = self._counter(
             "vitrine_refused_total",
-            "Requests refused or given up: queue_full, predicted_wait, deadline, cancelled.",
+            "Requests refused or given up: queue_full, predicted_wait, share, deadline, cancelled.",
             "reason",
         )
         self._problems = self._counter("vitrine_problems_total", "Requests answered with a problem.", "kind")

@@ -289,3 +289,83 @@ def test_a_chunked_body_is_refused_at_the_first_byte_beyond_the_limit(tmp_path):
         connection.sendall(b"1\r\n")
         connection.sendall(b"a")
         assert problem(read(connection)) == (413, "upload-too-large")
+
+
+@pytest.fixture
+def held(monkeypatch):
+    """Return a function that has a service compute nothing until it is called again."""
+
+    def hold(app):
+        engine = app.service.engine
+        dispatch, waits = engine._dispatch_soon, [True]
+        monkeypatch.setattr(engine, "_dispatch_soon", lambda: None if waits else dispatch())
+
+        def go_on():
+            waits.clear()
+            engine._loop.call_soon_threadsafe(dispatch)
+
+        return go_on
+
+    return hold
+
+
+def from_address(app, address, target):
+    """Return a connection from another address of this machine, on which something was asked for."""
+    connection = socket.create_connection(("127.0.0.1", app.port), timeout=30, source_address=(address, 0))
+    app.connected.enter_context(connection)
+    connection.sendall(request("GET", target, Connection="close"))
+    return connection
+
+
+@pytest.mark.fault(23)
+def test_a_client_with_more_than_its_share_gets_429_while_others_wait_and_health_is_answered(tmp_path, held):
+    with serving(tmp_path, max_waiting_images=100) as app:
+        go_on = held(app)
+        first = [from_address(app, "127.0.0.2", "/samples?n=40&seed=1")]
+        eventually(lambda: app.service.engine.waiting == 40)
+        first.append(from_address(app, "127.0.0.2", "/samples?n=40&seed=2"))  # nobody else is there
+        eventually(lambda: app.service.engine.waiting == 80)
+        other = from_address(app, "127.0.0.3", "/samples?n=10&seed=3")
+        eventually(lambda: app.service.engine.waiting == 90)
+        [(status, headers, body)] = answers(read(from_address(app, "127.0.0.2", "/samples?n=5&seed=4")))
+        assert (status, json.loads(body)["type"]) == (429, "/problems/too-many-requests")
+        assert int(headers["retry-after"]) >= 1
+        third = from_address(app, "127.0.0.3", "/samples?n=5&seed=5")
+        eventually(lambda: app.service.engine.waiting == 95)
+        for path in ("/livez", "/metrics", "/static/style.css"):
+            assert asked(app, path)[0] == 200
+        go_on()
+        assert [answers(read(each))[0][0] for each in (*first, other, third)] == [200] * 4
+
+
+@pytest.mark.fault(27)
+def test_a_stuck_computation_is_504_at_the_deadline_and_its_thread_counts_until_it_ends(
+    tmp_path, monkeypatch
+):
+    with serving(tmp_path, worker_threads=1, deadline_seconds=HEAD_SECONDS) as app:
+        assert asked(app, "/samples?n=1&seed=1")[0] == 200
+        model, go_on, computing = app.service.models.opened["fake@1"], threading.Event(), []
+        decode, engine = model._runtime.decode, app.service.engine
+
+        def stuck(codes):
+            computing.append(threading.get_ident())
+            go_on.wait(30)
+            return decode(codes)
+
+        monkeypatch.setattr(model._runtime, "decode", stuck)
+        monkeypatch.setattr("app.service.CHECK_SECONDS", 0.1)
+        for name in ("_inline_seconds", "_alone_seconds", "_wide_seconds"):
+            monkeypatch.setattr(engine, name, 0.0)
+        started = time.monotonic()
+        for seed in (2, 3):
+            status, headers, _ = asked(app, f"/samples?n=1&seed={seed}")
+            assert (status, headers["retry-after"].isdecimal()) == (504, True)
+        assert 2 * HEAD_SECONDS <= time.monotonic() - started < 2 * HEAD_SECONDS + LATE
+        assert asked(app, "/readyz")[0] == 503
+        assert asked(app, "/livez")[0] == 200
+        assert len(computing) == 1  # nothing is begun beside the thread that is stuck
+        assert engine.waiting == 0
+        go_on.set()
+        monkeypatch.setattr("app.service.CHECK_SECONDS", 10.0)
+        assert asked(app, "/samples?n=1&seed=2")[0] == 200
+        assert asked(app, "/readyz")[0] == 200

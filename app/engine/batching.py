@@ -16,6 +16,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import numpy as np
 
 from app.engine.positions import FreePositions, FreeRun
+from app.engine.shares import asking
 from app.engine.work import BATCH_ROWS, PADDING, Array, Operation, Rows, Work
 
 T = TypeVar("T")
@@ -34,6 +35,7 @@ class Request(Generic[T]):
         self.steps = work.steps()
         self.heavy = work.heavy
         self.seconds = seconds  # that it was admitted for
+        self.client = asking.get()
         self.admitted = time.monotonic()
         self.deadline = deadline
         self.future = future

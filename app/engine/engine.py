@@ -155,7 +155,7 @@ class Engine:
         if request not in self._pending:
             return
         del self._pending[request]
-        self._admission.release(request.work, request.seconds)
+        self._admission.release(request.work, request.seconds, request.client)
         if request.future.cancelled():
             self._metrics.count_refusal("cancelled")
 

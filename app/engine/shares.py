@@ -2,10 +2,14 @@
 
 import time
 from collections.abc import Callable, Hashable
+from contextvars import ContextVar
 
 WAITS_SECONDS = 3.0  # that a client counts as one who waits, after it was refused
 MAX_WAITING = 1024  # clients that are remembered as waiting
 ROUNDING = 1e-9  # what sums of seconds may differ from nothing when all is given back
+
+# Who asks for the work that is submitted; None: nobody can tell. What is set first holds.
+asking: ContextVar[Hashable] = ContextVar("asking", default=None)
 
 
 class Shares:

@@ -5,6 +5,8 @@ import ipaddress
 from collections.abc import Mapping
 from typing import Any
 
+from app.engine.shares import asking
+
 NETWORK_BITS = 64  # of an address of IPv6: one customer has all addresses below
 
 
@@ -15,6 +17,12 @@ def client_of(scope: Mapping[str, Any]) -> str | None:
     """
     peer = scope.get("client")
     return None if peer is None else of_address(peer[0])
+
+
+def note_client(scope: Mapping[str, Any]) -> None:
+    """Have what is submitted from here on count as the client's, unless it is said already whose it is."""
+    if asking.get() is None:
+        asking.set(client_of(scope))
 
 
 def of_address(address: str) -> str:

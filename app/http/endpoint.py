@@ -20,6 +20,7 @@ from app.engine.work import Work
 from app.errors import InvalidParameter, MethodNotAllowed, ModelNotFound, Overloaded, VitrineError
 from app.explore.grids import Answer
 from app.http import queries
+from app.http.clients import note_client
 from app.http.middleware import RawHeaders, Receive, Scope, Send, send_answer
 from app.http.refusals import Refusals
 from app.http.uploads import Body
@@ -165,6 +166,7 @@ class AnsweringApp(abc.ABC):
         cache, key = self._service.cache, prepared.key
         if key is not None and (kept := cache.find(key)) is not None:
             return kept
+        note_client(scope)
         try:
             if key is None:
                 future = engine.submit(prepared.work)

@@ -23,6 +23,7 @@ from app.errors import (
     Overloaded,
     VitrineError,
 )
+from app.http.clients import note_client
 from app.http.endpoint import result_of
 from app.http.middleware import RawHeaders, Receive, Scope, Send, send_answer
 from app.http.refusals import Refusals
@@ -154,6 +155,7 @@ class InferenceProtocol:
         version = model.version
         about = {"model_name": f"{version.name}.{part}", "model_version": str(version.number)}
         work = infer(PARTS[part](model), about, body, json_bytes, service.settings)
+        note_client(scope)
         try:
             headers, answer = await result_of(engine.submit(work), receive)
         except Overloaded as refusal:

@@ -12,6 +12,7 @@ from pydantic import Field
 from app.errors import InvalidParameter, UploadError, VitrineError
 from app.explore import verification
 from app.http import queries
+from app.http.clients import note_client
 from app.http.endpoint import AnsweringApp, result_of
 from app.http.queries import Whole
 from app.http.uploads import FILES, read_files
@@ -113,6 +114,7 @@ async def _verified(
         return {"verdict": "unknown", "reason": address}
     asked, image = address
     scope = {**request.scope, **asked, "method": "GET"}
+    note_client(scope)
     try:
         found = await result_of(service.engine.submit(verification.reading(data)), request.receive)
         drawn = await apps[asked["path"]].draw(scope, request.receive)

@@ -24,6 +24,7 @@ from PIL import ExifTags, Image
 
 from app.errors import UploadError
 from app.pictures.files import PictureFile, decoding, open_file
+from app.pictures.turns import TURNS
 
 Invert = Literal["auto", "yes", "no"]
 Polarity = Literal["dark", "light"] | None  # the ground that a model's images have; None: none in common
@@ -82,7 +83,8 @@ def read_uploads(
         _check_size(file.image, pixels, limits, name)
         pixels += file.image.width * file.image.height
         opened.append(file)
-    return [_read(file, shape, invert, polarity, on_white) for file in opened]
+    with TURNS.turn(pixels, limits.max_upload_pixels):
+        return [_read(file, shape, invert, polarity, on_white) for file in opened]
 
 
 def read_seen(
@@ -118,9 +120,10 @@ def _loaded(files: Sequence[tuple[str, bytes]], limits: UploadLimits) -> Iterato
     for name, data in files:
         file = open_file(data, name)
         _check_size(file.image, 0, limits, name)
-        with decoding(file.data, file.kind, file.name):
-            file.image.load()
-        yield file.image
+        with TURNS.turn(file.image.width * file.image.height, limits.max_upload_pixels):
+            with decoding(file.data, file.kind, file.name):
+                file.image.load()
+            yield file.image
 
 
 def _opacity(image: Image.Image) -> Image.Image:

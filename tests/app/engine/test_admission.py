@@ -6,6 +6,7 @@ from app.engine.admission import Admission
 from app.engine.work import BATCH_ROWS, Operation, Work
 from app.errors import Overloaded
 from app.metrics import Metrics
+from app.protocol_errors import TooManyRequests
 
 
 def new_admission(max_images=100, max_seconds=math.inf, threads=1):
@@ -88,3 +89,52 @@ def test_a_check_of_the_engine_is_always_let_in():
     admission.admit(work(320, seconds=1.0))
     assert admission.admit(work(0)) == 0.0
     assert admission.images == 320
+
+
+def test_a_client_that_is_alone_is_refused_only_where_everybody_would_be():
+    admission = new_admission(max_images=10**6, max_seconds=1.5)
+    while admission.predicted_seconds() <= 1.5:
+        admission.admit(work(320, seconds=0.02), client="a")
+    with pytest.raises(Overloaded) as refusal:
+        admission.admit(work(320, seconds=0.02), client="a")
+    assert refusal.value.status == 503
+
+
+def test_a_client_with_more_than_its_share_is_told_so_as_soon_as_another_was_refused():
+    admission = new_admission(max_images=10**6, max_seconds=1.5)
+    held = []
+    while admission.predicted_seconds() <= 1.5:
+        held.append(admission.admit(work(320, seconds=0.02), client="a"))
+    for client, status in (("b", 503), ("a", 429), ("b", 503)):
+        with pytest.raises(Overloaded) as refusal:
+            admission.admit(work(320, seconds=0.02), client=client)
+        assert refusal.value.status == status
+    for _ in range(3):
+        admission.release(work(320, seconds=0.02), held.pop(), client="a")
+    with pytest.raises(TooManyRequests):
+        admission.admit(work(320, seconds=0.02), client="a")
+    admission.admit(work(320, seconds=0.02), client="b")  # in the place that is free
+    assert len(held) == 5
+
+
+def test_where_little_waits_nobody_has_a_share():
+    admission = new_admission(max_images=1000, max_seconds=1.5)
+    admission.admit(work(64, seconds=0.01), client="b")
+    for _ in range(3):
+        admission.admit(work(100, seconds=0.01), client="a")
+
+
+def test_places_have_shares_as_time_has():
+    admission = new_admission(max_images=100)
+    admission.admit(work(10), client="b")
+    admission.admit(work(40), client="a")
+    with pytest.raises(TooManyRequests):
+        admission.admit(work(20), client="a")
+    admission.admit(work(20), client="b")
+
+
+def test_clients_that_nobody_can_tell_apart_have_no_shares():
+    admission = new_admission(max_images=100)
+    admission.admit(work(10))
+    admission.admit(work(60))
+    admission.admit(work(20))
