@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN = .venv/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help screenshots setup serve assets native test reliability fuzz soak chaos train lint format requirements dist benchmark-peers inference-clients peer-requirements clean
+.PHONY: help screenshots setup serve assets native test reliability fuzz soak chaos train lint format requirements dist sbom audit benchmark-peers inference-clients peer-requirements clean
 
 # Every training run has a folder of its own.
 RUN ?= runs/fashion-dense-$(shell date +%Y%m%d-%H%M%S)
@@ -75,6 +75,11 @@ requirements: .venv/dev ## pin the dependencies of pyproject.toml again, with ha
 		--no-header requirements/npm.in -o requirements/npm.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
 		--no-header requirements/native.in -o requirements/native.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
+		--no-header requirements/supply.in -o requirements/supply.txt
+
+# The time that a distribution gives all its files: the same sources give the same bytes.
+export SOURCE_DATE_EPOCH ?= $(or $(shell git log -1 --format=%ct 2>/dev/null),1767225600)
 
 dist: .venv/dev .venv/dev-assets ## build the source distribution, and the wheel from it, into dist/
 	rm -rf dist
@@ -82,6 +87,24 @@ dist: .venv/dev .venv/dev-assets ## build the source distribution, and the wheel
 	$(BIN)/python -c 'from setuptools import build_meta; build_meta.build_sdist("dist")' >/dev/null
 	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation \
 		--wheel-dir dist dist/*.tar.gz
+
+SUPPLY = .environments/supply
+
+sbom: $(SUPPLY)/installed ## write the bill of materials (CycloneDX) of what serving installs into dist/
+	mkdir -p dist
+	$(SUPPLY)/bin/cyclonedx-py requirements requirements/serve.txt --pyproject pyproject.toml \
+		--output-reproducible --output-file dist/vitrine.cdx.json 2>/dev/null
+
+audit: $(SUPPLY)/installed ## ask what is known against the pinned packages; needs the network
+	for set in serve train; do \
+		$(SUPPLY)/bin/pip-audit --strict --require-hashes --disable-pip --requirement requirements/$$set.txt || exit 1; \
+	done
+
+# An environment of its own: what it needs is not to decide over versions of ours.
+$(SUPPLY)/installed: requirements/supply.txt
+	$(PYTHON) -m venv --clear $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
+	touch $@
 
 PEERS = naive litserve bentoml ray-serve openvino
 CLIENTS = benchmarks/.environments/inference-clients
@@ -107,7 +130,7 @@ screenshots: .venv/dev ## set up, and take the screenshots of docs/pages.md agai
 	$(BIN)/python front-end/screenshots.py
 
 clean: ## remove what the other targets made, but for runs/ and model_store/
-	rm -rf .venv benchmarks/.environments build dist *.egg-info client/build client/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis front-end/node_modules app/static/vendor app/native/*.so
+	rm -rf .venv .environments benchmarks/.environments build dist *.egg-info client/build client/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis front-end/node_modules app/static/vendor app/native/*.so
 
 # Bytecode is compiled as it is installed, so that no start has to.
 .venv/serve .venv/train .venv/dev: .venv/%: requirements/%.txt pyproject.toml

@@ -4,6 +4,7 @@ Needs buildah and podman with a runc that may start containers, and the base ima
 """
 
 import json
+import re
 import shutil
 import subprocess
 import time
@@ -19,7 +20,7 @@ pytestmark = [pytest.mark.container, pytest.mark.timeout(900)]
 TOOLS = ("buildah", "podman", "runc")
 IMAGE = "localhost/vitrine-test"
 LIMITS = ("--ulimit", "nofile=4096:4096", "--ulimit", "nproc=4096:4096")
-BASE = (PROJECT / "Dockerfile").read_text().split()[1]
+BASE = re.search(r"^ARG BASE=(\S+)", (PROJECT / "Dockerfile").read_text(), re.MULTILINE)[1]
 
 ASK = """
 import json, struct, urllib.request

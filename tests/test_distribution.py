@@ -38,6 +38,9 @@ LEFT_BEHIND = ("runs/mine/weights.h5", "benchmarks/.environments/naive/installed
                "app/__pycache__/cli.cpython-311.pyc", "tests/__pycache__/tiny.cpython-311.pyc")  # fmt: skip
 
 
+AT = {"SOURCE_DATE_EPOCH": "1767225600"}  # which the Makefile takes from the last commit
+
+
 def run(*command, **options):
     done = subprocess.run(command, capture_output=True, text=True, check=False, **options)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -63,7 +66,7 @@ def built(tmp_path_factory):
     shutil.copytree(max(models.iterdir(), key=lambda path: int(path.name)), models / "1")
     # `.venv/dev`, the installed tools of development, are those that run this test.
     there = ("--old-file=.venv/dev", "--old-file=.venv/dev-assets")
-    run("make", *there, f"BIN={Path(sys.executable).parent}", "dist", cwd=project)
+    run("make", *there, f"BIN={Path(sys.executable).parent}", "dist", cwd=project, env=os.environ | AT)
     return project / "dist"
 
 
@@ -71,6 +74,32 @@ def built(tmp_path_factory):
 def wheel(built):
     (found,) = built.glob("*.whl")
     return found
+
+
+def test_the_wheel_is_built_again_byte_for_byte(built, wheel, tmp_path):
+    (source,) = built.glob("*.tar.gz")
+    with tarfile.open(source) as archive:  # elsewhere, by files of another time
+        archive.extractall(tmp_path / "again", filter="data")
+    (folder,) = (tmp_path / "again").iterdir()
+    for path in folder.rglob("*"):
+        os.utime(path, (1_700_000_000, 1_700_000_000))
+    build = (
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "--quiet",
+        "--no-deps",
+        "--no-build-isolation",
+        "--no-index",
+    )
+    run(*build, "--wheel-dir", tmp_path, folder, env=os.environ | AT)
+    again = tmp_path / wheel.name
+    with zipfile.ZipFile(wheel) as first, zipfile.ZipFile(again) as second:
+        for one, other in zip(first.infolist(), second.infolist(), strict=True):
+            what = one.filename, one.CRC, one.date_time, one.external_attr
+            assert what == (other.filename, other.CRC, other.date_time, other.external_attr)
+    assert again.read_bytes() == wheel.read_bytes()
 
 
 @pytest.fixture(scope="module")

@@ -69,6 +69,7 @@ def test_the_pictures_asked_for_least_recently_make_place():
     asyncio.run(ask())
 
 
+@pytest.mark.bad_input(74)
 @given(
     st.integers(0, 6000),
     st.lists(st.tuples(st.booleans(), st.integers(0, 12), st.integers(0, 900)), max_size=60),

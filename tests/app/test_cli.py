@@ -114,6 +114,7 @@ def test_serving_a_model_that_lacks_its_runtime_exits_3_with_the_remedy(run, fak
     assert len(done.stderr.splitlines()) == 1
 
 
+@pytest.mark.fault(6)
 @pytest.mark.parametrize("command", ["serve", "models"])
 def test_without_a_model_the_command_exits_3_and_says_how_to_make_one(run, tmp_path, command):
     done = run(command, "--model-store", str(tmp_path))

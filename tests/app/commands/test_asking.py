@@ -147,6 +147,7 @@ def test_what_is_refused_ends_in_one_line_with_the_remedy_and_nothing_written(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.bad_input(75)
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -191,6 +192,7 @@ def test_options_that_cannot_be_meant_are_refused_before_anybody_is_asked(run, t
     assert done.stdout == ""
 
 
+@pytest.mark.bad_input(75)
 def test_a_file_that_is_empty_or_no_image_is_refused(run, tmp_path):
     (tmp_path / "empty.png").touch()
     (tmp_path / "text.png").write_text("hello")

@@ -47,6 +47,7 @@ def test_a_file_has_the_rights_that_any_new_file_has(run, tmp_path):
     assert stat.S_IMODE((tmp_path / "out.png").stat().st_mode) == 0o640
 
 
+@pytest.mark.bad_input(75)
 def test_a_file_that_is_there_stays_unless_told_otherwise(run, tmp_path):
     path = tmp_path / "out.png"
     path.write_text("mine")
@@ -75,6 +76,7 @@ def test_a_link_keeps_being_one(run, tmp_path):
     assert (tmp_path / "real.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.bad_input(75)
 @pytest.mark.parametrize(
     ("out", "code", "said"),
     [
@@ -168,6 +170,7 @@ def test_a_file_is_not_named_for_another_kind_of_picture(run, tmp_path):
 MAIN = [sys.executable, "-c", "from app.cli import main; main()"]
 
 
+@pytest.mark.bad_input(75)
 def test_a_reader_that_has_had_enough_is_told_nothing(url, tmp_path):
     reading, writing = os.pipe()
     os.close(reading)
@@ -196,6 +199,7 @@ def test_a_full_disk_behind_standard_output_is_one_line(url):
     assert (done.returncode, done.stderr) == (1, "vitrine: standard output: No space left on device\n")
 
 
+@pytest.mark.bad_input(75)
 def test_names_beyond_ascii_do_in_any_locale(url, tmp_path):
     environment = os.environ | {"LANG": "C", "LC_ALL": "C", "PYTHONPATH": str(PROJECT)}
     done = subprocess.run(

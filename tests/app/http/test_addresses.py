@@ -148,6 +148,7 @@ def test_no_two_pictures_share_a_tag(client):
     assert len({answer.headers["content-location"] for answer in answers}) == len(addresses)
 
 
+@pytest.mark.bad_input(38)
 @pytest.mark.parametrize("address", ADDRESSES)
 @pytest.mark.parametrize("form", ["{}", "W/{}", '"another", {}', '{} , W/"another"', '"a","b",{},"c"'])
 def test_who_has_the_picture_is_told_so_without_inference_or_a_place_in_the_queue(
@@ -169,6 +170,7 @@ def test_several_lines_of_the_header_are_one_list(client):
     assert client.get(SEEDED, headers=headers).status_code == 304
 
 
+@pytest.mark.bad_input(38)
 @pytest.mark.parametrize(
     "form", ['"another"', "", "nonsense", '""', "W/", "{inside}", "{cut}", '"*"', "*", " * "]
 )

@@ -1,3 +1,5 @@
+import time
+
 import pytest
 
 from app.http.assets import STATIC, vendor
@@ -45,3 +47,24 @@ def test_a_file_that_cannot_be_opened_now_is_503_and_not_half_an_answer(client, 
     monkeypatch.setattr("anyio.open_file", fails)
     answer = client.get("/static/style.css")
     assert (answer.status_code, answer.json()["type"]) == (503, "/problems/out-of-resources")
+
+
+@pytest.mark.bad_input(37)
+@pytest.mark.parametrize(
+    "ranges",
+    [
+        "0-," * 4000 + "0-",
+        ",".join(f"{start}-{start}" for start in range(4000)),
+        "0-,0-,0-",
+        "5-1",
+        "-0",
+        "a",
+    ],
+)
+def test_a_range_of_many_parts_is_no_more_work_than_the_whole(client, ranges):
+    whole = client.get("/static/comparison.css").content
+    started = time.monotonic()
+    answer = client.get("/static/comparison.css", headers={"Range": f"bytes={ranges}"})
+    assert time.monotonic() - started < 2
+    assert answer.status_code in (200, 206, 400, 416)
+    assert len(answer.content) <= 2 * len(whole)

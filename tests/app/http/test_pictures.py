@@ -164,6 +164,7 @@ def test_columns_zoom_and_ink_draw_the_same_images_in_another_way(client):
     assert np.array_equal(changed[24::3, :24:3], 255 - plain[:, 16:24])
 
 
+@pytest.mark.bad_input(22)
 def test_more_columns_than_images_give_a_row_of_images(client):
     assert pixels_of(client.get("/samples?n=3&columns=9").content).shape == (8, 24)
 
@@ -240,6 +241,7 @@ def test_what_was_done_to_an_upload_is_told_in_a_header(client):
     assert "invert=auto" in hint
 
 
+@pytest.mark.bad_input(24)
 def test_the_address_may_end_in_png_and_the_end_wins_over_the_accept_header(client):
     for address in ("/samples?seed=1", "/interpolate", "/reconstruct"):
         path, _, query = address.partition("?")
@@ -249,6 +251,7 @@ def test_the_address_may_end_in_png_and_the_end_wins_over_the_accept_header(clie
 
 
 # Numbers follow the project's list of bad inputs.
+@pytest.mark.bad_input(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 13, 21, 22, 25, 27)
 @pytest.mark.parametrize(
     ("query", "parameter", "word"),
     [
@@ -316,6 +319,7 @@ def test_a_bad_parameter_of_samples_is_refused_by_name(client, query, parameter,
     assert_still_answers(client)
 
 
+@pytest.mark.bad_input(14, 15, 16, 17, 18, 19, 20)
 @pytest.mark.parametrize(
     ("query", "parameter", "word"),
     [
@@ -346,12 +350,14 @@ def test_a_bad_parameter_of_interpolate_is_refused_by_name(client, query, parame
     assert client.get("/interpolate").status_code == 200
 
 
+@pytest.mark.bad_input(11)
 @pytest.mark.parametrize("value", ["-0.0", "1e-400", "0"])  # 11
 def test_a_temperature_of_nothing_gives_the_centre_of_the_prior(client, value):
     pixels = pixels_of(client.get(f"/samples?n=4&ink=light&temperature={value}").content)
     assert set(pixels.ravel().tolist()) == {128}
 
 
+@pytest.mark.bad_input(17)
 def test_a_walk_between_equal_ends_is_a_constant_strip(client):  # 17
     pixels = pixels_of(client.get("/interpolate?axis=1&low=1&high=1&steps=5&ink=light").content)
     assert pixels.shape == (8, 5 * 8)
@@ -371,6 +377,7 @@ def test_a_bad_number_is_refused_at_once_even_when_every_worker_is_busy(client, 
         assert_problem(client.get(url), 422)
 
 
+@pytest.mark.bad_input(21)
 def test_an_answer_of_too_many_pixels_is_refused(client):  # 21
     service = client.app.service
     service.settings = service.settings.model_copy(update={"max_pixels": 64 * 8})
@@ -378,6 +385,7 @@ def test_an_answer_of_too_many_pixels_is_refused(client):  # 21
     assert_problem(client.get("/samples?n=9&columns=3"), 422, "zoom", "VITRINE_MAX_PIXELS")
 
 
+@pytest.mark.bad_input(23)
 @pytest.mark.parametrize(
     "url",
     [
@@ -392,6 +400,7 @@ def test_another_format_is_refused_with_those_offered(client, url):  # 23
     assert_problem(client.get(url), 406, "format", "png")
 
 
+@pytest.mark.bad_input(26)
 def test_an_unknown_model_or_version_is_not_found_and_the_known_ones_are_named(client):  # 26
     for reference in ("other", "fake@2", "con"):
         assert_problem(client.get(f"/samples?model={reference}"), 404, "model", "fake@1")
@@ -442,6 +451,7 @@ def test_a_deleted_version_is_gone_with_its_digest_and_its_successor_has_another
         assert client.get("/samples?n=1").headers["x-model"] == "fake@1"
 
 
+@pytest.mark.bad_input(29)
 @pytest.mark.parametrize(
     "url", ["/samples?seed=1", "/interpolate", "/reconstruct", "/livez", "/readyz", "/", "/docs"]
 )
@@ -455,6 +465,7 @@ def test_head_has_the_headers_of_get_and_no_body(client, url):  # 29
     }
 
 
+@pytest.mark.bad_input(30, 31)
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
 def test_other_methods_are_refused_with_those_allowed(client, method):  # 30, 31
     response = client.request(method, "/samples")
@@ -465,6 +476,7 @@ def test_other_methods_are_refused_with_those_allowed(client, method):  # 30, 31
     assert client.request(method, "/static/style.css").headers["allow"] == "GET, HEAD, OPTIONS"
 
 
+@pytest.mark.bad_input(31)
 @pytest.mark.parametrize(
     ("path", "methods"),
     [
@@ -495,6 +507,7 @@ def test_an_upload_to_an_address_of_another_format_is_refused_like_a_download(cl
     assert_problem(client.post("/reconstruct.jpg", files={"file": SQUARE}), 406, "format", "png")
 
 
+@pytest.mark.bad_input(32)
 @pytest.mark.parametrize(
     "path", ["//samples", "/samples/", "/SAMPLES", "/samples;x", "/sample", "/static/../app"]
 )
@@ -519,6 +532,7 @@ def form(*parts, boundary="b", end=True):
     }
 
 
+@pytest.mark.bad_input(45)
 @pytest.mark.parametrize(
     "headers",
     [
@@ -534,6 +548,7 @@ def test_a_body_of_another_kind_is_refused_with_the_way_to_send_it(client, heade
     assert_still_answers(client)
 
 
+@pytest.mark.bad_input(42)
 @pytest.mark.parametrize("encodings", [["gzip"], ["identity", "gzip"], ["identity, br"], ["", "gzip"]])
 def test_a_compressed_body_is_refused_however_its_headers_say_it(client, encodings):  # 42
     headers = [("Content-Type", "image/png"), *(("Content-Encoding", each) for each in encodings)]
@@ -550,6 +565,7 @@ def test_a_body_of_two_types_is_refused(client):
     assert_problem(client.post("/reconstruct", content=SQUARE, headers=headers), 415, "Content-Type")
 
 
+@pytest.mark.bad_input(46, 48, 49)
 @pytest.mark.parametrize(
     "request_",
     [
@@ -588,6 +604,7 @@ def test_a_malformed_form_is_refused_quickly(client, request_):  # 46, 48, 49
     assert_still_answers(client)
 
 
+@pytest.mark.bad_input(47)
 def test_a_form_without_the_field_names_the_fields_it_has(client):  # 47
     response = client.post("/reconstruct", files={"image": ("a.png", SQUARE)})
     assert_problem(response, 422, "file", "image")
@@ -651,12 +668,14 @@ def test_more_files_than_allowed_are_refused_with_the_limit(client):
     assert_problem(client.post("/reconstruct", files=files), 422, "file", "VITRINE_MAX_UPLOAD_IMAGES")
 
 
+@pytest.mark.bad_input(47)
 def test_text_in_the_field_is_refused(client):  # 47
     assert_problem(
         client.post("/reconstruct", **form(('name="file"', b"hello"))), 422, "file", "Attach a file"
     )
 
 
+@pytest.mark.bad_input(50, 53)
 @pytest.mark.parametrize(
     "filename", ["../../etc/passwd", "a%00b", "\u202egnp.exe", "x" * 10_000, "shirt.jpg", "a\tb"]
 )
@@ -668,6 +687,7 @@ def test_a_files_name_does_not_matter(client, filename):  # 50, 53
     assert filename not in str(response.headers)
 
 
+@pytest.mark.bad_input(51, 55)
 @pytest.mark.parametrize(
     ("data", "status", "code"),
     [
@@ -686,6 +706,7 @@ def test_a_file_that_cannot_be_used_is_refused_by_its_place(client, data, status
     assert_still_answers(client)
 
 
+@pytest.mark.bad_input(54)
 def test_a_picture_with_a_program_behind_it_comes_back_as_our_own_picture(client):  # 54
     files = {"file": ("a.gif", SQUARE + b"PK\x03\x04<script>")}
     response = client.post("/reconstruct?ink=light&invert=no", files=files)
@@ -694,6 +715,7 @@ def test_a_picture_with_a_program_behind_it_comes_back_as_our_own_picture(client
     assert response.headers["x-content-type-options"] == "nosniff"
 
 
+@pytest.mark.bad_input(57)
 def test_a_large_bomb_is_refused_by_its_header_and_costs_nothing(client):  # 57
     buffer = io.BytesIO()
     Image.new("1", (12_000, 12_000)).save(buffer, "PNG")
@@ -703,6 +725,7 @@ def test_a_large_bomb_is_refused_by_its_header_and_costs_nothing(client):  # 57
     assert time.perf_counter() - started < 2  # decoding it would take longer
 
 
+@pytest.mark.bad_input(40, 41)
 @pytest.mark.parametrize("announced", [True, False])
 def test_a_body_over_the_limit_is_refused_whether_announced_or_not(client, announced):  # 40, 41
     limit = client.app.service.settings.max_upload_bytes
@@ -823,6 +846,7 @@ def test_colour_and_mixed_grounds_are_inverted_only_when_that_is_asked_for(tmp_p
     client.close()
 
 
+@pytest.mark.bad_input(70)
 def test_a_saturated_service_answers_503_with_a_time(client, monkeypatch):
     engine = client.app.service.engine
     monkeypatch.setattr(engine._admission, "images", 10**6)
@@ -870,6 +894,7 @@ def test_a_model_that_gives_what_is_not_a_number_is_an_error_without_its_insides
     assert body["type"] == "/problems/model-error"
 
 
+@pytest.mark.fault(20)
 @pytest.mark.parametrize("error", [MemoryError(), RuntimeError("can't start new thread")], ids=repr)
 def test_what_the_system_has_no_memory_for_is_answered_503_and_the_next_picture_200(
     client, monkeypatch, error

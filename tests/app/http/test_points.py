@@ -66,6 +66,7 @@ def test_points_may_mean_uploaded_images(client):
     assert pixels_of(alone.content)[0, 0] == 51
 
 
+@pytest.mark.bad_input(72)
 @pytest.mark.parametrize(
     ("body", "word"),
     [
@@ -232,6 +233,7 @@ def test_a_body_that_is_read_in_a_thread_gives_the_same_picture(client):
     assert np.array_equal(pixels_of(post_json(client, body).content)[:8], row)
 
 
+@pytest.mark.bad_input(72)
 @pytest.mark.parametrize(
     ("content", "status", "parameter", "word"),
     [

@@ -124,6 +124,7 @@ def test_a_part_whose_type_is_a_text_is_no_file():
     assert not parse_form(body((head, b"content")), TYPE, max_files=1)[0].is_file
 
 
+@pytest.mark.bad_input(72)
 @pytest.mark.parametrize(
     ("text", "most"),
     [

@@ -19,6 +19,7 @@ def decoded(data):
     return np.asarray(Image.open(io.BytesIO(data)).convert("L"))
 
 
+@pytest.mark.bad_input(66)
 @pytest.mark.parametrize("name", [b"tEXt", b"zTXt", b"iTXt", b"iCCP", b"tIME", b"prVt"])
 def test_metadata_of_a_png_is_left_out_whatever_it_holds(name):
     assert without_metadata("PNG", with_chunk(PNG, name, b"\xff" * 100_000)) == (PNG, False)
@@ -76,6 +77,7 @@ def test_a_gif_may_be_cut_off_behind_its_first_frame():
     assert np.array_equal(decoded(without_metadata("GIF", GIF[:-1])[0]), LEVELS)  # the mark of the end
 
 
+@pytest.mark.bad_input(56)
 @pytest.mark.parametrize("chunk", [b"IHDR", b"PLTE", b"IDAT", b"IEND"])
 def test_a_wrong_checksum_of_a_critical_chunk_is_an_error(chunk):
     palette = encoded(Image.fromarray(LEVELS).convert("P"))
@@ -133,6 +135,7 @@ def test_what_has_nothing_to_leave_out_stays_as_it_is():
         assert without_metadata(kind, data) == (data, False)
 
 
+@pytest.mark.bad_input(60)
 def test_nothing_is_inflated_of_a_compressed_text(monkeypatch):
     bomb = with_chunk(PNG, b"zTXt", b"Comment\0\0" + zlib.compress(b"a" * 50_000_000))
     monkeypatch.setattr(zlib, "decompressobj", None)
