@@ -1,4 +1,4 @@
-"""Limits of connections, as settings: how large a head, how slow a client, how much at once."""
+"""Limits, as settings: how large a head, how slow a client, how many images, how large an upload."""
 
 from pydantic import BaseModel, Field
 
@@ -60,4 +60,27 @@ class ConnectionLimits(BaseModel):
         le=1_000_000_000_000,
         description="Bytes of answers that clients of one process have not read yet; beyond it those with "
         "most are cut off.",
+    )
+
+
+class PictureLimits(BaseModel):
+    """The settings that bound what one request may ask for or send; part of ``Settings``."""
+
+    max_images: int = Field(400, ge=1, le=1_000_000, description="Images in one picture.")
+    max_steps: int = Field(64, ge=2, le=1_000_000, description="Steps in one interpolation.")
+    max_draws: int = Field(
+        8192,
+        ge=1,
+        le=100_000_000,
+        description="Draws of the latent code in one score or completion, all images together.",
+    )
+    max_zoom: int = Field(16, ge=1, le=1024, description="Integer scale of the pixels.")
+    max_pixels: int = Field(16_000_000, ge=1, le=10**10, description="Pixels in one answer.")
+    max_upload_bytes: int = Field(10_485_760, ge=1, le=2**40, description="Bytes in one request body.")
+    max_upload_images: int = Field(32, ge=1, le=1_000_000, description="Images in one upload.")
+    max_upload_pixels: int = Field(
+        25_000_000, ge=1, le=10**10, description="Pixels in one upload, all images together."
+    )
+    max_upload_side: int = Field(
+        12_000, ge=1, le=1_000_000, description="Pixels along one side of an uploaded image."
     )

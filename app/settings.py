@@ -17,7 +17,7 @@ from app.access.files import AccessError, read
 from app.access.options import AccessOptions
 from app.cores import available_cores
 from app.errors import StoreError
-from app.limits import ConnectionLimits
+from app.limits import ConnectionLimits, PictureLimits
 from app.variables import PREFIX, URL, misspelt, of_a_service
 
 RENAMED = {"VITRINE_LANES": "VITRINE_WORKER_THREADS"}
@@ -31,7 +31,7 @@ STORE_OF_PROJECT = PROJECT / "model_store"
 _FILES: dict[str, Callable[[str], object]] = {"api_keys": keys.parse, "url_key": urls.parse}
 
 
-class Settings(ConnectionLimits, AccessOptions, BaseSettings):
+class Settings(ConnectionLimits, PictureLimits, AccessOptions, BaseSettings):
     """Everything that an operator can set, each by the environment variable ``VITRINE_`` + its name.
 
     The environment is not ours alone. Whatever is blank is as if it were not set: compose writes unset
@@ -114,24 +114,6 @@ class Settings(ConnectionLimits, AccessOptions, BaseSettings):
         ge=0,
         le=2**40,
         description="Bytes of finished pictures of permanent addresses that one process keeps; 0: none.",
-    )
-    max_images: int = Field(400, ge=1, le=1_000_000, description="Images in one picture.")
-    max_steps: int = Field(64, ge=2, le=1_000_000, description="Steps in one interpolation.")
-    max_draws: int = Field(
-        8192,
-        ge=1,
-        le=100_000_000,
-        description="Draws of the latent code in one score or completion, all images together.",
-    )
-    max_zoom: int = Field(16, ge=1, le=1024, description="Integer scale of the pixels.")
-    max_pixels: int = Field(16_000_000, ge=1, le=10**10, description="Pixels in one answer.")
-    max_upload_bytes: int = Field(10_485_760, ge=1, le=2**40, description="Bytes in one request body.")
-    max_upload_images: int = Field(32, ge=1, le=1_000_000, description="Images in one upload.")
-    max_upload_pixels: int = Field(
-        25_000_000, ge=1, le=10**10, description="Pixels in one upload, all images together."
-    )
-    max_upload_side: int = Field(
-        12_000, ge=1, le=1_000_000, description="Pixels along one side of an uploaded image."
     )
     access_log: bool = Field(
         False, description="Write a line for every request; it takes some 7 % of the time of a small picture."
