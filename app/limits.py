@@ -61,6 +61,12 @@ class ConnectionLimits(BaseModel):
         description="Bytes of answers that clients of one process have not read yet; beyond it those with "
         "most are cut off.",
     )
+    keep_alive_seconds: int = Field(
+        75,
+        ge=1,
+        le=86_400,
+        description="Seconds that an idle connection is kept; longer than a proxy keeps it, mostly 60.",
+    )
 
 
 class PictureLimits(BaseModel):

@@ -122,12 +122,6 @@ class Settings(ConnectionLimits, PictureLimits, AccessOptions, BaseSettings):
         "text",
         description="Log lines for people (`text`), or an object a line (`json`), with the time in UTC.",
     )
-    keep_alive_seconds: int = Field(
-        75,
-        ge=1,
-        le=86_400,
-        description="Seconds that an idle connection is kept; longer than a proxy keeps it, mostly 60.",
-    )
     root_path: str = Field(
         "",
         pattern=r"^(/[A-Za-z0-9._~-]+)*$",
