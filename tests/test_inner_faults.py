@@ -63,14 +63,15 @@ def test_a_clock_that_jumps_by_a_day_ends_no_request_early(client, monkeypatch):
 
 
 @pytest.mark.fault(19)
-def test_no_module_of_the_service_reads_the_time_of_day():
+def test_no_module_reads_the_time_of_day_but_for_dates_that_others_see():
+    told = {"app/access/signing.py", "app/commands/sign_url.py", "app/doctor/machine.py", "app/tracing.py"}
     asking = {("time", "time"), ("time", "time_ns"), ("datetime", "now"), ("datetime", "utcnow")}
-    found = [
-        (path.relative_to(PROJECT).as_posix(), node.lineno)
+    found = {
+        path.relative_to(PROJECT).as_posix()
         for path in sorted((PROJECT / "app").rglob("*.py"))
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Attribute)
         and isinstance(node.value, ast.Name)
         and (node.value.id, node.attr) in asking
-    ]
-    assert found == []
+    }
+    assert found <= told

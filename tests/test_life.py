@@ -226,7 +226,7 @@ def test_sighup_has_every_worker_read_the_store_again_and_loses_no_request(tmp_p
         assert server.process.returncode == 0
 
 
-@pytest.mark.fault(1)
+@pytest.mark.fault(1, 20)
 def test_workers_are_added_taken_away_and_replaced_when_killed(tmp_path):
     with serving(tmp_path, workers=2) as server:
         server.process.send_signal(signal.SIGTTIN)

@@ -18,8 +18,8 @@ import numpy as np
 import pytest
 
 from app import profiles
-from tests.conftest import PROJECT
-from tests.fakes import list_files, pixels_of, seal, write_version
+from tests.conftest import PROJECT, SHIPPED_VERSION
+from tests.fakes import list_files, pixels_of, seal
 from tests.serving import VITRINE, serving
 
 pytestmark = [pytest.mark.process, pytest.mark.tensorflow]
@@ -241,16 +241,22 @@ def test_variables_that_a_platform_writes_neither_break_nor_open_nor_change_the_
 @pytest.mark.fault(5)
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_a_model_that_cannot_be_opened_ends_every_start_with_3_and_its_reason_once(tmp_path, workers):
-    folder = write_version(tmp_path, "mine")
-    for network in ("encoder", "decoder"):
-        (folder / network / "assets.extra").mkdir()
-        (folder / network / "assets.extra" / f"{network}.tflite").write_bytes(b"no flatbuffer")
+    folder = tmp_path / "fashion-dense" / "6"
+    shutil.copytree(SHIPPED_VERSION, folder)
+    network = folder / "decoder" / "assets.extra" / "decoder.tflite"
+    content = bytearray(network.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 4000] = b"\xff" * 4000  # weights that are no numbers, in a file that is whole
+    network.write_bytes(content)
     seal(folder, json.loads((folder / "manifest.json").read_text()) | {"files": list_files(folder)})
     command = [VITRINE, "serve", "--port", "0", "--workers", workers, "--model-store", tmp_path]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 3
-    assert done.stderr.count("the default model mine cannot be served: mine@1: ValueError") == 1
-    assert done.stderr.count("mine@1") == 1
+    reason = (
+        "the default model fashion-dense cannot be served: fashion-dense@6: the model's output is not finite"
+    )
+    assert done.stderr.count(reason) == 1
+    assert done.stderr.count("fashion-dense@6") == 1
     assert "Traceback" not in done.stderr
 
 
@@ -297,7 +303,7 @@ def test_a_client_that_leaves_in_the_middle_of_an_upload_costs_nothing(tmp_path)
 def test_an_installed_command_works_from_anywhere(tmp_path):
     done = subprocess.run([VITRINE, "models"], capture_output=True, text=True, cwd=tmp_path, check=False)
     lines = {line.split()[0]: line for line in done.stdout.splitlines()}
-    assert lines["fashion-dense@6"].startswith("fashion-dense@6  28 x 28, 10 axes")
+    assert lines["fashion-dense@6"].startswith("fashion-dense@6  28 x 28  10 axes")
     assert lines["fashion-dense@6"].endswith("litert")
     assert str(PROJECT) not in done.stdout
 
