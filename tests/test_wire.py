@@ -1,8 +1,7 @@
 """What clients do to a connection, over raw sockets: late, silent, greedy, or too many.
 
-    python -m tests.test_wire --silent 500 --dribbling 500 --pipelined 200000 --uploads 100
-
-tries the same with as many as named, against a service in a process of its own with the usual limits.
+``python -m benchmarks.connections`` tries the same with hundreds, against a service in a process of its own with the usual
+limits.
 """
 
 import contextlib
