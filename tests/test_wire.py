@@ -1,13 +1,13 @@
 """What clients do to a connection, over raw sockets: late, silent, greedy, or too many.
 
-    python -m tests.test_wire --silent 500 --dribbling 500 --pipelined 200000 --uploads 100
-
-tries the same with as many as named, against a service in a process of its own with the usual limits.
+``python -m benchmarks.connections`` tries the same with hundreds, against a service in a process of its own with the usual
+limits.
 """
 
 import contextlib
 import json
 import socket
+import struct
 import threading
 import time
 
@@ -210,6 +210,7 @@ def test_far_beyond_them_each_is_refused_at_once(tmp_path):
         assert problem(read(found[-1])) == (503, "overloaded")
 
 
+@pytest.mark.fault(21)
 def test_idle_connections_make_place_for_others(tmp_path):
     with serving(tmp_path, max_connections=3, head_seconds=0.2) as app:
         kept = [opened(app, request("GET", "/livez")) for _ in range(3)]
@@ -369,3 +370,39 @@ def test_a_stuck_computation_is_504_at_the_deadline_and_its_thread_counts_until_
         monkeypatch.setattr("app.service.CHECK_SECONDS", 10.0)
         assert asked(app, "/samples?n=1&seed=2")[0] == 200
         assert asked(app, "/readyz")[0] == 200
+
+
+@pytest.mark.fault(26)
+@pytest.mark.bad_input(44)
+def test_a_connection_that_breaks_at_any_byte_of_an_upload_leaves_nothing(tmp_path):
+    file = png_bytes(np.full((8, 8), 102, np.uint8))
+    sent = upload_head(len(file)) + file
+    with serving(tmp_path) as app:
+        assert asked(app)[0] == 200
+        before = threading.active_count()
+        for offset in range(len(sent) + 1):
+            connection = socket.create_connection(("127.0.0.1", app.port), timeout=30)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # a reset
+            connection.sendall(sent[:offset])
+            connection.close()
+        eventually(lambda: app.connections.count == 0)
+        eventually(lambda: app.service.engine.waiting == 0)
+        assert app.connections.bodies_bytes == 0
+        assert not app.connections._open
+        assert threading.active_count() <= before + 4  # those that decode, which are kept
+        assert asked(app, "/samples?n=1")[0] == 200
+
+
+@pytest.mark.bad_input(70)
+def test_many_uploads_at_once_are_answered_or_told_when_to_come_again_and_none_is_kept(tmp_path):
+    file = png_bytes(np.random.default_rng(0).integers(0, 256, (600, 600), np.uint8))
+    with serving(tmp_path, max_waiting_images=20) as app:
+        sent = upload_head(len(file), Connection="close") + file
+        connections = [opened(app, sent) for _ in range(100)]
+        found = [answers(read(each))[0] for each in connections]
+        statuses = {status for status, _, _ in found}
+        assert statuses <= {200, 503}
+        assert 200 in statuses
+        assert all(int(headers["retry-after"]) >= 1 for status, headers, _ in found if status == 503)
+        eventually(lambda: app.connections.bodies_bytes == 0)
+        assert app.service.engine.waiting == 0

@@ -24,12 +24,16 @@ REMEDY = (
 @click.option(
     "--images", required=True, help="A folder with some of the model's pictures; or an .npz, or idx files."
 )
-@click.option("--likelihood", help="bernoulli, continuous-bernoulli or gaussian; if not given, chosen and said.")
+@click.option(
+    "--likelihood", help="bernoulli, continuous-bernoulli or gaussian; if not given, chosen and said."
+)
 @click.option("--size", help="HEIGHTxWIDTH of images that the networks have flat; if not given, a square.")
 @click.option("--trust", is_flag=True, help="Run code that the files bring: Lambda layers, access to files.")
 @with_store
 @click.pass_context
-def import_model(context: click.Context, name: str, model_store: str | None, as_json: bool, **asked: Any) -> None:
+def import_model(
+    context: click.Context, name: str, model_store: str | None, as_json: bool, **asked: Any
+) -> None:
     """Publish an encoder and a decoder that were trained elsewhere as the next version of NAME.
 
     All else is measured on the pictures: shapes, scales, outputs, polarity, KL and ranges of the axes. It

@@ -11,6 +11,7 @@ from app.access import signing
 from app.access.callers import Caller, Callers, current
 from app.access.files import WatchedFile
 from app.access.refusals import KeyRequired, SignatureRequired
+from app.engine.shares import asking
 from app.http.inference import as_error
 from app.http.middleware import App, Message, RawHeaders, Receive, Scope, Send
 from app.settings import Settings
@@ -101,9 +102,11 @@ class Guard:
             await send(message)
 
         token = current.set(caller)
+        asked = asking.set(caller.key.name)
         try:
             await self._app(scope, receive, send_on)
         finally:
+            asking.reset(asked)
             current.reset(token)
 
 

@@ -16,23 +16,23 @@ from app.http.clients import of_address
 LONGEST_SECONDS = 1.0  # that a refusal is held back, if no others wait: well below what clients wait for
 MAX_KEPT = 4096  # connections
 TICK_SECONDS = 0.005
-LET_GO = 2  # in a tick, by a busy event loop: 400 a second take a tenth of it
+LET_GO_A_SECOND = 400  # by a busy event loop: they take a tenth of it
 MOST_LET_GO = 32  # in a tick, by an idle one
-MOST_WAITING = 800  # who comes behind them is refused at once: nobody is to wait for longer than two seconds
+MOST_WAITING = 2000  # who comes behind them is refused at once: nobody is to wait for more than six seconds
 FREE_A_SECOND = 200  # refusals of one address that are given at once, on connections that wait as told
 
 
 class Pace:
     """Lets those go who wait, some in a tick, in the order in which they came.
 
-    A tick that comes late says that the event loop is busy: then they are as few as LET_GO. Else they are one
+    A tick that comes late says that the event loop is busy: then they are LET_GO_A_SECOND. Else they are one
     more each time, up to MOST_LET_GO.
     """
 
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._waiting: deque[asyncio.Future[None]] = deque()
-        self._at_once = LET_GO
+        self._at_once = 1
         self._due = 0.0
 
     async def turn(self) -> None:
@@ -54,8 +54,9 @@ class Pace:
         loop.call_at(self._due, self._let_go, loop)
 
     def _let_go(self, loop: asyncio.AbstractEventLoop) -> None:
-        is_late = loop.time() - self._due > TICK_SECONDS / 2
-        left = self._at_once = LET_GO if is_late else min(MOST_LET_GO, self._at_once + 1)
+        late = loop.time() - self._due
+        self._at_once = 1 if late > TICK_SECONDS / 2 else min(MOST_LET_GO, self._at_once + 1)
+        left = max(self._at_once, round(LET_GO_A_SECOND * (TICK_SECONDS + late)))
         while self._waiting and left:
             future = self._waiting.popleft()
             if not future.done():  # its client is still there

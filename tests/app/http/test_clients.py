@@ -1,6 +1,9 @@
+import contextvars
+
 import pytest
 
-from app.http.clients import client_of
+from app.engine.shares import asking
+from app.http.clients import client_of, note_client
 
 
 @pytest.mark.parametrize(
@@ -19,3 +22,13 @@ def test_a_client_is_the_address_that_a_request_came_from(peer, client):
 
 def test_an_application_without_a_server_knows_no_client():
     assert client_of({}) is None
+
+
+def test_what_is_said_already_of_who_asks_holds():
+    def noted(said):
+        asking.set(said)
+        note_client({"client": ("10.0.0.1", 1)})
+        return asking.get()
+
+    assert contextvars.copy_context().run(noted, None) == "10.0.0.1"
+    assert contextvars.copy_context().run(noted, "a key") == "a key"

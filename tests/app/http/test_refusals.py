@@ -1,4 +1,5 @@
 import asyncio
+import time
 
 import pytest
 
@@ -105,6 +106,22 @@ def test_those_who_are_held_back_are_let_go_a_few_at_a_time_and_in_order():
 
     for _ in range(2):  # a loop that ended leaves nothing behind
         asyncio.run(scenario())
+
+
+def test_a_busy_event_loop_lets_as_many_go_in_a_second_as_one_that_is_on_time():
+    async def scenario():
+        pace = refusals.Pace()
+        waiting = [asyncio.create_task(pace.turn()) for _ in range(100)]
+        await asyncio.sleep(0)
+        time.sleep(0.1)  # the tick comes late
+        await asyncio.sleep(0.001)
+        await asyncio.sleep(0)
+        gone = sum(each.done() for each in waiting)
+        assert 0.1 * refusals.LET_GO_A_SECOND <= gone < 100
+        for each in waiting:
+            each.cancel()
+
+    asyncio.run(scenario())
 
 
 def test_nobody_is_held_back_behind_more_than_a_bound():
