@@ -9,7 +9,7 @@ from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
 from app.access.restricted import RestrictedService
-from app.http import deferral, documents, iiif, imports, inference, pictures  # noqa: F401  deferral before FastAPI
+from app.http import administration, deferral, documents, iiif, imports, inference, pictures  # noqa: F401  deferral before FastAPI
 from app.http.connections import connections_of
 from app.http.cors import CrossOrigin
 from app.http.guard import Guard, Signed
@@ -33,6 +33,7 @@ class Vitrine(Starlette):
             service.stop()
 
         routes = [*pictures.routes(service), *inference.routes(service), *iiif.routes(service)]
+        routes += administration.routes(service)
         super().__init__(routes=routes, lifespan=lifespan)
         self.service = service
         self.router.redirect_slashes = False

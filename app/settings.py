@@ -3,7 +3,7 @@
 import functools
 import importlib.util
 import os
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Literal
 
@@ -28,7 +28,7 @@ STORE_CARRIED = PROJECT / "app" / "model_store"  # put there by setup.py, in an 
 STORE_OF_PROJECT = PROJECT / "model_store"
 
 # Settings that are files of keys, and what reads them.
-_FILES: dict[str, Callable[[str], object]] = {"api_keys": keys.parse, "url_key": urls.parse}
+_FILES = {"api_keys": keys.parse, "admin_key": keys.parse, "url_key": urls.parse}
 
 
 class Settings(ConnectionLimits, PictureLimits, AccessOptions, BaseSettings):

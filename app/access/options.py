@@ -23,6 +23,11 @@ class AccessOptions(BaseModel):
         description="File with the secret of signed addresses, at least 32 bytes; if set, requests need a "
         "key or a signed address.",
     )
+    admin_key: Path | None = Field(
+        None,
+        description="File of `vitrine keys new` with the keys that may ask `POST /admin/reload`, which is "
+        "not there if not set.",
+    )
     open_metrics: bool = Field(False, description="Answer `/metrics` without a key where others need one.")
     cors_origins: str = Field(
         "",

@@ -16,9 +16,11 @@ from app.http.inference import as_error
 from app.http.middleware import App, Message, RawHeaders, Receive, Scope, Send
 from app.settings import Settings
 
+RELOAD = "/admin/reload"  # which asks for a key of its own
 # What says that the service lives, and explains its answers. None of it computes.
 _OPEN = frozenset(
     {
+        RELOAD,
         "/livez",
         "/readyz",
         "/v2/health/live",
@@ -84,10 +86,10 @@ class Guard:
         """
         if self._callers is None:
             raise SignatureRequired
-        presented = _presented(scope["headers"])
-        caller = None if presented is None else self._callers.find(presented)
+        key = presented(scope["headers"])
+        caller = None if key is None else self._callers.find(key)
         if caller is None:
-            raise KeyRequired(given=presented is not None)
+            raise KeyRequired(given=key is not None)
         return caller
 
     async def _answer(self, caller: Caller, scope: Scope, receive: Receive, send: Send) -> None:
@@ -146,7 +148,7 @@ async def _send_for_seconds(send: Send, seconds: int, message: Message) -> None:
     await send(message)
 
 
-def _presented(headers: RawHeaders) -> bytes | None:
+def presented(headers: RawHeaders) -> bytes | None:
     """Return the key that a request has, None if it has none; ``Authorization`` wins."""
     other = None
     for name, value in headers:

@@ -354,5 +354,5 @@ def test_a_signature_is_in_no_access_log(fake_store, url_key, caplog, monkeypatc
     with serving_in_a_thread(app, access_log=True) as port, caplog.at_level(logging.INFO, "uvicorn.access"):
         answer = httpx.get(f"http://127.0.0.1:{port}{address}")
     assert answer.status_code == 200
-    (line,) = [record.getMessage() for record in caplog.records if record.name == "uvicorn.access"]
+    (line,) = {record.getMessage() for record in caplog.records if record.name == "uvicorn.access"}
     assert '"GET /samples?n=3 HTTP/1.1" 200' in line
