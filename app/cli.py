@@ -22,8 +22,9 @@ from app.commands.exits import (
     signals_leave,
 )
 from app.commands.export_page import export_page
-from app.commands.importing import models
+from app.commands.importing import import_model
 from app.commands.keys import keys
+from app.commands.models import models
 from app.commands.sign_url import sign_url
 from app.commands.signing import keygen, sign
 
@@ -55,6 +56,7 @@ def cli() -> None:
 group.add_to(cli)
 cli.add_command(export_page)
 cli.add_command(doctor)
+models.add_command(import_model)
 cli.add_command(models)
 cli.add_command(keys)
 cli.add_command(sign_url)
