@@ -102,7 +102,7 @@ class Web:
                 if response.status_code in (404, 410):
                     return None
                 content = b""
-                for chunk in response.iter_raw(CHUNK):
+                for chunk in response.iter_raw():
                     content += chunk
                     _within(content, limit, self._shown(path))
                 return content
@@ -131,7 +131,7 @@ class Web:
     def _write(response: httpx.Response, file: BinaryIO, size: int) -> None:
         """Write a body to a file; a body that stalls or ends too early is a failure of this attempt."""
         since, seen = time.monotonic(), 0
-        for chunk in response.iter_raw(CHUNK):
+        for chunk in response.iter_raw():
             file.write(chunk[: size + 1 - file.tell()])
             if file.tell() > size:
                 return
