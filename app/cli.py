@@ -22,10 +22,12 @@ from app.commands.exits import (
     signals_leave,
 )
 from app.commands.export_page import export_page
-from app.commands.importing import models
+from app.commands.importing import import_model
 from app.commands.keys import keys
+from app.commands.models import models
 from app.commands.sign_url import sign_url
 from app.commands.signing import keygen, sign
+from app.commands.transfers import pull, push
 
 HEALTH_SECONDS = 2
 MAX_HEALTH_BYTES = 1_048_576
@@ -55,6 +57,8 @@ def cli() -> None:
 group.add_to(cli)
 cli.add_command(export_page)
 cli.add_command(doctor)
+for command in (import_model, pull, push):
+    models.add_command(command)
 cli.add_command(models)
 cli.add_command(keys)
 cli.add_command(sign_url)

@@ -51,14 +51,15 @@ def read(store: Path) -> Published:
         return Published()
     except OSError as error:
         return _unread(path, error.strerror or str(error))
-    return _parse(content, path)
+    return parse(content, path)
 
 
 def _unread(path: Path, reason: str) -> Published:
     return Published(warning=f"{path}: not read ({reason}), so deleted versions count as unknown")
 
 
-def _parse(content: bytes, path: Path) -> Published:
+def parse(content: bytes, path: Path) -> Published:
+    """Return what the content of a file says; `path` is named where a line is no record."""
     digests: Digests = {}
     malformed = []
     for number, line in enumerate(content.split(b"\n"), 1):

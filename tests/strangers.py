@@ -22,7 +22,7 @@ def write_pictures(folder, images):
     return folder
 
 
-def keras_io_example(seconds_of_training=60, epochs=12):
+def keras_io_example(epochs=6):
     """The classic convolutional VAE of keras.io, shortened to train in seconds; return encoder and decoder.
 
     Its encoder has a layer of its own class, Sampling, whose code is in no file.
@@ -88,6 +88,34 @@ def keras_io_example(seconds_of_training=60, epochs=12):
             return {"loss": total_loss}
 
     vae = VAE(encoder, decoder)
-    vae.compile(optimizer=keras.optimizers.Adam(0.002))
-    vae.fit(blobs()[..., None], epochs=epochs, batch_size=32, verbose=0)
+    vae.compile(optimizer=keras.optimizers.Adam(0.005))
+    vae.fit(blobs(256)[..., None], epochs=epochs, batch_size=32, verbose=0)
+    return encoder, decoder
+
+
+def linear_pair(images, latent_dim=3, std=0.1):
+    """An encoder and a decoder that are the principal components of images, flat; codes have variance one.
+
+    Return both as Keras models: images (B, N) -> [z_mean, z_log_var], of which the second is 2 log `std`
+    everywhere; codes -> images (B, N).
+    """
+    import keras
+    from keras import layers
+
+    flat = images.reshape(len(images), -1).astype(np.float64)
+    centre = flat.mean(axis=0)
+    _, _, components = np.linalg.svd(flat - centre, full_matrices=False)
+    components = components[:latent_dim]
+    scale = ((flat - centre) @ components.T).std(axis=0)
+    encoding = components.T / scale
+    pixels = keras.Input(shape=(flat.shape[1],))
+    z_mean = layers.Dense(latent_dim, name="z_mean")
+    z_log_var = layers.Dense(latent_dim, name="z_log_var")
+    encoder = keras.Model(pixels, [z_mean(pixels), z_log_var(pixels)])
+    z_mean.set_weights([encoding, -centre @ encoding])
+    z_log_var.set_weights([np.zeros_like(encoding), np.full(latent_dim, 2 * np.log(std))])
+    z = keras.Input(shape=(latent_dim,))
+    decoding = layers.Dense(flat.shape[1])
+    decoder = keras.Model(z, decoding(z))
+    decoding.set_weights([components * scale[:, None], centre])
     return encoder, decoder

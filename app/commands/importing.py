@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from app.commands.exits import EXIT_FAILURE, leave
-from app.commands.models import models, with_store
+from app.commands.models import with_store
 
 NEEDED = ("tensorflow", "keras", "training")
 REMEDY = (
@@ -17,7 +17,7 @@ REMEDY = (
 )
 
 
-@models.command("import")
+@click.command("import")
 @click.argument("name")
 @click.option("--encoder", required=True, help="A .keras file or a SavedModel's folder.")
 @click.option("--decoder", required=True, help="A .keras file or a SavedModel's folder.")
@@ -30,10 +30,7 @@ REMEDY = (
 @click.option("--size", help="HEIGHTxWIDTH of images that the networks have flat; if not given, a square.")
 @click.option("--trust", is_flag=True, help="Run code that the files bring: Lambda layers, access to files.")
 @with_store
-@click.pass_context
-def import_model(
-    context: click.Context, name: str, model_store: str | None, as_json: bool, **asked: Any
-) -> None:
+def import_model(name: str, model_store: str | None, as_json: bool, **asked: Any) -> None:
     """Publish an encoder and a decoder that were trained elsewhere as the next version of NAME.
 
     All else is measured on the pictures: shapes, scales, outputs, polarity, KL and ranges of the axes. It
@@ -42,7 +39,7 @@ def import_model(
     missing = [module for module in NEEDED if importlib.util.find_spec(module) is None]
     if missing:
         leave(EXIT_FAILURE, f"importing needs {' and '.join(missing)}: {REMEDY}")
-    given = context.find_object(dict) or {}
+    given = click.get_current_context().find_object(dict) or {}
     words = [name]
     for option, value in asked.items():
         words += [f"--{option}"] if value is True else [f"--{option}", value] if value else []

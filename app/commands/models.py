@@ -76,6 +76,7 @@ def refusals_leave() -> Iterator[None]:
     """Turn what is wrong with settings, store, labels or another store into a message and an exit code."""
     from app.labels import InvalidLabels
     from app.registry.refusals import NotAllowed, Refused, Unreachable
+    from app.store import InvalidVersion
 
     try:
         with errors_leave():
@@ -84,7 +85,7 @@ def refusals_leave() -> Iterator[None]:
         leave(EXIT_USAGE, str(error))
     except Unreachable as error:
         leave(EXIT_UNREACHABLE, str(error))
-    except (Refused, InvalidLabels) as error:
+    except (Refused, InvalidLabels, InvalidVersion) as error:
         leave(EXIT_FAILURE, str(error))
 
 

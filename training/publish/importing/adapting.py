@@ -205,7 +205,7 @@ def _moved(codes: Array, mean_of: Callable[[Tensor], Tensor], pictures: Images) 
     def elbo(width: float) -> float:
         error = _error(mean_of, (z_mean + width * noise) * scale + shift, pictures)
         kl = 0.5 * float(np.mean(np.sum(z_mean**2 + width**2 - 1 - 2 * math.log(width), axis=1)))
-        return -0.5 * pictures[0].size * math.log(max(error, MIN_VARIANCE)) - kl
+        return float(-0.5 * pictures[0].size * math.log(max(error, MIN_VARIANCE)) - kl)
 
     return Moved(shift, scale, max(WIDTHS, key=elbo))
 

@@ -1,0 +1,60 @@
+"""``vitrine models import``: what it hands on to ``vitrine-train import``."""
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from app.cli import cli
+from app.commands.importing import import_model
+
+WORDS = ["import", "mine", "--encoder", "e.keras", "--decoder", "d.keras", "--images", "pictures"]
+
+
+@pytest.fixture
+def handed_on(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """The commands that would have been run, each of which ends with exit code 7."""
+    commands: list[list[str]] = []
+
+    def run(command: list[str], check: bool) -> Any:
+        commands.append(command)
+        return subprocess.CompletedProcess(command, 7)
+
+    monkeypatch.setattr("app.commands.importing.subprocess.run", run)
+    return commands
+
+
+def test_options_and_exit_code_are_handed_on(handed_on: list[list[str]]) -> None:
+    more = ["--likelihood", "gaussian", "--size", "28x20", "--trust", "--model-store", "st", "--json"]
+    assert CliRunner().invoke(cli, ["models", *WORDS, *more]).exit_code == 7
+    changed = [word if word != "--model-store" else "--store" for word in [*WORDS, *more]]
+    assert handed_on == [[sys.executable, "-m", "training.cli", *changed]]
+
+
+def test_options_before_the_name_of_the_command_count_too(handed_on: list[list[str]]) -> None:
+    CliRunner().invoke(cli, ["models", "--model-store", "st", "--json", *WORDS])
+    assert handed_on == [[sys.executable, "-m", "training.cli", *WORDS, "--store", "st", "--json"]]
+
+
+def test_without_the_training_side_the_way_out_is_told_in_one_line(
+    handed_on: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.commands.importing.importlib.util.find_spec", lambda name: None)
+    done = CliRunner().invoke(cli, ["models", *WORDS])
+    assert done.exit_code == 1
+    assert done.stderr.startswith(
+        "vitrine: importing needs tensorflow and keras and training: import it where"
+    )
+    assert len(done.stderr.splitlines()) == 1
+    assert handed_on == []
+
+
+def test_both_commands_have_the_same_options() -> None:
+    from training.importing import import_model as of_training
+
+    def options(command: Any) -> set[str]:
+        return {option for parameter in command.params for option in parameter.opts}
+
+    assert options(import_model) - {"--model-store"} == options(of_training) - {"--store"}
