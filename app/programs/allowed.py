@@ -23,10 +23,11 @@ _COMPUTING = {
     "the model's variables": "DisableCopyOnRead ReadVariableOp VarHandleOp",
     # Not in the networks that training builds. A SavedModel of one's own Keras layers has them.
     "other layers of Keras, which are functions of their arrays as well": """
-        Add AddN ArgMax AvgPool BroadcastTo Ceil ClipByValue Conv2DBackpropInput Cos Cumsum Einsum Elu Equal
-        Erf ExpandDims Fill Floor FloorDiv FloorMod FusedBatchNormV3 L2Loss LeakyRelu LogSoftmax LogicalAnd
-        LogicalNot LogicalOr MaxPool Mean Min MirrorPad NotEqual OneHot PadV2 Reciprocal Relu6
-        ResizeBilinear ResizeNearestNeighbor ReverseV2 Rsqrt Selu Sin Slice Softsign Tile Where""",
+        Add AddN ArgMax AvgPool BatchToSpaceND BroadcastTo Ceil ClipByValue Conv2DBackpropInput Cos
+        Cumsum Einsum Elu Equal Erf Erfc ExpandDims Fill Floor FloorDiv FloorMod FusedBatchNormV3
+        L2Loss LeakyRelu LogSoftmax LogicalAnd LogicalNot LogicalOr MaxPool Mean Min MirrorPad
+        NotEqual OneHot PadV2 Reciprocal Relu6 ResizeBicubic ResizeBilinear ResizeNearestNeighbor
+        ReverseV2 Rsqrt Selu Sin Slice Softsign SpaceToBatchND Tile Where""",
 }
 
 # The functions by which TensorFlow saves and restores variables. Its exporter adds them to every SavedModel.
@@ -47,10 +48,11 @@ _BUILT_IN = {
         BROADCAST_ARGS BROADCAST_TO CAST CONCATENATION DEPTH_TO_SPACE GATHER PACK PAD RANGE RESHAPE SHAPE
         SPACE_TO_DEPTH SPLIT SPLIT_V SQUEEZE STRIDED_SLICE TRANSPOSE UNPACK ZEROS_LIKE""",
     "other layers of Keras, which are functions of their arrays as well": """
-        ADD_N ARG_MAX AVERAGE_POOL_2D CEIL COS CUMSUM ELU EXPAND_DIMS FILL FLOOR FLOOR_DIV FLOOR_MOD GELU
-        HARD_SWISH L2_NORMALIZATION LEAKY_RELU LOGICAL_AND LOGICAL_NOT LOGICAL_OR LOG_SOFTMAX MAX_POOL_2D MEAN
-        MIRROR_PAD ONE_HOT PADV2 PRELU RANK REDUCE_MIN RELU6 RESIZE_BILINEAR RESIZE_NEAREST_NEIGHBOR
-        REVERSE_V2 RSQRT SIN SLICE TILE TRANSPOSE_CONV WHERE""",
+        ADD_N ARG_MAX AVERAGE_POOL_2D BATCH_TO_SPACE_ND CEIL COS CUMSUM ELU EXPAND_DIMS FILL FLOOR
+        FLOOR_DIV FLOOR_MOD GELU HARD_SWISH L2_NORMALIZATION LEAKY_RELU LOGICAL_AND LOGICAL_NOT
+        LOGICAL_OR LOG_SOFTMAX MAX_POOL_2D MEAN MIRROR_PAD ONE_HOT PADV2 PRELU RANK REDUCE_MIN RELU6
+        RESIZE_BILINEAR RESIZE_NEAREST_NEIGHBOR REVERSE_V2 RSQRT SIN SLICE SPACE_TO_BATCH_ND TILE
+        TRANSPOSE_CONV WHERE""",
 }
 
 

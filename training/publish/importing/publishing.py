@@ -14,7 +14,7 @@ from training.errors import DataError, RunError
 from training.metrics import kl
 from training.models import latent_axes
 from training.models.latent_axes import Axis
-from training.publish import export, litert, maps, scores, traversals
+from training.publish import export, litert, maps, scores, selftest, traversals
 from training.publish.card import CARD, TEMPLATES
 from training.publish.importing import adapting, layouts, measuring, networks
 from training.publish.importing.layouts import Layout
@@ -293,6 +293,7 @@ def _write_manifest(
             "libraries": libraries,
             "machine": machine(),
         },
+        "selftest": selftest.write(folder, model.latent_dim, model.likelihood.noise_shape(model.image_shape)),
         "runtimes": {"litert": litert.FILES},
         "examples": sorted(f"examples/{path.name}" for path in (folder / "examples").iterdir()),
     } | more
