@@ -22,7 +22,7 @@ def write_pictures(folder, images):
     return folder
 
 
-def keras_io_example(epochs=6):
+def keras_io_example(epochs=12):
     """The classic convolutional VAE of keras.io, shortened to train in seconds; return encoder and decoder.
 
     Its encoder has a layer of its own class, Sampling, whose code is in no file.
@@ -88,8 +88,8 @@ def keras_io_example(epochs=6):
             return {"loss": total_loss}
 
     vae = VAE(encoder, decoder)
-    vae.compile(optimizer=keras.optimizers.Adam(0.005))
-    vae.fit(blobs(256)[..., None], epochs=epochs, batch_size=32, verbose=0)
+    vae.compile(optimizer=keras.optimizers.Adam(0.002))
+    vae.fit(blobs()[..., None], epochs=epochs, batch_size=32, verbose=0)
     return encoder, decoder
 
 

@@ -24,8 +24,8 @@ def pull(source: str, reference: str | None, max_bytes: int, model_store: str | 
     """
     from app.registry import pulling, sources
 
-    store = settings_for(model_store).model_store
-    done = pulling.pull(sources.opened(source), reference, store, max_bytes)
+    settings = settings_for(model_store)
+    done = pulling.pull(sources.opened(source), reference, settings.model_store, max_bytes, settings.trusted)
     _tell("is here already" if done.was_there else "pulled", done._asdict(), as_json)
 
 
@@ -42,9 +42,10 @@ def push(reference: str, destination: str, model_store: str | None, as_json: boo
     from app import store
     from app.registry import catalogue, pushing
 
-    folder = settings_for(model_store).model_store
-    version = catalogue.newest_or_named(store.scan(folder), reference)
-    done = pushing.push(version, folder, destination)
+    settings = settings_for(model_store)
+    found = store.scan(settings.model_store, trusted=settings.trusted)
+    version = catalogue.newest_or_named(found, reference)
+    done = pushing.push(version, settings.model_store, destination)
     _tell("is there already" if done.was_there else "pushed", done._asdict(), as_json)
 
 

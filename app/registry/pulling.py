@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from pydantic import ValidationError
 
-from app import published
+from app import published, signing
 from app.manifest import File, Manifest
 from app.registry.locks import changing, fsync
 from app.registry.records import record, require_free
@@ -22,6 +22,7 @@ PULLING = ".pulling-"  # begins the name of the folder that a version is downloa
 PARTS = ".parts"  # in it: what has arrived of each file, by its SHA-256
 MAX_BYTES = 4_294_967_296  # of one version, unless another limit is asked for
 MAX_FILES = 10_000
+MAX_SIGNATURE_BYTES = 1_024
 # A part of a path: nothing hidden, nothing that a file system or a shell takes for something else.
 PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._@+=, -]{0,254}")
 
@@ -63,7 +64,13 @@ class Wanted(NamedTuple):
         return sum(file.size for file in self.manifest.files)
 
 
-def pull(source: Source, reference: str | None, store: Path, max_bytes: int = MAX_BYTES) -> Pulled:
+def pull(
+    source: Source,
+    reference: str | None,
+    store: Path,
+    max_bytes: int = MAX_BYTES,
+    trusted: frozenset[str] = frozenset(),
+) -> Pulled:
     """Publish a version of another store here, under its own number.
 
     It is downloaded to a hidden folder, verified as a start of the service verifies, flushed to the disk and
@@ -74,6 +81,7 @@ def pull(source: Source, reference: str | None, store: Path, max_bytes: int = MA
         reference: NAME@VERSION, NAME@VERSION-DIGEST, or NAME, its newest; None: the only model that it has.
         store: this one; made if it is missing.
         max_bytes: of the version.
+        trusted: public keys of which one must have signed it; none: it need not be signed.
 
     Raises:
         NotAllowed: `reference` names no version.
@@ -96,9 +104,12 @@ def pull(source: Source, reference: str | None, store: Path, max_bytes: int = MA
         folder = model / str(wanted.number)
         was_there = folder.exists()
         if was_there:
-            _require_same(folder, wanted)
+            _require_same(folder, wanted, trusted)
         else:
-            _download(source, wanted, model / f"{PULLING}{wanted.number}-{found[:12]}", folder)
+            staging = model / f"{PULLING}{wanted.number}-{found[:12]}"
+            _download(source, wanted, staging, trusted)
+            staging.rename(folder)
+            fsync(model)
         try:
             record(store, wanted.name, wanted.number, found)
         except OSError:
@@ -171,7 +182,7 @@ def _require_safe(where: str, files: tuple[File, ...]) -> None:
     folded = [file.path.casefold() for file in files]
     for file in files:
         safe = all(PART.fullmatch(part) and not part.endswith((" ", ".")) for part in file.path.split("/"))
-        if not safe or file.path == "manifest.json" or file.size < 0:
+        if not safe or file.path in ("manifest.json", signing.SIGNATURE) or file.size < 0:
             raise Refused(f"{where}: names the file {file.path!r}, which no version may have")
         if any(other.startswith(f"{file.path.casefold()}/") for other in folded):
             raise Refused(f"{where}: {file.path} is a file and a folder")
@@ -179,37 +190,38 @@ def _require_safe(where: str, files: tuple[File, ...]) -> None:
         raise Refused(f"{where}: names a file twice")
 
 
-def _require_same(folder: Path, wanted: Wanted) -> None:
+def _require_same(folder: Path, wanted: Wanted, trusted: frozenset[str]) -> None:
     """Refuse to go on unless the version is here already, as it is there."""
     try:
-        here = check(folder, wanted.name)
+        here = check(folder, wanted.name, trusted)
     except InvalidVersion as error:
         raise Refused(f"{folder}: does not verify ({error}); vitrine models remove it first") from None
     if here.digest != wanted.manifest.digest:
         raise Refused(f"{folder}: is another version, digest {here.digest}, not {wanted.manifest.digest}")
 
 
-def _download(source: Source, wanted: Wanted, staging: Path, folder: Path) -> None:
-    """Download a version, verify it, and give it its name; what is right of an earlier attempt is kept."""
-    parts = staging / PARTS
+def _download(source: Source, wanted: Wanted, staging: Path, trusted: frozenset[str]) -> None:
+    """Download a version, verify it and flush it to the disk; what is right of an earlier attempt is kept."""
+    parts, where = staging / PARTS, f"{wanted.name}/{wanted.number}"
     parts.mkdir(parents=True, exist_ok=True)
     try:
         for file in wanted.manifest.files:
-            _download_file(source, f"{wanted.name}/{wanted.number}/{file.path}", file, staging)
+            _download_file(source, f"{where}/{file.path}", file, staging)
+        signature = source.read(f"{where}/{signing.SIGNATURE}", MAX_SIGNATURE_BYTES)
+        if signature is not None:
+            (staging / signing.SIGNATURE).write_bytes(signature)
         shutil.rmtree(parts)
         (staging / "manifest.json").write_bytes(wanted.content)
-        check(staging, wanted.name)
+        check(staging, wanted.name, trusted)
+        for path in (*staging.rglob("*"), staging):
+            path.chmod(0o755 if path.is_dir() else 0o644)  # for every reader, whatever the umask is
+            fsync(path)
     except InvalidVersion as error:
         shutil.rmtree(staging, ignore_errors=True)
         raise Refused(f"{source.name}: {wanted.name}@{wanted.number} does not verify ({error})") from None
     except OSError:  # a full disk, say, which is not to stay full
         shutil.rmtree(staging, ignore_errors=True)
         raise
-    for path in (*staging.rglob("*"), staging):
-        path.chmod(0o755 if path.is_dir() else 0o644)  # for every reader, whatever the umask is
-        fsync(path)
-    staging.rename(folder)
-    fsync(folder.parent)
 
 
 def _download_file(source: Source, path: str, file: File, staging: Path) -> None:

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import httpx
 
-from app import published
+from app import published, signing
 from app.registry.pulling import Pulled, pull
 from app.registry.refusals import Refused, Unreachable
 from app.registry.sources import TIMEOUT, Folder, Web, opened
@@ -67,7 +67,8 @@ def _is_there(version: Version, content: bytes | None, where: str) -> bool:
 
 def _paths(version: Version) -> list[str]:
     """Return the files of a version in the order in which a store may get them: the manifest last."""
-    return [*(file.path for file in version.manifest.files), "manifest.json"]
+    signed = [signing.SIGNATURE] if (version.folder / signing.SIGNATURE).is_file() else []
+    return [*(file.path for file in version.manifest.files), *signed, "manifest.json"]
 
 
 def _push_to_web(version: Version, web: Web, url: str) -> Pulled:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app import labels, published, store
+from app import labels, published, signing, store
 from app.labels import Labels
 from app.registry import sources
 from app.registry.pulling import Pulled, pull
@@ -182,3 +182,19 @@ def test_on_a_full_disk_nothing_is_published_and_nothing_is_left(
     monkeypatch.undo()
     assert [version.reference for version in store.scan(here).all] == ["fake@2"]
     assert published.read(here).of("fake", 1) == ()
+
+
+def test_a_signature_goes_along_and_a_damaged_one_is_refused(server: FileServer, here: Path) -> None:
+    pytest.importorskip("cryptography")
+    key = signing.new_key(here.parent / "key")
+    folder = server.folder / "fake" / "1"
+    signing.sign(folder, (folder / "manifest.json").read_bytes(), signing.read_key(here.parent / "key"))
+    source = sources.opened(server.url)
+    assert pull(source, "fake@1", here, trusted=frozenset({key})).model == "fake@1"
+    assert (here / "fake" / "1" / "manifest.sig").read_bytes() == (folder / "manifest.sig").read_bytes()
+    with pytest.raises(Refused, match="does not verify"):  # which is not signed
+        pull(source, "fake@2", here, trusted=frozenset({key}))
+    (server.folder / "fake" / "2" / "manifest.sig").write_bytes(b"damaged")
+    with pytest.raises(Refused, match="does not verify"):
+        pull(source, "fake@2", here)
+    assert not (here / "fake" / "2").exists()

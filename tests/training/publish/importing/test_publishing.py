@@ -1,7 +1,10 @@
 """From two files of a stranger's and their pictures to a picture."""
 
+import io
 import json
 import shutil
+import subprocess
+import sys
 
 import httpx
 import numpy as np
@@ -10,6 +13,7 @@ from click.testing import CliRunner
 
 from app import store as stores
 from app.cli import cli as serving_cli
+from tests.conftest import PROJECT
 from tests.fakes import pixels_of
 from tests.serving import serving
 from tests.strangers import blobs, keras_io_example, linear_pair, write_pictures
@@ -36,11 +40,6 @@ def test_from_the_two_files_of_a_tutorial_to_a_picture_in_two_commands(strangers
     words = ["models", "import", "blobs", "--model-store", str(tmp_path / "store"), "--json"]
     for option in ("encoder", "decoder"):
         words += [f"--{option}", str(strangers / f"{option}.keras")]
-    import subprocess
-    import sys
-
-    from tests.conftest import PROJECT
-
     command = [sys.executable, "-m", "app", *words, "--images", str(strangers / "pictures")]
     done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -66,7 +65,7 @@ def test_from_the_two_files_of_a_tutorial_to_a_picture_in_two_commands(strangers
             body = {"codes": known["codes"].tolist()}
             answer = httpx.post(f"{server.url}/decode?format=npy", json=body)
             assert answer.status_code == 200, answer.text
-            images = np.load(__import__("io").BytesIO(answer.content))
+            images = np.load(io.BytesIO(answer.content))
             np.testing.assert_allclose(images, known["images"], atol=1e-4)
 
 
