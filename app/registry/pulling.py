@@ -93,31 +93,35 @@ def pull(
         raise Refused(
             f"{wanted.name}@{wanted.number}: has {wanted.size} bytes, over {max_bytes}; see --max-bytes"
         )
-    model = store / wanted.name
+    was_there = _publish(source, wanted, store, trusted)
+    return Pulled(f"{wanted.name}@{wanted.number}", wanted.manifest.digest, wanted.size, was_there)
+
+
+def _publish(source: Source, wanted: Wanted, store: Path, trusted: frozenset[str]) -> bool:
+    """Have the version here and recorded; return whether it was here before."""
+    model, digest_there = store / wanted.name, wanted.manifest.digest
     try:
         model.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise Refused(f"{model}: cannot be written ({error.strerror or error})") from None
     with changing(model):
-        found = wanted.manifest.digest
-        require_free(store, wanted.name, wanted.number, found)
-        folder = model / str(wanted.number)
+        require_free(store, wanted.name, wanted.number, digest_there)
+        folder, staging = model / str(wanted.number), model / f"{PULLING}{wanted.number}-{digest_there[:12]}"
         was_there = folder.exists()
         if was_there:
             _require_same(folder, wanted, trusted)
         else:
-            staging = model / f"{PULLING}{wanted.number}-{found[:12]}"
             _download(source, wanted, staging, trusted)
             staging.rename(folder)
             fsync(model)
         try:
-            record(store, wanted.name, wanted.number, found)
-        except OSError:
+            record(store, wanted.name, wanted.number, digest_there)
+        except OSError:  # its number would not be safe from another version
             if not was_there:
-                folder.rename(model / f"{PULLING}{wanted.number}-{found[:12]}")
+                folder.rename(staging)
             raise
         fsync(store)
-    return Pulled(f"{wanted.name}@{wanted.number}", found, wanted.size, was_there)
+    return was_there
 
 
 def _wanted(source: Source, reference: str | None) -> Wanted:

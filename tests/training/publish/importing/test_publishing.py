@@ -57,7 +57,9 @@ def test_from_the_two_files_of_a_tutorial_to_a_picture_in_two_commands(strangers
     assert version.manifest.latent_dim == 2
     assert version.manifest.scores is not None
     assert version.manifest.map.num_images == 60
-    with serving(tmp_path, VITRINE_MODEL_STORE=str(tmp_path / "store")) as server:
+    with serving(
+        tmp_path, VITRINE_MODEL_STORE=str(tmp_path / "store"), VITRINE_DEFAULT_MODEL="blobs"
+    ) as server:
         answer = httpx.get(f"{server.url}/samples?n=4&seed=1")
         assert (answer.status_code, answer.headers["content-type"]) == (200, "image/png")
         assert pixels_of(answer.content).shape[0] >= 28
