@@ -67,8 +67,9 @@ def test_from_the_two_files_of_a_tutorial_to_a_picture_in_two_commands(strangers
             body = {"codes": known["codes"].tolist()}
             answer = httpx.post(f"{server.url}/decode?format=npy", json=body)
             assert answer.status_code == 200, answer.text
-            images = np.load(io.BytesIO(answer.content))
-            np.testing.assert_allclose(images, known["images"], atol=1e-4)
+            levels = np.load(io.BytesIO(answer.content)).astype(int)
+            # [0, 1] cut into 256 equal bins, up to what rounding moves across an edge.
+            np.testing.assert_allclose(levels, np.floor(known["images"] * 256).clip(0, 255), atol=1)
 
 
 def asked(folder, **changes):
