@@ -2,7 +2,7 @@ import socket
 
 import pytest
 
-from app import server
+from app import logs, server
 from app.http.middleware import as_problem
 from app.main import create_app
 from tests.fakes import open_fake
@@ -77,8 +77,9 @@ def test_an_operator_may_keep_pictures_out_of_other_sites(guarded):
     assert answer.headers["cross-origin-resource-policy"] == "same-origin"
 
 
-def test_no_header_names_the_server_on_a_real_connection(settings):
-    as_served = server.configuration(settings, None).server_header
+def test_no_header_names_the_server_on_a_real_connection(settings, monkeypatch):
+    monkeypatch.setattr(logs, "configuration", lambda kind: None)  # loggers are this process' own
+    as_served = server.configuration(settings).server_header
     app = create_app(settings, open_fake)
     with (
         serving_in_a_thread(app, server_header=as_served) as port,
