@@ -49,7 +49,8 @@ class Vitrine(Starlette):
         app: App = self.router.app
         if settings.restricted:
             app = Guard(app, settings)
-        app = Middleware(app, self.service.metrics, settings.root_path, settings.access_log)
+        own = settings.root_path, settings.access_log, settings.embedding
+        app = Middleware(app, self.service.metrics, *own)
         if settings.url_key is not None:
             app = Signed(app)
         if settings.origins:

@@ -1,5 +1,7 @@
 """Files of keys for tests, and a service that asks for them."""
 
+import contextlib
+import logging
 import time
 from urllib.parse import unquote
 
@@ -38,6 +40,18 @@ def signed(address, seconds=60):
     """An address with a signature that is good for some seconds."""
     path, _, query = address.partition("?")
     return f"{path}?{signing.sign(SECRET, unquote(path), query, int(time.time()) + seconds)}"
+
+
+@contextlib.contextmanager
+def requests_logged():
+    """What the service logs of requests, from now on."""
+    records = []
+    logger, handler = logging.getLogger("vitrine.requests"), logging.Handler()
+    handler.emit = records.append
+    logger.setLevel(logging.INFO)
+    logger.addHandler(handler)
+    yield records
+    logger.removeHandler(handler)
 
 
 @pytest.fixture

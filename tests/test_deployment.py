@@ -1,7 +1,6 @@
 """deploy/: the configuration for nginx is run as it is, but for addresses and what is to be filled in."""
 
 import contextlib
-import logging
 import re
 import socket
 import ssl
@@ -12,10 +11,10 @@ import httpx
 import numpy as np
 import pytest
 
-from app import server
+from app import logs, server
 from app.main import create_app
 from app.settings import Settings, variable
-from tests.access import signed
+from tests.access import requests_logged, signed
 from tests.conftest import EVERYTHING, PROJECT
 from tests.fakes import open_fake, pixels_of, png_bytes, write_version
 from tests.nginx import NGINX, free_port, running_nginx
@@ -52,9 +51,9 @@ def certificate(folder):
 class Site:
     """A service behind nginx: a client of it, the log of nginx, and that of the service."""
 
-    def __init__(self, client, folder, caplog):
+    def __init__(self, client, folder, records):
         self.get, self.post, self.url = client.get, client.post, str(client.base_url)
-        self._folder, self._caplog = folder, caplog
+        self._folder, self._records = folder, records
 
     @property
     def log(self):
@@ -67,12 +66,12 @@ class Site:
 
     @property
     def lines_of_the_service(self):
-        return [each.getMessage() for each in self._caplog.records if each.name == "uvicorn.access"]
+        return [record.getMessage() for record in self._records]
 
 
 @pytest.fixture
-def site(request, tmp_path, caplog, monkeypatch):
-    monkeypatch.setattr(logging.getLogger("uvicorn.access"), "propagate", True)
+def site(request, tmp_path, monkeypatch):
+    monkeypatch.setattr(logs, "configuration", lambda kind: None)  # loggers are this process' own
     kind = getattr(request, "param", "plain")
     tls = kind == "TLS"
     write_version(tmp_path / "store")
@@ -84,18 +83,18 @@ def site(request, tmp_path, caplog, monkeypatch):
         forwarded_allow_ips=re.search(r"VITRINE_FORWARDED_ALLOW_IPS=(\S+) vitrine serve", README)[1],
         url_key=request.getfixturevalue("url_key") if kind == "signed addresses alone" else None,
     )
-    config = server.configuration(settings, None)
+    config = server.configuration(settings)
     trust = {"proxy_headers": config.proxy_headers, "forwarded_allow_ips": config.forwarded_allow_ips}
     port, verify = free_port(), True
     if tls:
         certificate(tmp_path)
         verify = ssl.create_default_context(cafile=tmp_path / "fullchain.pem")
     with contextlib.ExitStack() as stack:
-        stack.enter_context(caplog.at_level(logging.INFO, "uvicorn.access"))
+        records = stack.enter_context(requests_logged())
         service = stack.enter_context(serving_in_a_thread(create_app(settings, open_fake), **trust))
         stack.enter_context(running_nginx(tmp_path, filled_in(tmp_path, port, service, tls), port))
         url = f"{'https' if tls else 'http'}://127.0.0.1:{port}"
-        yield Site(stack.enter_context(httpx.Client(base_url=url, verify=verify)), tmp_path, caplog)
+        yield Site(stack.enter_context(httpx.Client(base_url=url, verify=verify)), tmp_path, records)
 
 
 @needs_nginx

@@ -3,6 +3,7 @@
 import ipaddress
 import re
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, Field, field_validator
 
@@ -34,6 +35,10 @@ class AccessOptions(BaseModel):
         pattern=_ORIGINS,
         description="Origins whose pages may read answers, like https://a.example,https://b.example:8443; "
         "none if not set.",
+    )
+    embedding: Literal["cross-origin", "same-site", "same-origin"] = Field(
+        "cross-origin",
+        description="Sites whose pages may show pictures: all (cross-origin), same-site or same-origin.",
     )
     forwarded_allow_ips: str = Field(
         "",

@@ -69,10 +69,19 @@ class Middleware:
         metrics: where requests and problems are counted.
         root_path: path under which a proxy offers the service; whether it strips it or not.
         access_log: write a line for every request.
+        embedding: which sites may show answers in their pages: the value of Cross-Origin-Resource-Policy.
     """
 
-    def __init__(self, app: App, metrics: Metrics, root_path: str = "", access_log: bool = False) -> None:
+    def __init__(
+        self,
+        app: App,
+        metrics: Metrics,
+        root_path: str = "",
+        access_log: bool = False,
+        embedding: str = "cross-origin",
+    ) -> None:
         self._app = app
+        self._security = [*SECURITY_HEADERS, (b"cross-origin-resource-policy", embedding.encode())]
         self._metrics = metrics
         self._root_path = root_path
         self._access_log = access_log
@@ -99,7 +108,7 @@ class Middleware:
                 status = message["status"]
                 headers = list(message.get("headers", ()))
                 own = {name for name, _ in headers}
-                headers += [header for header in SECURITY_HEADERS if header[0] not in own]
+                headers += [header for header in self._security if header[0] not in own]
                 message["headers"] = [*headers, (b"x-request-id", request_id.encode())]
             elif head and message["type"] == "http.response.body":
                 message = {**message, "body": b""}

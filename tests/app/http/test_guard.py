@@ -9,7 +9,7 @@ from app.access import files
 from app.http.guard import is_open
 from app.main import create_app
 from app.settings import Settings
-from tests.access import signed
+from tests.access import requests_logged, signed
 from tests.fakes import open_fake, pixels_of, write_version
 from tests.serving import serving_in_a_thread
 
@@ -347,12 +347,10 @@ def test_without_the_setting_a_signature_is_an_unknown_parameter(client):
     assert {fault["parameter"] for fault in answer.json()["errors"]} == {"expires", "signature"}
 
 
-def test_a_signature_is_in_no_access_log(fake_store, url_key, caplog, monkeypatch):
-    monkeypatch.setattr(logging.getLogger("uvicorn.access"), "propagate", True)
-    app = create_app(Settings(model_store=fake_store, default_model="fake", url_key=url_key), open_fake)
-    address = signed("/samples?n=3")
-    with serving_in_a_thread(app, access_log=True) as port, caplog.at_level(logging.INFO, "uvicorn.access"):
-        answer = httpx.get(f"http://127.0.0.1:{port}{address}")
+def test_a_signature_is_in_no_access_log(fake_store, url_key):
+    settings = Settings(model_store=fake_store, default_model="fake", url_key=url_key, access_log=True)
+    with requests_logged() as records, serving_in_a_thread(create_app(settings, open_fake)) as port:
+        answer = httpx.get(f"http://127.0.0.1:{port}{signed('/samples?n=3')}")
     assert answer.status_code == 200
-    (line,) = {record.getMessage() for record in caplog.records if record.name == "uvicorn.access"}
-    assert '"GET /samples?n=3 HTTP/1.1" 200' in line
+    (line,) = [record.getMessage() for record in records]
+    assert line.endswith('"GET /samples?n=3 HTTP/1.1" 200')

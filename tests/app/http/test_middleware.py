@@ -1,6 +1,12 @@
+import socket
+
 import pytest
 
+from app import logs, server
 from app.http.middleware import as_problem
+from app.main import create_app
+from tests.fakes import open_fake
+from tests.serving import serving_in_a_thread
 
 
 def test_a_clients_request_id_is_kept(client):
@@ -53,3 +59,34 @@ def test_a_problem_whose_page_fails_too_is_told_as_json(client, monkeypatch):
     assert answer.status_code == 503
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json()["request_id"] == "mine"
+
+
+@pytest.mark.parametrize("url", ["/samples", "/livez", "/samples?n=0", "/static/style.css", "/"])
+def test_every_answer_says_who_may_embed_it_and_not_what_serves_it(client, url):
+    headers = client.get(url).headers
+    assert (
+        headers["cross-origin-resource-policy"] == "cross-origin"
+    )  # pictures are shown in other sites' pages
+    assert headers["referrer-policy"] == "no-referrer"
+    assert "frame-ancestors 'none'" in headers["content-security-policy"]
+    assert "server" not in headers
+
+
+def test_an_operator_may_keep_pictures_out_of_other_sites(guarded):
+    answer = guarded(embedding="same-origin").get("/samples?n=1")
+    assert answer.headers["cross-origin-resource-policy"] == "same-origin"
+
+
+def test_no_header_names_the_server_on_a_real_connection(settings, monkeypatch):
+    monkeypatch.setattr(logs, "configuration", lambda kind: None)  # loggers are this process' own
+    as_served = server.configuration(settings).server_header
+    app = create_app(settings, open_fake)
+    with (
+        serving_in_a_thread(app, server_header=as_served) as port,
+        socket.create_connection(("127.0.0.1", port)) as raw,
+    ):
+        raw.sendall(b"GET /livez HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
+        with raw.makefile("rb") as answer:
+            found = answer.read().lower()
+    assert found.startswith(b"http/1.1 200")
+    assert b"\r\nserver:" not in found
