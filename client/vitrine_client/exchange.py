@@ -12,7 +12,8 @@ from typing import Any, NamedTuple, TypeVar
 
 import httpx
 
-from vitrine_client.errors import UnexpectedAnswer, Unreachable, error_of
+from vitrine_client.errors import UnexpectedAnswer, Unreachable
+from vitrine_client.problems import error_of
 from vitrine_client.requests import Answer, Request, url_of
 
 T = TypeVar("T")

@@ -295,7 +295,6 @@ def _write_manifest(
         },
         "selftest": selftest.write(folder, model.latent_dim, model.likelihood.noise_shape(model.image_shape)),
         "runtimes": {"litert": litert.FILES},
-        "selftest": selftest.write(folder, model.latent_dim, model.likelihood.noise_shape(model.image_shape)),
         "examples": sorted(f"examples/{path.name}" for path in (folder / "examples").iterdir()),
     } | more
     export.seal(manifest, folder)
