@@ -263,6 +263,7 @@ def load_settings(**overrides: Any) -> Settings:
             f"{variable(name := str(fault['loc'][0]))}={str(fault['input'])[:80]!r}: "
             f"{fault['msg']}{_range_of(name)}"
             for fault in error.errors()
+            if fault["type"] != "default_factory_not_called"  # it follows from another's fault
         ]
         raise SettingsError("; ".join(lines)) from None
     for name, parse in _FILES.items():

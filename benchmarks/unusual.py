@@ -32,7 +32,7 @@ from training.metrics.two_sample import auroc
 CARDS_K = 100  # of whose L_k the cards tell
 AT_ONCE = 32  # images
 SEED = 42
-LIMITS = Settings(max_draws=10**9)
+LIMITS = Settings(max_draws=10**8)
 
 Levels = npt.NDArray[np.uint8]
 

@@ -24,7 +24,7 @@ import click
 import pytest
 
 from app.cli import cli as serving_cli
-from app.commands.group import SUMMARIES
+from app.commands.group import SUMMARIES, RenderCommand
 from app.http.assets import installed
 from app.settings import Settings, variable
 from tests.conftest import DISTRIBUTION, FASHION, PROJECT, SHIPPED_STORE
@@ -51,12 +51,13 @@ EXCEPTIONS = {
 READERS_OWN = ("photos",)  # folders that a document takes for granted: they are the reader's
 # Indented blocks that are no commands, by their first line.
 NO_COMMANDS = {
-    "docs/architecture.md": ("training/  --writes-->", "types, errors, determinism, sources <"),
+    "docs/architecture.md": ("training/  --writes-->", "types, errors, quiet, determinism, sources <"),
     "docs/export-page.md": ("page: fashion@",),
     "docs/glossary.md": ("L(q) = ", "L_k = "),
     "docs/your-pictures.md": ("found: 40 pictures", "photos/ "),
+    "docs/operating.md": ("fashion/8: ",),
     "docs/training.md": ("[objective.final_phase]",),
-    "model_store/README.md": ("model_store/", "given + O relu(", "255 m + 255 ("),
+    "model_store/README.md": ("model_store/", "given + O relu(", "255 m + 255 (", "ed25519 PUBLIC-KEY"),
 }
 # Python runs in the test that is named.
 PYTHON = {
@@ -287,6 +288,8 @@ def resolved(group, words):
     name, command, rest = group.resolve_command(click.Context(group), words)
     if isinstance(command, click.Group) and rest and not rest[0].startswith("-"):
         return resolved(command, rest)
+    if isinstance(command, RenderCommand):
+        command = command.meant_by(rest)
     return name, command, rest
 
 

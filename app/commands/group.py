@@ -56,11 +56,18 @@ class RenderCommand(PictureCommand):
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
     ) -> click.Context:
         """Return the context of the one or the other."""
-        if any(each == "--seeds" or each.startswith("--seeds=") for each in args):
-            from app.commands.render import render_seeds
+        meant = self.meant_by(args)
+        if meant is self:
+            return super().make_context(info_name, args, parent, **extra)
+        return meant.make_context(info_name, args, parent, **extra)
 
-            return render_seeds.make_context(info_name, args, parent, **extra)
-        return super().make_context(info_name, args, parent, **extra)
+    def meant_by(self, args: list[str]) -> click.Command:
+        """Return the command that these arguments are for."""
+        if not any(each == "--seeds" or each.startswith("--seeds=") for each in args):
+            return self
+        from app.commands.render import render_seeds
+
+        return render_seeds
 
 
 def add_to(group: click.Group) -> None:
