@@ -8,6 +8,7 @@
     * MalformedImageRequest 400  a part of an address of the IIIF Image API
     * ImageNotFound         404  an identifier of the IIIF Image API that names no plane
     * UploadError           422  a file that cannot be used
+      * UndecodableUpload   422  a file at which its decoder failed
       * MalformedUpload     400  the request body is not what its headers say
       * UploadTooLarge      413
       * UnsupportedUpload   415
@@ -18,6 +19,7 @@
   * Overloaded              503  more work than the machine takes on
   * DeadlinePassed          504  admitted, but not done in time
   * NotReady                503  no model is warm, or none computes
+  * DecoderUnavailable      503  what decodes uploads was ended, is stuck, or cannot be started
   * OutOfResources          503  the system gave no memory or no thread
   * MetricsUnavailable      503  counters that would not tell the truth
   * ModelError              500  a model that does not do what its manifest says
@@ -31,49 +33,12 @@ Each error carries its HTTP status as a plain integer; nothing here knows HTTP o
 """
 
 import dataclasses
-import functools
-import json
 from collections.abc import Collection, Iterable
 from typing import Self
 
 from app.faults import Fault as Fault
+from app.faults import VitrineError as VitrineError
 from app.faults import echo as echo
-
-_as_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-
-
-class VitrineError(Exception):
-    """Base of the errors that become an ``application/problem+json`` answer."""
-
-    status = 500
-    kind = "internal-error"  # the last part of the problem's type
-    title = "Something went wrong inside the service"
-
-    def __init__(self, detail: str, *faults: Fault, headers: dict[str, str] | None = None) -> None:
-        super().__init__(detail)
-        self.detail = detail
-        self.faults = faults
-        self.headers = headers or {}
-
-    def as_json(self, instance: str, request_id: str, root_path: str = "") -> bytes:
-        """Return the body of an RFC 9457 problem.
-
-        Args:
-            instance: the path that was asked for, escaped and cut.
-            request_id: that the log knows this request by: letters, digits, ``.``, ``_`` and ``-``.
-            root_path: path under which clients find the service.
-        """
-        about, faults = self._constant_json
-        kind = f'"type":"{root_path}/problems/{self.kind}"'
-        own = f'"instance":{_as_json(root_path + instance)},"request_id":"{request_id}"'
-        return f'{{{kind},{about[1:-1]},{own},"errors":{faults}}}'.encode()
-
-    @functools.cached_property
-    def _constant_json(self) -> tuple[str, str]:
-        """What is the same in every answer, before and behind what is a request's own."""
-        about = {"title": self.title, "status": self.status}
-        faults = [dataclasses.asdict(fault) for fault in self.faults]
-        return _as_json(about | {"detail": self.detail}), _as_json(faults)
 
 
 class AddressNotFound(VitrineError):
@@ -142,6 +107,13 @@ class UploadError(InvalidParameter):
 
     kind = "unusable-upload"
     title = "An uploaded image cannot be used"
+
+
+class UndecodableUpload(UploadError):
+    """A file that ended the process that decoded it, or took too much time or memory there."""
+
+    kind = "undecodable-upload"
+    title = "The decoder failed at an uploaded image"
 
 
 class MalformedUpload(UploadError):
@@ -265,6 +237,17 @@ class NotReady(VitrineError):
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason, headers={"Retry-After": "2"})
+
+
+class DecoderUnavailable(VitrineError):
+    """The process that decodes uploads was ended by the system, does not answer, or cannot be started."""
+
+    status = 503
+    kind = "decoder-unavailable"
+    title = "Uploaded images cannot be decoded just now"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"{reason} Try again in 2 s.", headers={"Retry-After": "2"})
 
 
 class OutOfResources(VitrineError):

@@ -1,4 +1,7 @@
-"""Limits, as settings: how large a head, how slow a client, how many images, how large an upload."""
+"""Limits, as settings: how large a head, how slow a client, how many images, how an upload is decoded."""
+
+from collections.abc import Iterable
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
@@ -90,3 +93,35 @@ class PictureLimits(BaseModel):
     max_upload_side: int = Field(
         12_000, ge=1, le=1_000_000, description="Pixels along one side of an uploaded image."
     )
+
+
+class DecodingOptions(BaseModel):
+    """The settings that say where uploads are decoded, and in what time; part of ``Settings``."""
+
+    decode: Literal["process", "thread"] = Field(
+        "process",
+        description="Where uploads are decoded: in processes of their own, or in threads of the service, in "
+        "which a decoder's crash ends everything.",
+    )
+    decode_processes: int = Field(
+        2, ge=1, le=64, description="Processes that decode uploads; all but one may have large ones."
+    )
+    decode_seconds: float = Field(
+        5,
+        gt=0,
+        le=3600,
+        description="Processor seconds that decoding an upload may take; twice as many by the clock.",
+    )
+
+
+def range_of(metadata: Iterable[object]) -> str:
+    """Return in brackets what range a setting has, by what its field says; nothing if it has none."""
+    bounds: dict[str, Any] = {}
+    for each in metadata:
+        bounds |= {
+            bound: value for bound in ("gt", "ge", "le") if (value := getattr(each, bound, None)) is not None
+        }
+    if "le" not in bounds:
+        return ""
+    least = f"{bounds['ge']}" if "ge" in bounds else f"more than {bounds['gt']}"
+    return f" (from {least} to {bounds['le']})"

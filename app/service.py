@@ -12,6 +12,7 @@ import numpy as np
 from app import memory, profiles, tracing
 from app.cache import PictureCache
 from app.changes import StoreReader
+from app.decoding import reading
 from app.engine.engine import Engine
 from app.engine.work import Operation, Rows, Steps, Work
 from app.errors import DeadlinePassed, NotReady
@@ -173,6 +174,7 @@ class Service:
         self.metrics.settle()
         if self.traces is not None:
             self.traces.stop()
+        reading.end(self.settings)
 
     def find(self, reference: str | None) -> Awaitable[Model]:
         """Find the opened model of a reference, see ``Store.find``, or the default model for None.

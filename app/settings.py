@@ -17,7 +17,7 @@ from app.access.files import AccessError, read
 from app.access.options import AccessOptions
 from app.cores import available_cores
 from app.errors import StoreError
-from app.limits import ConnectionLimits, PictureLimits
+from app.limits import ConnectionLimits, DecodingOptions, PictureLimits, range_of
 from app.variables import PREFIX, URL, misspelt, of_a_service
 
 RENAMED = {"VITRINE_LANES": "VITRINE_WORKER_THREADS"}
@@ -31,7 +31,7 @@ STORE_OF_PROJECT = PROJECT / "model_store"
 _FILES = {"api_keys": keys.parse, "admin_key": keys.parse, "url_key": urls.parse}
 
 
-class Settings(ConnectionLimits, PictureLimits, AccessOptions, BaseSettings):
+class Settings(ConnectionLimits, PictureLimits, DecodingOptions, AccessOptions, BaseSettings):
     """Everything that an operator can set, each by the environment variable ``VITRINE_`` + its name.
 
     The environment is not ours alone. Whatever is blank is as if it were not set: compose writes unset
@@ -261,7 +261,7 @@ def load_settings(**overrides: Any) -> Settings:
     except ValidationError as error:
         lines = [
             f"{variable(name := str(fault['loc'][0]))}={str(fault['input'])[:80]!r}: "
-            f"{fault['msg']}{_range_of(name)}"
+            f"{fault['msg']}{range_of(Settings.model_fields[name].metadata)}"
             for fault in error.errors()
             if fault["type"] != "default_factory_not_called"  # it follows from another's fault
         ]
@@ -285,19 +285,6 @@ def load_settings(**overrides: Any) -> Settings:
         raise SettingsError(f"{variable('profile')}={str(settings.profile)!r}: {error}") from None
     unset = {"worker_threads", "inference_threads"} - settings.model_fields_set
     return settings.model_copy(update=profile.model_dump(include=unset))
-
-
-def _range_of(name: str) -> str:
-    """Return in brackets from where to where a number may go; nothing if the setting is none."""
-    bounds: dict[str, Any] = {}
-    for each in Settings.model_fields[name].metadata:
-        bounds |= {
-            bound: value for bound in ("gt", "ge", "le") if (value := getattr(each, bound, None)) is not None
-        }
-    if "le" not in bounds:
-        return ""
-    least = f"{bounds['ge']}" if "ge" in bounds else f"more than {bounds['gt']}"
-    return f" (from {least} to {bounds['le']})"
 
 
 def origins(settings: Settings) -> dict[str, str]:
@@ -327,6 +314,11 @@ def can_trace() -> bool:
 def trace_endpoint(settings: Settings) -> str:
     """Return where traces go: as it is set for us, or by OpenTelemetry's own variable; empty: nowhere."""
     return settings.otel_endpoint or os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT", "").strip()
+
+
+def for_decoders() -> dict[str, str]:
+    """Return what processes that decode uploads need of the environment: nothing in it is a secret."""
+    return {name: value for name in ("LD_LIBRARY_PATH", "PATH") if (value := os.environ.get(name))}
 
 
 def passed_over() -> str | None:

@@ -146,7 +146,8 @@ async def _answer_here(request: Request[Picture], model_store: str | None) -> Pi
         from app.main import create_app
         from app.settings import load_settings
 
-        app = create_app(load_settings(**({} if model_store is None else {"model_store": model_store})))
+        given = {} if model_store is None else {"model_store": model_store}
+        app = create_app(load_settings(**given, decode="thread"))  # files of who asks: no process is started
         client = AsyncClient(LOCAL, transport=httpx.ASGITransport(app))
         async with app.router.lifespan_context(app), client:
             return await client.send(request)

@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from app.decoding import reading
 from app.explore.grids import Context
-from app.pictures import uploads
 from app.pictures.grids import Pixels
 from app.pictures.uploads import Invert
 
@@ -39,7 +39,7 @@ class Uploads(NamedTuple):
         image = context.model.manifest.image
         if not self.files:
             return np.empty((0, *image.shape), np.uint8), ()
-        read = uploads.read_uploads(
+        read = reading.read_uploads(
             self.files, image.shape, self.invert, context.limits, image.polarity, on_white=on_white
         )
         notes = tuple(f"{found.name}: {note}" for found in read for note in found.notes)

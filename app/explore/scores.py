@@ -14,13 +14,13 @@ import numpy.typing as npt
 
 from app import importance, latent
 from app.complexity import CODE, complexity
+from app.decoding import reading
 from app.engine.work import Array, Rows, Steps, Work
 from app.errors import InvalidParameter
 from app.explore.grids import check_count
 from app.explore.seeds import check_seed
 from app.importance import Posterior
 from app.models import Model
-from app.pictures import uploads
 from app.pictures.uploads import Invert
 from app.priors import StandardNormal
 from app.settings import Settings
@@ -118,7 +118,7 @@ def score(
 
     def steps() -> Steps[Scores]:
         model.prepare_scoring()
-        read = uploads.read_uploads(files, image.shape, invert, limits, image.polarity)
+        read = reading.read_uploads(files, image.shape, invert, limits, image.polarity)
         notes = tuple(f"{found.name}: {note}" for found in read for note in found.notes)
         images = np.stack([found.pixels for found in read])
         return Scores(images, (yield from scores_of(model, images, draws)), notes)

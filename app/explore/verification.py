@@ -8,9 +8,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from app.decoding.reading import read_frames
 from app.engine.work import Steps, Work
 from app.explore.grids import Answer
 from app.pictures.marks import Frames, frames_of, read_mark
+from app.settings import Settings
 
 LISTED_PIXELS = 100  # of those that differ
 
@@ -58,11 +60,11 @@ def difference(found: Frames, expected: Frames) -> Difference:
     return Difference(len(places), total, (left, top, right, bottom), pixels)
 
 
-def reading(data: bytes) -> Work[Frames]:
-    """Return the work of decoding an uploaded picture as it is shown; see ``frames_of`` for its errors."""
+def reading(data: bytes, limits: Settings) -> Work[Frames]:
+    """Return the work of decoding an uploaded picture as it is shown; see ``read_frames`` for its errors."""
 
     def steps() -> Steps[Frames]:
-        return frames_of(data, "file")
+        return read_frames(data, "file", limits)
         yield  # a generator, like the steps of all work
 
     return Work(steps, 1, upload_bytes=len(data))

@@ -102,7 +102,7 @@ OF_COMPUTING: Kinds = {
 }
 OF_PICTURES: Kinds = {errors.UnsupportedFormat, *OF_COMPUTING}
 OF_MODELS: Kinds = {errors.ModelNotFound, *errors.ModelNotFound.__subclasses__(), errors.ModelUnavailable}
-OF_UPLOADS: Kinds = {errors.UploadError, *problems.kinds(errors.UploadError)}
+OF_UPLOADS: Kinds = {errors.DecoderUnavailable, errors.UploadError, *problems.kinds(errors.UploadError)}
 OF_PLANES: Kinds = {
     errors.ImageNotFound,
     errors.MalformedImageRequest,

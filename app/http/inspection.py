@@ -116,7 +116,9 @@ async def _verified(
     scope = {**request.scope, **asked, "method": "GET"}
     note_client(scope)
     try:
-        found = await result_of(service.engine.submit(verification.reading(data)), request.receive)
+        found = await result_of(
+            service.engine.submit(verification.reading(data, service.settings)), request.receive
+        )
         drawn = await apps[asked["path"]].draw(scope, request.receive)
         work = verification.comparing(found, drawn, image)
         compared = await result_of(service.engine.submit(work), request.receive)

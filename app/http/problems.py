@@ -90,6 +90,14 @@ EXAMPLES: dict[type[VitrineError], Asked | Callable[[Service], Asked | VitrineEr
     errors.DeadlinePassed: lambda service: errors.DeadlinePassed(service.settings.deadline_seconds, 4),
     errors.NotReady: lambda _: errors.NotReady("The service is shutting down."),
     errors.OutOfResources: lambda _: errors.OutOfResources(),
+    errors.UndecodableUpload: lambda _: errors.UndecodableUpload.of(
+        "file",
+        "an image that the decoder survives",
+        "1024 bytes that ended it (SIGSEGV)",
+        "Open the picture in another program and save it again, as an 8-bit PNG.",
+        "decoder_crashed",
+    ),
+    errors.DecoderUnavailable: lambda _: errors.DecoderUnavailable("The decoder does not answer."),
     errors.MetricsUnavailable: lambda _: errors.MetricsUnavailable("The files of the counters are gone."),
     errors.ModelError: lambda service: errors.ModelError(
         f"{service.settings.default_model}: the model's output is not finite"
@@ -111,6 +119,8 @@ NEVER_ANSWERED = {  # in this form: the one ends the start, the other has the fo
 ELSEWHERE = {
     errors.AddressNotFound: "/sample",
     errors.MetricsUnavailable: "/metrics",
+    errors.UndecodableUpload: "/reconstruct",
+    errors.DecoderUnavailable: "/reconstruct",
     errors.ScoringUnavailable: "/score",
     errors.MapUnavailable: "/map",
 }

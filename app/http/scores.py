@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
+from app.decoding import reading
 from app.errors import InvalidParameter, UploadError
 from app.explore import completion, encoding, presenting, scores
 from app.explore.completion import Incomplete, Wanted
@@ -19,7 +20,6 @@ from app.http.endpoint import MakePicture, PreparedPicture
 from app.http.queries import Inverted, ModelQuery, Query, Seed, Whole
 from app.http.uploads import Files
 from app.models import Model
-from app.pictures import uploads
 from app.pictures.grids import GridStyle, Pixels
 from app.pictures.provenance import COMPOSITE
 from app.settings import Settings
@@ -179,9 +179,9 @@ def _seen(
 ) -> npt.NDArray[np.bool_]:
     """Return which pixels of each image are seen, (N, H, W), or refuse images of which none is missing."""
     shape, limits = context.model.manifest.image.shape, context.limits
-    seen = np.stack(uploads.read_seen(files, shape, limits))
+    seen = np.stack(reading.read_seen(files, shape, limits))
     if masks:
-        seen &= np.stack(uploads.read_masks(masks, shape, limits))
+        seen &= np.stack(reading.read_masks(masks, shape, limits))
     seen &= _half(pixels[0], query.hide)
     for (name, _), each in zip(files, seen, strict=True):
         if each.all():

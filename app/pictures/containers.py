@@ -38,6 +38,28 @@ def without_metadata(kind: str, data: bytes) -> tuple[bytes, bool]:
     return _STRIP[kind](data)
 
 
+def announced_pixels(data: bytes) -> int:
+    """Return how many pixels a file's first bytes announce, or 0: of a JPEG, these do not tell."""
+
+    def number(start: int, stop: int) -> int:
+        return int.from_bytes(data[start:stop], "little")
+
+    if data[:4] == b"\x89PNG":
+        return int.from_bytes(data[16:20], "big") * int.from_bytes(data[20:24], "big")
+    if data[:4] == b"GIF8":
+        return number(6, 8) * number(8, 10)
+    if data[:2] == b"BM":  # of the two heights that a number may mean, the one from above is negative
+        return number(18, 22) * min(number(22, 26), 2**32 - number(22, 26))
+    if data[12:16] == b"VP8X":
+        return (number(24, 27) + 1) * (number(27, 30) + 1)
+    if data[12:16] == b"VP8L":
+        packed = number(21, 25)
+        return ((packed & 0x3FFF) + 1) * ((packed >> 14 & 0x3FFF) + 1)
+    if data[12:16] == b"VP8 ":
+        return (number(26, 28) & 0x3FFF) * (number(28, 30) & 0x3FFF)
+    return 0
+
+
 _CHUNK, _CHECKSUM = struct.Struct(">I4s"), struct.Struct(">I")
 
 

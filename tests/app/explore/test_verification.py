@@ -7,6 +7,7 @@ from app.explore.verification import LISTED_PIXELS, comparing, difference, readi
 from app.pictures.formats import FORMATS, Drawing
 from app.pictures.grids import GridStyle
 from app.pictures.provenance import Recipe
+from tests.app.explore.asking import LIMITS
 from tests.fakes import png_bytes
 
 LEVELS = np.arange(2 * 8 * 8, dtype=np.uint8).reshape(2, 8, 8)
@@ -54,6 +55,6 @@ def test_one_image_of_several_is_compared_with_its_own(form):
 
 
 def test_an_upload_is_read_as_it_is_shown_and_a_broken_one_refused():
-    assert np.array_equal(reading(png_bytes(LEVELS[0]))(), frames(LEVELS[:1]))
+    assert np.array_equal(reading(png_bytes(LEVELS[0]), LIMITS)(), frames(LEVELS[:1]))
     with pytest.raises(UploadError):
-        reading(png_bytes(LEVELS[0])[:40])()
+        reading(png_bytes(LEVELS[0])[:40], LIMITS)()
