@@ -17,7 +17,7 @@ LAYERS = {
     "finding the model": ("app.service.Service.find", "GET", "/samples?n=1"),
     "computing": ("tests.fakes.FakeRuntime.decode", "GET", "/samples?n=1"),
     "encoding": ("tests.fakes.FakeRuntime.encode", "POST", "/reconstruct"),
-    "reading an upload": ("app.pictures.files.sniff", "POST", "/reconstruct"),
+    "reading an upload": ("app.decoding.reading._read", "POST", "/reconstruct"),
     "writing the picture": ("app.pictures.formats.encode_png", "GET", "/samples?n=1"),
     "the engine": ("app.engine.engine.Engine.submit", "GET", "/samples?n=1"),
     "answering": ("app.http.endpoint.send_answer", "GET", "/samples?n=1"),

@@ -1,4 +1,14 @@
-"""What a request without access is answered with. None of it repeats a key or a signature."""
+"""What a request without access is answered with. None of it repeats a key or a signature.
+
+* VitrineError              see app/errors.py
+  * AccessRefused           403
+    * KeyRequired           401  no API key, or one that is not known
+    * ModelNotAllowed       403  a key for other models
+    * BudgetSpent           429  a key whose images of this minute have been computed
+    * SignatureInvalid      403
+    * SignatureExpired      403
+    * SignatureRequired     403  the service answers signed addresses alone
+"""
 
 from collections.abc import Iterable
 

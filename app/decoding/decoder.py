@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from app.decoding import messages
 from app.errors import DecoderUnavailable
-from app.settings import for_decoders
+from app.settings import PROJECT, for_decoders
 
 START_SECONDS = 30.0  # a busy machine may take some to import Pillow and NumPy
 BY_THE_CLOCK = 2.0  # times as many seconds as of processor time, as others need the processor too
@@ -164,7 +164,8 @@ class Decoder:
 
     def _command(self, descriptor: int) -> list[str]:
         bounds = {"parent": os.getpid(), **self._allowance._asdict()}
-        given = {"path": sys.path, "descriptor": descriptor, "bounds": bounds}
+        # An installation that can be edited is found by a hook of its own, which is not there without site.
+        given = {"path": [*sys.path, str(PROJECT)], "descriptor": descriptor, "bounds": bounds}
         return [sys.executable, "-I", "-S", "-c", _START, json.dumps(given)]
 
     def _look_after(

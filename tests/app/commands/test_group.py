@@ -22,7 +22,7 @@ def test_every_picture_has_its_command():
 @pytest.mark.parametrize(
     ("words", "offered"),
     [
-        (["vitrine", "s"], {"samples", "serve", "score", "sign"}),
+        (["vitrine", "s"], {"samples", "serve", "score", "sign", "sign-url"}),
         (["vitrine", "samples", "--te"], {"--temperature"}),
         (["vitrine", "samples", "--render", ""], {"mean", "draw"}),
         (["vitrine", "e"], {"encode", "export-page"}),

@@ -55,6 +55,12 @@ def test_a_decoder_loads_neither_the_server_nor_a_runtime(started):
         assert other not in maps
 
 
+def test_a_decoder_finds_the_service_where_only_a_hook_of_an_editable_installation_does(monkeypatch):
+    monkeypatch.setattr(sys, "path", [each for each in sys.path if Path(each or ".").resolve() != PROJECT])
+    made = Decoder(ALLOWANCE)
+    made.end()
+
+
 def test_a_decoder_has_a_session_of_its_own_so_that_a_terminals_signals_are_the_services(started):
     assert os.getsid(started.number) == started.number
 
