@@ -10,7 +10,6 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- define "vitrine.labels" -}}
 {{ include "vitrine.selector" . }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
-app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end }}
 
 {{- define "vitrine.image" -}}
