@@ -11,6 +11,7 @@ import time
 import uuid
 
 import pytest
+import yaml
 
 from tests.conftest import PROJECT, skip
 from tests.fakes import seal, write_version
@@ -79,9 +80,10 @@ def container():
     podman("rm", "--force", name, check=False)
 
 
-def wait_until_ready(name):
+def wait_until_ready(name, healthcheck=True):
+    asked = ("healthcheck", "run", name) if healthcheck else ("exec", name, "vitrine", "health")
     deadline = time.monotonic() + 90
-    while run("podman", "--runtime", "runc", "healthcheck", "run", name, check=False).returncode:
+    while run("podman", "--runtime", "runc", *asked, check=False).returncode:
         assert time.monotonic() < deadline, podman("logs", name, check=False)
         time.sleep(0.5)
 
@@ -204,6 +206,52 @@ def test_a_model_that_needs_tensorflow_is_refused_with_a_remedy_that_a_container
     )
     assert "make" not in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.fixture
+def played(container, tmp_path, monkeypatch):
+    """The plain manifests of deploy/kubernetes, played by podman for a user that no image knows.
+
+    Podman is given the image of the tests, no network, and so no ports. It would ask the liveness probe by curl, which the
+    image has not.
+    """
+    configuration = tmp_path / "containers.conf"
+    configuration.write_text('[containers]\ndefault_ulimits = ["nofile=4096:4096", "nproc=4096:4096"]\n')
+    monkeypatch.setenv("CONTAINERS_CONF", str(configuration))
+    folder = PROJECT / "deploy" / "kubernetes"
+    settings, deployment = (
+        yaml.safe_load((folder / f"{name}.yaml").read_text()) for name in ("configmap", "deployment")
+    )
+    deployment["metadata"]["name"] = f"vitrine-{uuid.uuid4().hex[:8]}"
+    pod = deployment["spec"]["template"]["spec"]
+    played = pod["containers"][0]
+    played |= {"image": IMAGE, "imagePullPolicy": "Never"}
+    played["securityContext"]["runAsUser"] = 1000680000
+    del played["livenessProbe"], played["ports"]
+    manifests = tmp_path / "manifests.yaml"
+    manifests.write_text(yaml.safe_dump_all([settings, deployment]))
+    podman("kube", "play", "--network", "none", str(manifests))
+    yield f"{deployment['metadata']['name']}-pod-0-vitrine"
+    podman("kube", "down", str(manifests), check=False)
+
+
+def test_podman_plays_the_manifests_with_their_settings_as_any_user_on_a_root_that_it_cannot_write(played):
+    wait_until_ready(played, healthcheck=False)
+    uid, writable, interfaces, capabilities = json.loads(podman("exec", played, "python", "-c", LOOK_AROUND))
+    assert uid == 1000680000
+    assert not writable
+    assert interfaces == ["lo"]
+    assert capabilities == 0
+    found = json.loads(podman("inspect", played))[0]["HostConfig"]
+    assert found["ReadonlyRootfs"]
+    assert (found["Memory"], found["NanoCpus"]) == (512 * 2**20, 2 * 10**9)
+    write = "import pathlib; pathlib.Path('/tmp/x').write_text('x')"
+    podman("exec", played, "python", "-c", write)  # the empty folder
+    assert json.loads(podman("exec", played, "python", "-c", ASK))["/samples?n=21"] == [196, 84]
+    lines = [line for line in run("podman", "logs", played).stderr.splitlines() if line.startswith("{")]
+    assert "serving fashion@7 from /srv/model_store" in [json.loads(line)["message"] for line in lines]
+    podman("stop", "--time", "27", played)
+    assert json.loads(podman("inspect", played))[0]["State"]["ExitCode"] == 0
 
 
 def test_it_stops_within_five_seconds_of_sigterm(ready):
