@@ -182,3 +182,23 @@ def test_whatever_selects_pods_selects_these(name):
 def test_the_notes_say_whether_everybody_may_ask():
     assert "Everybody who reaches it may ask" in rendered()["NOTES.txt"]
     assert "Requests need an API key" in rendered(SETS["API keys"])["NOTES.txt"]
+
+
+@needs_helm
+def test_names_of_digits_stay_text():
+    values = {
+        "models": {"from": "volume", "volume": {"claim": "7", "subPath": "7"}},
+        "access": {"apiKeys": {"secret": "7", "key": "7"}},
+        "serviceAccountName": "7",
+        "priorityClassName": "7",
+        "ingress": {"enabled": True, "className": "7", "tlsSecret": "7"},
+    }
+    found = {each["kind"]: each for each in objects(values)}
+    pod = found["Deployment"]["spec"]["template"]["spec"]
+    volumes = {each["name"]: each for each in pod["volumes"]}
+    assert volumes["models"]["persistentVolumeClaim"]["claimName"] == "7"
+    secret = volumes["access"]["projected"]["sources"][0]["secret"]
+    assert (secret["name"], secret["items"][0]["key"]) == ("7", "7")
+    assert (pod["serviceAccountName"], pod["priorityClassName"]) == ("7", "7")
+    assert found["Ingress"]["spec"]["ingressClassName"] == "7"
+    assert found["Ingress"]["spec"]["tls"][0]["secretName"] == "7"

@@ -6,7 +6,7 @@
   mountPath: /srv/model_store
   readOnly: true
   {{- with .Values.models.volume.subPath }}
-  subPath: {{ . }}
+  subPath: {{ . | quote }}
   {{- end }}
 {{- else if eq .Values.models.from "oci" }}
 - name: models
@@ -26,11 +26,11 @@
 {{- define "vitrine.volumes" -}}
 - name: tmp
   emptyDir:
-    sizeLimit: {{ .Values.tmpSize }}
+    sizeLimit: {{ .Values.tmpSize | quote }}
 {{- if eq .Values.models.from "volume" }}
 - name: models
   persistentVolumeClaim:
-    claimName: {{ .Values.models.volume.claim }}
+    claimName: {{ .Values.models.volume.claim | quote }}
     readOnly: true
 {{- else if eq .Values.models.from "oci" }}
 - name: models
@@ -40,7 +40,7 @@
 {{- else if eq .Values.models.from "remote" }}
 - name: models
   emptyDir:
-    sizeLimit: {{ .Values.models.remote.cacheSize }}
+    sizeLimit: {{ .Values.models.remote.cacheSize | quote }}
 {{- end }}
 {{- if or .Values.access.apiKeys.secret .Values.access.urlKey.secret .Values.access.adminKey.secret }}
 - name: access
@@ -50,27 +50,27 @@
       {{- with .Values.access.apiKeys }}
       {{- if .secret }}
       - secret:
-          name: {{ .secret }}
+          name: {{ .secret | quote }}
           items:
-            - key: {{ .key }}
+            - key: {{ .key | quote }}
               path: api-keys
       {{- end }}
       {{- end }}
       {{- with .Values.access.urlKey }}
       {{- if .secret }}
       - secret:
-          name: {{ .secret }}
+          name: {{ .secret | quote }}
           items:
-            - key: {{ .key }}
+            - key: {{ .key | quote }}
               path: url-key
       {{- end }}
       {{- end }}
       {{- with .Values.access.adminKey }}
       {{- if .secret }}
       - secret:
-          name: {{ .secret }}
+          name: {{ .secret | quote }}
           items:
-            - key: {{ .key }}
+            - key: {{ .key | quote }}
               path: admin-key
       {{- end }}
       {{- end }}
