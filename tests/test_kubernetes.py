@@ -3,11 +3,13 @@
 import functools
 import json
 import re
+import tomllib
 
 import kubernetes_validate
 import pytest
 import yaml
 
+from tests.conftest import PROJECT
 from tests.helm_templates import CHART, MANIFESTS, SETS, manifests, needs_helm, objects_of, rendered, schema
 
 VERSIONS = [f"1.{minor}" for minor in range(30, 38)]
@@ -147,6 +149,13 @@ def test_values_that_make_no_sense_are_refused_by_their_name(values, message):
 
     with pytest.raises(HelmValuesError, match=re.escape(message)):
         rendered(values)
+
+
+def test_the_chart_is_of_the_versions_of_the_project_and_of_kubernetes_that_are_tried():
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
+    assert chart["appVersion"] == project["version"]
+    assert chart["kubeVersion"] == f">={VERSIONS[0]}.0-0"
 
 
 def test_every_value_has_a_comment_above_it():
