@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN = .venv/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help screenshots setup serve assets native test reliability fuzz soak chaos train lint format requirements dist sbom audit benchmark-peers inference-clients peer-requirements clean
+.PHONY: help screenshots setup serve assets native test reliability fuzz fuzz-uploads soak chaos train lint format requirements dist sbom audit benchmark-peers inference-clients peer-requirements clean
 
 # Every training run has a folder of its own.
 RUN ?= runs/fashion-dense-$(shell date +%Y%m%d-%H%M%S)
@@ -38,6 +38,11 @@ REQUESTS ?= 5000
 
 fuzz: .venv/dev ## set up, and check the answers to 5,000 random requests against the API documentation
 	$(BIN)/python -m tests.fuzzing --requests $(REQUESTS) --out .pytest_cache/fuzz.json
+
+fuzz-uploads: .venv/dev ## set up, and try broken uploads for MINUTES by what code they reach
+	$(PIP) 'atheris>=3'
+	$(BIN)/python -m tests.broken_uploads pictures --minutes $(MINUTES) --out .pytest_cache/uploads.json
+	$(BIN)/python -m tests.broken_uploads forms --minutes $(MINUTES) --out .pytest_cache/forms.json
 
 soak: .venv/dev native ## send ten minutes of mixed traffic, with clients that crash: does anything grow or break?
 	$(BIN)/python -m tests.soak --minutes $(MINUTES) --workers $(WORKERS) --out .pytest_cache/soak.json
