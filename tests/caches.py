@@ -19,6 +19,12 @@ VARNISH_RECIPE = (PROJECT / "deploy" / "varnish" / "vitrine.vcl").read_text()
 EXPIRES_SECONDS = 1.0  # where a test's copy of a recipe has pictures expire
 
 
+def replaced(text, old, new, times=1):
+    """The text with `new` in the place of `old`, which must stand there so many times."""
+    assert text.count(old) == times, old
+    return text.replace(old, new)
+
+
 @contextlib.contextmanager
 def running(kind, folder, service_port, expire=False):
     """Run a cache by its recipe before a service; yields its port."""
@@ -26,22 +32,22 @@ def running(kind, folder, service_port, expire=False):
     if kind == "nginx":
         if NGINX is None:
             skip("needs nginx")
-        text = NGINX_RECIPE.replace("127.0.0.1:8000", f"127.0.0.1:{service_port}")
-        text = text.replace("listen 80;", f"listen 127.0.0.1:{port};")
+        text = replaced(NGINX_RECIPE, "127.0.0.1:8000", f"127.0.0.1:{service_port}")
+        text = replaced(text, "listen 80;", f"listen 127.0.0.1:{port};")
         for place in ("/var/log/nginx", "/var/cache"):
-            text = text.replace(place, str(folder))
-        text = re.sub(r"limit_conn vitrine_connections \d+;", "limit_conn vitrine_connections 1000;", text)
+            text = replaced(text, place, str(folder))
+        text = replaced(text, "vitrine_connections 32;", "vitrine_connections 1000;")
         if expire:
             short = "proxy_ignore_headers Cache-Control; proxy_cache_valid 200 1s;"
-            text = text.replace("proxy_cache $vitrine_cache;", f"{short} proxy_cache $vitrine_cache;")
+            text = replaced(text, "proxy_cache $vitrine_cache;", f"{short} proxy_cache $vitrine_cache;")
         with running_nginx(folder, text, port):
             yield port
         return
     if VARNISHD is None:
         skip("needs varnishd")
-    text = VARNISH_RECIPE.replace('"8000"', f'"{service_port}"')
+    text = replaced(VARNISH_RECIPE, '"8000"', f'"{service_port}"')
     if expire:
-        text = text.replace("set beresp.grace = 30d;", "set beresp.grace = 30d; set beresp.ttl = 1s;")
+        text = replaced(text, "set beresp.grace =", "set beresp.ttl = 1s; set beresp.grace =", 2)
     with running_varnish(folder, text, port):
         yield port
 

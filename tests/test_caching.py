@@ -76,7 +76,18 @@ def test_the_address_that_an_answer_names_is_one_that_the_cache_keeps(site):
     assert [status_of(site.get(plane)) for _ in range(2)] == ["MISS", "HIT"]
 
 
-def test_of_two_hundred_who_ask_first_at_once_one_reaches_the_service(site):
+class SlowRuntime(FakeRuntime):
+    """Takes so long that all who ask are there before the picture is."""
+
+    def decode(self, z):
+        time.sleep(0.5)
+        return super().decode(z)
+
+
+@CACHES
+def test_of_two_hundred_who_ask_first_at_once_one_reaches_the_service(make_site, kind):
+    site = make_site(kind, opener=lambda folder, threads: SlowRuntime())
+
     async def all_at_once():
         limits = httpx.Limits(max_connections=200)
         async with httpx.AsyncClient(base_url=site.url, limits=limits, timeout=30) as client:
