@@ -5,12 +5,14 @@
 """
 
 import argparse
+import gc
 import json
 import os
 import random
 import resource
 import sys
 import time
+import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,7 @@ from tests.reliability import commit, machine
 LIMITS = Settings(max_upload_pixels=250_000, max_upload_side=1000)
 MOST_SECONDS = 2.0  # that one input may take
 SHAPES = ((28, 28), (32, 32, 3))
+GUIDED_BY = ("app.pictures", "app.http.uploads", "PIL.", "python_multipart")  # whose code leads atheris
 FORM = "multipart/form-data; boundary=edge"
 BLOWN_UP = (0, 0x7F, 0x80, 0xFF)  # what a byte of a length or a size becomes
 
@@ -140,10 +143,10 @@ def mutated(seed: int, corpus: list[bytes]) -> Iterator[bytes]:
 
 
 def timed(attempt: Callable[[bytes], None], data: bytes) -> float:
-    """Try one input and return its seconds; AssertionError if they are too many."""
-    started = time.perf_counter()
+    """Try one input and return its seconds of processor time; AssertionError if they are too many."""
+    started = time.process_time()
     attempt(data)
-    took = time.perf_counter() - started
+    took = time.process_time() - started
     assert took < MOST_SECONDS, f"{took:.1f} s for {data!r:.200}"
     return took
 
@@ -181,9 +184,11 @@ def main() -> None:
             sys.stdout.flush()
             os._exit(0)  # atheris would go on for its own time
 
-    atheris.instrument_all()
+    for each in gc.get_objects():
+        if isinstance(each, types.FunctionType) and (each.__module__ or "").startswith(GUIDED_BY):
+            atheris.instrument_func(each)
     atheris.Setup(
-        [sys.argv[0], f"-timeout={int(MOST_SECONDS) + 1}", "-rss_limit_mb=1024", str(folder)], try_one
+        [sys.argv[0], "-timeout=20", "-rss_limit_mb=1024", str(folder)], try_one
     )
     atheris.Fuzz()
 
