@@ -18,6 +18,12 @@ def has_terminal() -> bool:
     return True
 
 
+def wait_for_start() -> None:
+    """Pass over SIGHUP until a ``Hangup`` listens, where no terminal sends it: it would end the start."""
+    if hasattr(signal, "SIGHUP") and not has_terminal():
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+
 class Hangup:
     """Has something done at every SIGHUP that reaches this process. On one event loop.
 

@@ -16,6 +16,8 @@ LABELS = "labels.json"
 MAX_LABELS_BYTES = 65_536
 MAX_PREVIOUS = 32  # versions that a model can go back to, one after the other
 
+_REMEDY = "Put it right or delete it, and name the version again by vitrine models promote."
+
 Number = Annotated[int, Field(strict=True, ge=1, le=999_999_999)]
 
 
@@ -81,7 +83,7 @@ def read(model: Path) -> Labels:
     except ValidationError as error:
         fault = error.errors()[0]
         where = ".".join(map(str, fault["loc"]))
-        raise InvalidLabels(f"{path}: {where + ': ' if where else ''}{fault['msg']}") from None
+        raise InvalidLabels(f"{path}: {where + ': ' if where else ''}{fault['msg']}. {_REMEDY}") from None
 
 
 def write(model: Path, labels: Labels) -> None:

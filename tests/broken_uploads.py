@@ -187,9 +187,7 @@ def main() -> None:
     for each in gc.get_objects():
         if isinstance(each, types.FunctionType) and (each.__module__ or "").startswith(GUIDED_BY):
             atheris.instrument_func(each)
-    atheris.Setup(
-        [sys.argv[0], "-timeout=20", "-rss_limit_mb=1024", str(folder)], try_one
-    )
+    atheris.Setup([sys.argv[0], "-timeout=20", "-rss_limit_mb=1024", str(folder)], try_one)
     atheris.Fuzz()
 
 

@@ -64,12 +64,14 @@ class BudgetSpent(AccessRefused):
 
     def __init__(self, images: int, budget: dict[str, str], retry_after_seconds: int) -> None:
         remedy = f"Try again in {retry_after_seconds} s, or ask for fewer images."
+        headers = {"Retry-After": str(retry_after_seconds), **budget}
         if images > int(budget["RateLimit-Limit"]):
             remedy = f"Ask for at most {budget['RateLimit-Limit']} images at once."
+            headers = budget  # no time will do
         expected, received = f"at most {budget['RateLimit-Remaining']} images", f"a request for {images}"
         super().__init__(
             Fault("n", expected, received, remedy, "budget_spent"),
-            {"Retry-After": str(retry_after_seconds), **budget},
+            headers,
         )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import httpx
 
-from app import bench, server, store
+from app import bench, choices, server, store
 from app.doctor.findings import Finding
 from app.errors import StoreError, VitrineError
 from app.runtimes import RuntimeUnavailable, choose
@@ -64,6 +64,8 @@ def versions(settings: Settings, found: Store) -> list[Finding]:
         )
     if found.warning:
         findings.append(Finding("store", "warning", found.warning, "Restore published.jsonl from a copy."))
+    for fault in choices.read_labels(found.versions, {})[1].values():
+        findings.append(Finding("labels", "warning", fault, "The labels of before hold until a restart."))
     return findings
 
 

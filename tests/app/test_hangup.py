@@ -58,3 +58,17 @@ def test_a_process_in_a_session_of_its_own_has_no_terminal(monkeypatch):
     assert not hangup.has_terminal()
     monkeypatch.setattr(hangup, "TERMINAL", "/dev/null")
     assert hangup.has_terminal()
+
+
+def test_before_the_service_listens_the_signal_is_passed_over_where_there_is_no_terminal(monkeypatch):
+    before = signal.getsignal(signal.SIGHUP)
+    monkeypatch.setattr(hangup, "has_terminal", lambda: False)
+    try:
+        hangup.wait_for_start()
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+        monkeypatch.setattr(hangup, "has_terminal", lambda: True)
+        hangup.wait_for_start()
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_DFL
+    finally:
+        signal.signal(signal.SIGHUP, before)

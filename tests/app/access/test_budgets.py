@@ -43,6 +43,12 @@ def test_a_refusal_takes_nothing_and_says_when_there_is_enough_again(clock):
     budget.take(21)
 
 
+def test_what_no_minute_brings_is_refused_without_a_time(clock):
+    with pytest.raises(BudgetSpent, match="at most 5 images at once") as refused:
+        Budget(5, clock).take(21)
+    assert "Retry-After" not in refused.value.headers
+
+
 def test_no_more_collects_than_a_minute_brings(clock):
     budget = Budget(5, clock)
     clock.seconds += 3600

@@ -118,3 +118,14 @@ def test_a_picture_that_is_refused_or_fails_says_why(tmp_path, monkeypatch):
     failed = serving.picture(Settings(model_store=tmp_path, default_model="fake"))
     assert failed.state == "failed"
     assert failed.remedy
+
+
+def test_labels_that_cannot_be_used_are_a_warning_with_what_to_do(damaged):
+    folder = damaged.model_store / "fashion-dense"
+    (folder / "labels.json").write_text("{broken")
+    told = [
+        each for each in serving.versions(damaged, store.scan(damaged.model_store)) if each.check == "labels"
+    ]
+    assert [each.state for each in told] == ["warning"]
+    assert "labels.json: Invalid JSON" in told[0].found
+    assert "vitrine models promote" in told[0].found
