@@ -13,6 +13,7 @@
       * UploadError
         * MalformedUpload
         * UploadTooLarge
+        * UndecodableUpload
         * UnsupportedUpload
           * UnsupportedPicture
     * ModelNotFound
@@ -33,6 +34,7 @@
     * DeadlinePassed
     * NotReady
     * OutOfResources
+    * DecoderUnavailable
     * MetricsUnavailable
     * ModelError
 """
@@ -153,6 +155,12 @@ class UploadTooLarge(UploadError):
     kind = "upload-too-large"
 
 
+class UndecodableUpload(UploadError):
+    """A file that ended the process that decoded it, or took too much time or memory there."""
+
+    kind = "undecodable-upload"
+
+
 class UnsupportedUpload(UploadError):
     """Not a kind of file that the service understands."""
 
@@ -265,6 +273,12 @@ class OutOfResources(ServiceFailed):
     """The system gave the service no memory or no thread."""
 
     kind = "out-of-resources"
+
+
+class DecoderUnavailable(ServiceFailed):
+    """The process that decodes uploads cannot be started, or does not answer."""
+
+    kind = "decoder-unavailable"
 
 
 class MetricsUnavailable(ServiceFailed):

@@ -15,6 +15,7 @@ from typing import Any
 import keras
 
 from training.errors import RunError
+from training.runs import replacing
 
 MAX_CONFIG_BYTES = 16_777_216
 PACKAGE = "vitrine"
@@ -68,7 +69,8 @@ def load(path: Path, trust: bool = False) -> tuple[Any, tuple[str, ...]]:
     try:
         with tempfile.TemporaryDirectory() as folder:
             written = Path(folder, "model.keras")
-            written.write_bytes(content)
+            with replacing(written) as file:
+                file.write(content)
             model = keras.saving.load_model(written, compile=False, safe_mode=not trust)
     except Exception as error:  # Keras raises whatever its layers raise
         reason = " ".join(str(error).split())[:200]

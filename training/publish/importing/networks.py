@@ -76,6 +76,9 @@ class Network:
         Raises:
             RunError: it cannot compute these.
         """
+        if any(found != size for found, size in zip(rows.shape[1:], self.input_shape, strict=True) if size):
+            expected = tuple(self.input_shape)
+            raise RunError(f"{self.path}: cannot compute an array of {rows.shape}: its rows are {expected}")
         try:
             parts = [
                 [
@@ -179,8 +182,9 @@ def _frozen(
     def flat(x: Tensor) -> list[Tensor]:
         given = function(x)
         if isinstance(given, dict):
-            keys[:] = [str(key) for key in given]
-            return [given[key] for key in given]
+            # A signature's own order is that of a hash: output_0, output_1 ... stand for it.
+            keys[:] = sorted(map(str, given), key=lambda name: (len(name), name))
+            return [given[key] for key in keys]
         return list(tf.nest.flatten(given))
 
     try:
