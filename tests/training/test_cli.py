@@ -273,10 +273,10 @@ def test_fit_evaluate_and_export_end_with_a_version(tiny_config, tiny_dataset, t
         asked["full"] = full
         return original(model, dataset, epochs=1, full=full)
 
-    from training.evaluation import recalibrate
+    from training import pipeline
 
-    original = recalibrate.recalibrate
-    monkeypatch.setattr(recalibrate, "recalibrate", recalibrate_briefly)
+    original = pipeline.run_recalibrate
+    monkeypatch.setattr(pipeline, "run_recalibrate", recalibrate_briefly)
     commands_in_turn = (
         ["fit", "tiny.toml"],
         ["evaluate", "runs/tiny"],
