@@ -44,6 +44,7 @@ EXCEPTIONS = {
         ),
         "needs Docker; tests/test_container.py runs the image by podman, with a store of one's own too",
     ),
+    "curl -o samples.png 'http://127.0.0.1:8080/samples?n=21'": "asks what compose starts; tests/test_compose.py reads it",
     "apt-get install fonts-noto-color-emoji unicode-data": "installs; .ci/run does it for tests/training/data",
     "python -m pip install ./client": "installs; tests/client/test_packaging.py builds the wheel and uses it",
     **dict.fromkeys(
@@ -248,6 +249,11 @@ class Clone:
             found = standing_in_for(reference) or reference
             assert reference in self.runs or (found / "manifest.json").exists(), command
 
+    def look(self, command):
+        """Programs of a cluster or of containers: what a command names of the project is there."""
+        named = [word for word in shlex.split(command) if word.startswith(("deploy/", "model_store"))]
+        assert all((PROJECT / word).exists() for word in named), command
+
     def measure(self, command):
         """Check the arguments of a benchmark: it takes from a minute to hours."""
         _, *words = shlex.split(command)
@@ -266,6 +272,7 @@ HANDLERS = {
     r"python -m http.server --directory ": Clone.host,
     r"vitrine-train ": Clone.train,
     r"\.venv/bin/python (-m benchmarks\.|benchmarks/)\w+": Clone.measure,
+    r"helm |kubectl |docker compose |buildah ": Clone.look,
 }
 
 
