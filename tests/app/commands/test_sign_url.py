@@ -1,4 +1,3 @@
-import time
 from urllib.parse import urlsplit
 
 import pytest
@@ -64,7 +63,7 @@ def test_the_path_of_a_proxy_is_no_part_of_what_is_signed(run, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "url", ["https://host", "samples", f"https://host/samples?expires={int(time.time())}"]
+    "url", ["https://host", "samples", "https://host/samples?expires=1795850172"]
 )
 def test_what_cannot_be_signed_exits_2_in_one_line(run, url):
     done = run(url)
