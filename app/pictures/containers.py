@@ -39,7 +39,7 @@ def without_metadata(kind: str, data: bytes) -> tuple[bytes, bool]:
 
 
 def announced_pixels(data: bytes) -> int:
-    """Return how many pixels a file's first bytes announce, or 0: of a JPEG, these do not tell."""
+    """Return how many pixels the beginning of a file announces, or 0: of a JPEG, it does not tell."""
 
     def number(start: int, stop: int) -> int:
         return int.from_bytes(data[start:stop], "little")
@@ -47,7 +47,13 @@ def announced_pixels(data: bytes) -> int:
     if data[:4] == b"\x89PNG":
         return int.from_bytes(data[16:20], "big") * int.from_bytes(data[20:24], "big")
     if data[:4] == b"GIF8":
-        return number(6, 8) * number(8, 10)
+        width, height = number(6, 8), number(8, 10)
+        with contextlib.suppress(IndexError, ValueError, TooManyPiecesError):
+            at = _next_image(data, _after_palette(data, 10, 13))[0]
+            # A decoder's canvas grows with the first frame.
+            width = max(width, number(at + 1, at + 3) + number(at + 5, at + 7))
+            height = max(height, number(at + 3, at + 5) + number(at + 7, at + 9))
+        return width * height
     if data[:2] == b"BM":  # of the two heights that a number may mean, the one from above is negative
         return number(18, 22) * min(number(22, 26), 2**32 - number(22, 26))
     if data[12:16] == b"VP8X":
