@@ -39,10 +39,9 @@ REQUESTS ?= 5000
 fuzz: .venv/dev ## set up, and check the answers to 5,000 random requests against the API documentation
 	$(BIN)/python -m tests.fuzzing --requests $(REQUESTS) --out .pytest_cache/fuzz.json
 
-fuzz-uploads: .venv/dev ## set up, and try broken uploads for MINUTES by what code they reach
-	$(PIP) 'atheris>=3'
-	$(BIN)/python -m tests.broken_uploads pictures --minutes $(MINUTES) --out .pytest_cache/uploads.json
-	$(BIN)/python -m tests.broken_uploads forms --minutes $(MINUTES) --out .pytest_cache/forms.json
+fuzz-uploads: .venv/dev ## set up, and try broken uploads by what code they reach, MINUTES for each kind
+	$(PIP) --no-build-isolation --editable '.[fuzz]'
+	$(BIN)/python -m tests.broken_uploads --minutes $(MINUTES) --out .pytest_cache/uploads.json
 
 soak: .venv/dev native ## send ten minutes of mixed traffic, with clients that crash: does anything grow or break?
 	$(BIN)/python -m tests.soak --minutes $(MINUTES) --workers $(WORKERS) --out .pytest_cache/soak.json

@@ -25,6 +25,7 @@ KINDS = {"fault": "Faults", "bad_input": "Bad inputs"}
 LONG = {
     "soak": ("Hours of mixed traffic", "make soak"),
     "fuzz": ("Random requests to every address", "make fuzz"),
+    "uploads": ("Broken pictures, forms and codes, led by the code that they reach", "make fuzz-uploads"),
     "chaos": ("Broken and half-copied versions", "make chaos"),
     "swaps": ("Changes of the serving version under load", "make chaos"),
     "overload": ("More than can be served", "python -m benchmarks.overload"),

@@ -127,8 +127,10 @@ def _read(
 
 
 def _ask(words: dict[str, Any], files: Files, limits: Settings, most: int) -> messages.Message:
-    large = sum(len(data) for _, data in files) > LARGE_BYTES
-    large |= sum(announced_pixels(data) for _, data in files) > LARGE_PIXELS
+    large = (
+        sum(len(data) for _, data in files) > LARGE_BYTES
+        or sum(announced_pixels(data) for _, data in files) > LARGE_PIXELS
+    )
     answer = pool_of(limits).ask(words, files, large, most)
     if answer.kind == messages.DONE:
         return answer

@@ -137,8 +137,8 @@ def _codes_of(body: bytes, most: int) -> tuple[Point, ...]:
         version = np.lib.format.read_magic(stream)
         read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
         shape, by_columns, kind = read[version](stream, max_header_size=MAX_HEADER_BYTES)
-    # The header is an expression of Python's, whose parser has ways of its own to give up.
-    except (ValueError, TypeError, KeyError, RecursionError, MemoryError) as error:
+    # The header is an expression of Python's, whose parsers give up with a dozen kinds of exception.
+    except Exception as error:
         raise _malformed("an array as numpy.save writes it", str(error) or "a nested header") from None
     if kind.str not in FLOATS or len(shape) != 2 or {*map(type, shape)} != {int} or min(shape) < 0:
         raise _malformed("an array of floats, one row an image", f"{kind} of {echo(shape)}")

@@ -39,7 +39,7 @@ def without_metadata(kind: str, data: bytes) -> tuple[bytes, bool]:
 
 
 def announced_pixels(data: bytes) -> int:
-    """Return how many pixels a file's first bytes announce, or 0: of a JPEG, these do not tell."""
+    """Return how many pixels the beginning of a file announces, or 0: of a JPEG, it does not tell."""
 
     def number(start: int, stop: int) -> int:
         return int.from_bytes(data[start:stop], "little")
@@ -47,7 +47,10 @@ def announced_pixels(data: bytes) -> int:
     if data[:4] == b"\x89PNG":
         return int.from_bytes(data[16:20], "big") * int.from_bytes(data[20:24], "big")
     if data[:4] == b"GIF8":
-        return number(6, 8) * number(8, 10)
+        canvas = number(6, 8), number(8, 10)
+        with contextlib.suppress(IndexError, ValueError, TooManyPiecesError, struct.error):
+            canvas = _grown(canvas, data, _next_image(data, _after_palette(data, 10, 13))[0])
+        return canvas[0] * canvas[1]
     if data[:2] == b"BM":  # of the two heights that a number may mean, the one from above is negative
         return number(18, 22) * min(number(22, 26), 2**32 - number(22, 26))
     if data[12:16] == b"VP8X":
@@ -180,6 +183,42 @@ def _gif(data: bytes) -> tuple[bytes, bool]:
     with contextlib.suppress(IndexError, ValueError, TooManyPiecesError):
         animated = _next_image(data, end)[0] > 0
     return b"".join((data[:palette], control, data[start:end], b";")), animated
+
+
+def gif_of_frames(data: bytes) -> bytes:
+    """Return a GIF without all that is no frame, so that every decoder counts the same ones.
+
+    Raises:
+        CutOffError: it stops within a frame.
+        TooManyPiecesError: it has more pieces than a decoder should be given.
+        ValueError: it has no frame, or a later one reaches beyond the canvas, which a decoder would enlarge.
+    """
+    position = _after_palette(data, 10, 13)
+    canvas, pieces = struct.unpack_from("<2H", data, 6), [data[:position]]
+    for number in range(MAX_PIECES):
+        try:
+            start, control = _next_image(data, position)
+        except (IndexError, ValueError):
+            if not number:
+                raise
+            return b"".join((*pieces, b";"))
+        try:
+            grown = _grown(canvas, data, start)
+            position = _after_blocks(data, _after_palette(data, start + 9, start + 10) + 1)
+        except (IndexError, struct.error):
+            raise CutOffError from None
+        if number and grown != canvas:
+            raise ValueError("a frame that reaches beyond the canvas")
+        canvas = grown
+        # Of another length it is read in different ways.
+        pieces += [control if len(control) == 8 else b"", data[start:position]]
+    raise TooManyPiecesError(f"over {MAX_PIECES} frames")
+
+
+def _grown(canvas: tuple[int, int], data: bytes, start: int) -> tuple[int, int]:
+    """Return the width and height of a canvas enlarged for the frame at `start`, as decoders do."""
+    left, top, width, height = struct.unpack_from("<4H", data, start + 1)
+    return max(canvas[0], left + width), max(canvas[1], top + height)
 
 
 def _next_image(data: bytes, position: int) -> tuple[int, bytes]:

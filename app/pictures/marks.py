@@ -1,5 +1,6 @@
 """A picture file -> what it says of how it was made, and its pixels as anybody sees them."""
 
+import contextlib
 import io
 import json
 import re
@@ -13,6 +14,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from app.errors import UnsupportedUpload, UploadError
+from app.pictures.containers import gif_of_frames
 from app.pictures.encode import XMP_KEYWORD
 from app.pictures.files import decoding, sniff
 from app.pictures.provenance import RECIPE_NAMESPACE
@@ -117,7 +119,10 @@ def frames_of(data: bytes, parameter: str) -> Frames:
     if kind is None:
         expected, remedy = "a PNG, WebP, GIF, JPEG or BMP", "Send a picture."
         raise UnsupportedUpload.of(parameter, expected, "another kind of file", remedy, "unsupported_format")
-    with decoding(data, kind, parameter), Image.open(io.BytesIO(data), formats=[kind]) as image:
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(decoding(data, kind, parameter))
+        needed = gif_of_frames(data) if kind == "GIF" else data
+        image = stack.enter_context(Image.open(io.BytesIO(needed), formats=[kind]))
         count, size = getattr(image, "n_frames", 1), image.width * image.height
         if count > MAX_FRAMES or count * size > MAX_PIXELS:
             expected = f"at most {MAX_FRAMES} frames and {MAX_PIXELS} pixels in all"

@@ -174,6 +174,7 @@ def test_what_a_decoder_may_take_follows_from_what_may_be_uploaded():
         (PNG + bytes(300_000), True),
         (encoded(Image.new("1", (2000, 2000))), True),
         (encoded(Image.new("P", (2000, 2000)), "GIF"), True),
+        (gif_in_part((9, 9), Image.new("P", (2000, 2000)), (0, 0)), True),
         (encoded(Image.new("L", (2000, 2000)), "WEBP", lossless=True), True),
         (encoded(Image.new("L", (2000, 2000)), "WEBP"), True),
     ],

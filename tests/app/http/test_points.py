@@ -208,8 +208,14 @@ def header_of(text, version=(1, 0)):
         "{'descr': [('a', '<f4', (999999999,))], 'fortran_order': False, 'shape': (1, 2), }",
         "{'descr': 5, 'fortran_order': 5, 'shape': 5, }",
         "",
+        "{'descr': '<f4', 'shape': (1, 2",
+        '{"descr": """<f4',
+        "  {}\n {}",
     ],
-    ids=["unhashable", "signs", "brackets", "truth", "negative", "huge", "fields", "kinds", "empty"],
+    ids=[
+        *("unhashable", "signs", "brackets", "truth", "negative", "huge", "fields", "kinds", "empty"),
+        *("no end of a statement", "no end of a string", "indented"),
+    ],
 )
 def test_a_header_that_no_array_has_is_refused(client, head):
     answer = client.post(

@@ -8,8 +8,16 @@ import pytest
 from PIL import Image
 
 from app.pictures import containers
-from app.pictures.containers import CutOffError, TooManyPiecesError, without_metadata
-from tests.picture_files import encoded, png_chunk, with_chunk, with_segment, with_wrong_checksum
+from app.pictures.containers import CutOffError, TooManyPiecesError, announced_pixels, without_metadata
+from tests.picture_files import (
+    encoded,
+    gif_in_part,
+    png_chunk,
+    webp_in_part,
+    with_chunk,
+    with_segment,
+    with_wrong_checksum,
+)
 
 LEVELS = np.random.default_rng(0).integers(0, 256, (20, 30), dtype=np.uint8)
 PNG, JPEG, GIF = (encoded(Image.fromarray(LEVELS), kind) for kind in ("PNG", "JPEG", "GIF"))
@@ -140,3 +148,22 @@ def test_nothing_is_inflated_of_a_compressed_text(monkeypatch):
     bomb = with_chunk(PNG, b"zTXt", b"Comment\0\0" + zlib.compress(b"a" * 50_000_000))
     monkeypatch.setattr(zlib, "decompressobj", None)
     assert without_metadata("PNG", bomb)[0] == PNG
+
+
+@pytest.mark.parametrize(
+    ("data", "pixels"),
+    [
+        (PNG, 600),
+        (GIF, 600),
+        (gif_in_part((4, 40), Image.new("P", (20, 10)), (3, 2)), 23 * 40),  # the canvas grows with the frame
+        (GIF[:10], 600),
+        (encoded(Image.fromarray(LEVELS), "BMP"), 600),
+        (encoded(Image.fromarray(LEVELS), "WEBP"), 600),
+        (encoded(Image.fromarray(LEVELS), "WEBP", lossless=True), 600),
+        (webp_in_part((100, 50), Image.new("RGB", (20, 10)), (4, 2)), 5000),
+        (JPEG, 0),
+        (b"", 0),
+    ],
+)
+def test_the_beginning_of_a_file_announces_its_pixels(data, pixels):
+    assert announced_pixels(data) == pixels

@@ -91,6 +91,22 @@ def test_more_frames_than_are_looked_at_are_refused(monkeypatch):
         frames_of(buffer.getvalue(), "file")
 
 
+def test_a_frame_beyond_the_canvas_is_refused_before_a_decoder_enlarges_it(monkeypatch):
+    data = bytearray(encoded("gif"))
+    last = data.rindex(b",\0\0\0\0\x08\0\x08\0")
+    struct.pack_into("<2H", data, last + 5, 60_000, 60_000)
+    monkeypatch.setattr(Image, "open", lambda *_, **__: pytest.fail("a decoder was asked"))
+    with pytest.raises(UploadError, match="broken inside"):
+        frames_of(bytes(data), "file")
+
+
+def test_an_animation_that_stops_within_a_frame_is_refused_and_one_without_its_end_is_read():
+    data = encoded("gif")
+    assert len(frames_of(data.rstrip(b";"), "file")) == 3
+    with pytest.raises(UploadError, match="end too early"):
+        frames_of(data[:-6], "file")
+
+
 def test_what_is_no_picture_is_refused():
     with pytest.raises(UnsupportedUpload):
         frames_of(b"PK\3\4", "file")
