@@ -24,6 +24,7 @@ from PIL import ExifTags, Image
 
 from app.errors import UploadError
 from app.pictures.files import PictureFile, decoding, open_file
+from app.pictures.opacity import Mode, levels_as_they_are, levels_on_white, opacity_of, scaled_by_opacity
 from app.pictures.turns import TURNS
 
 Invert = Literal["auto", "yes", "no"]
@@ -84,7 +85,10 @@ def read_uploads(
         pixels += file.image.width * file.image.height
         opened.append(file)
     with TURNS.turn(pixels, limits.max_upload_pixels):
-        return [_read(file, shape, invert, polarity, on_white) for file in opened]
+        read = []
+        while opened:  # each is given up before the next
+            read.append(_read(opened.pop(0), shape, invert, polarity, on_white))
+        return read
 
 
 def read_seen(
@@ -97,7 +101,9 @@ def read_seen(
     Raises:
         UploadError: as ``read_uploads``.
     """
-    return [_fit_mask(_opacity(image), _orientation(image), shape) == 255 for image in _loaded(files, limits)]
+    return [
+        _fit_mask(opacity_of(image), _orientation(image), shape) == 255 for image in _loaded(files, limits)
+    ]
 
 
 def read_masks(
@@ -110,7 +116,7 @@ def read_masks(
     """
     found = []
     for image in _loaded(files, limits):
-        levels = _levels(image, "L").point(lambda level: 255 if level < 128 else 0)
+        levels = levels_on_white(image, "L").point(lambda level: 255 if level < 128 else 0)
         found.append(_fit_mask(levels, _orientation(image), shape) == 255)
     return found
 
@@ -121,16 +127,7 @@ def _loaded(files: Sequence[tuple[str, bytes]], limits: UploadLimits) -> Iterato
         file = open_file(data, name)
         _check_size(file.image, 0, limits, name)
         with TURNS.turn(file.image.width * file.image.height, limits.max_upload_pixels):
-            with decoding(file.data, file.kind, file.name):
-                file.image.load()
-            yield file.image
-
-
-def _opacity(image: Image.Image) -> Image.Image:
-    """Return how opaque each pixel is, 255 for altogether."""
-    if image.has_transparency_data:
-        return image.convert("RGBA").getchannel("A")
-    return Image.new("L", image.size, 255)
+            yield _decoded(file)
 
 
 def _fit_mask(opaque: Image.Image, orientation: int, shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
@@ -166,29 +163,37 @@ def _compare(paper: int, invert: Invert, polarity: Polarity) -> tuple[bool, tupl
 def _read(
     file: PictureFile, shape: tuple[int, ...], invert: Invert, polarity: Polarity, on_white: bool
 ) -> Upload:
-    notes = []
-    image = file.image
-    extents = image.tile[0].extents if file.kind == "GIF" else None
-    with decoding(file.data, file.kind, file.name):
-        image.load()
-        if image.mode == "P" and image.palette is None:
-            raise ValueError("no palette")
-    if file.animated or _is_animated(image):
+    name, notes = file.name, []
+    extents = file.image.tile[0].extents if file.kind == "GIF" else None
+    image = _decoded(file)
+    if file.animated or _is_animated(file.image):
         notes.append("only the first frame is used, the other frames are ignored")
-    if file.kind == "PNG":
-        _scale_transparent_level(image, file.data)
-    mode: Literal["L", "RGB"] = "RGB" if len(shape) == 3 else "L"
-    opacity = None if on_white or not image.has_transparency_data else _opacity(image)
+    del file
+    mode: Mode = "RGB" if len(shape) == 3 else "L"
+    opacity = None if on_white or not image.has_transparency_data else opacity_of(image)
     if opacity is None:
-        levels = _on_white(_levels(image, mode), extents)
+        levels = _on_white(levels_on_white(image, mode), extents)
     else:
-        levels = image.convert("RGBA").convert("RGB").convert(mode)
+        levels = levels_as_they_are(image, mode)
     turn = _TURNS.get(_orientation(image))
+    del image
     if turn is not None:
         levels, opacity = levels.transpose(turn), opacity and opacity.transpose(turn)
     fitted, paper = _fit(levels, shape, opacity)
     inverts, hints = _compare(paper, invert, polarity)
-    return Upload(file.name, 255 - fitted if inverts else fitted, (*notes, *hints))
+    return Upload(name, 255 - fitted if inverts else fitted, (*notes, *hints))
+
+
+def _decoded(file: PictureFile) -> Image.Image:
+    """Return a file's pixels alone: some decoders keep another two copies of them."""
+    image = file.image
+    with decoding(file.data, file.kind, file.name):
+        image.load()
+        if image.mode == "P" and image.palette is None:
+            raise ValueError("no palette")
+    if file.kind == "PNG":
+        _scale_transparent_level(image, file.data)
+    return image.copy()
 
 
 def _check_size(image: Image.Image, before: int, limits: UploadLimits, parameter: str) -> None:
@@ -251,23 +256,6 @@ def _scale_transparent_level(image: Image.Image, data: bytes) -> None:
         image.info["transparency"] = tuple(part >> 8 for part in level)
 
 
-def _levels(image: Image.Image, mode: Literal["L", "RGB"]) -> Image.Image:
-    """Return the picture in 8-bit grey or RGB, transparency composited on white."""
-    if image.mode.startswith("I"):  # 16-bit grey, which only PNG brings here
-        levels = np.asarray(image).astype(np.uint32)
-        grey = ((levels + 128) // 257).astype(np.uint8)
-        if "transparency" in image.info:
-            grey[levels == image.info["transparency"]] = 255
-        return Image.fromarray(grey).convert(mode)
-    if not image.has_transparency_data:
-        # Palettes, CMYK and YCbCr have a way to RGB, not all have one to grey.
-        return (image if image.mode in ("L", "RGB", "1") else image.convert("RGB")).convert(mode)
-    colours = image if image.mode in ("LA", "RGBA") else image.convert("RGBA")
-    return Image.composite(
-        colours.convert(mode), Image.new(mode, image.size, "white"), colours.getchannel("A")
-    )
-
-
 def _on_white(image: Image.Image, frame: tuple[int, int, int, int] | None) -> Image.Image:
     """Return the picture, white where its first frame is not; Pillow puts a colour of the palette there."""
     if frame is None or frame == (0, 0, *image.size):
@@ -275,19 +263,6 @@ def _on_white(image: Image.Image, frame: tuple[int, int, int, int] | None) -> Im
     ground = Image.new(image.mode, image.size, "white")
     ground.paste(image.crop(frame), frame)
     return ground
-
-
-def _weighted(image: Image.Image, opacity: Image.Image, size: tuple[int, int]) -> Image.Image:
-    """Return an image scaled by what its pixels weigh: a transparent one does not show in those beside it."""
-
-    def scaled(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        return np.asarray(Image.fromarray(values).resize(size, Image.Resampling.LANCZOS))
-
-    weights = np.asarray(opacity, np.float32) / np.float32(255)
-    below = np.maximum(scaled(weights), np.float32(1e-3))
-    channels = [scaled(np.asarray(channel, np.float32) * weights) / below for channel in image.split()]
-    levels = np.clip(np.rint(np.stack(channels, axis=-1)), 0, 255).astype(np.uint8)
-    return Image.fromarray(levels[..., 0] if len(channels) == 1 else levels)
 
 
 def _fit(
@@ -303,7 +278,7 @@ def _fit(
         image = (
             image.resize(size, Image.Resampling.LANCZOS)
             if opacity is None
-            else _weighted(image, opacity, size)
+            else scaled_by_opacity(image, opacity, size)
         )
     levels = np.asarray(image)
     edges = [levels[0], levels[-1], levels[1:-1, 0], levels[1:-1, -1]]

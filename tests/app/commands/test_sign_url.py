@@ -62,9 +62,7 @@ def test_the_path_of_a_proxy_is_no_part_of_what_is_signed(run, monkeypatch):
     assert "the path must begin with /vitrine/" in refused.stderr
 
 
-@pytest.mark.parametrize(
-    "url", ["https://host", "samples", "https://host/samples?expires=1795850172"]
-)
+@pytest.mark.parametrize("url", ["https://host", "samples", "https://host/samples?expires=1795850172"])
 def test_what_cannot_be_signed_exits_2_in_one_line(run, url):
     done = run(url)
     assert (done.exit_code, done.stdout, len(done.stderr.splitlines())) == (2, "", 1)
