@@ -19,8 +19,12 @@ REMEDY = (
 
 @click.command("import")
 @click.argument("name")
-@click.option("--encoder", required=True, help="A .keras file or a SavedModel's folder.")
-@click.option("--decoder", required=True, help="A .keras file or a SavedModel's folder.")
+@click.option(
+    "--encoder", required=True, type=click.Path(exists=True), help="A .keras file or a SavedModel's folder."
+)
+@click.option(
+    "--decoder", required=True, type=click.Path(exists=True), help="A .keras file or a SavedModel's folder."
+)
 @click.option(
     "--images", required=True, help="A folder with some of the model's pictures; or an .npz, or idx files."
 )

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,8 +15,11 @@ WORDS = ["import", "mine", "--encoder", "e.keras", "--decoder", "d.keras", "--im
 
 
 @pytest.fixture
-def handed_on(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+def handed_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[list[str]]:
     """The commands that would have been run, each of which ends with exit code 7."""
+    monkeypatch.chdir(tmp_path)
+    Path("e.keras").touch()
+    Path("d.keras").touch()
     commands: list[list[str]] = []
 
     def run(command: list[str], check: bool) -> Any:
@@ -48,6 +52,17 @@ def test_without_the_training_side_the_way_out_is_told_in_one_line(
         "vitrine: importing needs tensorflow and keras and training: import it where"
     )
     assert len(done.stderr.splitlines()) == 1
+    assert handed_on == []
+
+
+@pytest.mark.parametrize("missing", ["e.keras", "d.keras"])
+def test_a_network_that_is_not_there_is_a_usage_error_and_starts_nothing(
+    handed_on: list[list[str]], missing: str
+) -> None:
+    Path(missing).unlink()
+    done = CliRunner().invoke(cli, ["models", *WORDS])
+    assert done.exit_code == 2
+    assert f"Path '{missing}' does not exist" in done.stderr
     assert handed_on == []
 
 
