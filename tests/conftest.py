@@ -2,6 +2,7 @@ import asyncio
 import contextlib
 import json
 import os
+import signal
 import tomllib
 from collections.abc import Coroutine, Iterator
 from pathlib import Path
@@ -15,6 +16,10 @@ from app.settings import Settings
 from tests.fakes import CARD, MAP, MIXTURE, open_fake, write_version
 
 pytest_plugins = ["tests.access", "tests.tiny", "tests.litertjs"]
+
+# A shell without job control has its background commands ignore SIGINT, and whatever they start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 PROJECT = Path(__file__).resolve().parent.parent
 DISTRIBUTION: str = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["name"]
