@@ -27,6 +27,7 @@ from app import logs
 log = logging.getLogger("uvicorn.error")
 
 ENDED_AT_ONCE = 130  # as a shell reports a process that SIGINT ended
+ACCEPTED_AT_ONCE = 16  # in a turn of the event loop, of which uvloop takes one by each descriptor
 LOOK_SECONDS = 0.05  # between two looks at what is left
 BACKLOG_SECONDS = 0.3  # in which connections under way to us arrive, once no other is let in
 SILENT_SECONDS = 0.25  # that a connection keeps silent after an answer, before it is closed
@@ -86,6 +87,20 @@ class DrainingServer(Server):
         self._silent: dict[
             Any, tuple[Any, float]
         ] = {}  # by connection: its last request, since when it is silent
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start the service, then listen on each socket by several descriptors.
+
+        Else a connection, and a health check in it, waits behind all that came before it for a turn of each.
+        """
+        own = sockets or []
+        more = [each.dup() for each in own for _ in range(ACCEPTED_AT_ONCE - 1)]
+        try:
+            await super().startup([*own, *more])
+        except OSError:
+            for each in more:
+                each.close()
+            raise
 
     # Signals, and what the parent says from a thread.
 

@@ -15,6 +15,7 @@ from app.engine.shares import Shares
 from app.errors import Overloaded
 from app.http.hosts import Hosts
 from app.http.middleware import App, Middleware, Receive, Scope, Send
+from app.http.refusals import Overload
 from app.limits import ConnectionLimits
 from app.metrics import Metrics
 from app.protocol_errors import RequestTimeout, TooManyRequests
@@ -69,12 +70,14 @@ class Connections:
         limits: the settings.
         hosts: which hosts requests may be for.
         refuse: answers a request by the ``refusal`` that its state has.
+        overload: what answers what the queue would refuse.
     """
 
-    def __init__(self, limits: ConnectionLimits, hosts: Hosts, refuse: App) -> None:
+    def __init__(self, limits: ConnectionLimits, hosts: Hosts, refuse: App, overload: Overload) -> None:
         self.limits = limits
         self.hosts = hosts
         self.refuse = refuse
+        self.overload = overload
         self.count = 0  # sockets, those included whose clients send on after the last answer
         self.bodies_bytes = 0
         self._bodies = Shares(limits.max_bodies_bytes)
@@ -200,7 +203,8 @@ def _is_same(token: Any, seen: Any) -> bool:
 
 def connections_of(settings: Settings, metrics: Metrics) -> Connections:
     """Return what the connections of a service share."""
-    return Connections(settings, Hosts(settings), Middleware(_refuse, metrics, settings.root_path))
+    refuse = Middleware(_refuse, metrics, settings.root_path)
+    return Connections(settings, Hosts(settings), refuse, Overload(settings.queue_seconds))
 
 
 async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001

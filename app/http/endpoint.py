@@ -21,8 +21,8 @@ from app.errors import InvalidParameter, MethodNotAllowed, ModelNotFound, Overlo
 from app.explore.grids import Answer
 from app.http import queries
 from app.http.clients import note_client
-from app.http.middleware import RawHeaders, Receive, Scope, Send, send_answer
-from app.http.refusals import Refusals
+from app.http.middleware import BY_QUEUE, RawHeaders, Receive, Scope, Send, send_answer
+from app.http.refusals import overload_of
 from app.http.uploads import Body
 from app.models import Model
 from app.service import Service
@@ -140,7 +140,6 @@ class AnsweringApp(abc.ABC):
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._refusals = Refusals()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; one that names the entity tag of what it would get, by that alone."""
@@ -149,6 +148,8 @@ class AnsweringApp(abc.ABC):
             await send_answer(send, 304, prepared.headers, b"")
             return
         answer = await self._compute(engine, prepared, scope, receive)
+        if prepared.key is not None and (overload := overload_of(scope)) is not None:
+            overload.served(scope)
         await send_answer(send, 200, prepared.headers_of(answer), answer.content)
 
     async def draw(self, scope: Scope, receive: Receive) -> Answer:
@@ -174,7 +175,7 @@ class AnsweringApp(abc.ABC):
                 future = cache.submit(key, functools.partial(engine.submit, prepared.work))
             return await result_of(future, receive)
         except Overloaded as refusal:
-            await self._refusals.hold_back(scope.get("client"), refusal)
+            scope["state"][BY_QUEUE] = refusal
             raise
 
 

@@ -25,8 +25,7 @@ from app.errors import (
 )
 from app.http.clients import note_client
 from app.http.endpoint import result_of
-from app.http.middleware import RawHeaders, Receive, Scope, Send, send_answer
-from app.http.refusals import Refusals
+from app.http.middleware import BY_QUEUE, RawHeaders, Receive, Scope, Send, send_answer
 from app.http.signatures import PARTS, Signature, names_of, split_name
 from app.http.tensors import (
     LENGTH_HEADER,
@@ -98,7 +97,6 @@ class InferenceProtocol:
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._refusals = Refusals()
 
     async def server(self, scope: Scope, receive: Receive) -> Answer:  # noqa: ARG002
         """Say which server this is."""
@@ -159,7 +157,7 @@ class InferenceProtocol:
         try:
             headers, answer = await result_of(engine.submit(work), receive)
         except Overloaded as refusal:
-            await self._refusals.hold_back(scope.get("client"), refusal)
+            scope["state"][BY_QUEUE] = refusal
             raise
         own = [(b"x-model", version.reference.encode()), (b"cache-control", b"no-store")]
         return [*headers, *own], answer

@@ -16,7 +16,16 @@ from typing import Any
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from app.errors import AddressNotFound, DeadlinePassed, MethodNotAllowed, OutOfResources, VitrineError, echo
+from app.errors import (
+    AddressNotFound,
+    DeadlinePassed,
+    MethodNotAllowed,
+    OutOfResources,
+    Overloaded,
+    VitrineError,
+    echo,
+)
+from app.http.refusals import hold_back, overload_of
 from app.metrics import Metrics
 
 Scope = MutableMapping[str, Any]
@@ -31,6 +40,7 @@ requests_log = logging.getLogger("vitrine.requests")
 
 NO_THREAD = "can't start new thread"  # what the interpreter says of a system that has no memory for one
 NO_DESCRIPTOR = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # of the process, of the system; or no memory
+BY_QUEUE = "refused_by_queue"  # in a request's state: the refusal, which others like it would get, too
 CLIENT_LEFT = 499  # for the metrics alone: nobody reads the answer
 
 # Ids tell requests apart and keep no secret: asking the system for each would take longer than parsing it.
@@ -122,17 +132,35 @@ class Middleware:
         except Exception as error:
             if status:  # too late for another answer: let the server cut the connection
                 raise
-            await send_answer(send_on, *self._answer_to(error, scope, request_id))
+            answer = self._answer_to(error, scope, request_id)
+            if isinstance(error, Overloaded) and scope["state"].get(BY_QUEUE) is error:
+                if type(error) is Overloaded:  # of other kinds, each client has its own
+                    self._keep(error, answer, scope)
+                await hold_back(scope, error)
+            await send_answer(send_on, *answer)
         finally:
-            seconds = time.perf_counter() - started
-            self._metrics.observe_request(
-                method if method in _METHODS else "_OTHER",
-                getattr(scope.get("route"), "path", "none"),
-                status or CLIENT_LEFT,
-                seconds,
-            )
-            if self._access_log:
-                _log_request(scope, method, status or CLIENT_LEFT, seconds)
+            route = getattr(scope.get("route"), "path", "none")
+            self._count(scope, method, route, status or CLIENT_LEFT, time.perf_counter() - started)
+
+    def _count(self, scope: Scope, method: str, route: str, status: int, seconds: float) -> None:
+        self._metrics.observe_request(method if method in _METHODS else "_OTHER", route, status, seconds)
+        if self._access_log:
+            _log_request(scope, method, status, seconds)
+
+    def _keep(self, refusal: Overloaded, answer: tuple[int, RawHeaders, bytes], scope: Scope) -> None:
+        """Have a refusal by the queue answer others that would get the same."""
+        overload = overload_of(scope)
+        if overload is None:
+            return
+        status, headers, body = answer
+        route = getattr(scope.get("route"), "path", "none")
+
+        def tell(other: Scope, seconds: float) -> None:
+            self._metrics.count_problem(refusal.kind)
+            self._count(other, "GET", route, status, seconds)
+
+        headers = [*headers, *self._security, (b"content-length", b"%d" % len(body))]
+        overload.keep(scope, headers, body, refusal, tell)
 
     def _answer_to(self, error: Exception, scope: Scope, request_id: str) -> tuple[int, RawHeaders, bytes]:
         """Return status, headers and body of the answer to an exception."""
@@ -235,4 +263,9 @@ def _request_id(scope: Scope) -> str:
     for name, given in scope["headers"]:
         if name == b"x-request-id" and _REQUEST_ID.fullmatch(given):
             return given.decode()
+    return new_request_id()
+
+
+def new_request_id() -> str:
+    """Return an id for a request whose client has given none."""
     return f"{_ids.getrandbits(64):016x}"

@@ -21,13 +21,15 @@ from collections import deque
 from typing import Any
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from app.errors import VitrineError
 from app.http import writing
 from app.http.clients import client_of
 from app.http.connections import Connections, Stage, connections_of
 from app.http.heads import PIECE_BYTES, check_head, is_too_large, refusing, too_large
+from app.http.middleware import new_request_id
+from app.http.refusals import Kept
 from app.http.writing import Flow, JoinedWrites
 from app.metrics import Metrics
 from app.protocol_errors import MalformedRequest
@@ -174,6 +176,35 @@ class VitrineProtocol(HttpToolsProtocol):
         lines = [b"%s %s HTTP/%s" % (self.scope["method"].encode(), self.url, version)]
         lines += [b"%s: %s" % header for header in self.headers if header[0] != b"upgrade"]
         return b"\r\n".join([*lines, b"\r\n"])
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        """Answer a request: at once, if the queue has just refused others like it."""
+        kept = None
+        if app is self.app and "draining" not in self.app_state:
+            kept = self.shared.overload.find(cycle.scope, self.loop.time())
+        if kept is None:
+            super()._start_asgi_task(cycle, app)
+            return
+        cycle.more_body = False
+        delay = self.shared.overload.delay(self.client, kept.retry_after_seconds)
+        if delay:
+            self.loop.call_later(delay, self._refuse_like_others, cycle, kept, delay)
+        else:
+            self._refuse_like_others(cycle, kept, 0.0)
+
+    def _refuse_like_others(self, cycle: RequestResponseCycle, kept: Kept, seconds: float) -> None:
+        if cycle.disconnected or self.transport.is_closing():
+            return
+        cycle.response_started = cycle.response_complete = True
+        own = [*self.server_state.default_headers]
+        if not cycle.keep_alive:
+            own.append((b"connection", b"close"))
+        request_id = cycle.scope["state"]["request_id"] = new_request_id()
+        self.transport.write(kept.written(request_id.encode(), own))
+        kept.tell(cycle.scope, seconds)
+        if not cycle.keep_alive:
+            self.transport.close()
+        cycle.on_response()
 
     def on_headers_complete(self) -> None:
         """Begin to answer, unless the head is to be read again."""

@@ -1,106 +1,162 @@
-"""Refusals of a service that has too much to do, held back from clients that ask again at once.
+"""Refusals by a full queue: given at little cost, and held back from clients that ask again at once.
 
-A refusal takes the event loop as long as many a picture does. Clients that come again without the wait that
-they were told would have it do nothing else. And many that were refused at the same time would come again at
-the same time, and hold up everybody meanwhile: those who are held back are let go a few at a time.
+A refusal that passes router and middleware takes the event loop as long as many a picture does, and under
+load there are more of them than pictures. So the answer to a request that the queue has refused is kept for
+KEPT_SECONDS. Who asks for the same meanwhile, but for its seed, gets it from the protocol, before there is a
+task. The queue is hardly shorter by then: that time is a small part of what it may hold.
+
+Clients that come again without the wait that they were told would have the event loop do nothing else: they
+wait for their next refusal.
 """
 
 import asyncio
+import re
 import time
-from collections import deque
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from app.errors import Overloaded
-from app.http.clients import of_address
 
-LONGEST_SECONDS = 1.0  # that a refusal is held back, if no others wait: well below what clients wait for
-MAX_KEPT = 4096  # connections
-TICK_SECONDS = 0.005
-LET_GO_A_SECOND = 400  # by a busy event loop: they take a tenth of it
-MOST_LET_GO = 32  # in a tick, by an idle one
-MOST_WAITING = 2000  # who comes behind them is refused at once: nobody is to wait for more than six seconds
-FREE_A_SECOND = 200  # refusals of one address that are given at once, on connections that wait as told
+LONGEST_SECONDS = 1.0  # that a refusal is held back: well below what clients wait for
+MAX_CLIENTS = 4096  # connections that are remembered
+KEPT_SECONDS = 0.02
+LEAST_QUEUES = 20  # of KEPT_SECONDS there is in what the queue holds; of a shorter one less is kept
+MAX_KEPT = 256  # refusals
+MAX_SERVED = 4096  # addresses
+
+_SEED = re.compile(rb"(?<=[?&]seed=)\d{1,20}(?=&|$)")
+# What these ask for, or say, is answered request by request.
+_OTHER = frozenset(
+    (b"content-length", b"expect", b"if-none-match", b"origin", b"transfer-encoding", b"x-request-id")
+)
+
+Headers = Iterable[tuple[bytes, bytes]]
+Client = tuple[str, int]  # address and port of a connection's other end
 
 
-class Pace:
-    """Lets those go who wait, some in a tick, in the order in which they came.
+class Kept(NamedTuple):
+    """The answer to a request that the queue has refused, for others like it.
 
-    A tick that comes late says that the event loop is busy: then they are LET_GO_A_SECOND. Else they are one
-    more each time, up to MOST_LET_GO.
+    Args:
+        until: when it is asked anew, by the event loop's clock.
+        head: status line and headers, but for those of the server and of the connection.
+        body: what stands before and behind the request's id.
+        retry_after_seconds: that it tells.
+        tell: called for each answer, with its request's scope and the seconds that it took.
     """
 
-    def __init__(self) -> None:
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._waiting: deque[asyncio.Future[None]] = deque()
-        self._at_once = 1
-        self._due = 0.0
+    until: float
+    head: bytes
+    body: tuple[bytes, bytes]
+    retry_after_seconds: int
+    tell: Callable[[Any, float], None]
 
-    async def turn(self) -> None:
-        """Wait for a turn, unless many wait already."""
-        if len(self._waiting) >= MOST_WAITING and self._loop is asyncio.get_running_loop():
-            return
-        loop = asyncio.get_running_loop()
-        if loop is not self._loop:
-            self._loop = loop
-            self._waiting.clear()
-        if not self._waiting:
-            self._tick(loop)
-        future = loop.create_future()
-        self._waiting.append(future)
-        await future
-
-    def _tick(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._due = loop.time() + TICK_SECONDS
-        loop.call_at(self._due, self._let_go, loop)
-
-    def _let_go(self, loop: asyncio.AbstractEventLoop) -> None:
-        late = loop.time() - self._due
-        self._at_once = 1 if late > TICK_SECONDS / 2 else min(MOST_LET_GO, self._at_once + 1)
-        left = max(self._at_once, round(LET_GO_A_SECOND * (TICK_SECONDS + late)))
-        while self._waiting and left:
-            future = self._waiting.popleft()
-            if not future.done():  # its client is still there
-                future.set_result(None)
-                left -= 1
-        if self._waiting:
-            self._tick(loop)
-
-
-_PACE = Pace()  # one for all addresses of the process: they share its event loop
-
-
-class Refusals:
-    """Remembers until when each connection was told to wait. Used on one event loop."""
-
-    def __init__(self) -> None:
-        self._until: dict[Any, float] = {}
-        self._second = 0
-        self._given: dict[str, int] = {}  # in this second, at once, by address
-
-    async def hold_back(self, client: tuple[str, int] | None, refusal: Overloaded) -> None:
-        """Wait, if the connection of `client` was told to come later than now, or its address has had many.
+    def written(self, request_id: bytes, own: Headers) -> bytes:
+        """Return the answer as it is sent to one client.
 
         Args:
-            client: address and port of the other end, None: it has none, and is not told apart.
-            refusal: what it is about to get.
+            request_id: by which the client can name it.
+            own: the server's headers, and the connection's.
         """
-        now = time.monotonic()
-        early = self._until.pop(client, now) - now
-        if len(self._until) >= MAX_KEPT:
-            del self._until[next(iter(self._until))]  # the oldest
-        if client is None:
-            return
-        self._until[client] = now + refusal.retry_after_seconds
-        if early > 0:
-            await asyncio.sleep(min(early, LONGEST_SECONDS))
-        elif self._is_free(of_address(client[0]), int(now)):
-            return
-        await _PACE.turn()
+        own_lines = _lines([*own, (b"x-request-id", request_id)])
+        return b"".join((self.head, own_lines, b"\r\n", request_id.join(self.body)))
 
-    def _is_free(self, address: str, second: int) -> bool:
-        """Count a refusal that comes when it may, and say whether it is given at once."""
-        if second != self._second:
-            self._second = second
-            self._given.clear()
-        self._given[address] = given = self._given.get(address, 0) + 1
-        return given <= FREE_A_SECOND
+
+class Overload:
+    """What a process remembers of refusals by its queue. Used on one event loop.
+
+    Args:
+        queue_seconds: how long requests may wait.
+    """
+
+    def __init__(self, queue_seconds: float) -> None:
+        self._seconds = min(KEPT_SECONDS, queue_seconds / LEAST_QUEUES)
+        self._kept: dict[bytes, Kept] = {}
+        self._until = 0.0  # none is kept for longer
+        self._served: dict[bytes, None] = {}
+        self._clients: dict[Client, float] = {}
+
+    def served(self, scope: Any) -> None:
+        """Remember the address of a permanent picture: the cache may have it, and answers under any load."""
+        self._served[_target(scope)] = None
+        if len(self._served) > MAX_SERVED:
+            del self._served[next(iter(self._served))]
+
+    def keep(
+        self,
+        scope: Any,
+        headers: Headers,
+        body: bytes,
+        refusal: Overloaded,
+        tell: Callable[[Any, float], None],
+    ) -> None:
+        """Keep the answer to a request that the queue has refused.
+
+        Args:
+            scope: the request.
+            headers: of the answer, but for the request's id and those of the server.
+            body: with the request's id in one place; else it is not kept.
+            refusal: what it says.
+            tell: see ``Kept``.
+        """
+        parts = body.split(scope["state"]["request_id"].encode())
+        if scope["method"] != "GET" or len(parts) != 2:
+            return
+        now = asyncio.get_running_loop().time()
+        if len(self._kept) >= MAX_KEPT:
+            self._kept.clear()
+        self._until = now + self._seconds
+        head = STATUS_LINE[refusal.status] + _lines(headers)
+        kept = Kept(self._until, head, (parts[0], parts[1]), refusal.retry_after_seconds, tell)
+        self._kept[_SEED.sub(b"", _target(scope))] = kept
+
+    def find(self, scope: Any, now: float) -> Kept | None:
+        """Return what answers a request that would be refused, if that is known."""
+        if now >= self._until or scope["method"] != "GET":
+            return None
+        target = _target(scope)
+        kept = self._kept.get(_SEED.sub(b"", target))
+        if kept is None or now >= kept.until or target in self._served:
+            return None
+        if any(name in _OTHER for name, _ in scope["headers"]):
+            return None
+        return kept
+
+    def delay(self, client: Client | None, retry_after_seconds: int) -> float:
+        """Return the seconds by which a refusal is held back: some, if its client was told to come later.
+
+        Args:
+            client: the connection, None: it has no address, and is not told apart.
+            retry_after_seconds: what it is told now.
+        """
+        if client is None:
+            return 0.0
+        now = time.monotonic()
+        early = self._clients.pop(client, now) - now
+        if len(self._clients) >= MAX_CLIENTS:
+            del self._clients[next(iter(self._clients))]  # the oldest
+        self._clients[client] = now + retry_after_seconds
+        return min(max(0.0, early), LONGEST_SECONDS)
+
+
+def overload_of(scope: Any) -> Overload | None:
+    """Return what the process of a request remembers; None: it came by no connection of our server."""
+    connections = scope.get("state", {}).get("connections")
+    return None if connections is None else connections.overload
+
+
+async def hold_back(scope: Any, refusal: Overloaded) -> None:
+    """Wait, if the connection of a request that the queue refuses was told to come later."""
+    overload = overload_of(scope)
+    if overload is not None and (seconds := overload.delay(scope.get("client"), refusal.retry_after_seconds)):
+        await asyncio.sleep(seconds)
+
+
+def _lines(headers: Headers) -> bytes:
+    return b"".join(b"%s: %s\r\n" % header for header in headers)
+
+
+def _target(scope: Any) -> bytes:
+    return b"%s?%s" % (scope["raw_path"], scope["query_string"])

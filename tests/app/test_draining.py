@@ -1,5 +1,7 @@
 """The pieces of a server's end; whole ends are tests/test_life.py's."""
 
+import asyncio
+import contextlib
 import signal
 import socket
 import subprocess
@@ -7,9 +9,14 @@ import sys
 from types import SimpleNamespace
 
 import pytest
+import uvloop
 
 from app import draining
 from app.draining import DrainConfig, DrainingServer, refuse_new
+
+
+async def _nothing():
+    pass
 
 
 @pytest.fixture
@@ -19,7 +26,7 @@ def server(monkeypatch):
     config.drain_seconds = 3.0
     made = DrainingServer(config)
     made.started = True
-    made.lifespan = SimpleNamespace(state={})
+    made.lifespan = SimpleNamespace(state={}, startup=_nothing, should_exit=False)
     return made
 
 
@@ -52,6 +59,38 @@ def test_behind_a_filter_no_connection_is_let_in_and_those_that_were_are_still_t
             assert accepted.recv(5) == b"asked"
             accepted.sendall(b"answered")
         assert early.recv(8) == b"answered"
+
+
+@pytest.mark.fault(23)
+def test_of_many_connections_at_once_some_are_accepted_in_each_turn_of_the_event_loop(server):
+    accepted = []
+
+    class Accepted(asyncio.Protocol):
+        def __init__(self, **_):
+            accepted.append(self)
+
+    async def scenario():
+        with (
+            socket.create_server(("127.0.0.1", 0), backlog=200) as listening,
+            contextlib.ExitStack() as stack,
+        ):
+            await server.startup([listening])
+            for _ in range(100):
+                client = stack.enter_context(socket.socket())
+                client.setblocking(False)
+                client.connect_ex(listening.getsockname())
+            turns = 0
+            while len(accepted) < 100:
+                await asyncio.sleep(0)
+                turns += 1
+            for each in server.servers:
+                each.close()
+        return turns
+
+    server.config.load()
+    server.config.http_protocol_class = Accepted
+    # uvloop, which takes one by each descriptor, needs a hundred turns for one.
+    assert uvloop.run(scenario()) <= 100 / draining.ACCEPTED_AT_ONCE + 5
 
 
 def test_a_socket_that_takes_no_filter_is_passed_over():

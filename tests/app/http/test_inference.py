@@ -6,6 +6,7 @@ import json
 import socket
 import time
 
+import httpx
 import numpy as np
 import pytest
 
@@ -16,7 +17,7 @@ from app.pictures.grids import to_pixels
 from app.settings import Settings
 from tests.conftest import Client
 from tests.fakes import FakeRuntime, open_fake, pixels_of, write_version
-from tests.serving import serving_fakes
+from tests.serving import serving_fakes, serving_in_a_thread
 
 Z = np.array([[0.5, -1]], np.float32)
 DECODED = FakeRuntime().decode(Z)
@@ -336,16 +337,18 @@ def test_a_body_over_the_limit_is_413(fake_store):
     client.close()
 
 
-def test_a_saturated_service_answers_503_with_a_time_and_holds_back_who_comes_again(client, monkeypatch):
-    monkeypatch.setattr(client.app.service.engine._admission, "images", 10**6)
-    response = client.post("/v2/models/fake.decoder/infer", json=asking(Z))
-    assert "images are waiting already" in error_of(response, 503)
-    assert int(response.headers["retry-after"]) >= 1
-    started = time.monotonic()
-    client.post("/v2/models/fake.decoder/infer", json=asking(Z))
-    assert time.monotonic() - started > 0.9  # see app.http.refusals
-    monkeypatch.undo()
-    assert client.post("/v2/models/fake.decoder/infer", json=asking(Z)).status_code == 200
+def test_a_saturated_service_answers_503_with_a_time_and_holds_back_who_comes_again(settings, monkeypatch):
+    app = create_app(settings, open_fake)
+    with serving_in_a_thread(app) as port, httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
+        monkeypatch.setattr(app.service.engine._admission, "images", 10**6)
+        response = client.post("/v2/models/fake.decoder/infer", json=asking(Z))
+        assert "images are waiting already" in error_of(response, 503)
+        assert int(response.headers["retry-after"]) >= 1
+        started = time.monotonic()
+        client.post("/v2/models/fake.decoder/infer", json=asking(Z))
+        assert time.monotonic() - started > 0.9  # see app.http.refusals
+        monkeypatch.undo()
+        assert client.post("/v2/models/fake.decoder/infer", json=asking(Z)).status_code == 200
 
 
 def test_what_is_not_computed_in_time_is_504_and_gives_its_place_back(fake_store, monkeypatch):

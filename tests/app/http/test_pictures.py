@@ -852,9 +852,6 @@ def test_a_saturated_service_answers_503_with_a_time(client, monkeypatch):
     monkeypatch.setattr(engine._admission, "images", 10**6)
     response = client.get("/samples")
     assert_problem(response, 503)
-    started = time.monotonic()
-    client.get("/samples")
-    assert time.monotonic() - started > 0.9  # the same connection, before its time: see app.http.refusals
     assert int(response.headers["retry-after"]) >= 1
     monkeypatch.undo()
     assert_still_answers(client)

@@ -1,137 +1,191 @@
 import asyncio
+import json
 import time
 
 import pytest
 
 from app.errors import Overloaded
 from app.http import refusals
-from app.http.refusals import Refusals
+from app.http.refusals import Overload, hold_back
+from app.main import create_app
+from app.protocol_errors import TooManyRequests
+from app.settings import Settings
+from tests.app.http.test_protocol import answers, request, talk
+from tests.fakes import open_fake, write_version
+from tests.serving import serving_in_a_thread
+
+TARGET = b"/samples?n=21&seed=%d&model=fashion"
+
+
+def scope_of(target=b"/samples?n=21", method="GET", headers=(), overload=None):
+    path, _, query = target.partition(b"?")
+    scope = {"method": method, "raw_path": path, "query_string": query, "headers": list(headers)}
+    state = {"request_id": "0123456789abcdef"}
+    if overload is not None:
+        state["connections"] = type("Connections", (), {"overload": overload})
+    return scope | {"client": ("10.0.0.1", 1), "state": state}
+
+
+def keeping(*targets, queue_seconds=1.5, **options):
+    """What a process remembers that has just refused requests, and the time of that."""
+    overload = Overload(queue_seconds)
+
+    async def keep():
+        for target in targets:
+            body = b'{"request_id": "0123456789abcdef"}'
+            headers = [(b"retry-after", b"2"), (b"content-length", b"%d" % len(body))]
+            told = lambda scope, seconds: None  # noqa: E731
+            overload.keep(scope_of(target, **options), headers, body, Overloaded(5, 2), told)
+        return asyncio.get_running_loop().time()
+
+    return overload, asyncio.run(keep())
+
+
+def test_a_client_that_asks_again_before_its_time_waits_for_the_next_refusal(monkeypatch):
+    now = 100.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    overload = Overload(1.5)
+    one, other = ("10.0.0.1", 1), ("10.0.0.1", 2)
+    assert overload.delay(one, 2) == overload.delay(other, 2) == 0.0  # each is refused for the first time
+    now = 101.5
+    assert overload.delay(one, 2) == 0.5
+    assert overload.delay(one, 60) == refusals.LONGEST_SECONDS
+    now = 200.0
+    assert overload.delay(one, 2) == 0.0
+    assert overload.delay(None, 2) == overload.delay(None, 2) == 0.0  # nobody can tell who that is
+
+
+@pytest.mark.fault(23)
+def test_a_refusal_by_the_queue_is_held_back_from_a_connection_that_comes_early():
+    async def scenario():
+        overload = Overload(1.5)
+        started = time.monotonic()
+        for _ in range(2):
+            await hold_back(scope_of(overload=overload), Overloaded(1, 1))
+        assert time.monotonic() - started >= 0.9
+        await hold_back(scope_of(), Overloaded(1, 60))  # of no server of ours
+
+    asyncio.run(scenario())
+
+
+def test_no_more_is_remembered_than_the_bounds():
+    overload, _ = keeping(*(b"/samples?n=%d" % number for number in range(refusals.MAX_KEPT + 10)))
+    assert len(overload._kept) <= refusals.MAX_KEPT
+    for port in range(refusals.MAX_CLIENTS + 10):
+        overload.delay(("10.0.0.1", port), 60)
+    assert len(overload._clients) == refusals.MAX_CLIENTS
+    for seed in range(refusals.MAX_SERVED + 10):
+        overload.served(scope_of(TARGET % seed))
+    assert len(overload._served) == refusals.MAX_SERVED
+
+
+@pytest.mark.fault(23)
+def test_who_asks_for_what_was_just_refused_is_refused_without_being_asked_into_the_queue():
+    overload, now = keeping(TARGET % 1)
+    assert overload.find(scope_of(TARGET % 1), now) is not None
+    assert overload.find(scope_of(TARGET % 123456), now) is not None
+    assert overload.find(scope_of(b"/samples?n=1&seed=1&model=fashion"), now) is None
+    assert overload.find(scope_of(TARGET.replace(b"%d", b"x")), now) is None
+    assert overload.find(scope_of(TARGET % 1, method="HEAD"), now) is None
+    assert overload.find(scope_of(TARGET % 1), now + refusals.KEPT_SECONDS) is None
+
+
+@pytest.mark.parametrize(
+    "name", [b"if-none-match", b"origin", b"x-request-id", b"content-length", b"transfer-encoding"]
+)
+def test_what_such_a_header_asks_for_is_answered_on_its_own(name):
+    overload, now = keeping(TARGET % 1)
+    assert overload.find(scope_of(TARGET % 1, headers=[(b"accept", b"*/*"), (name, b"1")]), now) is None
+
+
+def test_a_permanent_picture_that_was_served_before_may_be_kept_and_is_asked_for():
+    overload, now = keeping(TARGET % 1)
+    overload.served(scope_of(TARGET % 7))
+    assert overload.find(scope_of(TARGET % 7), now) is None
+    assert overload.find(scope_of(TARGET % 8), now) is not None
+
+
+def test_of_a_short_queue_refusals_are_kept_for_a_part_of_its_time():
+    overload, now = keeping(TARGET % 1, queue_seconds=0.1)
+    assert overload.find(scope_of(TARGET % 1), now + 0.004) is not None
+    assert overload.find(scope_of(TARGET % 1), now + 0.006) is None
+
+
+def test_an_answer_without_a_place_for_the_id_is_not_kept():
+    overload = Overload(1.5)
+
+    async def keep(body, method="GET"):
+        overload.keep(scope_of(method=method), [], body, Overloaded(5, 2), lambda *_: None)
+
+    asyncio.run(keep(b"overloaded"))
+    asyncio.run(keep(b"0123456789abcdef 0123456789abcdef"))
+    asyncio.run(keep(b"0123456789abcdef", method="POST"))
+    assert overload._kept == {}
+
+
+def test_a_kept_answer_has_the_id_of_each_request():
+    overload, now = keeping(TARGET % 1)
+    kept = overload.find(scope_of(TARGET % 2), now)
+    assert kept.written(b"fedcba9876543210", [(b"server", b"vitrine"), (b"connection", b"close")]) == (
+        b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 2\r\ncontent-length: 34\r\nserver: vitrine\r\n"
+        b'connection: close\r\nx-request-id: fedcba9876543210\r\n\r\n{"request_id": "fedcba9876543210"}'
+    )
 
 
 @pytest.fixture
-def held(monkeypatch):
-    """Seconds that refusals were held back."""
-    seconds = []
+def full(tmp_path, monkeypatch):
+    """A service on a socket whose queue takes nothing, and how often that was asked."""
+    write_version(tmp_path / "store")
+    settings = Settings(model_store=tmp_path / "store", default_model="fake", cache_bytes=0)
+    monkeypatch.setattr(refusals, "KEPT_SECONDS", 30.0)
+    monkeypatch.setattr(refusals, "LEAST_QUEUES", 0.01)
+    app = create_app(settings, open_fake)
+    with serving_in_a_thread(app) as app.port:
+        app.asked = []
 
-    async def sleep(delay):
-        seconds.append(delay)
+        def submit(work):
+            app.asked.append(work)
+            raise Overloaded(5, 1) if len(app.asked) > 1 else TooManyRequests(1)
 
-    monkeypatch.setattr(asyncio, "sleep", sleep)
-    return seconds
-
-
-def test_a_client_that_asks_again_before_its_time_waits_for_the_next_refusal(held):
-    async def scenario():
-        kept = Refusals()
-        await kept.hold_back(("10.0.0.1", 1), Overloaded(1, retry_after_seconds=60))
-        await kept.hold_back(("10.0.0.1", 2), Overloaded(1, retry_after_seconds=60))
-        assert held == []  # each is refused for the first time
-        await kept.hold_back(("10.0.0.1", 1), Overloaded(1, retry_after_seconds=60))
-        assert held == [refusals.LONGEST_SECONDS]
-
-    asyncio.run(scenario())
+        monkeypatch.setattr(app.service.engine, "submit", submit)
+        yield app
 
 
-def test_a_client_that_came_when_it_was_told_is_refused_at_once(held):
-    async def scenario():
-        kept = Refusals()
-        for _ in range(3):
-            await kept.hold_back(("10.0.0.1", 1), Overloaded(1, retry_after_seconds=0))
-        assert held == []
-
-    asyncio.run(scenario())
-
-
-def test_a_client_without_an_address_is_never_held_back(held):
-    async def scenario():
-        kept = Refusals()
-        for _ in range(3):
-            await kept.hold_back(None, Overloaded(1, retry_after_seconds=60))
-        assert held == []
-
-    asyncio.run(scenario())
-
-
-def test_no_more_connections_are_remembered_than_a_bound(held):
-    async def scenario():
-        kept = Refusals()
-        for port in range(refusals.MAX_KEPT + 10):
-            await kept.hold_back(("10.0.0.1", port), Overloaded(1, retry_after_seconds=60))
-        assert len(kept._until) == refusals.MAX_KEPT
-
-    asyncio.run(scenario())
+def without_what_differs(answer):
+    status, headers, body = answer
+    told = json.loads(body)
+    assert told.pop("request_id") == headers.pop("x-request-id")
+    headers.pop("date")
+    return status, headers, told
 
 
 @pytest.mark.fault(23)
-def test_an_address_that_is_refused_often_waits_though_each_connection_is_new(monkeypatch):
-    turns = []
-
-    async def turn():
-        turns.append(1)
-
-    monkeypatch.setattr(refusals._PACE, "turn", turn)
-    monkeypatch.setattr(refusals.time, "monotonic", lambda: 100.0)
-
-    async def scenario():
-        kept = Refusals()
-        for port in range(refusals.FREE_A_SECOND + 5):
-            await kept.hold_back(("10.0.0.1", port), Overloaded(1, retry_after_seconds=1))
-        await kept.hold_back(("10.0.0.2", 1), Overloaded(1, retry_after_seconds=1))
-        assert len(turns) == 5
-        monkeypatch.setattr(refusals.time, "monotonic", lambda: 102.0)
-        await kept.hold_back(("10.0.0.1", 1), Overloaded(1, retry_after_seconds=1))
-        assert len(turns) == 5
-
-    asyncio.run(scenario())
+def test_refusals_that_the_protocol_gives_are_those_of_the_queue_and_are_counted(full):
+    asked = request("GET", "/samples?n=3")
+    talk(full, asked)  # another refusal, which is each client's own
+    found = [answers(talk(full, asked))[0] for _ in range(3)]
+    assert len(full.asked) == 2
+    ids = {headers["x-request-id"] for _, headers, _ in found}
+    first, *others = map(without_what_differs, found)
+    assert first[0] == 503
+    assert first[1]["retry-after"] == "1"
+    assert len(ids) == 3
+    assert others == [first, first]
+    last = answers(talk(full, request("GET", "/samples?n=3", Connection="close")))[0]
+    assert last[1].pop("connection") == "close"
+    assert without_what_differs(last) == first
+    counted = answers(talk(full, request("GET", "/metrics")))[0][2].decode()
+    assert 'vitrine_problems_total{kind="overloaded"} 4.0' in counted
+    of_samples = 'http_request_method="GET",http_response_status_code="503",http_route="/samples"} 4.0'
+    assert f"http_server_request_duration_seconds_count{{{of_samples}" in counted
 
 
-@pytest.mark.fault(23)
-def test_those_who_are_held_back_are_let_go_a_few_at_a_time_and_in_order():
-    async def scenario():
-        pace, gone, most = refusals.Pace(), [], []
-
-        async def wait(number):
-            await pace.turn()
-            gone.append(number)
-
-        waiting = [asyncio.create_task(wait(number)) for number in range(20)]
-        await asyncio.sleep(0)
-        waiting[0].cancel()  # its client left
-        while not all(each.done() for each in waiting):
-            before = len(gone)
-            await asyncio.sleep(0.001)
-            most.append(len(gone) - before)
-        assert gone == list(range(1, 20))
-        assert max(most) <= 10
-
-    for _ in range(2):  # a loop that ended leaves nothing behind
-        asyncio.run(scenario())
-
-
-def test_a_busy_event_loop_lets_as_many_go_in_a_second_as_one_that_is_on_time():
-    async def scenario():
-        pace = refusals.Pace()
-        waiting = [asyncio.create_task(pace.turn()) for _ in range(100)]
-        await asyncio.sleep(0)
-        time.sleep(0.1)  # the tick comes late
-        await asyncio.sleep(0.001)
-        await asyncio.sleep(0)
-        gone = sum(each.done() for each in waiting)
-        assert 0.1 * refusals.LET_GO_A_SECOND <= gone < 100
-        for each in waiting:
-            each.cancel()
-
-    asyncio.run(scenario())
-
-
-def test_nobody_is_held_back_behind_more_than_a_bound():
-    async def scenario():
-        pace = refusals.Pace()
-        waiting = [asyncio.create_task(pace.turn()) for _ in range(refusals.MOST_WAITING + 5)]
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
-        assert sum(each.done() for each in waiting) == 5
-        for each in waiting:
-            each.cancel()
-
-    asyncio.run(scenario())
+def test_who_asks_again_by_the_same_connection_waits_and_what_was_sent_behind_is_answered_in_turn(full):
+    asked = request("GET", "/samples?n=3")
+    talk(full, asked)
+    talk(full, asked)
+    started = time.monotonic()
+    received = talk(full, asked + asked + request("GET", "/livez", Connection="close"))
+    assert [status for status, _, _ in answers(received)] == [503, 503, 200]
+    assert 0.8 < time.monotonic() - started < 5
+    assert len(full.asked) == 2
