@@ -11,8 +11,8 @@ import click
 from app.commands.exits import EXIT_FAILURE, EXIT_USAGE, errors_leave, leave
 
 if TYPE_CHECKING:
+    from app.jobs.run import Draw, Progress
     from app.rendering.job import Job
-    from app.rendering.run import Draw, Progress
 
 EXIT_INTERRUPTED = 130  # as shells have it for SIGINT
 TOLD_SECONDS = 10.0  # between two lines of progress, where no terminal shows one that changes
@@ -71,8 +71,8 @@ def render_seeds(**given: Any) -> None:
     those of a run that nobody interrupted.
     """
     from app.errors import InvalidParameter
+    from app.jobs.run import Interrupted, run
     from app.rendering.job import InvalidJob
-    from app.rendering.run import Interrupted, run
 
     try:
         job, classes, model_store = _job(given)
@@ -133,13 +133,13 @@ def _job(given: dict[str, Any]) -> tuple["Job", tuple[str, ...], str]:
 
 def _draw(given: dict[str, Any], model_store: str) -> "Draw":
     from app.cores import available_cores
-    from app.rendering.run import by_processes
+    from app.jobs.run import by_processes
 
     if given["cluster"] is None:
         return by_processes(given["processes"] or available_cores(), given["out"], model_store)
     if given["processes"] is not None:
         raise click.UsageError("--processes is of this machine, and goes without --ray.")
-    from app.rendering.ray import by_ray
+    from app.jobs.ray import by_ray
 
     return by_ray(given["cluster"], given["out"], model_store)
 

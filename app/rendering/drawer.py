@@ -8,9 +8,9 @@ from pathlib import Path
 
 from app import store
 from app.images import Maker, open_version
+from app.jobs.storage import storage_at
 from app.rendering.job import InvalidJob, Job
 from app.rendering.shards import Shard, draw_shard
-from app.rendering.storage import storage_at
 from app.settings import load_settings
 
 PARENT_SECONDS = 0.5  # between two looks whether the parent is there

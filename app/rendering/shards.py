@@ -11,10 +11,10 @@ import numpy as np
 
 from app.engine.work import BATCH_ROWS
 from app.images import Maker
+from app.jobs.storage import Storage
 from app.pictures.encode import encode_png
 from app.rendering import parquet, tar
 from app.rendering.job import Format, InvalidJob, Job
-from app.rendering.storage import Storage
 
 AT_ONCE = 8 * BATCH_ROWS  # images that are drawn before they are encoded
 

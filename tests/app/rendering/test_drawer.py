@@ -1,9 +1,9 @@
 import pytest
 
+from app.jobs.storage import Folder
 from app.rendering.drawer import Drawer
 from app.rendering.job import InvalidJob, Job
 from app.rendering.shards import recorded
-from app.rendering.storage import Folder
 from tests.app.test_images import DIGEST
 from tests.conftest import SHIPPED_STORE
 

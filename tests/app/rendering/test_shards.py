@@ -6,10 +6,10 @@ import tarfile
 import numpy as np
 import pytest
 
+from app.jobs.storage import Folder
 from app.rendering import parquet
 from app.rendering.job import InvalidJob
 from app.rendering.shards import Shard, check_format, description, draw_shard, recorded
-from app.rendering.storage import Folder
 from tests.fakes import pixels_of
 
 

@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from app.jobs.run import Draw, Interrupted
 from app.rendering.drawer import Drawer
 from app.rendering.job import InvalidJob, Job
-from app.rendering.run import Draw, Interrupted
 from app.rendering.shards import Shard
 
 

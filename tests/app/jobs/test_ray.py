@@ -4,11 +4,11 @@ import sys
 
 import pytest
 
+from app.jobs.ray import by_ray
+from app.jobs.run import run
 from app.rendering.job import InvalidJob
-from app.rendering.ray import by_ray
-from app.rendering.run import run
+from tests.app.jobs.test_run import files_in
 from tests.app.rendering.test_drawer import JOB
-from tests.app.rendering.test_run import files_in
 from tests.conftest import SHIPPED_STORE
 
 
@@ -33,7 +33,7 @@ def cluster():
 
 @pytest.mark.timeout(900)  # two nodes start in half a minute, on a busy machine in several
 def test_two_nodes_draw_the_files_of_one_process(cluster, tmp_path):
-    from app.rendering.run import by_processes
+    from app.jobs.run import by_processes
 
     job = JOB.model_copy(update={"count": 120, "shard_images": 10})
     here, there = str(tmp_path / "here"), str(tmp_path / "there")

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from typing import NamedTuple
 
+from app.jobs.storage import Storage, storage_at
 from app.rendering import drawer
 from app.rendering.job import InvalidJob, Job
 from app.rendering.shards import Shard, description, recorded
-from app.rendering.storage import Storage, storage_at
 
 JOB, WHOLE = "job.json", "dataset.json"
 BEGUN_AHEAD = 2  # shards for each process that wait for it

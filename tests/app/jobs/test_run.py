@@ -3,10 +3,10 @@ from pathlib import Path
 
 import pytest
 
+from app.jobs.run import Interrupted, Progress, run
+from app.jobs.storage import Folder
 from app.rendering.job import InvalidJob
-from app.rendering.run import Interrupted, Progress, run
 from app.rendering.shards import draw_shard
-from app.rendering.storage import Folder
 
 
 @pytest.fixture
