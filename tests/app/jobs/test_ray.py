@@ -4,9 +4,10 @@ import sys
 
 import pytest
 
+from app.jobs.job import InvalidJob
 from app.jobs.ray import by_ray
 from app.jobs.run import run
-from app.rendering.job import InvalidJob
+from app.rendering.drawer import Drawing
 from tests.app.jobs.test_run import files_in
 from tests.app.rendering.test_drawer import JOB
 from tests.conftest import SHIPPED_STORE
@@ -15,7 +16,7 @@ from tests.conftest import SHIPPED_STORE
 def test_without_ray_it_is_refused_with_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(InvalidJob, match=r"vitrine-vae\[ray\]"):
-        by_ray("local", "out", "store")
+        by_ray("local", Drawing(JOB, "out", "store"))
 
 
 @pytest.fixture
@@ -37,6 +38,6 @@ def test_two_nodes_draw_the_files_of_one_process(cluster, tmp_path):
 
     job = JOB.model_copy(update={"count": 120, "shard_images": 10})
     here, there = str(tmp_path / "here"), str(tmp_path / "there")
-    run(job, here, (), by_processes(1, here, str(SHIPPED_STORE)), lambda _: None)
-    run(job, there, (), by_ray(cluster, there, str(SHIPPED_STORE)), lambda _: None)
+    run(job, here, {}, by_processes(1, Drawing(job, here, str(SHIPPED_STORE))), lambda _: None)
+    run(job, there, {}, by_ray(cluster, Drawing(job, there, str(SHIPPED_STORE))), lambda _: None)
     assert files_in(tmp_path / "there") == files_in(tmp_path / "here")
