@@ -10,7 +10,7 @@ import numpy as np
 
 from app.engine.work import BATCH_ROWS
 from app.images import Maker
-from app.jobs.job import InvalidJob
+from app.jobs.parquet import require
 from app.jobs.records import Shard, write_shard
 from app.jobs.storage import Storage
 from app.pictures.encode import encode_png
@@ -107,5 +107,5 @@ _WRITTEN: dict[Format, Callable[[str, list[Sample], Classes], Files]] = {
 
 def check_format(job: Job) -> None:
     """Raise InvalidJob if the format needs what is not installed."""
-    if job.format == "parquet" and not parquet.is_installed():
-        raise InvalidJob("parquet: needs pyarrow: pip install 'vitrine-vae[parquet]'")
+    if job.format == "parquet":
+        require("parquet")

@@ -6,9 +6,9 @@ import tarfile
 import numpy as np
 import pytest
 
+from app.jobs import parquet
 from app.jobs.job import InvalidJob
 from app.jobs.storage import Folder
-from app.rendering import parquet
 from app.rendering.shards import check_format, draw_shard
 from tests.fakes import pixels_of
 
