@@ -24,7 +24,7 @@ import click
 import pytest
 
 from app.cli import cli as serving_cli
-from app.commands.group import SUMMARIES, RenderCommand
+from app.commands.group import SUMMARIES, JobCommand
 from app.http.assets import installed
 from app.settings import Settings, variable
 from tests.conftest import DISTRIBUTION, FASHION, PROJECT, SHIPPED_STORE
@@ -303,7 +303,7 @@ def resolved(group, words):
     name, command, rest = group.resolve_command(click.Context(group), words)
     if isinstance(command, click.Group) and rest and not rest[0].startswith("-"):
         return resolved(command, rest)
-    if isinstance(command, RenderCommand):
+    if isinstance(command, JobCommand):
         command = command.meant_by(rest)
     return name, command, rest
 

@@ -14,8 +14,8 @@ SUMMARIES = {
     "manifold": "Draw a plane of the latent space.",
     "map": "Draw held-out images at the places of their codes.",
     "directions": "Walk along what some points have that others lack.",
-    "encode": "Say what images encode to: their codes, and the examples nearest to them.",
-    "score": "Say how unusual images are; those of the model itself without any.",
+    "encode": "Say what images encode to: their codes, and examples near them; of a folder, a table.",
+    "score": "Say how unusual images are; those of the model itself without any; of a folder, a table.",
     "complete": "Draw what may stand where pixels of images are missing.",
     "compare": "Draw the same points by two models.",
     "inspect": "Say how a picture was made, and whether that is true.",
@@ -44,13 +44,15 @@ class PictureCommand(click.Command):
         run(str(self.name), given)
 
 
-class RenderCommand(PictureCommand):
-    """``vitrine render``: what an address gives, or with ``--seeds`` a data set."""
+class JobCommand(PictureCommand):
+    """A command that does a job in shards as well, which has options of its own."""
+
+    help_of_job = ""
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """Say where the other help is."""
         formatter.write_paragraph()
-        formatter.write_text("vitrine render --seeds A..B --help: drawing a data set.")
+        formatter.write_text(self.help_of_job)
 
     def make_context(
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
@@ -63,6 +65,16 @@ class RenderCommand(PictureCommand):
 
     def meant_by(self, args: list[str]) -> click.Command:
         """Return the command that these arguments are for."""
+        raise NotImplementedError
+
+
+class RenderCommand(JobCommand):
+    """``vitrine render``: what an address gives, or with ``--seeds`` a data set."""
+
+    help_of_job = "vitrine render --seeds A..B --help: drawing a data set."
+
+    def meant_by(self, args: list[str]) -> click.Command:
+        """Return the command that these arguments are for."""
         if not any(each == "--seeds" or each.startswith("--seeds=") for each in args):
             return self
         from app.commands.render import render_seeds
@@ -70,7 +82,30 @@ class RenderCommand(PictureCommand):
         return render_seeds
 
 
+class TableCommand(JobCommand):
+    """``vitrine score`` and ``encode``: of files that are sent, or of all images of a folder or a table."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.help_of_job = f"vitrine {name} FOLDER --help: a table of all images of a folder or a table."
+
+    def meant_by(self, args: list[str]) -> click.Command:
+        """Return the command that these arguments are for."""
+        from app.commands import tables
+
+        if not tables.is_meant(args):
+            return self
+        return tables.score_images if self.name == "score" else tables.encode_images
+
+
+OF_JOBS: dict[str, type[JobCommand]] = {
+    "render": RenderCommand,
+    "score": TableCommand,
+    "encode": TableCommand,
+}
+
+
 def add_to(group: click.Group) -> None:
     """Add every command to a group."""
     for name in SUMMARIES:
-        group.add_command(RenderCommand(name) if name == "render" else PictureCommand(name))
+        group.add_command(OF_JOBS.get(name, PictureCommand)(name))

@@ -1,65 +1,35 @@
-"""What draws shards in a process of its own: the model, opened once."""
+"""What draws shards in a process: the model, opened once."""
 
-import os
-import signal
-import threading
-import time
-from pathlib import Path
+from typing import NamedTuple
 
-from app import store
-from app.images import Maker, open_version
-from app.rendering.job import InvalidJob, Job
-from app.rendering.shards import Shard, draw_shard
-from app.rendering.storage import storage_at
-from app.settings import load_settings
-
-PARENT_SECONDS = 0.5  # between two looks whether the parent is there
+from app.images import Maker
+from app.jobs.opening import model_of
+from app.jobs.records import Shard
+from app.jobs.storage import storage_at
+from app.jobs.worker import MakeShard
+from app.rendering.job import Job
+from app.rendering.shards import draw_shard
 
 
-class Drawer:
-    """Draws shards of one data set.
+class Drawing(NamedTuple):
+    """The task of drawing a data set.
 
     Args:
         job: the data set.
         address: where it goes.
         model_store: folder with the model.
-
-    Raises:
-        StoreError: there is no store.
-        ModelNotFound: there is no such version.
-        ModelError: it cannot be opened.
-        InvalidJob: the version has another digest.
     """
 
-    def __init__(self, job: Job, address: str, model_store: str) -> None:
-        found = store.scan(Path(model_store), trusted=load_settings().trusted)
-        version = found.find(job.model)
-        if version.manifest.digest != job.digest:
-            raise InvalidJob(f"{job.model}: another digest in {model_store}: {version.manifest.digest}")
-        self._job, self._storage = job, storage_at(address)
-        self._maker = Maker(open_version(found, version), job.asked)
+    job: Job
+    address: str
+    model_store: str
 
-    def draw(self, number: int) -> Shard:
-        """Draw and write a shard; see ``draw_shard``."""
-        return draw_shard(self._job, number, self._maker, self._storage)
+    def open(self) -> MakeShard:
+        """Open the model and return what draws and writes a shard; see ``model_of``."""
+        maker = Maker(model_of(self.job, self.model_store), self.job.asked)
+        storage = storage_at(self.address)
 
+        def draw(number: int) -> Shard:
+            return draw_shard(self.job, number, maker, storage)
 
-_own: list[Drawer] = []  # the one of this process
-
-
-def start(job: Job, address: str, model_store: str, parent: int) -> None:
-    """Make this process one that draws; it ends with the process `parent`."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is asked too, and ends in order
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-    _own[:] = [Drawer(job, address, model_store)]
-
-
-def draw(number: int) -> Shard:
-    """Draw a shard in a process that was started so."""
-    return _own[0].draw(number)
-
-
-def _end_with(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(PARENT_SECONDS)
-    os._exit(1)
+        return draw

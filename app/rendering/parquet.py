@@ -1,14 +1,8 @@
 """Shards as Parquet, with an image column as Hugging Face's ``datasets`` reads it."""
 
-import importlib.util
 import io
 import json
 from collections.abc import Sequence
-
-
-def is_installed() -> bool:
-    """Say whether pyarrow is there."""
-    return importlib.util.find_spec("pyarrow") is not None
 
 
 def table(

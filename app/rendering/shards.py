@@ -1,20 +1,21 @@
-"""One shard of a data set: drawn, written, and recorded when it is whole."""
+"""One shard of a data set: drawn and written."""
 
 import csv
 import hashlib
 import io
-import json
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from app.engine.work import BATCH_ROWS
 from app.images import Maker
+from app.jobs.parquet import require
+from app.jobs.records import Shard, write_shard
+from app.jobs.storage import Storage
 from app.pictures.encode import encode_png
 from app.rendering import parquet, tar
-from app.rendering.job import Format, InvalidJob, Job
-from app.rendering.storage import Storage
+from app.rendering.job import Format, Job
 
 AT_ONCE = 8 * BATCH_ROWS  # images that are drawn before they are encoded
 
@@ -35,56 +36,6 @@ class Sample(NamedTuple):
     png: bytes
 
 
-class Shard(NamedTuple):
-    """What the record of a shard says.
-
-    Args:
-        number: from 0.
-        images: in it.
-        files: the size in bytes and the SHA-256 of each of its files by name; of images that are files of
-            their own, of their index alone.
-    """
-
-    number: int
-    images: int
-    files: dict[str, tuple[int, str]]
-
-    def as_json(self) -> bytes:
-        """Return what the record's file holds."""
-        files = {name: {"size": size, "sha256": digest} for name, (size, digest) in self.files.items()}
-        return json.dumps({"number": self.number, "images": self.images, "files": files}).encode() + b"\n"
-
-    @classmethod
-    def read(cls, content: bytes | str) -> "Shard":
-        """Return what a record's file holds; ValueError if it is none."""
-        try:
-            found = json.loads(content)
-            files = {name: (int(file["size"]), str(file["sha256"])) for name, file in found["files"].items()}
-            return cls(int(found["number"]), int(found["images"]), files)
-        except (KeyError, TypeError, AttributeError) as error:
-            raise ValueError(f"no record of a shard: {error!r}") from None
-
-
-def record_of(job: Job, number: int) -> str:
-    """Return the name of a shard's record."""
-    return f"records/{job.stem(number)}.json"
-
-
-def recorded(job: Job, number: int, storage: Storage) -> Shard | None:
-    """Return what is recorded of a shard whose files are there, None if it is to be drawn."""
-    content = storage.get(record_of(job, number))
-    if content is None:
-        return None
-    try:
-        shard = Shard.read(content)
-    except ValueError:
-        return None
-    whole = shard.number == number and all(
-        storage.size(name) == size for name, (size, _) in shard.files.items()
-    )
-    return shard if whole and shard.files else None
-
-
 def draw_shard(job: Job, number: int, maker: Maker, storage: Storage) -> Shard:
     """Draw a shard, write its files, then its record; return that.
 
@@ -94,19 +45,12 @@ def draw_shard(job: Job, number: int, maker: Maker, storage: Storage) -> Shard:
     samples = list(_samples(job, job.seeds(number), maker))
     stem = job.stem(number)
     files = dict(_WRITTEN[job.format](stem, samples, maker.classes))
-    index = f"index/{stem}.csv"
     if job.format == "png":
         for name, content in files.items():
             storage.put(name, content, durable=False)
         storage.settle()
         files = {}
-    for name, content in (files | {index: _index(samples)}).items():
-        storage.put(name, content)
-        files[name] = content
-    told = {name: (len(content), hashlib.sha256(content).hexdigest()) for name, content in files.items()}
-    shard = Shard(number, len(samples), told)
-    storage.put(record_of(job, number), shard.as_json())
-    return shard
+    return write_shard(job, number, files | {f"index/{stem}.csv": _index(samples)}, storage)
 
 
 def _samples(job: Job, seeds: range, maker: Maker) -> Iterator[Sample]:
@@ -163,15 +107,5 @@ _WRITTEN: dict[Format, Callable[[str, list[Sample], Classes], Files]] = {
 
 def check_format(job: Job) -> None:
     """Raise InvalidJob if the format needs what is not installed."""
-    if job.format == "parquet" and not parquet.is_installed():
-        raise InvalidJob("parquet: needs pyarrow: pip install 'vitrine-vae[parquet]'")
-
-
-def description(job: Job, classes: tuple[str, ...], shards: list[Shard]) -> dict[str, Any]:
-    """Return what ``dataset.json`` says, which is written last: the data set is whole then."""
-    files = [
-        {"name": name, "size": size, "sha256": digest}
-        for shard in shards
-        for name, (size, digest) in shard.files.items()
-    ]
-    return job.model_dump() | {"classes": classes, "shards": job.shards, "files": files}
+    if job.format == "parquet":
+        require("parquet")

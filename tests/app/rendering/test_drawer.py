@@ -1,9 +1,9 @@
-import pytest
+import pickle
 
-from app.rendering.drawer import Drawer
-from app.rendering.job import InvalidJob, Job
-from app.rendering.shards import recorded
-from app.rendering.storage import Folder
+from app.jobs.records import recorded
+from app.jobs.storage import Folder
+from app.rendering.drawer import Drawing
+from app.rendering.job import Job
 from tests.app.test_images import DIGEST
 from tests.conftest import SHIPPED_STORE
 
@@ -18,14 +18,8 @@ JOB = Job(
 )
 
 
-def test_a_drawer_opens_the_model_and_writes_shards(tmp_path):
-    drawer = Drawer(JOB, str(tmp_path), str(SHIPPED_STORE))
-    shard = drawer.draw(1)
+def test_the_task_of_drawing_opens_the_model_and_writes_shards_wherever_it_is_sent(tmp_path):
+    task = pickle.loads(pickle.dumps(Drawing(JOB, str(tmp_path), str(SHIPPED_STORE))))  # noqa: S301
+    shard = task.open()(1)
     assert shard.images == 2
     assert recorded(JOB, 1, Folder(tmp_path)) == shard
-
-
-def test_a_version_of_another_digest_is_refused(tmp_path):
-    with pytest.raises(InvalidJob, match="another digest"):
-        Drawer(JOB.model_copy(update={"digest": "0" * 64}), str(tmp_path), str(SHIPPED_STORE))
-    assert list(tmp_path.iterdir()) == []

@@ -6,10 +6,10 @@ import tarfile
 import numpy as np
 import pytest
 
-from app.rendering import parquet
-from app.rendering.job import InvalidJob
-from app.rendering.shards import Shard, check_format, description, draw_shard, recorded
-from app.rendering.storage import Folder
+from app.jobs import parquet
+from app.jobs.job import InvalidJob
+from app.jobs.storage import Folder
+from app.rendering.shards import check_format, draw_shard
 from tests.fakes import pixels_of
 
 
@@ -73,45 +73,6 @@ def test_a_shard_drawn_again_is_the_same_bytes(job, maker, tmp_path, kind):
     assert shards[0] == shards[1]
     for path in (path for path in (tmp_path / "a").rglob("*") if path.is_file()):
         assert path.read_bytes() == (tmp_path / "b" / path.relative_to(tmp_path / "a")).read_bytes()
-
-
-def test_a_shard_is_recorded_when_all_of_it_is_there(job, maker, folder):
-    assert recorded(job, 0, folder) is None
-    shard = draw_shard(job, 0, maker, folder)
-    assert recorded(job, 0, folder) == shard
-    for name, (size, digest) in shard.files.items():
-        content = folder.get(name)
-        assert (len(content), hashlib.sha256(content).hexdigest()) == (size, digest)
-
-
-@pytest.mark.parametrize(
-    "record", [b"", b"{", b"[]", b'{"number": 1, "images": 10, "files": {}}', b'{"files": 3}']
-)
-def test_a_record_that_is_none_has_the_shard_drawn_again(job, maker, folder, record):
-    draw_shard(job, 0, maker, folder)
-    folder.put("records/00000.json", record)
-    assert recorded(job, 0, folder) is None
-
-
-def test_a_file_that_was_cut_has_its_shard_drawn_again(job, maker, folder):
-    draw_shard(job, 0, maker, folder)
-    folder.put("00000.tar", folder.get("00000.tar")[:-512])
-    assert recorded(job, 0, folder) is None
-
-
-def test_a_record_is_read_as_it_was_written():
-    shard = Shard(3, 10, {"00003.tar": (10, "ab")})
-    assert Shard.read(shard.as_json()) == shard
-
-
-def test_the_description_names_every_file(job, maker, folder):
-    shards = [draw_shard(job, number, maker, folder) for number in range(job.shards)]
-    told = description(job, maker.classes, shards)
-    assert told["classes"] == ("Low", "High")
-    assert [file["name"] for file in told["files"]] == [
-        name for number in range(3) for name in (f"0000{number}.tar", f"index/0000{number}.csv")
-    ]
-    assert told["digest"] == job.digest
 
 
 def test_parquet_without_pyarrow_is_refused_with_what_to_install(job, monkeypatch):

@@ -1,34 +1,34 @@
-"""Draws what is missing of a data set: by processes of this machine, or by a Ray cluster."""
+"""Does what is missing of a job: by processes of this machine, or by a Ray cluster."""
 
 import concurrent.futures
-import json
 import multiprocessing
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from app.rendering import drawer
-from app.rendering.job import InvalidJob, Job
-from app.rendering.shards import Shard, description, recorded
-from app.rendering.storage import Storage, storage_at
+from app.jobs import worker
+from app.jobs.job import InvalidJob, ShardedJob
+from app.jobs.records import Shard, description, recorded
+from app.jobs.storage import Storage, storage_at
+from app.jobs.worker import Task
 
 JOB, WHOLE = "job.json", "dataset.json"
 BEGUN_AHEAD = 2  # shards for each process that wait for it
 
 
 class Interrupted(Exception):
-    """The data set is not whole, and can be gone on with; says why in one line."""
+    """The job is not done, and can be gone on with; says why in one line."""
 
 
 class Progress(NamedTuple):
-    """How far a data set is.
+    """How far a job is.
 
     Args:
-        images: that are there.
-        total: that there will be.
-        per_second: that this run has drawn; 0 at its beginning.
+        images: that are done.
+        total: that will be.
+        per_second: that this run has done; 0 at its beginning.
     """
 
     images: int
@@ -41,74 +41,74 @@ class Progress(NamedTuple):
         return (self.total - self.images) / self.per_second if self.per_second else None
 
 
-# (job, numbers of shards) -> the shards, in any order, each when it is written.
-Draw = Callable[[Job, Sequence[int]], Iterator[Shard]]
+# numbers of shards -> the shards, in any order, each when it is written.
+Make = Callable[[Sequence[int]], Iterator[Shard]]
 
 
 def run(
-    job: Job, address: str, classes: tuple[str, ...], draw: Draw, tell: Callable[[Progress], None]
+    job: ShardedJob, address: str, about: Mapping[str, Any], make: Make, tell: Callable[[Progress], None]
 ) -> list[Shard]:
-    """Draw what is missing of a data set and return all its shards.
+    """Do what is missing of a job and return all its shards.
 
     Args:
-        job: the data set.
+        job: what is done.
         address: where it goes.
-        classes: names of the classes that labels number.
-        draw: what draws shards.
+        about: what ``dataset.json`` says beside, ready for JSON.
+        make: what makes shards.
         tell: told at the beginning, and with every shard.
 
     Raises:
         InvalidJob: something else is there.
-        Interrupted: not all was drawn; what was is kept.
+        Interrupted: not all was done; what was is kept.
         OSError: something cannot be written.
     """
     storage = storage_at(address)
     _claim(job, storage, address)
     shards = {number: shard for number in range(job.shards) if (shard := recorded(job, number, storage))}
     before, started = sum(shard.images for shard in shards.values()), time.monotonic()
-    drawn = 0
+    done = 0
     tell(Progress(before, job.count, 0.0))
     missing = [number for number in range(job.shards) if number not in shards]
-    for shard in draw(job, missing) if missing else ():
+    for shard in make(missing) if missing else ():
         shards[shard.number] = shard
-        drawn += shard.images
-        tell(Progress(before + drawn, job.count, drawn / (time.monotonic() - started)))
+        done += shard.images
+        tell(Progress(before + done, job.count, done / (time.monotonic() - started)))
     ordered = [shards[number] for number in sorted(shards)]
-    told = json.dumps(description(job, classes, ordered), indent=1).encode() + b"\n"
+    told = description(job, about, ordered)
     if storage.get(WHOLE) != told:
         storage.put(WHOLE, told)
     return ordered
 
 
-def _claim(job: Job, storage: Storage, address: str) -> None:
-    """Write down which data set is being made, or refuse if another one is."""
+def _claim(job: ShardedJob, storage: Storage, address: str) -> None:
+    """Write down which job is being done, or refuse if another one is."""
     content = storage.get(JOB)
     if content is None:
         if not storage.is_empty():
             raise InvalidJob(f"{address}: something else is there. Name a folder that is empty or new.")
         storage.put(JOB, job.as_json())
         return
-    if differences := job.differences(Job.read(content, f"{address}/{JOB}")):
+    if differences := job.differences(type(job).read(content, f"{address}/{JOB}")):
         remedy = "Name another place, or ask for the same to go on."
         raise InvalidJob(f"{address}: another data set is there ({'; '.join(differences)}). {remedy}")
 
 
-def by_processes(processes: int, address: str, model_store: str) -> Draw:
-    """Return what draws shards in processes of this machine, each by one thread."""
+def by_processes(processes: int, task: Task) -> Make:
+    """Return what makes shards in processes of this machine, each by one thread."""
 
-    def draw(job: Job, numbers: Sequence[int]) -> Iterator[Shard]:
+    def make(numbers: Sequence[int]) -> Iterator[Shard]:
         pool = concurrent.futures.ProcessPoolExecutor(
             min(processes, len(numbers)),
             multiprocessing.get_context("spawn"),
-            drawer.start,
-            (job, address, model_store, os.getpid()),
+            worker.start,
+            (task, os.getpid()),
         )
         waiting: set[concurrent.futures.Future[Shard]] = set()
         to_come = iter(numbers)
         try:
             while True:
                 for number in to_come:
-                    waiting.add(pool.submit(drawer.draw, number))
+                    waiting.add(pool.submit(worker.make, number))
                     if len(waiting) >= BEGUN_AHEAD * processes:
                         break
                 if not waiting:
@@ -117,8 +117,8 @@ def by_processes(processes: int, address: str, model_store: str) -> Draw:
                 for future in done:
                     yield future.result()
         except BrokenProcessPool:
-            raise Interrupted("a process that draws came to its end") from None
+            raise Interrupted("a process that works came to its end") from None
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
-    return draw
+    return make

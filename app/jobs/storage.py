@@ -1,4 +1,4 @@
-"""Where a data set goes: a folder, or an address that fsspec knows. A file is there whole or not at all."""
+"""Where the files of a job go: a folder, or an address that fsspec knows. A file is whole or not there."""
 
 import contextlib
 import os
@@ -6,7 +6,7 @@ import secrets
 from pathlib import Path
 from typing import Any, Protocol
 
-from app.rendering.job import InvalidJob
+from app.jobs.job import InvalidJob
 
 HIDDEN = ".part-"  # what the names of files begin with that are not whole yet
 

@@ -1,32 +1,30 @@
-"""Shards drawn on a Ray cluster, by Ray Data."""
+"""Shards made on a Ray cluster, by Ray Data."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from app.rendering.drawer import Drawer
-from app.rendering.job import InvalidJob, Job
-from app.rendering.run import Draw, Interrupted
-from app.rendering.shards import Shard
+from app.jobs.job import InvalidJob
+from app.jobs.records import Shard
+from app.jobs.run import Interrupted, Make
+from app.jobs.worker import Task
 
 
 class _Actor:
-    """A drawer, as Ray Data calls it: one row in, one row out."""
+    """A worker, as Ray Data calls it: one row in, one row out."""
 
-    def __init__(self, job: str, address: str, model_store: str) -> None:
-        self._drawer = Drawer(Job.model_validate_json(job), address, model_store)
+    def __init__(self, task: Task) -> None:
+        self._make = task.open()
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        shard = self._drawer.draw(int(row["number"]))
-        return {"record": shard.as_json().decode()}
+        return {"record": self._make(int(row["number"])).as_json().decode()}
 
 
-def by_ray(cluster: str, address: str, model_store: str) -> Draw:
-    """Return what draws shards on every core of a Ray cluster.
+def by_ray(cluster: str, task: Task) -> Make:
+    """Return what makes shards on every core of a Ray cluster.
 
     Args:
         cluster: address of the cluster; ``local`` starts one on this machine.
-        address: where the data set goes; every node must reach it.
-        model_store: folder with the model, the same on every node.
+        task: how; every node must reach the places that it names, under the same names.
 
     Raises:
         InvalidJob: Ray is not installed, or there is no such cluster.
@@ -37,7 +35,7 @@ def by_ray(cluster: str, address: str, model_store: str) -> Draw:
     except ImportError:
         raise InvalidJob("--ray: needs Ray Data: pip install 'vitrine-vae[ray]'") from None
 
-    def draw(job: Job, numbers: Sequence[int]) -> Iterator[Shard]:
+    def make(numbers: Sequence[int]) -> Iterator[Shard]:
         try:  # it knocks for some minutes before it gives up
             ray.init(cluster, log_to_driver=False, logging_level="WARNING", ignore_reinit_error=True)
         except (ConnectionError, ValueError, RuntimeError) as error:
@@ -47,16 +45,16 @@ def by_ray(cluster: str, address: str, model_store: str) -> Draw:
             [{"number": number} for number in numbers], override_num_blocks=len(numbers)
         )
         cores = max(1, int(ray.cluster_resources().get("CPU", 1)))
-        drawn = rows.map(
+        made = rows.map(
             _Actor,
-            fn_constructor_args=(job.model_dump_json(), address, model_store),
+            fn_constructor_args=(task,),
             num_cpus=1,
             concurrency=(1, min(cores, len(numbers))),
         )
         try:
-            for row in drawn.iter_rows():
+            for row in made.iter_rows():
                 yield Shard.read(row["record"])
         except ray.exceptions.RayError as error:
             raise Interrupted(f"Ray: {str(error).strip().splitlines()[-1]}") from None
 
-    return draw
+    return make

@@ -3,8 +3,8 @@ import sys
 
 import pytest
 
-from app.rendering.job import InvalidJob
-from app.rendering.storage import Folder, Remote, storage_at
+from app.jobs.job import InvalidJob
+from app.jobs.storage import Folder, Remote, storage_at
 
 fsspec = pytest.importorskip("fsspec")
 

@@ -1,0 +1,3 @@
+from tests.app.rendering.conftest import job, maker
+
+__all__ = ["job", "maker"]

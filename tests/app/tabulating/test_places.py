@@ -1,0 +1,55 @@
+import io
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from app.jobs.job import InvalidJob
+from app.tabulating.places import Place, is_table
+from tests.app.tabulating.conftest import FILES, MOST_BYTES
+
+
+def write_tar(path: Path, names: list[str]) -> None:
+    with tarfile.open(path, "w") as file:
+        for name in names:
+            member = tarfile.TarInfo(name)
+            member.size = len(name)
+            file.addfile(member, io.BytesIO(name.encode()))
+
+
+def test_a_folder_of_pictures_is_that(place):
+    assert place.open().count == len(FILES)
+
+
+def test_a_folder_of_tables_is_all_of_them_one_behind_the_other(tmp_path):
+    write_tar(tmp_path / "00001.tar", ["c.png"])
+    write_tar(tmp_path / "00000.tar", ["a.png", "b.png", "x.txt"])
+    (tmp_path / "index").mkdir()
+    images = Place(str(tmp_path), MOST_BYTES).open()
+    assert (images.count, images.left_out) == (3, 1)
+    for numbers in (range(3), range(1, 3), range(2, 3), range(1)):
+        found = list(images.read(numbers))
+        assert [image.number for image in found] == [*numbers]
+        assert [image.data for image in found] == [b"a.png", b"b.png", b"c.png"][numbers.start : numbers.stop]
+
+
+def test_the_fingerprint_of_several_is_of_each(tmp_path):
+    write_tar(tmp_path / "00000.tar", ["a.png"])
+    write_tar(tmp_path / "00001.tar", ["c.png"])
+    before = Place(str(tmp_path), MOST_BYTES).open().fingerprint
+    write_tar(tmp_path / "00001.tar", ["d.png"])
+    assert Place(str(tmp_path), MOST_BYTES).open().fingerprint != before
+
+
+@pytest.mark.parametrize(
+    ("name", "is_one"),
+    [("a.parquet", True), ("00000.tar", True), (".a.tar", False), ("a.tar.gz", False), ("a.png", False)],
+)
+def test_a_table_is_known_by_its_name(name, is_one):
+    assert is_table(name) == is_one
+
+
+def test_another_file_is_refused(tmp_path):
+    (tmp_path / "x.csv").write_text("")
+    with pytest.raises(InvalidJob, match=r"expected a folder, or a file called like \.parquet, \.tar"):
+        Place(str(tmp_path / "x.csv"), MOST_BYTES).open()
