@@ -104,13 +104,15 @@ def _job(given: dict[str, Any]) -> tuple["Job", tuple[str, ...], str]:
     """Return the data set that is asked for, its classes, and the store of its model; opens the model."""
     from app import store
     from app.images import Asked, Maker, open_version
+    from app.mirror import stores
     from app.rendering.job import Job
     from app.rendering.shards import check_format
     from app.settings import load_settings
 
     options = {"default_model": given["model"], "model_store": given["model_store"]}
     settings = load_settings(**{name: value for name, value in options.items() if value is not None})
-    found = store.scan(settings.model_store, trusted=settings.trusted)
+    settings, folder, _ = stores.prepared(settings, fresh=True)
+    found = store.scan(folder, trusted=settings.trusted)
     version = found.find(settings.for_store(found.names).default_model)
     asked = Asked(given["temperature"], given["render"], given["label"], given["prior"])
     maker = Maker(open_version(found, version), asked)  # what cannot be drawn is told before anything is

@@ -12,6 +12,7 @@ import httpx
 from app import bench, choices, server, store
 from app.doctor.findings import Finding
 from app.errors import StoreError, VitrineError
+from app.mirror import stores
 from app.runtimes import RuntimeUnavailable, choose
 from app.settings import Settings, origins, variable
 from app.store import Store, Version
@@ -185,8 +186,11 @@ async def _drawn(settings: Settings) -> tuple[bytes, float]:
 def scanned(settings: Settings) -> Store | Finding:
     """Return what the store holds, or what keeps it from being read."""
     try:
-        return store.scan(settings.model_store, trusted=settings.trusted)
+        return store.scan(stores.folder_of(settings), trusted=settings.trusted)
     except StoreError as error:
         return Finding(
-            "store", "failed", error.detail, f"Set {variable('model_store')} to a folder of models."
+            "store",
+            "failed",
+            error.detail,
+            f"Set {variable('model_store')} to a folder or an address of models.",
         )

@@ -4,10 +4,10 @@ import os
 import signal
 import threading
 import time
-from pathlib import Path
 
 from app import store
 from app.images import Maker, open_version
+from app.mirror import stores
 from app.rendering.job import InvalidJob, Job
 from app.rendering.shards import Shard, draw_shard
 from app.rendering.storage import storage_at
@@ -22,7 +22,7 @@ class Drawer:
     Args:
         job: the data set.
         address: where it goes.
-        model_store: folder with the model.
+        model_store: folder with the model, or the address of a store.
 
     Raises:
         StoreError: there is no store.
@@ -32,7 +32,9 @@ class Drawer:
     """
 
     def __init__(self, job: Job, address: str, model_store: str) -> None:
-        found = store.scan(Path(model_store), trusted=load_settings().trusted)
+        settings = load_settings(model_store=model_store, default_model=job.model)
+        folder = stores.prepared(settings, fresh=True).folder
+        found = store.scan(folder, trusted=settings.trusted)
         version = found.find(job.model)
         if version.manifest.digest != job.digest:
             raise InvalidJob(f"{job.model}: another digest in {model_store}: {version.manifest.digest}")

@@ -26,7 +26,7 @@ def by_ray(cluster: str, address: str, model_store: str) -> Draw:
     Args:
         cluster: address of the cluster; ``local`` starts one on this machine.
         address: where the data set goes; every node must reach it.
-        model_store: folder with the model, the same on every node.
+        model_store: folder with the model, the same on every node, or the address of a store.
 
     Raises:
         InvalidJob: Ray is not installed, or there is no such cluster.
