@@ -82,7 +82,7 @@ def read(model: Path) -> Labels:
 
 
 def parse(content: bytes, where: str, remedy: str = "") -> Labels:
-    """Return the labels that the content of a file says; `where` it was found and a remedy are told in errors.
+    """Return the labels of a file's content; `where` it was found and a remedy are told in errors.
 
     Raises:
         InvalidLabels: they cannot be used.
