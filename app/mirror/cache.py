@@ -27,10 +27,10 @@ def folder_for(address: str, wanted: Path | None = None) -> Path:
     reasons = []
     for parent in [wanted] if wanted is not None else _usual():
         try:
-            folder = parent / own
-            folder.mkdir(mode=0o755 if wanted is not None else 0o700, parents=True, exist_ok=True)
             if wanted is None:
-                _require_own(parent)
+                _make_own(parent)
+            folder = parent / own
+            folder.mkdir(parents=True, exist_ok=True)
             _require_writable(folder)
         except OSError as error:
             reasons.append(f"{parent}: {error.strerror or error}")
@@ -50,13 +50,20 @@ def _usual() -> Iterator[Path]:
         yield Path(tempfile.gettempdir()) / f"vitrine-{user}"
 
 
-def _require_own(folder: Path) -> None:
-    """Refuse a folder that somebody else may have put something into."""
+def _make_own(folder: Path) -> None:
+    """Have a folder that nobody else can look into; refuse one that somebody else may have put something into."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, exist_ok=True)
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode):
         raise NotADirectoryError(None, "not a folder of its own", str(folder))
-    if hasattr(os, "getuid") and (found.st_uid != os.getuid() or found.st_mode & 0o022):
+    if not hasattr(os, "getuid"):
+        return
+    if found.st_uid != os.getuid():
+        raise PermissionError(None, "belongs to another user", str(folder))
+    if found.st_mode & 0o022:
         raise PermissionError(None, "others can write to it", str(folder))
+    folder.chmod(0o700)  # an older one may let others read
 
 
 def _require_writable(folder: Path) -> None:

@@ -1,3 +1,4 @@
+import os
 import stat
 
 import pytest
@@ -20,7 +21,23 @@ def test_without_a_name_it_is_the_users_cache_or_one_in_the_temporary_folder(tmp
     (tmp_path / "file").write_text("no folder can be made in a file")
     found = folder_for("s3://a/b")
     assert found.parent == tmp_path / "other"
-    assert stat.S_IMODE(found.parent.stat().st_mode) & 0o022 == 0
+    assert stat.S_IMODE(found.parent.stat().st_mode) == 0o700
+
+
+def test_a_folder_that_others_could_look_into_is_closed(tmp_path, monkeypatch):
+    (tmp_path / "older").mkdir(mode=0o755)
+    monkeypatch.setattr(cache, "_usual", lambda: iter([tmp_path / "older"]))
+    folder_for("s3://a/b")
+    assert stat.S_IMODE((tmp_path / "older").stat().st_mode) == 0o700
+
+
+def test_a_folder_of_another_user_is_not_taken(tmp_path, monkeypatch):
+    (tmp_path / "theirs").mkdir(mode=0o700)
+    monkeypatch.setattr(cache, "_usual", lambda: iter([tmp_path / "theirs"]))
+    monkeypatch.setattr(os, "getuid", lambda: (tmp_path / "theirs").stat().st_uid + 1)
+    with pytest.raises(StoreError, match="belongs to another user"):
+        folder_for("s3://a/b")
+    assert list((tmp_path / "theirs").iterdir()) == []
 
 
 def test_a_folder_that_others_can_write_to_is_not_taken_unless_it_is_named(tmp_path, monkeypatch):
@@ -38,6 +55,7 @@ def test_a_link_is_not_taken(tmp_path, monkeypatch):
     monkeypatch.setattr(cache, "_usual", lambda: iter([tmp_path / "link"]))
     with pytest.raises(StoreError, match="not a folder of its own"):
         folder_for("s3://a/b")
+    assert list((tmp_path / "theirs").iterdir()) == []
 
 
 def test_a_place_that_cannot_be_written_to_is_told_in_one_line(tmp_path):
