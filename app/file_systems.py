@@ -57,11 +57,16 @@ def call(files: Any, method: str, seconds: float, *given: Any, **options: Any) -
         from fsspec import asyn
 
         return asyn.sync(files.loop, getattr(files, f"_{method}"), *given, timeout=seconds, **options)
-    return _in_time(lambda: getattr(files, method)(*given, **options), seconds)
+    return in_time(lambda: getattr(files, method)(*given, **options), seconds)
 
 
-def _in_time(call: Callable[[], Any], seconds: float) -> Any:
-    """Return what a call does in a thread of its own, which is left alone if it takes too long."""
+def in_time(call: Callable[[], Any], seconds: float) -> Any:
+    """Return what a call does in a thread of its own, which is left alone if it takes too long.
+
+    Raises:
+        TimeoutError: it takes more than `seconds`.
+        Exception: whatever it raises.
+    """
     outcome: queue.SimpleQueue[tuple[Any, BaseException | None]] = queue.SimpleQueue()
 
     def work() -> None:

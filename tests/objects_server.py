@@ -81,7 +81,20 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self._give(*self._asked(body))
 
-    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _answer
+    def do_GET(self):
+        self._answer()
+
+    def do_HEAD(self):
+        self._answer()
+
+    def do_PUT(self):
+        self._answer()
+
+    def do_POST(self):
+        self._answer()
+
+    def do_DELETE(self):
+        self._answer()
 
     def _asked(self, body):
         """Return the store's own status, headers and body."""
@@ -96,7 +109,9 @@ class Handler(BaseHTTPRequestHandler):
         for name, value in headers:
             if name.lower() not in PASSED_BY:
                 self.send_header(name, value)
-        length = dict(headers).get("Content-Length", "0") if self.command == "HEAD" else str(size or len(content))
+        length = (
+            dict(headers).get("Content-Length", "0") if self.command == "HEAD" else str(size or len(content))
+        )
         self.send_header("Content-Length", length)
         self.end_headers()
         if self.command != "HEAD":

@@ -51,7 +51,7 @@ def _usual() -> Iterator[Path]:
 
 
 def _make_own(folder: Path) -> None:
-    """Have a folder that nobody else can look into; refuse one that somebody else may have put something into."""
+    """Have a folder that is closed to others; refuse one that somebody else may have put something into."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     folder.mkdir(mode=0o700, exist_ok=True)
     found = folder.lstat()

@@ -76,6 +76,9 @@ class Mirror:
         models = [path for path in self.folder.iterdir() if NAME.fullmatch(path.name) and path.is_dir()]
         return {path.name for path in models if any(VERSION.fullmatch(each.name) for each in path.iterdir())}
 
+    def _fault(self, reason: str) -> str:
+        return f"{reason}; what is here goes on being served" if self.here else reason
+
     def names(self) -> list[str]:
         """Return the names of the models there.
 
@@ -85,7 +88,7 @@ class Mirror:
         try:
             found = self._source.models()
         except Refused as error:
-            self.faults[WHOLE] = f"{error}; what is here goes on being served"
+            self.faults[WHOLE] = self._fault(str(error))
             self.backoff.failed(WHOLE)
             raise
         self.faults.pop(WHOLE, None)
@@ -121,7 +124,7 @@ class Mirror:
         try:
             done = self._bring(name, first, alone)
         except (Refused, InvalidLabels, OSError) as error:
-            self.faults[name] = f"{_said(error)}; what is here goes on being served"
+            self.faults[name] = self._fault(_said(error))
             self.backoff.failed(name)
             return False
         self.faults.pop(name, None)

@@ -1,6 +1,7 @@
 """The folder of the store that the settings name, whether that is here or elsewhere."""
 
 import logging
+import math
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,9 +14,15 @@ from app.settings import Settings
 
 log = logging.getLogger("vitrine")
 
+WARM_SECONDS = 5.0  # that one request may take at a start which can do without it
 
-def mirror_of(settings: Settings) -> Mirror | None:
+
+def mirror_of(settings: Settings, max_seconds: float = math.inf) -> Mirror | None:
     """Return what follows the store of the settings; None: it is a folder here.
+
+    Args:
+        settings: with the store.
+        max_seconds: of one request, if that is less than the settings give it.
 
     Raises:
         StoreError: its address cannot be opened, or there is no place for its versions.
@@ -24,7 +31,7 @@ def mirror_of(settings: Settings) -> Mirror | None:
         return None
     address = settings.model_store
     try:
-        source = Objects(address, settings.store_request_seconds)
+        source = Objects(address, min(settings.store_request_seconds, max_seconds))
     except Refused as error:
         raise StoreError(str(error)) from None
     folder = cache.folder_for(source.name, settings.store_cache)
@@ -62,7 +69,7 @@ class Prepared(NamedTuple):
 def prepared(settings: Settings, fresh: bool) -> Prepared:
     """Return the store's folder with the default model; of a store elsewhere, others may come later.
 
-    What is here from an earlier time will do where a store elsewhere cannot be read.
+    What is here from an earlier time will do where a store elsewhere cannot be read soon.
 
     Args:
         settings: with the store.
@@ -76,20 +83,23 @@ def prepared(settings: Settings, fresh: bool) -> Prepared:
         return Prepared(settings, Path(settings.model_store), None)
     name, _, rest = settings.default_model.partition("@")
     number = rest.partition("-")[0]
-    if not fresh and name in mirror.here and (mirror.folder / name / number).is_dir():
+    is_here = name in mirror.here and (mirror.folder / name / number).is_dir()
+    if is_here and not fresh:
         return Prepared(settings, mirror.folder, mirror)
+    hasty = (mirror_of(settings, WARM_SECONDS) if mirror.here else None) or mirror
     try:
-        names = mirror.names()
+        names = hasty.names()
     except Refused:
-        _require_any(mirror)
+        _require_any(hasty)
         return Prepared(settings, mirror.folder, mirror)
     settings = settings.for_store(names)
     name = settings.default_model.partition("@")[0]  # may be the only one of the store
+    asked = hasty if is_here else mirror
     if name in names:
-        mirror.bring(name, first=int(number) if number else None, alone=True)
+        asked.bring(name, first=int(number) if number else None, alone=True)
     else:  # the error names those that there are
-        mirror.update()
-    _require_any(mirror)
+        asked.update()
+    _require_any(asked)
     return Prepared(settings, mirror.folder, mirror)
 
 

@@ -1,6 +1,7 @@
 """Stores of objects at addresses that fsspec knows, like ``s3://bucket/prefix``. No call waits for ever."""
 
 import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,9 @@ from app.store import NAME
 CHUNK = 4_194_304  # bytes of one request
 SECONDS = 30.0  # that one request may take
 CONNECT_SECONDS = 5.0
+SETUP_SECONDS = 60.0  # that a client may take to come up, of which most is a processor's time
+ATTEMPTS = 2  # of one request, all within its time
+PAUSE = 0.2  # seconds before the second
 UPLOAD_BYTES_PER_SECOND = 65_536  # that are waited for beyond SECONDS
 _STAMPS: tuple[str, ...] = (
     "ETag",
@@ -28,13 +32,21 @@ _STAMPS += ("created", "size")
 
 Tag = tuple[str, ...]
 
+_CONFLICTS = {"PreconditionFailed", "ConditionalRequestConflict", "412", "409"}
+_BEYOND_THE_END = {"InvalidRange", "416"}
+_NO_CONDITIONS = {"NotImplemented", "501"}  # what some servers of S3's protocol answer to them
+
+
+class Changed(Exception):
+    """Somebody else has written a file since it was looked at."""
+
 
 class Objects:
     """The files of a store at an address, by their paths in it; a ``Source``.
 
     Args:
         address: with ``://``.
-        seconds: that one request of at most CHUNK bytes may take.
+        seconds: that one request of at most CHUNK bytes may take, with a second attempt if the first fails.
 
     Attributes:
         name: the address without a user's name or password.
@@ -46,8 +58,9 @@ class Objects:
     def __init__(self, address: str, seconds: float = SECONDS) -> None:
         self.name = re.sub(r"://[^/@]*@", "://", address).rstrip("/")
         options: dict[str, Any] = {}
-        if address.startswith(("s3://", "s3a://")):
-            options["config_kwargs"] = {  # s3fs tries again by itself
+        self._is_s3 = address.startswith(("s3://", "s3a://"))
+        if self._is_s3:
+            options["config_kwargs"] = {
                 "connect_timeout": min(CONNECT_SECONDS, seconds),
                 "read_timeout": seconds,
                 "retries": {"max_attempts": 0},
@@ -56,6 +69,9 @@ class Objects:
             self._files, self._root = file_systems.opened(address, **options)
         except file_systems.NoSuchPlace as error:
             raise Refused(str(error)) from None
+        if self._is_s3:
+            self._files.retries = 1  # ``_call`` is what tries again
+        self._is_set_up = not self._is_s3
         self._seconds = seconds
 
     def models(self) -> list[str]:
@@ -111,6 +127,42 @@ class Objects:
                 if not content:
                     raise Unreachable(f"{self.name}/{path}: ended after {have} of {size} bytes")
 
+    def stamp(self, path: str) -> str | None:
+        """Return what changes when a file is written, for ``replace``; None: there is no file.
+
+        Raises:
+            Unreachable: the store does not answer as it should.
+        """
+        self._files.invalidate_cache()
+        try:
+            return str(self._call("info", self._path(path), what=path).get("ETag", ""))
+        except FileNotFoundError:
+            return None
+
+    def replace(self, path: str, content: bytes, stamp: str | None) -> None:
+        """Write a small file in one step, unless it is another by now.
+
+        S3 compares. Where a store knows no such condition, the file is written whatever is there.
+
+        Args:
+            path: of the file.
+            content: that it is to have.
+            stamp: of the file that this replaces; None: there was none.
+
+        Raises:
+            Changed: it is another by now, and stays as it is.
+            Unreachable: the store does not take it.
+        """
+        if not self._is_s3 or stamp == "":
+            return self.put(path, content)
+        condition: dict[str, Any] = {"IfNoneMatch": "*"} if stamp is None else {"IfMatch": stamp}
+        try:
+            self._call("pipe_file", self._path(path), content, what=path, **condition)
+        except FileNotFoundError:  # the file that was there is not any more
+            raise Changed from None
+        except _NoConditions:
+            self.put(path, content)
+
     def put(self, path: str, content: bytes) -> None:
         """Write a small file in one step.
 
@@ -118,13 +170,19 @@ class Objects:
             Unreachable: the store does not take it.
         """
         self._make_folder(path)
-        self._call("pipe_file", self._path(path), content, what=path)
+        self._written("pipe_file", self._path(path), content, what=path)
 
     def send(self, path: str, file: Path) -> None:
         """Write a file of this machine; errors as of ``put``."""
         self._make_folder(path)
         seconds = self._seconds + file.stat().st_size / UPLOAD_BYTES_PER_SECOND
-        self._call("put_file", str(file), self._path(path), what=path, seconds=seconds)
+        self._written("put_file", str(file), self._path(path), what=path, seconds=seconds)
+
+    def _written(self, method: str, *given: Any, what: str, seconds: float | None = None) -> None:
+        try:
+            self._call(method, *given, what=what, seconds=seconds)
+        except FileNotFoundError as error:  # a bucket, say
+            raise Unreachable(f"{self.name}/{what}: {error}") from None
 
     def _make_folder(self, path: str) -> None:
         if not file_systems.is_object_store(self._files):
@@ -143,22 +201,58 @@ class Objects:
         return {each["name"].rstrip("/").rpartition("/")[2]: each for each in found}
 
     def _call(self, method: str, *given: Any, what: str, seconds: float | None = None, **options: Any) -> Any:
-        """Return what a method of the file system does, in time.
+        """Return what a method of the file system does, in time; what fails at once is tried again.
 
         Raises:
             FileNotFoundError: it says so.
+            Changed: a condition of it does not hold.
             Unreachable: it fails, or takes too long.
         """
         seconds = seconds or self._seconds
+        self._set_up(what)
+        until = time.monotonic() + seconds
+        for attempt in range(ATTEMPTS):
+            left = until - time.monotonic()
+            try:
+                return file_systems.call(self._files, method, left, *given, **options)
+            except FileNotFoundError:
+                raise
+            except TimeoutError:
+                raise Unreachable(f"{self.name}/{what}: not there within {seconds:g} s") from None
+            except Exception as error:  # the file system's, its library's and the network's own kinds
+                if (code := _code(error)) in _CONFLICTS:
+                    raise Changed from None
+                if code in _BEYOND_THE_END:
+                    return b""  # as other file systems answer
+                if code in _NO_CONDITIONS:
+                    raise _NoConditions from None
+                lasts = isinstance(error, PermissionError) or until - time.monotonic() <= PAUSE
+                if lasts or attempt == ATTEMPTS - 1:
+                    said = (str(error).strip() or type(error).__name__).splitlines()[0]
+                    raise Unreachable(f"{self.name}/{what}: {said}") from None
+            time.sleep(PAUSE)
+        raise AssertionError  # the loop returns or raises
+
+    def _set_up(self, what: str) -> None:
+        """Have S3's client load its files and find its keys, which is no request's time."""
+        if self._is_set_up:
+            return
         try:
-            return file_systems.call(self._files, method, seconds, *given, **options)
-        except FileNotFoundError:
-            raise
-        except TimeoutError:
-            raise Unreachable(f"{self.name}/{what}: not there within {seconds:g} s") from None
-        except Exception as error:  # the file system's, its library's and the network's own kinds
+            file_systems.in_time(self._files.connect, SETUP_SECONDS)
+        except Exception as error:
             said = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise Unreachable(f"{self.name}/{what}: {said}") from None
+        self._is_set_up = True
+
+
+class _NoConditions(Unreachable):
+    """A store does not know the condition of a request."""
+
+
+def _code(error: BaseException) -> str:
+    """Return what S3 calls an error; empty: it is none of S3's."""
+    response = getattr(error.__cause__, "response", None)
+    return str(response.get("Error", {}).get("Code", "")) if isinstance(response, dict) else ""
 
 
 def _tag(entry: dict[str, Any]) -> Tag | None:

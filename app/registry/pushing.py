@@ -1,5 +1,6 @@
 """Gives a version to another store: a folder, a server that takes PUT, Hugging Face's hub, or objects."""
 
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
@@ -8,17 +9,19 @@ from urllib.parse import quote
 import httpx
 
 from app import published, signing
-from app.registry.objects import Objects
+from app.registry.objects import Changed, Objects
 from app.registry.pointers import POINTER, Listed, Pointer
 from app.registry.pulling import Pulled, pull
 from app.registry.refusals import Refused, Unreachable
-from app.registry.sources import ATTEMPTS, TIMEOUT, Folder, Web, opened
+from app.registry.sources import TIMEOUT, Folder, Web, opened
 from app.store import MAX_MANIFEST_BYTES, Version, check
 
 NEEDS_HUB = (
     "pushing to hf:// needs huggingface_hub (pip install 'vitrine-vae[hub]'); or upload the version's "
     "folder by the hub's own program: hf upload OWNER/REPO"
 )
+
+POINTER_ATTEMPTS = 10  # each that fails is one in which another publisher succeeded
 
 
 def push(version: Version, store: Path, destination: str) -> Pulled:
@@ -95,28 +98,33 @@ def _push_to_web(version: Version, web: Web, url: str) -> Pulled:
 
 def _push_objects(version: Version, objects: Objects) -> Pulled:
     """Write every file of a version, and then the pointer that names it: nobody reads it before."""
-    pointer = objects.pointer(version.name)
-    known = {} if pointer is None else pointer.digests
-    digest = version.manifest.digest
-    if known.get(version.number, digest) != digest:
-        raise Refused(
-            f"{objects.name}: has another {version.reference}, digest {known[version.number]}; "
-            "a number is never used again"
-        )
-    if version.number in known:
+    pointer, digest = objects.pointer(version.name), version.manifest.digest
+    if pointer is not None and version.number in pointer.digests:
+        if pointer.digests[version.number] != digest:
+            raise Refused(_taken(objects, version, pointer))
         return _told(version, was_there=True)
     check(version.folder, version.name)
     for path in _paths(version):
         objects.send(f"{version.name}/{version.number}/{path}", version.folder / path)
-    for _ in range(ATTEMPTS):  # where another publisher writes the pointer at the same time, once more
+    path = f"{version.name}/{POINTER}"
+    for _ in range(POINTER_ATTEMPTS):
+        stamp = objects.stamp(path)  # before it is read: a later one is not what is replaced
         pointer = objects.pointer(version.name)
-        if pointer is not None and pointer.digests.get(version.number) == digest:
+        if pointer is not None and pointer.digests.get(version.number, digest) != digest:
+            raise Refused(_taken(objects, version, pointer))
+        if pointer is not None and version.number in pointer.digests:
             return _told(version, was_there=False)
         listed = Listed(version=version.number, digest=digest)
         alone = Pointer(model=version.name, versions=(listed,))
         new = alone if pointer is None else pointer.with_version(version.number, digest)
-        objects.put(f"{version.name}/{POINTER}", new.as_json())
+        with contextlib.suppress(Changed):  # by another publisher, whose version is to stay
+            objects.replace(path, new.as_json(), stamp)
     raise Refused(f"{objects.name}: others write {version.name}/{POINTER} at the same time; push again")
+
+
+def _taken(objects: Objects, version: Version, pointer: Pointer) -> str:
+    has = f"another {version.reference}, digest {pointer.digests[version.number]}"
+    return f"{objects.name}: has {has}; a number is never used again"
 
 
 def _push_to_hub(version: Version, destination: str) -> Pulled:

@@ -1,6 +1,8 @@
 import shutil
+import time
 
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 
 from app import store
 from app.errors import StoreError
@@ -69,6 +71,20 @@ def test_a_default_model_that_is_here_needs_no_network_unless_it_is_to_be_fresh(
     assert caplog.messages == []
     assert references(prepared(named, fresh=True).folder) == ["fake@2"]
     assert caplog.messages == ["no network; what is here goes on being served"]
+
+
+def test_a_start_that_can_do_with_what_is_here_does_not_wait_long_and_follows_with_patience(
+    address, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(stores, "WARM_SECONDS", 0.1)
+    named = settings(address, tmp_path, default_model="fake")
+    assert prepared(named, fresh=True).mirror._source._seconds == 30
+    monkeypatch.setattr(MemoryFileSystem, "ls", lambda *_, **__: time.sleep(60))
+    began = time.monotonic()
+    found = prepared(named, fresh=True)
+    assert time.monotonic() - began < 20
+    assert references(found.folder) == ["fake@2"]
+    assert found.mirror._source._seconds == 30
 
 
 def test_with_an_empty_cache_and_no_network_the_reason_is_told_in_one_line(address, tmp_path, monkeypatch):

@@ -2,6 +2,7 @@ import sys
 import time
 
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 
 from app import store
 from app.registry import objects as module
@@ -103,6 +104,33 @@ def test_a_store_that_hangs_is_left_alone_in_time(address, monkeypatch):
     with pytest.raises(Unreachable, match=r"fake/current.json: not there within 0.1 s"):
         there.pointer("fake")
     assert time.monotonic() - began < 4
+
+
+def test_what_fails_once_is_tried_again_and_no_more_often(address, monkeypatch):
+    there, cat_file, tried = Objects(address), MemoryFileSystem.cat_file, []
+
+    def fails(self, path, *given, **options):
+        tried.append(path)
+        if len(tried) < least:
+            raise OSError("a bad day")
+        return cat_file(self, path, *given, **options)
+
+    monkeypatch.setattr(MemoryFileSystem, "cat_file", fails)
+    least = 2
+    assert there.read("fake/1/decoder/weights", 7) == b"decoder"
+    tried.clear()
+    least = 3
+    with pytest.raises(Unreachable, match="fake/1/decoder/weights: a bad day"):
+        there.read("fake/1/decoder/weights", 7)
+    assert len(tried) == 2
+
+
+def test_where_a_store_knows_no_conditions_a_file_is_written_whatever_is_there(address):
+    there = Objects(address)
+    assert there.stamp("fake/none") is None
+    assert there.stamp("fake/current.json") == ""
+    there.replace("fake/current.json", b"{}", there.stamp("fake/current.json"))
+    assert objects.read(address, "fake/current.json") == b"{}"
 
 
 def test_what_a_file_system_raises_is_told_in_one_line(address, monkeypatch):
