@@ -5,7 +5,7 @@ import contextlib
 import functools
 import logging
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -19,12 +19,14 @@ from app.errors import DeadlinePassed, NotReady
 from app.hangup import Hangup
 from app.metrics import Metrics
 from app.mirror import stores
-from app.mirror.following import Follower
-from app.mirror.mirror import Mirror
 from app.models import Model, Models
 from app.reloading import Reload, Reloader
 from app.runtimes import OpenRuntime
 from app.settings import Settings, counters, trace_endpoint
+
+if TYPE_CHECKING:
+    from app.mirror.following import Follower
+    from app.mirror.mirror import Mirror
 
 log = logging.getLogger("vitrine")
 T = TypeVar("T")
@@ -128,7 +130,7 @@ class Service:
         """Say from now on that the service is not ready, while it answers every request as before."""
         self._draining = True
 
-    def _keep_in_step(self, models: Models, reader: StoreReader, mirror: Mirror | None) -> None:
+    def _keep_in_step(self, models: Models, reader: StoreReader, mirror: "Mirror | None") -> None:
         """Take up what changes in the store: from time to time, by SIGHUP, and by ``reload``."""
         loop = asyncio.get_running_loop()
 
@@ -141,6 +143,7 @@ class Service:
         self._reloader = reloader = Reloader(models, reader, self.metrics, self.settings.store_poll_seconds)
         self._hangup = Hangup(self._look_again)
         if mirror is not None:
+            from app.mirror.following import Follower
 
             def brought() -> None:
                 with contextlib.suppress(RuntimeError):  # the service has come to its end

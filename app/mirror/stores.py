@@ -3,21 +3,21 @@
 import logging
 import math
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from app.errors import StoreError
-from app.mirror import cache
-from app.mirror.mirror import Mirror
-from app.registry.objects import Objects
 from app.registry.refusals import Refused
 from app.settings import Settings
+
+if TYPE_CHECKING:
+    from app.mirror.mirror import Mirror
 
 log = logging.getLogger("vitrine")
 
 WARM_SECONDS = 5.0  # that one request may take at a start which can do without it
 
 
-def mirror_of(settings: Settings, max_seconds: float = math.inf) -> Mirror | None:
+def mirror_of(settings: Settings, max_seconds: float = math.inf) -> "Mirror | None":
     """Return what follows the store of the settings; None: it is a folder here.
 
     Args:
@@ -29,6 +29,10 @@ def mirror_of(settings: Settings, max_seconds: float = math.inf) -> Mirror | Non
     """
     if isinstance(settings.model_store, Path):
         return None
+    from app.mirror import cache  # late: a store that is a folder needs none of it
+    from app.mirror.mirror import Mirror
+    from app.registry.objects import Objects
+
     address = settings.model_store
     try:
         source = Objects(address, min(settings.store_request_seconds, max_seconds))
@@ -63,7 +67,7 @@ class Prepared(NamedTuple):
 
     settings: Settings
     folder: Path
-    mirror: Mirror | None
+    mirror: "Mirror | None"
 
 
 def prepared(settings: Settings, fresh: bool) -> Prepared:
@@ -103,7 +107,7 @@ def prepared(settings: Settings, fresh: bool) -> Prepared:
     return Prepared(settings, mirror.folder, mirror)
 
 
-def _require_any(mirror: Mirror) -> None:
+def _require_any(mirror: "Mirror") -> None:
     if not mirror.here:
         raise StoreError(mirror.warning or f"{mirror.name}: no model is there")
     if mirror.warning:
