@@ -150,7 +150,7 @@ def test_an_empty_cache_without_a_network_is_told_in_one_line(bucket, tmp_path):
         env=environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=200,
         check=False,
     )
     assert ended.returncode == 3
