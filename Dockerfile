@@ -2,8 +2,10 @@
 ARG BASE=docker.io/library/python:3.11-slim-bookworm
 FROM ${BASE} AS builder
 
-# Dependencies in a layer of their own: a change of code does not install them again.
-COPY requirements/serve.txt /build/requirements/serve.txt
+# Dependencies in a layer of their own: a change of code does not install them again. With
+# --build-arg REQUIREMENTS=remote the image can serve a store at an address.
+ARG REQUIREMENTS=serve
+COPY requirements/${REQUIREMENTS}.txt /build/requirements/serve.txt
 RUN python3 -m venv /opt/vitrine \
     && /opt/vitrine/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes \
         --requirement /build/requirements/serve.txt \

@@ -69,8 +69,8 @@ format: .venv/dev ## put the code in form
 
 requirements: .venv/dev ## pin the dependencies of pyproject.toml again, with hashes
 	$(PIP) uv
-	for set in serve train dev; do \
-		case $$set in serve) extras= ;; train) extras="--extra train" ;; dev) extras="--extra train --extra dev" ;; esac; \
+	for set in serve remote train dev; do \
+		case $$set in serve) extras= ;; remote) extras="--extra remote" ;; train) extras="--extra train" ;; dev) extras="--extra train --extra dev" ;; esac; \
 		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
 			--no-header pyproject.toml --extra build $$extras $$pinned -o requirements/$$set.txt || exit 1; \
 		pinned="-c requirements/serve.txt"; \
@@ -100,7 +100,7 @@ sbom: $(SUPPLY)/installed ## write the bill of materials (CycloneDX) of what ser
 		--output-reproducible --output-file dist/vitrine.cdx.json 2>/dev/null
 
 audit: $(SUPPLY)/installed ## ask what is known against the pinned packages; needs the network
-	for set in serve train; do \
+	for set in serve remote train; do \
 		$(SUPPLY)/bin/pip-audit --strict --require-hashes --disable-pip --requirement requirements/$$set.txt || exit 1; \
 	done
 

@@ -70,7 +70,7 @@ cli.add_command(sign)
 @click.option("--host", help="Address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on.")
 @click.option("--workers", type=click.IntRange(1, 64), help="Server processes.")
-@click.option("--model-store", type=click.Path(), help="Folder with the models to serve.")
+@click.option("--model-store", type=click.Path(), help="Folder with the models to serve, or an address.")
 @errors_leave()
 @signals_leave()
 def serve(**options: Any) -> None:
@@ -79,6 +79,7 @@ def serve(**options: Any) -> None:
 
     from app import hangup, logs, store
     from app.errors import ModelNotFound
+    from app.mirror import stores
     from app.registry.catalogue import runtime_of
     from app.settings import load_settings, passed_over, variable
 
@@ -87,7 +88,8 @@ def serve(**options: Any) -> None:
     log = logging.getLogger("vitrine")
     given = {name: value for name, value in options.items() if value is not None}
     settings = load_settings(**given)
-    found = store.scan(settings.model_store, trusted=settings.trusted)
+    settings, folder, _ = stores.prepared(settings, fresh=True)
+    found = store.scan(folder, trusted=settings.trusted)
     settings = settings.for_store(found.names)
     try:
         default = found.find(settings.default_model)

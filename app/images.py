@@ -19,6 +19,7 @@ from app.explore.grids import check_range
 from app.explore.labels import find_label
 from app.explore.samples import MAX_OFFSET, Samples
 from app.explore.seeds import check_seed
+from app.mirror import stores
 from app.models import Model, Models
 from app.runtimes import Array, opener
 from app.settings import load_settings
@@ -67,7 +68,7 @@ def images(
         StoreError: there is no store.
         InvalidParameter: a value is out of range.
     """
-    model = _opened(digest, model_store or load_settings().model_store)
+    model = _opened(digest, model_store or stores.folder_of(load_settings()))
     return Maker(model, asked or Asked()).stretch(seed, start, count).pixels
 
 

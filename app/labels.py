@@ -78,12 +78,21 @@ def read(model: Path) -> Labels:
         raise InvalidLabels(f"{path}: cannot be read ({error.strerror or error})") from None
     if len(content) > MAX_LABELS_BYTES:
         raise InvalidLabels(f"{path}: over {MAX_LABELS_BYTES} bytes")
+    return parse(content, str(path), f". {_REMEDY}")
+
+
+def parse(content: bytes, where: str, remedy: str = "") -> Labels:
+    """Return the labels of a file's content; `where` it was found and a remedy are told in errors.
+
+    Raises:
+        InvalidLabels: they cannot be used.
+    """
     try:
         return Labels.model_validate_json(content)
     except ValidationError as error:
         fault = error.errors()[0]
-        where = ".".join(map(str, fault["loc"]))
-        raise InvalidLabels(f"{path}: {where + ': ' if where else ''}{fault['msg']}. {_REMEDY}") from None
+        told = ".".join(map(str, fault["loc"]))
+        raise InvalidLabels(f"{where}: {told + ': ' if told else ''}{fault['msg']}{remedy}") from None
 
 
 def write(model: Path, labels: Labels) -> None:

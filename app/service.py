@@ -5,7 +5,7 @@ import contextlib
 import functools
 import logging
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -18,10 +18,15 @@ from app.engine.work import Operation, Rows, Steps, Work
 from app.errors import DeadlinePassed, NotReady
 from app.hangup import Hangup
 from app.metrics import Metrics
+from app.mirror import stores
 from app.models import Model, Models
 from app.reloading import Reload, Reloader
 from app.runtimes import OpenRuntime
 from app.settings import Settings, counters, trace_endpoint
+
+if TYPE_CHECKING:
+    from app.mirror.following import Follower
+    from app.mirror.mirror import Mirror
 
 log = logging.getLogger("vitrine")
 T = TypeVar("T")
@@ -57,6 +62,7 @@ class Service:
         self._models: Models | None = None
         self._reloader: Reloader | None = None
         self._hangup: Hangup | None = None
+        self._follower: Follower | None = None
         self._engine: Engine | None = None
         self._check: asyncio.Future[None] | None = None
         self._idle: memory.WhenIdle | None = None
@@ -78,7 +84,8 @@ class Service:
         Raises:
             StoreError: there is no model to serve.
         """
-        reader = StoreReader(self.settings.model_store, self.settings.trusted)
+        self.settings, folder, mirror = stores.prepared(self.settings, fresh=False)
+        reader = StoreReader(folder, self.settings.trusted)
         found = reader.scan()
         for version, reason in found.rejected.items():
             log.warning("not served: %s: %s", version, reason)
@@ -94,7 +101,7 @@ class Service:
         )
         models.open_default(settings.default_model)
         self._models = models
-        self._keep_in_step(models, reader)
+        self._keep_in_step(models, reader, mirror)
         self._engine = self._new_engine(settings)
         if warning := settings.too_many_threads():
             log.warning(warning)
@@ -123,7 +130,7 @@ class Service:
         """Say from now on that the service is not ready, while it answers every request as before."""
         self._draining = True
 
-    def _keep_in_step(self, models: Models, reader: StoreReader) -> None:
+    def _keep_in_step(self, models: Models, reader: StoreReader, mirror: "Mirror | None") -> None:
         """Take up what changes in the store: from time to time, by SIGHUP, and by ``reload``."""
         loop = asyncio.get_running_loop()
 
@@ -133,8 +140,22 @@ class Service:
 
         models.on_change = changed
         self._tell(models, unloaded=False)
-        self._reloader = Reloader(models, reader, self.metrics, self.settings.store_poll_seconds)
-        self._hangup = Hangup(functools.partial(self._reloader.soon, again=True))
+        self._reloader = reloader = Reloader(models, reader, self.metrics, self.settings.store_poll_seconds)
+        self._hangup = Hangup(self._look_again)
+        if mirror is not None:
+            from app.mirror.following import Follower
+
+            def brought() -> None:
+                with contextlib.suppress(RuntimeError):  # the service has come to its end
+                    loop.call_soon_threadsafe(reloader.soon)
+
+            self._follower = Follower(mirror, self.settings.store_poll_seconds, brought)
+
+    def _look_again(self) -> None:
+        """Have the store looked at, and what could not be opened tried anew."""
+        if self._follower is not None:
+            self._follower.wake()
+        _running(self._reloader).soon(again=True)
 
     def _tell(self, models: Models, unloaded: bool) -> None:
         """Tell metrics what each version is, and who keeps something of a model that it was unloaded."""
@@ -153,22 +174,34 @@ class Service:
         Raises:
             NotReady: the service has not started, or has ended.
         """
-        return await _running(self._reloader).reload(again=True)
+        reloader = _running(self._reloader)
+        if self._follower is not None:
+            self._follower.wake()
+        return await reloader.reload(again=True)
 
     @property
     def warning(self) -> str:
         """What an operator should see to, in one line; empty if nothing. NotReady like ``models``."""
-        return _running(self._reloader).warning
+        warning = _running(self._reloader).warning
+        if self._follower is None:
+            return warning
+        return "; ".join(filter(None, (self._follower.warning, warning)))
+
+    @property
+    def rejected(self) -> dict[str, str]:
+        """Every version that is not served, as ``name/version``, and why. NotReady like ``models``."""
+        found = self.models.rejected
+        return found if self._follower is None else self._follower.rejected | found
 
     def stop(self) -> None:
         """Refuse new work, and let what is being computed finish."""
         models, engine = self.models, self.engine
-        for part in (self._reloader, self._hangup):
+        for part in (self._follower, self._reloader, self._hangup):
             if part is not None:
                 part.stop()
         if self._idle is not None:
             self._idle.stop()
-        self._models = self._engine = self._reloader = None
+        self._models = self._engine = self._reloader = self._follower = None
         models.opener.shutdown(cancel_futures=True)
         engine.close()
         self.metrics.settle()

@@ -18,6 +18,7 @@ from app.access.options import AccessOptions
 from app.cores import available_cores
 from app.errors import StoreError
 from app.limits import ConnectionLimits, DecodingOptions, PictureLimits, range_of
+from app.store_options import Place, StoreOptions, without_password
 from app.variables import PREFIX, URL, misspelt, of_a_service
 
 RENAMED = {"VITRINE_LANES": "VITRINE_WORKER_THREADS"}
@@ -31,7 +32,7 @@ STORE_OF_PROJECT = PROJECT / "model_store"
 _FILES = {"api_keys": keys.parse, "admin_key": keys.parse, "url_key": urls.parse}
 
 
-class Settings(ConnectionLimits, PictureLimits, DecodingOptions, AccessOptions, BaseSettings):
+class Settings(ConnectionLimits, PictureLimits, DecodingOptions, AccessOptions, StoreOptions, BaseSettings):
     """Everything that an operator can set, each by the environment variable ``VITRINE_`` + its name.
 
     The environment is not ours alone. Whatever is blank is as if it were not set: compose writes unset
@@ -45,8 +46,9 @@ class Settings(ConnectionLimits, PictureLimits, DecodingOptions, AccessOptions, 
     workers: int = Field(
         1, ge=1, le=64, description="Server processes; each holds its own copy of the models."
     )
-    model_store: Path = Field(
-        default_factory=lambda: _store_found(), description="Folder with the models to serve."
+    model_store: Place = Field(
+        default_factory=lambda: _store_found(),
+        description="Folder with the models to serve, or an address that fsspec knows, like s3://bucket/prefix.",
     )
     trusted_keys: str | None = Field(
         None,
@@ -260,7 +262,7 @@ def load_settings(**overrides: Any) -> Settings:
         settings = Settings(**overrides)
     except ValidationError as error:
         lines = [
-            f"{variable(name := str(fault['loc'][0]))}={str(fault['input'])[:80]!r}: "
+            f"{variable(name := str(fault['loc'][0]))}={without_password(str(fault['input']))[:80]!r}: "
             f"{fault['msg']}{range_of(Settings.model_fields[name].metadata)}"
             for fault in error.errors()
             if fault["type"] != "default_factory_not_called"  # it follows from another's fault

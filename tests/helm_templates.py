@@ -28,6 +28,11 @@ SETS = {
     "the chart's own": {},
     "a volume": {"models": {"from": "volume", "volume": {"claim": "store", "subPath": "vitrine"}}},
     "an OCI image": {"models": {"from": "oci", "oci": {"reference": "models:7"}}},
+    "a remote store": {
+        "models": {"from": "remote", "remote": {"url": "s3://pictures/store", "secret": "s3"}},
+        "serviceAccountName": "pictures",
+        "networkPolicy": {"enabled": True, **RULES},
+    },
     "KEDA": {
         "autoscaling": {"kind": "keda", "keda": {"serverAddress": "http://prometheus.monitoring:9090"}},
         "serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
@@ -36,7 +41,7 @@ SETS = {
         "access": FILES,
         "serviceMonitor": {"enabled": True, "authorization": {"secret": "prometheus"}},
         "ingress": {"enabled": True, "className": "nginx", "tlsSecret": "pictures"},
-        "networkPolicy": {"enabled": True, **RULES},
+        "networkPolicy": {"enabled": True},
     },
     "everything else": {
         "name": "pictures",

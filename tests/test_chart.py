@@ -52,7 +52,7 @@ def test_pods_keep_to_the_restricted_profile_and_write_to_empty_folders_alone(na
     assert {each["name"] for each in mounts} == set(volumes)
     writable = {each["mountPath"] for each in mounts if not each.get("readOnly")}
     assert all("emptyDir" in volumes[each["name"]] for each in mounts if each["mountPath"] in writable)
-    assert writable == {"/tmp"}  # noqa: S108
+    assert writable == {"/tmp"} | ({"/var/cache/vitrine"} if name == "a remote store" else set())  # noqa: S108
 
 
 @needs_helm
@@ -87,6 +87,7 @@ def test_every_variable_is_a_setting_of_the_service(name, monkeypatch, tmp_path)
         "VITRINE_API_KEYS",
         "VITRINE_URL_KEY",
         "VITRINE_ADMIN_KEY",
+        "VITRINE_STORE_CACHE",
         "VITRINE_MODEL_STORE",
     }
     for variable_name, value in environment.items():
@@ -124,6 +125,8 @@ def test_models_are_mounted_where_the_image_looks_for_them():
     for name in ("a volume", "an OCI image"):
         mount = next(each for each in container_of(name)["volumeMounts"] if each["name"] == "models")
         assert (mount["mountPath"], mount["readOnly"]) == (store, True)
+    assert environment_of("a remote store")["VITRINE_MODEL_STORE"] == "s3://pictures/store"
+    assert container_of("a remote store")["envFrom"][1] == {"secretRef": {"name": "s3"}}
 
 
 @needs_helm

@@ -201,6 +201,20 @@ def test_importing_the_service_loads_neither_tensorflow_nor_matplotlib_nor_train
     assert not loaded_by("import app.main") & {"tensorflow", "keras", "matplotlib", "training"}
 
 
+def test_a_store_that_is_a_folder_loads_nothing_of_what_those_at_addresses_need(fake_store):
+    prepared = f"stores.prepared(Settings(model_store={str(fake_store)!r}), fresh=True)"
+    code = (
+        "import sys, app.cli, app.service; from app.mirror import stores; from app.settings import Settings; "
+        f"assert {prepared}.mirror is None; print(*sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=PROJECT, check=True
+    )
+    loaded = set(done.stdout.split())
+    assert "app.mirror.stores" in loaded
+    assert not loaded & {"fsspec", "s3fs", "botocore", "httpx", "app.mirror.mirror", "app.registry.objects"}
+
+
 SERVE = """
 from app import models, runtimes, settings, store
 served = models.Models(store.scan(settings.Settings().model_store), runtimes.opener('auto'), 1)

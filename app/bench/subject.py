@@ -5,6 +5,7 @@ from typing import Any
 
 from app import store
 from app.cores import available_cores, processor_name
+from app.mirror import stores
 from app.models import Model, Models
 from app.runtimes import OpenRuntime, opener
 from app.settings import Settings
@@ -20,7 +21,7 @@ def find(settings: Settings, reference: str | None) -> tuple[Store, Version]:
         StoreError: there is no store.
         ModelNotFound: there is no such model.
     """
-    found = store.scan(settings.model_store, trusted=settings.trusted)
+    found = store.scan(stores.folder_of(settings), trusted=settings.trusted)
     return found, found.find(reference or settings.for_store(found.names).default_model)
 
 

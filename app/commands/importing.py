@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from app.commands.exits import EXIT_FAILURE, leave
+from app.commands.exits import EXIT_FAILURE, EXIT_USAGE, leave
 from app.commands.models import with_store
 
 NEEDED = ("tensorflow", "keras", "training")
@@ -48,6 +48,11 @@ def import_model(name: str, model_store: str | None, as_json: bool, **asked: Any
     for option, value in asked.items():
         words += [f"--{option}"] if value is True else [f"--{option}", value] if value else []
     if store := model_store or given.get("model_store"):
+        if "://" in store:
+            leave(
+                EXIT_USAGE,
+                f"{store}: import into a folder, then vitrine models push",
+            )
         words += ["--store", store]
     if as_json or given.get("as_json"):
         words.append("--json")

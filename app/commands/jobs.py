@@ -25,7 +25,6 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 def working(command: F) -> F:
     """Give a command the options that say by which model, and by what."""
-    store = click.Path(exists=True, file_okay=False)
     for option in (
         click.option("--json", "as_json", is_flag=True, help="Print JSON at the end."),
         click.option(
@@ -34,7 +33,7 @@ def working(command: F) -> F:
         click.option(
             "--processes", type=click.IntRange(1, 256), help="That work; one for each core if not given."
         ),
-        click.option("--model-store", type=store, help="Folder with the models."),
+        click.option("--model-store", type=click.Path(), help="Folder with the models, or an address."),
         click.option(
             "--model", help="NAME, NAME@VERSION or NAME@VERSION-DIGEST; the default model if not given."
         ),
@@ -44,13 +43,15 @@ def working(command: F) -> F:
 
 
 def version_of(given: dict[str, Any]) -> tuple["Store", "Version", str]:
-    """Return the store that a command is about, the version in it, and the store's folder."""
+    """Return the store that a command is about, the version in it, and where the store is."""
     from app import store
+    from app.mirror import stores
     from app.settings import load_settings
 
     options = {"default_model": given["model"], "model_store": given["model_store"]}
     settings = load_settings(**{name: value for name, value in options.items() if value is not None})
-    found = store.scan(settings.model_store, trusted=settings.trusted)
+    settings, folder, _ = stores.prepared(settings, fresh=True)
+    found = store.scan(folder, trusted=settings.trusted)
     version = found.find(settings.for_store(found.names).default_model)
     return found, version, str(settings.model_store)
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-STORE_OPTION = click.option("--model-store", type=click.Path(), help="Folder with the models.")
+STORE_OPTION = click.option("--model-store", type=click.Path(), help="Folder with the models, or an address.")
 JSON_OPTION = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 MEMORY_OPTION = click.option("--memory", is_flag=True, help="Open each, and say how much memory that takes.")
 
@@ -62,6 +62,22 @@ def settings_for(model_store: str | None) -> "Settings":
     return load_settings(**({} if folder is None else {"model_store": folder}))
 
 
+def read_from(settings: "Settings") -> Path:
+    """Return the store's folder, for a command that reads it; a store elsewhere is brought up to date."""
+    from app.mirror import stores
+
+    return stores.folder_of(settings)
+
+
+def changed_in(settings: "Settings") -> Path:
+    """Return the store's folder, for a command that changes it; ends where the store is elsewhere."""
+    if isinstance(settings.model_store, Path):
+        return settings.model_store
+    return leave(
+        EXIT_USAGE, f"{settings.model_store}: only a folder is changed; vitrine models push goes there"
+    )
+
+
 def tell(found: dict[str, Any], lines: list[str], as_json: bool) -> None:
     """Print what a command found: as JSON, or in lines for people."""
     if as_json or (click.get_current_context().find_object(dict) or {}).get("as_json"):
@@ -99,8 +115,9 @@ def list_models(model_store: str | None, as_json: bool, memory: bool) -> None:
     from app.registry import catalogue
 
     settings = settings_for(model_store)
-    found = store.scan(settings.model_store, trusted=settings.trusted)
-    known = {name: catalogue.labels_of(settings.model_store / name) for name in found.versions}
+    folder = read_from(settings)
+    found = store.scan(folder, trusted=settings.trusted)
+    known = {name: catalogue.labels_of(folder / name) for name in found.versions}
     listed = []
     for version in found.all:
         entry = catalogue.entry_of(version, settings.runtime, known[version.name][0])
@@ -150,9 +167,10 @@ def show(reference: str, model_store: str | None, as_json: bool) -> None:
     from app.registry import catalogue
 
     settings = settings_for(model_store)
-    found = store.scan(settings.model_store, trusted=settings.trusted)
+    folder = read_from(settings)
+    found = store.scan(folder, trusted=settings.trusted)
     name = reference.partition("@")[0]
-    known, warning = catalogue.labels_of(settings.model_store / name)
+    known, warning = catalogue.labels_of(folder / name)
     stable = catalogue.stable_number(found, name, known)
     version = found.find(f"{name}@{stable}" if reference == name and stable else reference)
     details = catalogue.details_of(version, settings.runtime, known)
@@ -207,7 +225,7 @@ def verify(reference: str | None, model_store: str | None, as_json: bool) -> Non
     from app.registry import catalogue
 
     settings = settings_for(model_store)
-    folder = settings.model_store
+    folder = read_from(settings)
     found = store.survey(folder, trusted=settings.trusted)
     right = [version.reference for version in found.all]
     wrong = {path.replace("/", "@"): reason for path, reason in found.rejected.items()}
@@ -257,7 +275,8 @@ def promote(
     if share is not None and not canary:
         raise click.UsageError("--share goes with --canary.")
     settings = settings_for(model_store)
-    found = store.scan(settings.model_store, trusted=settings.trusted)
+    folder = changed_in(settings)
+    found = store.scan(folder, trusted=settings.trusted)
     version = catalogue.newest_or_named(found, reference)
     wanted = (0.1 if share is None else share) if canary else None
     _tell_labels(version.folder.parent, labelling.promote(version, found, wanted), as_json)
@@ -273,7 +292,8 @@ def rollback(name: str, model_store: str | None, as_json: bool) -> None:
     from app.registry import labelling
 
     settings = settings_for(model_store)
-    found = store.scan(settings.model_store, trusted=settings.trusted)
+    folder = changed_in(settings)
+    found = store.scan(folder, trusted=settings.trusted)
     model = found.find(name).folder.parent
     _tell_labels(model, labelling.rollback(model, found), as_json)
 
@@ -300,8 +320,9 @@ def remove(reference: str, force: bool, model_store: str | None, as_json: bool) 
     from app.registry import removing
 
     settings = settings_for(model_store)
-    found = store.survey(settings.model_store, trusted=settings.trusted)
-    done = removing.remove(settings.model_store, reference, found, settings.default_model, force)
+    folder = changed_in(settings)
+    found = store.survey(folder, trusted=settings.trusted)
+    done = removing.remove(folder, reference, found, settings.default_model, force)
     tell(
         done._asdict(), [f"removed {done.model}, digest {done.digest}, {size_in_words(done.bytes)}"], as_json
     )

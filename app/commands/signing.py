@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from app.commands.exits import EXIT_FAILURE, EXIT_USAGE, errors_leave, leave
+from app.commands.models import changed_in
 
 
 @click.command("keygen")
@@ -40,7 +41,7 @@ def sign(version: str, key_file: Path, model_store: str | None) -> None:
         leave(EXIT_USAGE, f"{key_file}: {getattr(error, 'strerror', None) or error}")
     settings = load_settings(**({} if model_store is None else {"model_store": model_store}))
     # Whoever signed it before: it may be somebody whose key is trusted no more.
-    found = store.scan(settings.model_store, trusted=frozenset()).find(version)
+    found = store.scan(changed_in(settings), trusted=frozenset()).find(version)
     try:
         manifest = (found.folder / "manifest.json").read_bytes()
         public = signing.sign(found.folder, manifest, key)

@@ -3,7 +3,7 @@
 import click
 
 from app.commands.columns import size_in_words
-from app.commands.models import refusals_leave, settings_for, tell, with_store
+from app.commands.models import changed_in, read_from, refusals_leave, settings_for, tell, with_store
 
 MAX_BYTES = 4_294_967_296
 
@@ -19,13 +19,15 @@ MAX_BYTES = 4_294_967_296
 def pull(source: str, reference: str | None, max_bytes: int, model_store: str | None, as_json: bool) -> None:
     """Take a version from SOURCE into the store, under its own number, every file verified.
 
-    SOURCE is a store: a folder, file://, http(s):// or hf://owner/repo[@revision]. A pull that was broken off
-    goes on where it ended. A model file is a program: pull only from whom you trust.
+    SOURCE is a store: a folder, file://, http(s)://, hf://owner/repo[@revision] or an address
+    that fsspec knows, like s3://bucket/prefix. A pull that was broken off goes on where it ended.
+    A model file is a program: pull only from whom you trust.
     """
     from app.registry import pulling, sources
 
     settings = settings_for(model_store)
-    done = pulling.pull(sources.opened(source), reference, settings.model_store, max_bytes, settings.trusted)
+    folder = changed_in(settings)
+    done = pulling.pull(sources.opened(source), reference, folder, max_bytes, settings.trusted)
     _tell("is here already" if done.was_there else "pulled", done._asdict(), as_json)
 
 
@@ -37,15 +39,17 @@ def pull(source: str, reference: str | None, max_bytes: int, model_store: str | 
 def push(reference: str, destination: str, model_store: str | None, as_json: bool) -> None:
     """Give a version to the store at DESTINATION, under its own number; labels stay here.
 
-    DESTINATION is a folder, file://, http(s):// of a server that takes PUT, or hf://owner/repo[@revision].
+    DESTINATION is a folder, file://, http(s):// of a server that takes PUT, hf://owner/repo[@revision], or an
+    address that fsspec knows, like s3://bucket/prefix.
     """
     from app import store
     from app.registry import catalogue, pushing
 
     settings = settings_for(model_store)
-    found = store.scan(settings.model_store, trusted=settings.trusted)
+    folder = read_from(settings)
+    found = store.scan(folder, trusted=settings.trusted)
     version = catalogue.newest_or_named(found, reference)
-    done = pushing.push(version, settings.model_store, destination)
+    done = pushing.push(version, folder, destination)
     _tell("is there already" if done.was_there else "pushed", done._asdict(), as_json)
 
 

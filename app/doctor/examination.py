@@ -26,6 +26,10 @@ def examine() -> Iterator[Finding]:
     yield from serving.settings_in_force(settings)
     yield machine.temporary(settings)
     yield serving.port(settings)
+    if (address := serving.address(settings)) is not None:
+        yield address
+        if address.state == "failed":
+            return
     found = serving.scanned(settings)
     if isinstance(found, Finding):
         yield found

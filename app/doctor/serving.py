@@ -12,6 +12,8 @@ import httpx
 from app import bench, choices, server, store
 from app.doctor.findings import Finding
 from app.errors import StoreError, VitrineError
+from app.mirror import stores
+from app.registry.refusals import Refused
 from app.runtimes import RuntimeUnavailable, choose
 from app.settings import Settings, origins, variable
 from app.store import Store, Version
@@ -182,11 +184,38 @@ async def _drawn(settings: Settings) -> tuple[bytes, float]:
     return content, min(took)
 
 
+def address(settings: Settings) -> Finding | None:
+    """Does the store at an address answer? None: it is a folder."""
+    if isinstance(settings.model_store, Path):
+        return None
+    remedy = (
+        f"Look at {variable('model_store')}, at keys and endpoint of the object store, and at the network."
+    )
+    started = time.perf_counter()
+    try:
+        mirror = stores.mirror_of(settings)
+    except StoreError as error:
+        return Finding("address", "failed", error.detail, remedy)
+    if mirror is None:
+        return None
+    try:
+        names = mirror.names()
+    except Refused as error:
+        if mirror.here:
+            return Finding("address", "warning", f"{error}; a copy is in {mirror.folder}", remedy)
+        return Finding("address", "failed", str(error), remedy)
+    took = (time.perf_counter() - started) * 1e3
+    return Finding("address", "ok", f"{mirror.name} answers in {took:.0f} ms, and has {', '.join(names)}")
+
+
 def scanned(settings: Settings) -> Store | Finding:
     """Return what the store holds, or what keeps it from being read."""
     try:
-        return store.scan(settings.model_store, trusted=settings.trusted)
+        return store.scan(stores.folder_of(settings), trusted=settings.trusted)
     except StoreError as error:
         return Finding(
-            "store", "failed", error.detail, f"Set {variable('model_store')} to a folder of models."
+            "store",
+            "failed",
+            error.detail,
+            f"Set {variable('model_store')} to a folder or an address of models.",
         )

@@ -13,6 +13,7 @@ from app.export.litertjs import LiteRT, installed
 from app.export.modules import modules, needed_by
 from app.http import exported
 from app.http.templates import HERE
+from app.mirror import stores
 from app.models import Model, Models
 from app.pictures.encode import encode_png
 from app.pictures.grids import grid, to_pixels
@@ -53,7 +54,7 @@ def opened(settings: Settings) -> tuple[Source, Model]:
         ModelNotFound: it has no such model.
         ModelError: it cannot be opened.
     """
-    stored = store.scan(settings.model_store, trusted=settings.trusted)
+    stored = store.scan(stores.folder_of(settings), trusted=settings.trusted)
     settings = settings.for_store(stored.names)
     models = Models(stored, opener(settings.runtime), settings.inference_threads)
     return Source(settings, models), models.get(models.find(settings.default_model))

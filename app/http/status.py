@@ -29,7 +29,7 @@ def router(service: Service) -> APIRouter:
         response.headers.update(NO_CACHE)
         await service.check()
         models = service.models
-        ready = {"status": "ready", "models": sorted(models.opened), "rejected": models.rejected}
+        ready = {"status": "ready", "models": sorted(models.opened), "rejected": service.rejected}
         return ready | ({"warning": service.warning} if service.warning else {})
 
     @router.get("/version", summary="What is running")
@@ -61,7 +61,7 @@ def describe(service: Service) -> dict[str, Any]:
         "version": metadata.version("vitrine-vae"),
         "default_model": models.find(settings.default_model).reference,
         "warning": service.warning or None,
-        "rejected": models.rejected,
+        "rejected": service.rejected,
         "models": [
             {
                 "model": found.reference,

@@ -1,10 +1,9 @@
 """The model of a job, opened in the process that works."""
 
-from pathlib import Path
-
 from app import store
 from app.images import open_version
 from app.jobs.job import InvalidJob, ShardedJob
+from app.mirror import stores
 from app.models import Model
 from app.settings import load_settings
 
@@ -14,7 +13,7 @@ def model_of(job: ShardedJob, model_store: str) -> Model:
 
     Args:
         job: names the version, and its digest.
-        model_store: folder with the model.
+        model_store: folder with the model, or the address of a store.
 
     Raises:
         StoreError: there is no store.
@@ -22,7 +21,9 @@ def model_of(job: ShardedJob, model_store: str) -> Model:
         ModelError: it cannot be opened.
         InvalidJob: the version has another digest.
     """
-    found = store.scan(Path(model_store), trusted=load_settings().trusted)
+    settings = load_settings(model_store=model_store, default_model=job.model)
+    folder = stores.prepared(settings, fresh=True).folder
+    found = store.scan(folder, trusted=settings.trusted)
     version = found.find(job.model)
     if version.manifest.digest != job.digest:
         raise InvalidJob(f"{job.model}: another digest in {model_store}: {version.manifest.digest}")

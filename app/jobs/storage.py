@@ -4,8 +4,9 @@ import contextlib
 import os
 import secrets
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
+from app import file_systems
 from app.jobs.job import InvalidJob
 
 HIDDEN = ".part-"  # what the names of files begin with that are not whole yet
@@ -82,18 +83,14 @@ class Remote:
 
     def __init__(self, address: str) -> None:
         try:
-            import fsspec  # type: ignore[import-untyped]
-        except ImportError:
-            raise InvalidJob(f"{address}: needs fsspec: pip install 'vitrine-vae[remote]'") from None
-        try:
-            self._files, self._root = fsspec.core.url_to_fs(address)
-        except (ValueError, ImportError) as error:
-            raise InvalidJob(f"{address}: {error}") from None
+            self._files, self._root = file_systems.opened(address)
+        except file_systems.NoSuchPlace as error:
+            raise InvalidJob(str(error)) from None
 
     def put(self, name: str, content: bytes, durable: bool = True) -> None:  # noqa: ARG002
         """Write a file in one step."""
         path = self._path(name)
-        if not _is_object_store(self._files):
+        if not file_systems.is_object_store(self._files):
             self._files.makedirs(path.rpartition("/")[0], exist_ok=True)
         self._files.pipe_file(path, content)
 
@@ -124,12 +121,6 @@ class Remote:
 
     def _path(self, name: str) -> str:
         return f"{self._root.rstrip('/')}/{name}"
-
-
-def _is_object_store(files: Any) -> bool:
-    """Say whether a file system has keys and no folders."""
-    protocols = files.protocol if isinstance(files.protocol, tuple) else (files.protocol,)
-    return bool({"s3", "s3a", "gs", "gcs", "az", "abfs", "memory"} & set(protocols))
 
 
 def storage_at(address: str) -> Storage:

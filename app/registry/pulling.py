@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from app import published, signing
 from app.manifest import File, Manifest
 from app.registry.locks import changing, fsync
+from app.registry.objects import Objects
 from app.registry.records import record, require_free
 from app.registry.refusals import NotAllowed, Refused
 from app.registry.sources import Source
@@ -88,10 +89,27 @@ def pull(
         Unreachable: the other store does not answer as it should.
         Refused: the version is not there, does not verify, is too large, or its number is another one's here.
     """
-    wanted = _wanted(source, reference)
+    return _pulled(source, _wanted(source, reference), store, max_bytes, trusted)
+
+
+def pull_digest(
+    source: Source, version: str, digest: str, store: Path, max_bytes: int, trusted: frozenset[str]
+) -> Pulled:
+    """Publish the version ``NAME@VERSION`` of another store here, if it has this digest; see ``pull``."""
+    name, _, number = version.partition("@")
+    wanted = _read_manifest(source, name, int(number))
+    if wanted is None:
+        raise Refused(f"{source.name}: has no {version}, though it says so")
+    if wanted.manifest.digest != digest:
+        raise Refused(f"{source.name}: {version} has the digest {wanted.manifest.digest}, not {digest}")
+    return _pulled(source, wanted, store, max_bytes, trusted)
+
+
+def _pulled(source: Source, wanted: Wanted, store: Path, max_bytes: int, trusted: frozenset[str]) -> Pulled:
     if wanted.size > max_bytes:
         raise Refused(
-            f"{wanted.name}@{wanted.number}: has {wanted.size} bytes, over {max_bytes}; see --max-bytes"
+            f"{wanted.name}@{wanted.number}: has {wanted.size} bytes, over {max_bytes}; "
+            "see --max-bytes or VITRINE_STORE_MAX_BYTES"
         )
     was_there = _publish(source, wanted, store, trusted)
     return Pulled(f"{wanted.name}@{wanted.number}", wanted.manifest.digest, wanted.size, was_there)
@@ -157,6 +175,13 @@ def _unlisted(source: Source) -> str:
 
 def _published_by(source: Source) -> published.Digests:
     """Return the versions that another store says it published."""
+    if isinstance(source, Objects):
+        pointers = {name: source.pointer(name) for name in source.models()}
+        return {
+            name: {number: (its,) for number, its in pointer.digests.items()}
+            for name, pointer in pointers.items()
+            if pointer is not None
+        }
     content = source.read(published.PUBLISHED, published.MAX_PUBLISHED_BYTES)
     return published.parse(content or b"", Path(published.PUBLISHED)).digests
 

@@ -1,5 +1,6 @@
-"""Gives a version to another store: a folder, an HTTP server that takes PUT, or Hugging Face's hub."""
+"""Gives a version to another store: a folder, a server that takes PUT, Hugging Face's hub, or objects."""
 
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,8 @@ from urllib.parse import quote
 import httpx
 
 from app import published, signing
+from app.registry.objects import Changed, Objects
+from app.registry.pointers import POINTER, Listed, Pointer
 from app.registry.pulling import Pulled, pull
 from app.registry.refusals import Refused, Unreachable
 from app.registry.sources import TIMEOUT, Folder, Web, opened
@@ -18,17 +21,20 @@ NEEDS_HUB = (
     "folder by the hub's own program: hf upload OWNER/REPO"
 )
 
+POINTER_ATTEMPTS = 10  # each that fails is one in which another publisher succeeded
+
 
 def push(version: Version, store: Path, destination: str) -> Pulled:
     """Give a version to another store, under its own number; labels never go along.
 
     A folder gets it whole or not at all. An HTTP server gets the manifest last, so that no reader sees a
-    version before its files; the hub gets one commit.
+    version before its files; the hub gets one commit. A store of objects gets the model's pointer last.
 
     Args:
         version: found right by a scan.
         store: where it is.
-        destination: a folder, which is made, ``file://``, ``http(s)://`` or ``hf://owner/repo[@revision]``.
+        destination: a folder, which is made, ``file://``, ``http(s)://``, ``hf://owner/repo[@revision]``, or
+            an address that fsspec knows.
 
     Raises:
         Refused: the destination has another version of that number, or does not take it.
@@ -40,7 +46,7 @@ def push(version: Version, store: Path, destination: str) -> Pulled:
     if destination.startswith(("http://", "https://")):
         return _push_to_web(version, Web(destination), destination)
     if "://" in destination and not destination.startswith("file://"):
-        raise Refused(f"{destination}: expected a folder, file://, http://, https:// or hf://")
+        return _push_objects(version, Objects(destination))
     folder = Path(httpx.URL(destination).path if destination.startswith("file://") else destination)
     return pull(Folder(store), version.pinned, folder, max_bytes=2**63)
 
@@ -88,6 +94,37 @@ def _push_to_web(version: Version, web: Web, url: str) -> Pulled:
             if not answer.is_success:
                 raise Refused(f"{web.name}: does not take {path}: status {answer.status_code}")
     return _told(version, was_there=False)
+
+
+def _push_objects(version: Version, objects: Objects) -> Pulled:
+    """Write every file of a version, and then the pointer that names it: nobody reads it before."""
+    pointer, digest = objects.pointer(version.name), version.manifest.digest
+    if pointer is not None and version.number in pointer.digests:
+        if pointer.digests[version.number] != digest:
+            raise Refused(_taken(objects, version, pointer))
+        return _told(version, was_there=True)
+    check(version.folder, version.name)
+    for path in _paths(version):
+        objects.send(f"{version.name}/{version.number}/{path}", version.folder / path)
+    path = f"{version.name}/{POINTER}"
+    for _ in range(POINTER_ATTEMPTS):
+        stamp = objects.stamp(path)  # before it is read: a later one is not what is replaced
+        pointer = objects.pointer(version.name)
+        if pointer is not None and pointer.digests.get(version.number, digest) != digest:
+            raise Refused(_taken(objects, version, pointer))
+        if pointer is not None and version.number in pointer.digests:
+            return _told(version, was_there=False)
+        listed = Listed(version=version.number, digest=digest)
+        alone = Pointer(model=version.name, versions=(listed,))
+        new = alone if pointer is None else pointer.with_version(version.number, digest)
+        with contextlib.suppress(Changed):  # by another publisher, whose version is to stay
+            objects.replace(path, new.as_json(), stamp)
+    raise Refused(f"{objects.name}: others write {version.name}/{POINTER} at the same time; push again")
+
+
+def _taken(objects: Objects, version: Version, pointer: Pointer) -> str:
+    has = f"another {version.reference}, digest {pointer.digests[version.number]}"
+    return f"{objects.name}: has {has}; a number is never used again"
 
 
 def _push_to_hub(version: Version, destination: str) -> Pulled:

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 import httpx
 
+from app.registry.objects import Objects
 from app.registry.refusals import Refused, Unreachable
 
 Result = TypeVar("Result")
@@ -184,7 +185,10 @@ class Web:
 
 
 def opened(source: str) -> Source:
-    """Return the store that a folder, ``file://``, ``http(s)://`` or ``hf://owner/repo[@revision]`` means.
+    """Return the store that a folder or an address means.
+
+    Args:
+        source: a folder, ``file://``, ``http(s)://``, ``hf://owner/repo[@revision]``, or what fsspec knows.
 
     Raises:
         Refused: it is none of these.
@@ -200,7 +204,7 @@ def opened(source: str) -> Source:
     if source.startswith("file://"):
         return Folder(Path(httpx.URL(source).path))
     if "://" in source:
-        raise Refused(f"{source}: expected a folder, file://, http://, https:// or hf://")
+        return Objects(source)
     return Folder(Path(source))
 
 

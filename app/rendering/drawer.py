@@ -17,7 +17,7 @@ class Drawing(NamedTuple):
     Args:
         job: the data set.
         address: where it goes.
-        model_store: folder with the model.
+        model_store: folder with the model, or the address of a store.
     """
 
     job: Job

@@ -34,4 +34,4 @@ def test_exit_codes_tell_what_went_wrong(tmp_path: Path) -> None:
     assert run("pull", str(tmp_path / "a"), "fake@9", *here)[0] == 1
     assert run("push", "mine", str(tmp_path / "b"), *here)[0] == 3
     code, _, err = run("pull", "ftp://host", "fake@1", *here)
-    assert (code, len(err.splitlines())) == (1, 1)
+    assert (code, len(err.splitlines())) == (4, 1)

@@ -4,10 +4,12 @@ import shutil
 import socket
 
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 
 from app import store
 from app.doctor import serving
 from app.settings import Settings, load_settings
+from tests import objects
 from tests.conftest import SHIPPED_MODEL, SHIPPED_STORE, SHIPPED_VERSION
 from tests.fakes import write_version
 from tests.serving import serving_fakes
@@ -72,6 +74,36 @@ def test_a_store_that_is_not_there_fails(tmp_path):
     found = serving.scanned(Settings(model_store=tmp_path / "none"))
     assert found.state == "failed"
     assert "VITRINE_MODEL_STORE" in found.remedy
+
+
+def test_a_store_at_an_address_answers_or_says_why_it_does_not(tmp_path, monkeypatch):
+    assert serving.address(Settings(model_store=tmp_path)) is None
+    write_version(tmp_path / "ours")
+    where = objects.empty()
+    objects.publish(tmp_path / "ours", where, "fake@1")
+    settings = Settings(model_store=where, store_cache=tmp_path / "cache", default_model="fake")
+    right = serving.address(settings)
+    assert right.state == "ok"
+    assert right.found.startswith(f"{where} answers in ")
+    assert right.found.endswith("and has fake")
+
+    def gone(*_, **__):
+        raise OSError("no network")
+
+    monkeypatch.setattr(MemoryFileSystem, "ls", gone)
+    wrong = serving.address(settings)
+    assert (wrong.state, "no network" in wrong.found) == ("failed", True)
+    assert "VITRINE_MODEL_STORE" in wrong.remedy
+    monkeypatch.undo()
+    assert serving.scanned(settings).names == {"fake"}
+    monkeypatch.setattr(MemoryFileSystem, "ls", gone)
+    kept = serving.address(settings)
+    assert (kept.state, "a copy is in" in kept.found) == ("warning", True)
+
+
+def test_an_address_that_nobody_knows_fails(tmp_path):
+    found = serving.address(Settings(model_store="nosuch://x", store_cache=tmp_path))
+    assert (found.state, "nosuch://x" in found.found) == ("failed", True)
 
 
 @pytest.mark.parametrize(("limit", "state"), [("max", "ok"), ("200000000", "failed")])

@@ -18,10 +18,15 @@ def test_each_word_for_a_store_means_its_place(tmp_path: Path) -> None:
     assert sources.opened("https://me:secret@host/store").name == "https://host/store"
 
 
-@pytest.mark.parametrize("word", ["hf://owner", "hf://a/b/c", "ftp://host/x", "http://", "s3://bucket"])
+@pytest.mark.parametrize("word", ["hf://owner", "hf://a/b/c", "http://"])
 def test_other_words_are_refused(word: str) -> None:
     with pytest.raises(Refused, match="expected"):
         sources.opened(word)
+
+
+def test_an_address_that_nobody_knows_is_refused() -> None:
+    with pytest.raises(Refused, match="nosuch://host/x"):
+        sources.opened("nosuch://host/x")
 
 
 def test_a_folder_that_is_not_there_is_unreachable(tmp_path: Path) -> None:

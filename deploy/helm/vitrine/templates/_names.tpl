@@ -23,6 +23,10 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 {{- define "vitrine.settings" -}}
 VITRINE_GRACEFUL_SECONDS: {{ .Values.stop.gracefulSeconds | quote }}
 VITRINE_DRAIN_SECONDS: {{ .Values.stop.drainSeconds | quote }}
+{{- if eq .Values.models.from "remote" }}
+VITRINE_MODEL_STORE: {{ .Values.models.remote.url | quote }}
+VITRINE_STORE_CACHE: /var/cache/vitrine
+{{- end }}
 {{- if .Values.access.apiKeys.secret }}
 VITRINE_API_KEYS: /etc/vitrine/access/api-keys
 {{- end }}

@@ -12,6 +12,9 @@
 - name: models
   mountPath: /srv/model_store
   readOnly: true
+{{- else if eq .Values.models.from "remote" }}
+- name: models
+  mountPath: /var/cache/vitrine
 {{- end }}
 {{- if or .Values.access.apiKeys.secret .Values.access.urlKey.secret .Values.access.adminKey.secret }}
 - name: access
@@ -34,6 +37,10 @@
   image:
     reference: {{ .Values.models.oci.reference | quote }}
     pullPolicy: {{ .Values.models.oci.pullPolicy }}
+{{- else if eq .Values.models.from "remote" }}
+- name: models
+  emptyDir:
+    sizeLimit: {{ .Values.models.remote.cacheSize | quote }}
 {{- end }}
 {{- if or .Values.access.apiKeys.secret .Values.access.urlKey.secret .Values.access.adminKey.secret }}
 - name: access

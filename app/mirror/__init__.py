@@ -1,0 +1,1 @@
+"""A store elsewhere, kept in a folder of this machine that is an ordinary store."""
