@@ -25,6 +25,7 @@ CHECKED_EVERY = 0.1  # seconds
 GRACE = 3.0  # seconds in which the others may end by themselves, and say why
 LONGEST_GRACE = 20.0  # the same, if those that ended were only told that another one did
 HOST = "127.0.0.1"
+COMMAND = (sys.executable, "-m", "training.cli")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,7 +123,7 @@ class _Worker:
         environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
         environment.pop("TF_CONFIG", None)
         self.process = subprocess.Popen(  # noqa: S603
-            [sys.executable, "-m", "training.cli", *words],
+            [*COMMAND, *words],
             stdin=subprocess.PIPE,
             stdout=None if said is None else subprocess.DEVNULL,
             stderr=said,

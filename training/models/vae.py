@@ -141,7 +141,7 @@ class VariationalAutoencoder(keras.Model):  # type: ignore[misc]  # Keras publis
         return self.get_metrics_result()  # type: ignore[no-any-return]
 
     def _step(self, images: Tensor, name: str, k: int, part: Part | None) -> None:
-        """Take one step, with the gradient of the whole batch, if the images are a part of one."""
+        """Take one step with images as they are; by the gradient of the whole batch, if they are a part."""
         # XLA's programs hold no exchange between processes: the work of each is one, before and after it.
         compiles = part is not None and self.compiles_steps
         objective, gradients = (self._compiled_part if compiles else self._differentiated)(
@@ -160,8 +160,13 @@ class VariationalAutoencoder(keras.Model):  # type: ignore[misc]  # Keras publis
     def _differentiated(
         self, images: Tensor, name: str, k: int, part: Part | None
     ) -> tuple[objectives.Objective, list[Tensor]]:
-        """Return the objective and its gradients: the doubly reparameterised ones of ``dreg``."""
+        """Return the objective and its gradients: the doubly reparameterised ones of ``dreg``.
+
+        Of images that are changed by chance first: here, as XLA draws other numbers than TensorFlow.
+        """
         taken = self.optimizer.iterations.value
+        seed = tf.stack([tf.constant(self.seed, tf.int64), taken])
+        images = augmented(images, self.augmentation, seed, part)
         with tf.GradientTape(persistent=name == "dreg") as tape:
             step = taken if self.compiles_steps else None
             outputs = self(images, k=k, step=step, part=part, training=True)
@@ -243,8 +248,7 @@ class VariationalAutoencoder(keras.Model):  # type: ignore[misc]  # Keras publis
         step = tf.constant(0)
         while step < steps:  # of tf.range XLA would compile another program for every number of steps
             batch = tf.reshape(tf.gather(rows, order[step]), (-1, *images.shape[1:]))
-            seed = tf.stack([tf.constant(self.seed, tf.int64), self.optimizer.iterations.value])
-            self._step(augmented(batch, self.augmentation, seed, part), phase.name, phase.k, part)
+            self._step(batch, phase.name, phase.k, part)
             step += 1
 
     def validate(self, images: Array, batch_size: int) -> dict[str, float]:
