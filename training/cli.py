@@ -28,6 +28,7 @@ from training.options import (
     need_tensorflow,
 )
 from training.quick import quick
+from training.sweep import sweep
 
 if TYPE_CHECKING:
     from training.data import Dataset
@@ -164,6 +165,7 @@ def final_phases(
 
 
 cli.add_command(fit)
+cli.add_command(sweep)
 cli.add_command(quick)
 cli.add_command(import_model)
 
