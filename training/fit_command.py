@@ -11,7 +11,7 @@ import click
 from training import launching, output
 from training.configs.load import load
 from training.errors import WorkerLost
-from training.options import DATA_OPTION, FOLDER, JSON_OPTION, PATH, need_tensorflow
+from training.options import DATA_OPTION, FOLDER, JSON_OPTION, PATH, need_mlflow, need_tensorflow
 
 
 @click.command()
@@ -21,6 +21,7 @@ from training.options import DATA_OPTION, FOLDER, JSON_OPTION, PATH, need_tensor
 @click.option("--seed", type=int, help="Seed to train with, in the place of CONFIG's.")
 @click.option("--resume", is_flag=True, help="Go on from the run folder's checkpoint, as if never stopped.")
 @click.option("--tensorboard", is_flag=True, help="Write event files for TensorBoard into RUN/tensorboard.")
+@click.option("--mlflow", metavar="URI", help="Send the configuration and every epoch's numbers to MLflow.")
 @click.option(
     "--workers",
     type=click.IntRange(1, launching.MOST),
@@ -49,12 +50,16 @@ def fit(
     experiment = load(config)
     if seed is not None:
         experiment = experiment.replaced({"seed": seed})
+    if how["mlflow"] is not None:
+        need_mlflow()
     run = out or Path("runs") / (experiment.name if seed is None else f"{experiment.name}-seed{seed}")
     started = how["workers"] if how["worker_index"] is None else 1
     place = launching.place_of(how["cluster"], how["worker_index"]) if started == 1 else None
     if place is None or place.index == 0:
         runs.check_folder(run, how["resume"])
-    again = {"--out": run, "--data": data_folder, "--seed": seed} | _of_workers(how)
+    again = {"--out": run, "--data": data_folder, "--seed": seed, "--mlflow": how["mlflow"]} | _of_workers(
+        how
+    )
     with output.telling_how_to_resume(config, again, how["tensorboard"]):
         if started > 1:
             launching.launch(_arguments(config, again, as_json, how), started)
@@ -81,7 +86,7 @@ def _fit(experiment: Any, run: Path, data_folder: Path | None, as_json: bool, ho
             pipeline.follow(experiment, dataset, workers)
             return
         pipeline.say_found(experiment, dataset)
-        options = {name: how[name] for name in ("config_file", "resume", "tensorboard")}
+        options = {name: how[name] for name in ("config_file", "resume", "tensorboard", "mlflow")}
         found |= pipeline.fit(experiment, dataset, run, workers=workers, **options)
         click.echo(f"next: vitrine-train evaluate {run}")
 

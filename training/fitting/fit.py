@@ -11,6 +11,7 @@ A run folder holds all that is known of it. At the beginning and, as training go
     axes.png          KL by latent axis
     samples.png       generated images; validation images and their reconstructions
     tensorboard/      event files, if they were asked for
+    mlflow.json       the run of an MLflow server that the numbers are sent to, if they are
     last.npz          the checkpoint to resume from
 
 and at its end:
@@ -42,6 +43,7 @@ from training.fitting.callbacks import Measure, ProgressLine, stopping_on_signal
 from training.fitting.loop import averaged_weights, steps_per_epoch
 from training.fitting.stopping import best_epoch, has_ended
 from training.fitting.tensorboard import Events
+from training.fitting.tracking import Tracking
 from training.fitting.workers import Workers
 from training.models.vae import VariationalAutoencoder, weights_sha256
 
@@ -60,6 +62,7 @@ class Session:
         progress: a moving line, or one line an epoch; None: a moving one if standard output is a terminal.
         resume: go on from the folder's checkpoint; from the start, if it came to none.
         tensorboard: write event files for TensorBoard too.
+        mlflow: where MLflow's server is, to which every epoch's numbers are sent; None: nowhere.
         workers: those that train the model together, of which this process is the first.
     """
 
@@ -67,6 +70,7 @@ class Session:
     progress: bool | None = None
     resume: bool = False
     tensorboard: bool = False
+    mlflow: str | None = None
     workers: Workers | None = None
 
 
@@ -216,6 +220,7 @@ def _train(vae: VariationalAutoencoder, record: "Record", session: Session) -> N
     line = ProgressLine(config, len(dataset.train), record.history, measure, moving)
     callbacks = [measure, record]
     callbacks += [Events(record.out, record.out / SHEET)] if session.tensorboard else []
+    callbacks += [Tracking(session.mlflow, config, record.out, record.history)] if session.mlflow else []
     callbacks += [keras.callbacks.LambdaCallback(on_epoch_end=record.finish_epoch), line]
     with stopping_on_signals(session.workers) as stop, contextlib.closing(line):
         callbacks += [stop]
