@@ -119,8 +119,9 @@ class _Worker:
 
     def __init__(self, words: list[str], index: int, said: IO[bytes] | None) -> None:
         self.index, self.said = index, said
-        # What TensorFlow logs of a lost worker says nothing that is not said here.
-        environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
+        # What TensorFlow logs of a lost worker says nothing that is not said here; 2 is what training sets.
+        level = os.environ.get("TF_CPP_MIN_LOG_LEVEL", "2")
+        environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": {"2": "3"}.get(level, level)}
         environment.pop("TF_CONFIG", None)
         self.process = subprocess.Popen(  # noqa: S603
             [*COMMAND, *words],

@@ -116,7 +116,7 @@ def fit(config: Config, dataset: data.Dataset, out: Path, **options: Any) -> dic
     runs.write_json(out / runs.SOURCES, sources.remembered(out / runs.SOURCES, goes_on=state.epoch > 0))
     with session.workers.together() if session.workers else contextlib.nullcontext():
         _train(vae, record, session)
-    return _finish(vae, record, session.config_file)
+    return _finish(vae, record, session)
 
 
 def follow(config: Config, dataset: data.Dataset, others: Workers) -> None:
@@ -142,7 +142,7 @@ def _is_terminal() -> bool:
     return sys.stdout is not None and sys.stdout.isatty()
 
 
-def _finish(vae: VariationalAutoencoder, record: "Record", config_file: Path | None) -> dict[str, Any]:
+def _finish(vae: VariationalAutoencoder, record: "Record", session: Session) -> dict[str, Any]:
     """Write the weights that are kept, and what marks the run finished; return the numbers of ``fit``."""
     config, out = record.config, record.out
     kept = record.state.epoch
@@ -160,8 +160,10 @@ def _finish(vae: VariationalAutoencoder, record: "Record", config_file: Path | N
     recorded["sources"] = json.loads((out / runs.SOURCES).read_text())
     if record.started is not None:
         recorded["started_from_weights"] = record.started
-    if config_file is not None:
-        recorded["config_file"] = str(config_file.absolute())
+    if session.config_file is not None:
+        recorded["config_file"] = str(session.config_file.absolute())
+    if session.workers is not None:
+        recorded["workers"] = session.workers.count  # of the last session; another number rounds otherwise
     runs.write_json(out / runs.ENVIRONMENT, recorded | {"epoch": kept})  # last: it marks the run finished
     numbers = {name: values[kept - 1] for name, values in record.history.items()}
     return numbers | {"epoch": kept, "weights_sha256": digest}
