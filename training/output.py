@@ -41,7 +41,8 @@ def telling_how_to_resume(config: Path, options: dict[str, Any], tensorboard: bo
         begun = options["--out"].is_dir()
         if isinstance(error, NotWritten) and not begun:  # it cannot be made
             raise
-        going_on = ["--resume"] if begun else []  # a worker may end before there is a folder
+        # A worker may end before there is a folder.
+        going_on = [] if isinstance(error, WorkerLost) and not begun else ["--resume"]
         words = ["vitrine-train", "fit", str(config), *going_on, *words_of(options)]
         words += ["--tensorboard"] if tensorboard else []
         click.echo(f"vitrine-train: {error}; to go on: {shlex.join(words)}", err=True)
