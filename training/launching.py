@@ -83,7 +83,7 @@ def launch(arguments: Sequence[str], count: int) -> None:
         Interrupted: a signal came before training began.
         SystemExit: the first one ended with an exit code of its own, and said why.
     """
-    cluster = ",".join(f"{HOST}:{port}" for port in _free_ports(count))
+    cluster = ",".join(f"{HOST}:{port}" for port in free_ports(count))
     with contextlib.ExitStack() as stack:
         words = [*arguments, "--workers", str(count), "--cluster", cluster, "--worker-index"]
         started: list[_Worker] = []
@@ -153,7 +153,8 @@ def _said_by(index: int) -> Any:
     return contextlib.nullcontext() if index == 0 else tempfile.TemporaryFile()
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
+    """Return ports of this machine that nobody listens at now."""
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
         for each in sockets:

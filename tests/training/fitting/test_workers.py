@@ -56,7 +56,7 @@ except Exception as error:
 
 def by_two(folder, *words):
     """Processes of two workers that are told where both are, and what they said."""
-    addresses = ",".join(f"127.0.0.1:{port}" for port in launching._free_ports(2))
+    addresses = ",".join(f"127.0.0.1:{port}" for port in launching.free_ports(2))
     started = [
         subprocess.Popen(
             [sys.executable, *words, str(index), addresses],
