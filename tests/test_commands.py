@@ -252,6 +252,8 @@ class Clone:
             assert given["data_folder"].exists() if own else given["data_folder"] is None, command
             assert out not in self.runs, f"{command}: {out} holds a run already"
             self.runs.add(out)
+        elif name == "sweep":
+            assert all(load(config) for config in given["configs"]), command
         elif name == "convert":
             assert (given["version"] / "manifest.json").exists(), command
         elif "run" in given:

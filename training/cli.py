@@ -16,10 +16,10 @@ from training import output
 from training.configs.load import load, to_toml
 from training.configs.meanings import meanings_of
 from training.errors import ConfigError, DataError, RunError, TrainingError
+from training.fit_command import fit
 from training.importing import import_model
 from training.options import (
     DATA_OPTION,
-    FOLDER,
     JSON_OPTION,
     MAP_OPTION,
     PATH,
@@ -28,6 +28,7 @@ from training.options import (
     need_tensorflow,
 )
 from training.quick import quick
+from training.sweep import sweep
 
 if TYPE_CHECKING:
     from training.data import Dataset
@@ -47,48 +48,6 @@ def cli() -> None:
     """  # noqa: D301  \b is click's mark for "keep these lines"
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a name or a path may be what no terminal can show
-
-
-@cli.command()
-@click.argument("config", type=PATH)
-@DATA_OPTION
-@click.option("--out", type=FOLDER, help="Run folder to create; runs/NAME, or runs/NAME-seedN with --seed N.")
-@click.option("--seed", type=int, help="Seed to train with, in the place of CONFIG's.")
-@click.option("--resume", is_flag=True, help="Go on from the run folder's checkpoint, as if never stopped.")
-@click.option("--tensorboard", is_flag=True, help="Write event files for TensorBoard into RUN/tensorboard.")
-@JSON_OPTION
-def fit(
-    config: Path,
-    data_folder: Path | None,
-    out: Path | None,
-    seed: int | None,
-    resume: bool,
-    tensorboard: bool,
-    as_json: bool,
-) -> None:
-    """Train the model that CONFIG, a TOML file, describes.
-
-    Ctrl-C stops after the step under way; --resume goes on from the last whole epoch, to the same weights. A
-    second Ctrl-C ends at once.
-    """
-    from training import data, runs
-
-    experiment = load(config)
-    if seed is not None:
-        experiment = experiment.replaced({"seed": seed})
-    run = out or Path("runs") / (experiment.name if seed is None else f"{experiment.name}-seed{seed}")
-    runs.check_folder(run, resume)
-    again = {"--out": run, "--data": data_folder, "--seed": seed}
-    with output.result(as_json) as found, output.telling_how_to_resume(config, again, tensorboard):
-        need_tensorflow()
-        dataset = data.load(experiment.data.name, data_folder, runs.image_fit(experiment))
-        from training import pipeline
-
-        pipeline.say_found(experiment, dataset)
-        found |= pipeline.fit(
-            experiment, dataset, run, config_file=config, resume=resume, tensorboard=tensorboard
-        )
-        click.echo(f"next: vitrine-train evaluate {run}")
 
 
 def _images(run: Path, data_folder: Path | None) -> "Dataset":
@@ -205,6 +164,8 @@ def final_phases(
         result |= found.as_dict()
 
 
+cli.add_command(fit)
+cli.add_command(sweep)
 cli.add_command(quick)
 cli.add_command(import_model)
 

@@ -21,6 +21,10 @@ class NotWritten(RunError):
     """A file, which the message names, cannot be written: the disk is full, or it may not be written to."""
 
 
+class WorkerLost(RunError):
+    """One of several workers ended or cannot be reached; the run can be resumed."""
+
+
 class Interrupted(TrainingError):
     """A signal, of this number, ended a run, which can be resumed: Ctrl-C or SIGTERM."""
 

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import click
 
+from training.errors import RunError
+
 PATH = click.Path(path_type=Path)
 FOLDER = click.Path(path_type=Path, file_okay=False)
 DATA_OPTION = click.option(
@@ -39,3 +41,9 @@ def need_tensorflow() -> None:
     for name in ("tensorflow", "keras"):
         if importlib.util.find_spec(name) is None:
             raise ModuleNotFoundError(name=name)
+
+
+def need_mlflow() -> None:
+    """Refuse, by a RunError, to send numbers to MLflow without its library."""
+    if importlib.util.find_spec("mlflow") is None:
+        raise RunError("--mlflow: needs MLflow's client: pip install 'vitrine-vae[mlflow]'")

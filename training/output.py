@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from training.errors import Interrupted, NotWritten
+from training.errors import Interrupted, NotWritten, WorkerLost
 
 EXIT_FAILURE = 1
 
@@ -37,16 +37,22 @@ def telling_how_to_resume(config: Path, options: dict[str, Any], tensorboard: bo
     """End the command, if training is stopped or cannot write, with the command that goes on."""
     try:
         yield
-    except (Interrupted, NotWritten) as error:
-        if isinstance(error, NotWritten) and not options["--out"].is_dir():  # it cannot be made
+    except (Interrupted, NotWritten, WorkerLost) as error:
+        begun = options["--out"].is_dir()
+        if isinstance(error, NotWritten) and not begun:  # it cannot be made
             raise
-        words = ["vitrine-train", "fit", str(config), "--resume"]
-        for option, value in options.items():
-            words += [option, str(value)] if value is not None else []
+        # A worker may end before there is a folder.
+        going_on = [] if isinstance(error, WorkerLost) and not begun else ["--resume"]
+        words = ["vitrine-train", "fit", str(config), *going_on, *words_of(options)]
         words += ["--tensorboard"] if tensorboard else []
         click.echo(f"vitrine-train: {error}; to go on: {shlex.join(words)}", err=True)
         # As a shell reports a process that a signal ended.
         sys.exit(128 + error.signal if isinstance(error, Interrupted) else EXIT_FAILURE)
+
+
+def words_of(options: dict[str, Any]) -> list[str]:
+    """Return options as a command line has them; those that are None are left out."""
+    return [word for option, value in options.items() if value is not None for word in (option, str(value))]
 
 
 @contextlib.contextmanager

@@ -17,6 +17,7 @@ from training.evaluation import final_phases as phases
 from training.evaluation.recalibrate import recalibrate as run_recalibrate
 from training.evaluation.schema import FinalPhases, RecalibratedLikelihood, Report
 from training.fitting.fit import fit as run_fit
+from training.fitting.fit import follow as follow  # for whom nothing remains to be said
 from training.publish import card, maps
 from training.publish.export import export as run_export
 from training.trained import TrainedModel

@@ -17,6 +17,7 @@ from training.errors import Interrupted, RunError
 from training.fitting.loop import averaged_weights, steps_per_epoch
 from training.fitting.pace import Pace
 from training.fitting.stopping import History
+from training.fitting.workers import Workers
 from training.models import latent_axes, objectives
 from training.types import Array
 
@@ -229,10 +230,11 @@ def _rises(values: list[float]) -> bool:
 
 
 @contextlib.contextmanager
-def stopping_on_signals() -> Iterator[keras.callbacks.Callback]:
+def stopping_on_signals(workers: Workers | None = None) -> Iterator[keras.callbacks.Callback]:
     """Yield a callback that ends training between steps once Ctrl-C or SIGTERM came; a second one kills.
 
-    Put it last: an interruption during validation then waits until the epoch has been written.
+    Put it last: an interruption during validation then waits until the epoch has been written. Of several
+    workers each needs it: one that is told to stop stops all of them at the same step.
 
     Raises:
         Interrupted: by the callback, from the step or the epoch that was under way.
@@ -245,8 +247,11 @@ def stopping_on_signals() -> Iterator[keras.callbacks.Callback]:
             signal.signal(each, signal.SIG_DFL)
 
     def stop(*_: Any, **__: Any) -> None:
-        if received:
-            raise Interrupted(received[0])
+        number = received[0] if received else 0
+        if workers is not None:
+            number = max(workers.each(number))
+        if number:
+            raise Interrupted(number)
 
     before: dict[int, Any] = {}
     with contextlib.suppress(ValueError):  # outside the main thread Python forbids it

@@ -99,10 +99,10 @@ def data_identity(dataset: Dataset) -> dict[str, Any]:
 
 def _refuse_another_experiment(path: Path, recorded: dict[str, Any], config: Config) -> None:
     try:
-        before = _by_key(from_dict(recorded).as_dict())
+        before = by_key(from_dict(recorded).as_dict())
     except ConfigError as error:
         raise RunError(f"{path}: made by another version of the program ({error}); train again") from error
-    now = _by_key(config.as_dict())
+    now = by_key(config.as_dict())
     for key in before | now:
         was, value = before.get(key), now.get(key)
         if value == was:
@@ -120,11 +120,11 @@ def _refuse_another_experiment(path: Path, recorded: dict[str, Any], config: Con
         raise RunError(f"{path}: {key} was {was!r} and is now {value!r}; {why}")
 
 
-def _by_key(table: dict[str, Any], path: str = "") -> dict[str, Any]:
+def by_key(table: dict[str, Any], path: str = "") -> dict[str, Any]:
     """Return the values of nested tables by their dotted keys."""
     found: dict[str, Any] = {}
     for key, value in table.items():
-        found |= _by_key(value, f"{path}{key}.") if isinstance(value, dict) else {f"{path}{key}": value}
+        found |= by_key(value, f"{path}{key}.") if isinstance(value, dict) else {f"{path}{key}": value}
     return found
 
 

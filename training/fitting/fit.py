@@ -11,6 +11,7 @@ A run folder holds all that is known of it. At the beginning and, as training go
     axes.png          KL by latent axis
     samples.png       generated images; validation images and their reconstructions
     tensorboard/      event files, if they were asked for
+    mlflow.json       the run of an MLflow server that the numbers are sent to, if they are
     last.npz          the checkpoint to resume from
 
 and at its end:
@@ -23,6 +24,7 @@ epoch whose checkpoint is not there is repeated, and a run is finished once envi
 """
 
 import contextlib
+import dataclasses
 import json
 import sys
 import time
@@ -36,11 +38,13 @@ from training import data, priors, runs, sources
 from training.configs.schema import Config
 from training.determinism import make_deterministic
 from training.errors import ConfigError, RunError
-from training.fitting import budget, checkpoints, loop, optimizers, start
+from training.fitting import budget, checkpoints, loop, optimizers, start, workers
 from training.fitting.callbacks import Measure, ProgressLine, stopping_on_signals
 from training.fitting.loop import averaged_weights, steps_per_epoch
 from training.fitting.stopping import best_epoch, has_ended
 from training.fitting.tensorboard import Events
+from training.fitting.tracking import Tracking
+from training.fitting.workers import Workers
 from training.models.vae import VariationalAutoencoder, weights_sha256
 
 SHEET = "samples.png"
@@ -49,16 +53,28 @@ SHEET_IMAGES = 5
 PICTURES_SHARE = 0.03  # of the time that training takes
 
 
-def fit(
-    config: Config,
-    dataset: data.Dataset,
-    out: Path,
-    *,
-    config_file: Path | None = None,
-    progress: bool | None = None,
-    resume: bool = False,
-    tensorboard: bool = False,
-) -> dict[str, Any]:
+@dataclasses.dataclass(frozen=True)
+class Session:
+    """How a run is carried out: nothing of it changes the weights, but for how several workers round.
+
+    Attributes:
+        config_file: where the configuration was read, which the card names.
+        progress: a moving line, or one line an epoch; None: a moving one if standard output is a terminal.
+        resume: go on from the folder's checkpoint; from the start, if it came to none.
+        tensorboard: write event files for TensorBoard too.
+        mlflow: where MLflow's server is, to which every epoch's numbers are sent; None: nowhere.
+        workers: those that train the model together, of which this process is the first.
+    """
+
+    config_file: Path | None = None
+    progress: bool | None = None
+    resume: bool = False
+    tensorboard: bool = False
+    mlflow: str | None = None
+    workers: Workers | None = None
+
+
+def fit(config: Config, dataset: data.Dataset, out: Path, **options: Any) -> dict[str, Any]:
     """Train one model and write its run folder.
 
     The same sources, configuration, data, machine and libraries give the same weights, bit for bit, whether
@@ -68,23 +84,24 @@ def fit(
         config: the experiment.
         dataset: images; the test split is not touched.
         out: the run folder; created.
-        config_file: where the configuration was read, which the card names.
-        progress: a moving line, or one line an epoch; None: a moving one if standard output is a terminal.
-        resume: go on from the folder's checkpoint; from the start, if it came to none.
-        tensorboard: write event files for TensorBoard too.
+        options: those of a ``Session``.
 
     Returns:
         The numbers of the epoch whose weights are kept, ``epoch``, counted from 1, and ``weights_sha256``.
 
     Raises:
-        ConfigError: the likelihood is none of such images.
+        ConfigError: the likelihood is none of such images, or several workers cannot train such a model.
         NotWritten: a file cannot be written; once that is mended, the run can be resumed.
         RunError: the folder holds another run or nothing to resume; the loss is no number.
-        Interrupted: Ctrl-C or SIGTERM came; the checkpoint of the last whole epoch is there.
+        WorkerLost: another worker ended; the checkpoint of the last whole epoch is there.
+        Interrupted: Ctrl-C or SIGTERM came; likewise.
     """
-    finished = runs.check_folder(out, resume)
+    session = Session(**options)
+    finished = runs.check_folder(out, session.resume)
     _check_images(config, dataset)
-    config = budget.resolved(config, dataset, compiled, out if resume else None)
+    if session.workers is not None:
+        workers.check(config, dataset, session.workers)
+    config = budget.resolved(config, dataset, compiled, out if session.resume else None)
     make_deterministic(config.seed)
     vae = compiled(config, dataset)
     started = start.begin(vae, config, Path(config.start_from)) if config.start_from else None
@@ -97,15 +114,35 @@ def fit(
     runs.write_json(out / runs.DATA, dataset.describe())
     # At the beginning: whoever trains for hours may change the sources meanwhile.
     runs.write_json(out / runs.SOURCES, sources.remembered(out / runs.SOURCES, goes_on=state.epoch > 0))
-    _train(vae, record, _is_terminal() if progress is None else progress, tensorboard)
-    return _finish(vae, record, config_file)
+    with session.workers.together() if session.workers else contextlib.nullcontext():
+        _train(vae, record, session)
+    return _finish(vae, record, session)
+
+
+def follow(config: Config, dataset: data.Dataset, others: Workers) -> None:
+    """Train one model with others, as a worker that is not the first: nothing is written.
+
+    Raises:
+        ConfigError: as of ``fit``.
+        RunError: what this worker trains is not what the first one does.
+        WorkerLost: another worker ended.
+        Interrupted: Ctrl-C or SIGTERM came, to any of them.
+    """
+    _check_images(config, dataset)
+    workers.check(config, dataset, others)
+    make_deterministic(config.seed)
+    vae = compiled(config, dataset)
+    with others.together(), stopping_on_signals(others) as stop:
+        first = others.meet(config, dataset, {})
+        if not first["ended"]:
+            loop.train(vae, dataset, config, first_epoch=first["epoch"], callbacks=[stop], workers=others)
 
 
 def _is_terminal() -> bool:
     return sys.stdout is not None and sys.stdout.isatty()
 
 
-def _finish(vae: VariationalAutoencoder, record: "Record", config_file: Path | None) -> dict[str, Any]:
+def _finish(vae: VariationalAutoencoder, record: "Record", session: Session) -> dict[str, Any]:
     """Write the weights that are kept, and what marks the run finished; return the numbers of ``fit``."""
     config, out = record.config, record.out
     kept = record.state.epoch
@@ -123,8 +160,10 @@ def _finish(vae: VariationalAutoencoder, record: "Record", config_file: Path | N
     recorded["sources"] = json.loads((out / runs.SOURCES).read_text())
     if record.started is not None:
         recorded["started_from_weights"] = record.started
-    if config_file is not None:
-        recorded["config_file"] = str(config_file.absolute())
+    if session.config_file is not None:
+        recorded["config_file"] = str(session.config_file.absolute())
+    if session.workers is not None:
+        recorded["workers"] = session.workers.count  # of the last session; another number rounds otherwise
     runs.write_json(out / runs.ENVIRONMENT, recorded | {"epoch": kept})  # last: it marks the run finished
     numbers = {name: values[kept - 1] for name, values in record.history.items()}
     return numbers | {"epoch": kept, "weights_sha256": digest}
@@ -169,20 +208,25 @@ def _check_images(config: Config, dataset: data.Dataset) -> None:
         )
 
 
-def _train(vae: VariationalAutoencoder, record: "Record", moving: bool, tensorboard: bool) -> None:
+def _train(vae: VariationalAutoencoder, record: "Record", session: Session) -> None:
     """Run the epochs that remain; the model then has its last weights, averaged if they are."""
     config, dataset, measure = record.config, record.dataset, record.measure
-    if has_ended(config, record.history):  # ended between the last checkpoint and the weights
+    ended, epoch = has_ended(config, record.history), record.state.epoch
+    if session.workers is not None:
+        session.workers.meet(config, dataset, {"ended": ended, "epoch": epoch})
+    if ended:  # ended between the last checkpoint and the weights
         vae(dataset.train[:1], step=0)  # Keras saves no weights of a model that was never called
         vae.optimizer.finalize_variable_values(vae.trainable_variables)
         return
+    moving = _is_terminal() if session.progress is None else session.progress
     line = ProgressLine(config, len(dataset.train), record.history, measure, moving)
     callbacks = [measure, record]
-    callbacks += [Events(record.out, record.out / SHEET)] if tensorboard else []
+    callbacks += [Events(record.out, record.out / SHEET)] if session.tensorboard else []
+    callbacks += [Tracking(session.mlflow, config, record.out, record.history)] if session.mlflow else []
     callbacks += [keras.callbacks.LambdaCallback(on_epoch_end=record.finish_epoch), line]
-    with stopping_on_signals() as stop, contextlib.closing(line):
+    with stopping_on_signals(session.workers) as stop, contextlib.closing(line):
         callbacks += [stop]
-        loop.train(vae, dataset, config, first_epoch=record.state.epoch, callbacks=callbacks)
+        loop.train(vae, dataset, config, first_epoch=epoch, callbacks=callbacks, workers=session.workers)
 
 
 class Record(keras.callbacks.Callback):  # type: ignore[misc]  # Keras publishes no types

@@ -17,6 +17,7 @@ import tensorflow as tf
 
 from training.configs.schema import Config
 from training.data import Dataset
+from training.fitting.workers import Workers
 from training.models.vae import VariationalAutoencoder
 from training.types import Array
 
@@ -50,6 +51,7 @@ def train(
     *,
     first_epoch: int = 0,
     callbacks: Sequence[keras.callbacks.Callback] = (),
+    workers: Workers | None = None,
 ) -> None:
     """Train a compiled model; the model then has its last weights, averaged if its optimizer averages.
 
@@ -60,22 +62,29 @@ def train(
         first_epoch: where training begins, counted from 0.
         callbacks: of Keras' own kind, called in their order; ``on_train_batch_end`` once for several steps,
             with the number of the last one.
+        workers: those that train it together; each calls this. The first one's state counts, and its
+            callbacks say when training ends.
     """
     calls = keras.callbacks.CallbackList(list(callbacks), model=vae)
     images, batch_size = tf.constant(dataset.train), config.optimizer.batch_size
     vae.optimizer.build(vae.trainable_variables)
+    vae.workers = workers
     vae.stop_training = False
     calls.on_train_begin()
     for epoch in range(first_epoch, config.optimizer.epochs):
+        if workers is not None:
+            workers.equalise([*vae.variables, *vae.optimizer.variables])
         calls.on_epoch_begin(epoch)
         vae.reset_metrics()
         order = order_of(config.seed, epoch, len(dataset.train), batch_size, config.optimizer.passes)
-        _steps(vae, images, order, epoch >= config.final_phase_begins, calls)
+        _steps(vae, images, order, epoch >= config.final_phase_begins, calls, workers)
         logs = {name: float(value) for name, value in vae.get_metrics_result().items()}
         calls.on_test_begin()
         found = validate(vae, dataset.validation, batch_size)
         calls.on_test_end(found)
         calls.on_epoch_end(epoch, logs | {f"val_{name}": value for name, value in found.items()})
+        if workers is not None:
+            vae.stop_training = bool(workers.each(int(vae.stop_training))[0])
         if vae.stop_training:  # a callback says so, as with Keras' own loop
             break
     vae.optimizer.finalize_variable_values(vae.trainable_variables)
@@ -113,6 +122,7 @@ def _steps(
     order: npt.NDArray[np.int32],
     final_phase: bool,
     calls: keras.callbacks.CallbackList,
+    workers: Workers | None,
 ) -> None:
     """Take the steps of one epoch, as many in a call as take about SECONDS_A_CALL."""
     done, at_once = 0, 1
@@ -120,6 +130,8 @@ def _steps(
         calls.on_train_batch_begin(done)
         began = time.perf_counter()
         taken = min(at_once, len(order) - done)
+        if workers is not None:
+            taken = workers.each(taken)[0]  # clocks differ
         vae.train_steps(images, order[done : done + taken], final_phase)
         loss = float(vae.get_metrics_result()["loss"])
         done += taken

@@ -8,19 +8,24 @@ after training have the images as they are, so samples are drawn of what the ima
 import tensorflow as tf
 
 from training.configs.sections import Augmentation
+from training.models.parts import Part
 from training.types import Tensor
 
 NUMBERS = 10  # of chance, for each image
 
 
-def augmented(images: Tensor, section: Augmentation, seed: Tensor) -> Tensor:
+def augmented(images: Tensor, section: Augmentation, seed: Tensor, part: Part | None = None) -> Tensor:
     """Return images, (B, H, W) or (B, H, W, 3) in [0, 1], each changed by chance as the section says.
 
-    A pure function of `seed`, two integers. What moves in from outside repeats the outermost pixels.
+    A pure function of `seed`, two integers. A `part` of a batch is changed as it is in the whole batch. What
+    moves in from outside repeats the outermost pixels.
     """
     if not section.changes:
         return images
-    uniform = tf.random.stateless_uniform((tf.shape(images)[0], NUMBERS), seed, -1.0, 1.0, alg="philox")
+    size = tf.shape(images)[0] if part is None else part.whole
+    uniform = tf.random.stateless_uniform((size, NUMBERS), seed, -1.0, 1.0, alg="philox")
+    if part is not None:
+        uniform = uniform[part.images]
     maps = images if len(images.shape) == 4 else images[..., None]
     if section.shift or section.zoom or section.mirror:
         factor = tf.exp(section.zoom * uniform[:, 0])

@@ -15,6 +15,7 @@ from training.models import networks, objectives
 from training.models.augmentation import augmented
 from training.models.likelihoods import registry
 from training.models.likelihoods.base import sum_over_image
+from training.models.parts import Part, Together
 from training.models.vamp import VampPrior
 from training.types import Array, Tensor
 
@@ -33,13 +34,21 @@ class Sampling(keras.layers.Layer):  # type: ignore[misc]  # Keras publishes no 
         super().__init__()
         self.seed_generator = keras.random.SeedGenerator()
 
-    def call(self, z_mean: Tensor, z_log_var: Tensor, k: int = 1, step: Tensor | None = None) -> Tensor:
+    def call(
+        self,
+        z_mean: Tensor,
+        z_log_var: Tensor,
+        k: int = 1,
+        step: Tensor | None = None,
+        part: Part | None = None,
+    ) -> Tensor:
         """Return z, (B, D), or (k, B, D) for k draws of each, k above one.
 
         The draw of a `step` is a pure function of the layer's seed and the step; XLA's differs from
-        TensorFlow's. Without a step every call draws anew.
+        TensorFlow's. Without a step every call draws anew. A `part` of a batch has the draws that its images
+        have in the whole batch.
         """
-        shape = keras.ops.shape(z_mean)
+        shape = keras.ops.shape(z_mean) if part is None else (part.whole, z_mean.shape[-1])
         shape = shape if k == 1 else (k, *shape)
         if step is None:
             epsilon = keras.random.normal(shape, seed=self.seed_generator)
@@ -47,6 +56,8 @@ class Sampling(keras.layers.Layer):  # type: ignore[misc]  # Keras publishes no 
             seed = self.seed_generator.state.value[0]
             pair = tf.stack([seed, tf.cast(step, seed.dtype)])
             epsilon = tf.random.stateless_normal(shape, pair, alg="philox")
+        if part is not None:
+            epsilon = epsilon[..., part.images, :]
         return z_mean + keras.ops.exp(z_log_var / 2) * epsilon
 
 
@@ -59,6 +70,9 @@ class VariationalAutoencoder(keras.Model):  # type: ignore[misc]  # Keras publis
     Args:
         config: the experiment.
         image_shape: (H, W) or (H, W, C).
+
+    Attributes:
+        workers: those that train it together, each a part of every batch; None: this process alone.
 
     Raises:
         ConfigError: the networks cannot be built for images of this shape.
@@ -74,18 +88,22 @@ class VariationalAutoencoder(keras.Model):  # type: ignore[misc]  # Keras publis
         self.objective = config.objective
         self.augmentation, self.seed = config.augmentation, config.seed
         self.kl_warmup_steps = 0
+        self.workers: Together | None = None
         # Some thirty passes over memory become one: what follows the networks, and the gradients, costs as
         # much as they do if it is not compiled. Convolutions themselves lose by XLA. Products of small
         # matrices do not, and between them a step spends as much time on starting operations as on computing:
         # then many steps are one program.
         self.compiles_steps = config.network.kind == "dense"
         self._compiled_objective = tf.function(self._objective, jit_compile=True)
+        self._compiled_part = tf.function(self._differentiated, jit_compile=True)
         self._compiled_gradients = tf.function(self._gradients, jit_compile=True)
         self._compiled_update = tf.function(self._update, jit_compile=True)
         self.reconstruction_tracker = keras.metrics.Mean("reconstruction")
         self.kl_tracker = keras.metrics.Mean("kl")
 
-    def call(self, images: Tensor, k: int | None = None, step: Tensor | None = None) -> dict[str, Tensor]:
+    def call(
+        self, images: Tensor, k: int | None = None, step: Tensor | None = None, part: Part | None = None
+    ) -> dict[str, Tensor]:
         """Encode, draw from q(z given x), decode: k draws for each image, if given, else the objective's k.
 
         Returns:
@@ -94,7 +112,8 @@ class VariationalAutoencoder(keras.Model):  # type: ignore[misc]  # Keras publis
             also ``log_prior``, (B,), log p(z).
         """
         z_mean, z_log_var = self.encoder(images)
-        z = self.sampling(z_mean, z_log_var, k=self.objective.k if k is None else k, step=step)
+        k = self.objective.k if k is None else k
+        z = self.sampling(z_mean, z_log_var, k=k, step=step, part=part)
         decoded = self.decoder(keras.ops.reshape(z, (-1, z.shape[-1])))
         if len(z.shape) == 3:
             batch = keras.ops.shape(z)[1]
@@ -113,7 +132,7 @@ class VariationalAutoencoder(keras.Model):  # type: ignore[misc]  # Keras publis
     def compute_loss(self, x: Tensor, _y: Tensor, y_pred: dict[str, Tensor], *_: Tensor) -> Tensor:
         """Return the bound itself for validation, and note its parts: beta 1, and nothing that relaxes it."""
         bound, _ = self._compiled_objective(x, y_pred, tf.constant(1.0), False, self.objective.name)
-        return self._note(bound, x)
+        return self._note(bound, keras.ops.shape(x)[0])
 
     def train_step(self, data: Any) -> dict[str, Tensor]:
         """Take one step of Keras' ``fit``."""
@@ -121,11 +140,36 @@ class VariationalAutoencoder(keras.Model):  # type: ignore[misc]  # Keras publis
         self._take_steps(images, tf.range(tf.shape(images)[0])[None], tf.constant(1), False)
         return self.get_metrics_result()  # type: ignore[no-any-return]
 
-    def _step(self, images: Tensor, name: str, k: int) -> None:
-        """Take one step; with the doubly reparameterised gradients where they are asked for."""
+    def _step(self, images: Tensor, name: str, k: int, part: Part | None) -> None:
+        """Take one step with images as they are; by the gradient of the whole batch, if they are a part."""
+        # XLA's programs hold no exchange between processes: the work of each is one, before and after it.
+        compiles = part is not None and self.compiles_steps
+        objective, gradients = (self._compiled_part if compiles else self._differentiated)(
+            images, name, k, part
+        )
+        batch_size = tf.shape(images)[0]
+        if part is not None and self.workers is not None:
+            objective, gradients = self._of_all(objective, gradients, part, self.workers)
+            batch_size = tf.constant(part.whole)
+        if not self.optimizer.built:
+            self.optimizer.build(self.trainable_variables)
+        self._compiled_update(gradients)
+        noted = keras.ops.shape(images)[0] if part is None else part.whole
+        self._loss_tracker.update_state(self._note(objective, noted), sample_weight=batch_size)
+
+    def _differentiated(
+        self, images: Tensor, name: str, k: int, part: Part | None
+    ) -> tuple[objectives.Objective, list[Tensor]]:
+        """Return the objective and its gradients: the doubly reparameterised ones of ``dreg``.
+
+        Of images that are changed by chance first: here, as XLA draws other numbers than TensorFlow.
+        """
         taken = self.optimizer.iterations.value
+        seed = tf.stack([tf.constant(self.seed, tf.int64), taken])
+        images = augmented(images, self.augmentation, seed, part)
         with tf.GradientTape(persistent=name == "dreg") as tape:
-            outputs = self(images, k=k, step=taken if self.compiles_steps else None, training=True)
+            step = taken if self.compiles_steps else None
+            outputs = self(images, k=k, step=step, part=part, training=True)
         objective, by_output, weights, by_own = self._compiled_gradients(
             images, outputs, self.kl_weight(taken), name
         )
@@ -140,11 +184,21 @@ class VariationalAutoencoder(keras.Model):  # type: ignore[misc]  # Keras publis
             gradients = tape.gradient(outputs, self.trainable_variables, output_gradients=by_output)
         own = {id(variable): by for variable, by in zip(self._likelihood_variables, by_own, strict=True)}
         pairs = zip(self.trainable_variables, gradients, strict=True)
-        gradients = [own.get(id(variable), gradient) for variable, gradient in pairs]
-        if not self.optimizer.built:
-            self.optimizer.build(self.trainable_variables)
-        self._compiled_update(gradients)
-        self._loss_tracker.update_state(self._note(objective, images), sample_weight=tf.shape(images)[0])
+        return objective, [own.get(id(variable), gradient) for variable, gradient in pairs]
+
+    def _of_all(
+        self, objective: objectives.Objective, gradients: list[Tensor], part: Part, workers: Together
+    ) -> tuple[objectives.Objective, list[Tensor]]:
+        """Return the objective and the gradients of a whole batch, of which this worker has those of a part.
+
+        All are means over images, so the whole's are those of the parts, weighted by their sizes.
+        """
+        mine = [*gradients, *objective]
+        flat = tf.concat([tf.reshape(each, (-1,)) for each in mine], 0) * (part.size / part.whole)
+        total = workers.total(flat)  # one exchange a step
+        pieces = tf.split(total, [math.prod(each.shape) for each in mine])
+        whole = [tf.reshape(piece, each.shape) for piece, each in zip(pieces, mine, strict=True)]
+        return objectives.Objective(*whole[len(gradients) :]), whole[: len(gradients)]
 
     def _gradients(
         self, images: Tensor, outputs: dict[str, Tensor], beta: Tensor, name: str
@@ -182,16 +236,19 @@ class VariationalAutoencoder(keras.Model):  # type: ignore[misc]  # Keras publis
 
     @functools.cached_property
     def _take_steps(self) -> Any:
-        return tf.function(self._take, jit_compile=self.compiles_steps or None)
+        alone = self.workers is None
+        return tf.function(self._take, jit_compile=(self.compiles_steps and alone) or None)
 
     def _take(self, images: Tensor, order: Tensor, steps: Tensor, final_phase: bool) -> None:
         phase = (self.objective.final_phase if final_phase else None) or self.objective
         rows = tf.reshape(images, (-1, math.prod(images.shape[1:])))  # XLA gathers these in half the time
+        part = None if self.workers is None else self.workers.part(order.shape[1])
+        if part is not None:
+            order = order[:, part.images]
         step = tf.constant(0)
         while step < steps:  # of tf.range XLA would compile another program for every number of steps
             batch = tf.reshape(tf.gather(rows, order[step]), (-1, *images.shape[1:]))
-            seed = tf.stack([tf.constant(self.seed, tf.int64), self.optimizer.iterations.value])
-            self._step(augmented(batch, self.augmentation, seed), phase.name, phase.k)
+            self._step(batch, phase.name, phase.k, part)
             step += 1
 
     def validate(self, images: Array, batch_size: int) -> dict[str, float]:
@@ -260,8 +317,8 @@ class VariationalAutoencoder(keras.Model):  # type: ignore[misc]  # Keras publis
         optimizer.apply(gradients, self.trainable_variables)
         optimizer.ema_momentum = momentum
 
-    def _note(self, objective: objectives.Objective, images: Tensor) -> Tensor:
-        batch_size = keras.ops.shape(images)[0]  # so that a smaller last batch weighs less
+    def _note(self, objective: objectives.Objective, batch_size: Tensor) -> Tensor:
+        # By the number of its images, so that a smaller last batch weighs less.
         self.reconstruction_tracker.update_state(objective.reconstruction, sample_weight=batch_size)
         self.kl_tracker.update_state(objective.kl, sample_weight=batch_size)
         return objective.loss

@@ -174,6 +174,12 @@ def changed(report, changes):
     return Report.model_validate(table)
 
 
+def test_the_card_of_a_run_of_several_workers_names_as_many(tiny_model, measured):
+    several = dataclasses.replace(tiny_model, environment=tiny_model.environment | {"workers": 3})
+    assert " --out runs/tiny-again --workers 3\n" in card.render(several, measured)
+    assert "--workers" not in card.render(tiny_model, measured)
+
+
 def test_the_card_names_the_commands_that_measured_it(tiny_model, measured):
     commands = (
         "    vitrine-train evaluate runs/{0}-again{1} --quality{2}\n"
