@@ -287,7 +287,7 @@ HANDLERS = {
     r"python -m http.server --directory ": Clone.host,
     r"vitrine-train ": Clone.train,
     r"\.venv/bin/python (-m benchmarks\.|benchmarks/)\w+": Clone.measure,
-    r"helm |kubectl |docker compose |buildah ": Clone.look,
+    r"helm |kubectl |docker compose |buildah |ray |serve run |export RAY_": Clone.look,
 }
 
 

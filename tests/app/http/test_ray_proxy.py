@@ -1,0 +1,93 @@
+import asyncio
+import json
+
+import pytest
+
+from app.http.ray_proxy import Proxied, middlewares, with_model
+
+
+def through(messages, query=b"", headers=()):
+    """What a client is sent where the proxy sends `messages`, and the headers that the proxy was given."""
+    sent, given = [], []
+
+    async def proxy(scope, receive, send):
+        given.extend(scope["headers"])
+        for message in messages:
+            await send(message)
+
+    async def send(message):
+        sent.append(message)
+
+    scope = {"type": "http", "query_string": query, "headers": list(headers)}
+    asyncio.run(Proxied(proxy)(scope, None, send))
+    return sent, given
+
+
+def start(status, *headers):
+    return {"type": "http.response.start", "status": status, "headers": list(headers)}
+
+
+BODY = {"type": "http.response.body", "body": b"picture"}
+
+
+def test_where_a_replica_died_without_an_answer_503_says_when_to_ask_again():
+    (head, body), _ = through([])
+    assert head["status"] == 503
+    headers = dict(head["headers"])
+    assert headers[b"retry-after"] == b"1"
+    assert headers[b"content-type"] == b"application/problem+json"
+    assert int(headers[b"content-length"]) == len(body["body"])
+    assert json.loads(body["body"])["status"] == 503
+
+
+def test_an_answer_that_has_begun_is_neither_completed_nor_begun_again():
+    begun = [start(200, (b"content-length", b"9")), {**BODY, "more_body": True}]
+    assert through(begun)[0] == begun
+
+
+def test_an_answer_is_passed_on_as_it_is():
+    assert through([start(200), BODY])[0] == [start(200), BODY]
+
+
+def test_503_of_the_proxy_says_when_to_ask_again_and_that_of_the_service_keeps_its_own_time():
+    assert through([start(503), BODY])[0] == [start(503, (b"retry-after", b"1")), BODY]
+    own = [start(503, (b"Retry-After", b"7")), BODY]
+    assert through(own)[0] == own
+
+
+@pytest.mark.parametrize(
+    ("query", "name"),
+    [
+        (b"n=1&model=fashion@6", b"fashion"),
+        (b"model=fashion", b"fashion"),
+        (b"n=1", None),
+        (b"model=", None),
+        (b"model=%0d%0ax", None),
+        (b"model=%C3%A9", None),
+    ],
+)
+def test_the_model_of_a_query_becomes_the_header_that_routes(query, name):
+    expected = [] if name is None else [(b"serve_multiplexed_model_id", name)]
+    assert through([], query)[1] == expected
+
+
+def test_a_model_that_a_client_names_in_the_header_stays():
+    header = (b"serve-multiplexed-model-id", b"other")
+    assert through([], b"model=fashion", [header])[1] == [header]
+
+
+def test_connections_that_are_no_requests_pass_unchanged():
+    scope = {"type": "websocket"}
+    seen = []
+
+    async def proxy(scope, receive, send):
+        seen.append(scope)
+
+    asyncio.run(Proxied(proxy)(scope, None, None))
+    assert seen == [scope]
+
+
+def test_the_callback_gives_the_proxy_one_middleware():
+    (found,) = middlewares()
+    assert found.cls is Proxied
+    assert with_model({"query_string": b"", "headers": []}) == {"query_string": b"", "headers": []}
