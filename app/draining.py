@@ -94,7 +94,7 @@ class DrainingServer(Server):
         Else a connection, and a health check in it, waits behind all that came before it for a turn of each.
         """
         own = sockets or []
-        more = [each.dup() for each in own for _ in range(ACCEPTED_AT_ONCE - 1)]
+        more = [_again(each) for each in own for _ in range(ACCEPTED_AT_ONCE - 1)]
         try:
             await super().startup([*own, *more])
         except OSError:
@@ -213,6 +213,15 @@ class DrainingServer(Server):
     def _close_silent(self, now: float) -> None:
         for connection in self._note_silent(now):
             connection.transport.close()
+
+
+def _again(listening: socket.socket) -> socket.socket:
+    """Return another descriptor of a socket, which stays as it is.
+
+    ``socket.dup`` makes it block, in every process that has it: who finds no connection where several
+    descriptors announced one would then wait for the next, and do nothing else.
+    """
+    return socket.socket(listening.family, listening.type, listening.proto, os.dup(listening.fileno()))
 
 
 def _parent_is_gone() -> bool:

@@ -51,7 +51,7 @@ print(json.dumps([os.getuid(), writable, interfaces, int(capabilities, 16)]))
 
 
 def run(*command, check=True):
-    return subprocess.run(command, capture_output=True, text=True, check=check, cwd=PROJECT)
+    return subprocess.run(command, capture_output=True, text=True, check=check, cwd=PROJECT, timeout=240)
 
 
 def podman(*arguments, check=True):

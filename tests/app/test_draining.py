@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import signal
 import socket
 import subprocess
@@ -91,6 +92,34 @@ def test_of_many_connections_at_once_some_are_accepted_in_each_turn_of_the_event
     server.config.http_protocol_class = Accepted
     # uvloop, which takes one by each descriptor, needs a hundred turns for one.
     assert uvloop.run(scenario()) <= 100 / draining.ACCEPTED_AT_ONCE + 5
+
+
+def test_a_process_that_begins_to_listen_has_no_other_wait_in_accept(server):
+    """All processes share one socket, and whether it blocks."""
+    modes = []
+
+    class Listening:
+        def __init__(self, **_):
+            pass
+
+    async def create_server(*_, sock, **__):
+        modes.append(os.get_blocking(sock.fileno()))
+        sock.detach()
+
+    async def scenario():
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            listening.setblocking(False)  # another process serves from it
+            fresh = socket.socket(
+                fileno=os.dup(listening.fileno())
+            )  # as a process has it that was just started
+            asyncio.get_running_loop().create_server = create_server
+            await server.startup([fresh])
+            fresh.close()
+
+    server.config.load()
+    server.config.http_protocol_class = Listening
+    asyncio.run(scenario())
+    assert modes == [False] * draining.ACCEPTED_AT_ONCE
 
 
 def test_a_socket_that_takes_no_filter_is_passed_over():
