@@ -179,6 +179,7 @@ class VitrineProtocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         """Answer a request: at once, if the queue has just refused others like it."""
+        self._unset_keepalive_if_required()  # as one that was sent together with it may be answered already
         kept = None
         if app is self.app and "draining" not in self.app_state:
             kept = self.shared.overload.find(cycle.scope, self.loop.time())

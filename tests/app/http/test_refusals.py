@@ -6,6 +6,7 @@ import pytest
 
 from app.errors import Overloaded
 from app.http import refusals
+from app.http.protocol import VitrineProtocol
 from app.http.refusals import Overload, hold_back
 from app.main import create_app
 from app.protocol_errors import TooManyRequests
@@ -189,3 +190,22 @@ def test_who_asks_again_by_the_same_connection_waits_and_what_was_sent_behind_is
     assert [status for status, _, _ in answers(received)] == [503, 503, 200]
     assert 0.8 < time.monotonic() - started < 5
     assert len(full.asked) == 2
+
+
+def test_what_was_sent_behind_a_refusal_may_take_longer_than_a_silent_connection_is_kept(full, monkeypatch):
+    asked = request("GET", "/samples?n=3")
+    talk(full, asked)
+    talk(full, asked)
+    made = VitrineProtocol.connection_made
+
+    def made_for_a_moment(self, transport):
+        made(self, transport)
+        self.timeout_keep_alive = 0.2
+
+    async def check():
+        await asyncio.sleep(0.8)
+
+    monkeypatch.setattr(VitrineProtocol, "connection_made", made_for_a_moment)
+    monkeypatch.setattr(full.service, "check", check)
+    received = talk(full, asked + request("GET", "/readyz", Connection="close"))
+    assert [status for status, _, _ in answers(received)] == [503, 200]
