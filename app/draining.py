@@ -27,7 +27,7 @@ from app import logs
 log = logging.getLogger("uvicorn.error")
 
 ENDED_AT_ONCE = 130  # as a shell reports a process that SIGINT ended
-ACCEPTED_AT_ONCE = 16  # in a turn of the event loop, of which uvloop takes one by each descriptor
+ACCEPTED_AT_ONCE = 4  # in a turn of the event loop, of which uvloop takes one by each descriptor
 LOOK_SECONDS = 0.05  # between two looks at what is left
 BACKLOG_SECONDS = 0.3  # in which connections under way to us arrive, once no other is let in
 SILENT_SECONDS = 0.25  # that a connection keeps silent after an answer, before it is closed

@@ -211,7 +211,10 @@ class Clone:
         while "=" in words[0]:
             assert words.pop(0).partition("=")[0] in map(variable, Settings.model_fields), command
         assert words.pop(0) == "vitrine"
-        parsed(serving_cli, words)
+        for network in re.findall(r"[\w.]+\.keras", command):  # which has to be there
+            (self.folder / network).touch()
+        with contextlib.chdir(self.folder):
+            parsed(serving_cli, words)
 
     def install(self, command):
         """Check what is run, from where packages are published or from `make dist`; `test_distribution.py` does it."""

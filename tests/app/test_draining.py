@@ -90,7 +90,7 @@ def test_of_many_connections_at_once_some_are_accepted_in_each_turn_of_the_event
 
     server.config.load()
     server.config.http_protocol_class = Accepted
-    # uvloop, which takes one by each descriptor, needs a hundred turns for one.
+    # uvloop, which takes one by each descriptor, needs a hundred turns for one each.
     assert uvloop.run(scenario()) <= 100 / draining.ACCEPTED_AT_ONCE + 5
 
 
