@@ -33,7 +33,7 @@ Each error carries its HTTP status as a plain integer; nothing here knows HTTP o
 """
 
 import dataclasses
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Hashable, Iterable
 from typing import Self
 
 from app.faults import Fault as Fault
@@ -199,14 +199,26 @@ class UnsupportedFormat(VitrineError):
 
 
 class Overloaded(VitrineError):
-    """The queue is full, or too long."""
+    """The queue is full, or too long.
+
+    Args:
+        waiting: images that wait already, or what else is the reason.
+        retry_after_seconds: when to try again.
+        refused: counts the same refusal of another client, who is named to it.
+    """
 
     status = 503
     kind = "overloaded"
     title = "The service has more work than it can take"
 
-    def __init__(self, waiting: int | str, retry_after_seconds: int) -> None:
+    def __init__(
+        self,
+        waiting: int | str,
+        retry_after_seconds: int,
+        refused: Callable[[Hashable], None] = lambda _: None,
+    ) -> None:
         self.retry_after_seconds = retry_after_seconds
+        self.refused = refused
         reason = waiting if isinstance(waiting, str) else f"{waiting} images are waiting already."
         super().__init__(
             f"{reason} Try again in {retry_after_seconds} s.",

@@ -1,5 +1,6 @@
 """Admission: how much may be under way, by what operations took lately."""
 
+import functools
 import math
 from collections.abc import Hashable
 
@@ -78,10 +79,15 @@ class Admission:
             self._metrics.count_refusal("share")
             raise TooManyRequests(until)
         if full or wait > self._max_seconds:
-            self._metrics.count_refusal("queue_full" if full else "predicted_wait")
-            for held in self._shares:
-                held.refused(client)
-            raise Overloaded(self.images, until)
+            refused = functools.partial(self._refused, "queue_full" if full else "predicted_wait")
+            refused(client)
+            raise Overloaded(self.images, until, refused)
+
+    def _refused(self, reason: str, client: Hashable) -> None:
+        """Count a refusal, of which the shares of those who are served depend for some seconds."""
+        self._metrics.count_refusal(reason)
+        for held in self._shares:
+            held.refused(client)
 
     def predicted_seconds(self, few: bool = False) -> float:
         """Return the time until it is the turn of who comes now; with `few`, of a request of few rows.

@@ -204,7 +204,9 @@ def _is_same(token: Any, seen: Any) -> bool:
 def connections_of(settings: Settings, metrics: Metrics) -> Connections:
     """Return what the connections of a service share."""
     refuse = Middleware(_refuse, metrics, settings.root_path)
-    return Connections(settings, Hosts(settings), refuse, Overload(settings.queue_seconds))
+    # Where requests need a key or a signature, the protocol does not know who asks: it keeps no refusals.
+    kept = Overload(0.0 if settings.restricted else settings.queue_seconds)
+    return Connections(settings, Hosts(settings), refuse, kept)
 
 
 async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001

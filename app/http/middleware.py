@@ -25,6 +25,7 @@ from app.errors import (
     VitrineError,
     echo,
 )
+from app.http.clients import client_of
 from app.http.refusals import hold_back, overload_of
 from app.metrics import Metrics
 
@@ -156,6 +157,7 @@ class Middleware:
         route = getattr(scope.get("route"), "path", "none")
 
         def tell(other: Scope, seconds: float) -> None:
+            refusal.refused(client_of(other))
             self._metrics.count_problem(refusal.kind)
             self._count(other, "GET", route, status, seconds)
 

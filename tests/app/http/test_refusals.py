@@ -6,11 +6,14 @@ import pytest
 
 from app.errors import Overloaded
 from app.http import refusals
+from app.http.connections import connections_of
 from app.http.protocol import VitrineProtocol
 from app.http.refusals import Overload, hold_back
 from app.main import create_app
+from app.metrics import Metrics
 from app.protocol_errors import TooManyRequests
 from app.settings import Settings
+from tests.access import SECRET
 from tests.app.http.test_protocol import answers, request, talk
 from tests.fakes import open_fake, write_version
 from tests.serving import serving_in_a_thread
@@ -142,11 +145,11 @@ def full(tmp_path, monkeypatch):
     monkeypatch.setattr(refusals, "LEAST_QUEUES", 0.01)
     app = create_app(settings, open_fake)
     with serving_in_a_thread(app) as app.port:
-        app.asked = []
+        app.asked, app.refused = [], []
 
         def submit(work):
             app.asked.append(work)
-            raise Overloaded(5, 1) if len(app.asked) > 1 else TooManyRequests(1)
+            raise Overloaded(5, 1, app.refused.append) if len(app.asked) > 1 else TooManyRequests(1)
 
         monkeypatch.setattr(app.service.engine, "submit", submit)
         yield app
@@ -175,6 +178,7 @@ def test_refusals_that_the_protocol_gives_are_those_of_the_queue_and_are_counted
     last = answers(talk(full, request("GET", "/samples?n=3", Connection="close")))[0]
     assert last[1].pop("connection") == "close"
     assert without_what_differs(last) == first
+    assert full.refused == ["127.0.0.1"] * 3  # the queue has counted the first itself
     counted = answers(talk(full, request("GET", "/metrics")))[0][2].decode()
     assert 'vitrine_problems_total{kind="overloaded"} 4.0' in counted
     of_samples = 'http_request_method="GET",http_response_status_code="503",http_route="/samples"} 4.0'
@@ -209,3 +213,17 @@ def test_what_was_sent_behind_a_refusal_may_take_longer_than_a_silent_connection
     monkeypatch.setattr(full.service, "check", check)
     received = talk(full, asked + request("GET", "/readyz", Connection="close"))
     assert [status for status, _, _ in answers(received)] == [503, 200]
+
+
+def test_where_requests_need_a_key_every_one_is_asked_for_it(tmp_path):
+    (tmp_path / "url.key").write_bytes(SECRET + b"\n")
+    kept = connections_of(Settings(url_key=tmp_path / "url.key"), Metrics()).overload
+    asyncio.run(refuse(kept))
+    assert kept.find(scope_of(), kept._until) is None
+    open_to_all = connections_of(Settings(), Metrics()).overload
+    asyncio.run(refuse(open_to_all))
+    assert open_to_all.find(scope_of(), open_to_all._until - 0.001) is not None
+
+
+async def refuse(overload):
+    overload.keep(scope_of(), [], b"0123456789abcdef", Overloaded(5, 2), lambda *_: None)
