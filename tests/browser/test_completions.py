@@ -189,7 +189,7 @@ def test_reload_back_and_a_copied_link_show_the_same(page: Page, browser: Browse
     shows_what_is_answered(page, answer)
     link = page.url
     page.get_by_role("button", name="Others").click()
-    page.wait_for_url(lambda url: "seed=7" not in url)
+    page.wait_for_url(lambda url: "seed=7&" not in url)
     seed = address(page, "seed")
     others = completed(service, EXAMPLES[1], ~lower(), n="3", k="64", seed=seed, render="draw")
     shows_what_is_answered(page, others)
