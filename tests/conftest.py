@@ -1,8 +1,12 @@
 import asyncio
+import atexit
 import contextlib
+import gc
 import json
 import os
+import shutil
 import signal
+import tempfile
 import tomllib
 from collections.abc import Coroutine, Iterator
 from pathlib import Path
@@ -20,6 +24,15 @@ pytest_plugins = ["tests.access", "tests.tiny", "tests.litertjs"]
 # A shell without job control has its background commands ignore SIGINT, and whatever they start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Compiling takes half of a small training. So XLA does it once for all processes of a session, and quickly. Weights
+# are others then, in their last bits: what is compared with recorded ones is trained `as_users_train`.
+XLA = {"XLA_FLAGS": "--xla_backend_optimization_level=0"}
+if "TF_XLA_FLAGS" not in os.environ:  # the first process: others inherit it
+    COMPILED = tempfile.mkdtemp(prefix="xla-")
+    atexit.register(shutil.rmtree, COMPILED, ignore_errors=True)
+    XLA["TF_XLA_FLAGS"] = f"--tf_xla_persistent_cache_directory={COMPILED}"
+    os.environ.update(XLA)
 
 PROJECT = Path(__file__).resolve().parent.parent
 DISTRIBUTION: str = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["name"]
@@ -82,6 +95,29 @@ def skip(reason: str) -> NoReturn:
     if EVERYTHING:
         pytest.fail(reason)
     pytest.skip(reason)
+
+
+def as_users_train() -> dict[str, str]:
+    """The environment of a process that trains to the same bits as it does outside of tests."""
+    return {name: value for name, value in os.environ.items() if name not in ("XLA_FLAGS", "TF_XLA_FLAGS")}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def collections_of_this_module_alone() -> None:
+    """Leave what former modules made out of collections: Keras collects at every training, and looks at it all."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(autouse=True)
+def resident_bytes_in_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Count pages by the system's counter: for TensorFlow's gigabytes the exact one takes a tenth of a second."""
+    monkeypatch.setattr("app.opened.resident_bytes", resident_pages)
+
+
+def resident_pages() -> int:
+    """The process's memory in bytes, shared pages counted whole."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 @pytest.fixture(autouse=True)

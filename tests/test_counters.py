@@ -94,7 +94,11 @@ def test_counters_equal_what_a_load_driver_has_counted(tmp_path, workers):
     answers.pop(("GET", "/metrics", "200"), None)
     assert answers == counted.answers
     statuses = {status for _, _, status in answers}
-    assert statuses - {"503"} == {"200", "404", "422"}  # a machine that is busy with other work may refuse some
+    assert statuses - {"503"} == {
+        "200",
+        "404",
+        "422",
+    }  # a machine that is busy with other work may refuse some
     assert sum(answers.values()) > 100  # it was a load
 
     assert total(told, "vitrine_images_total") == counted.images

@@ -1,6 +1,7 @@
 """What each shipped experiment becomes after two short epochs: recorded, so that a change is noticed.
 
-    python -m tests.training.canary    record anew, after a change of arithmetic that was meant
+    python -m tests.training.canary           record anew, after a change of arithmetic that was meant
+    python -m tests.training.canary NAME      print what one experiment becomes, as JSON
 
 The record has the bound after every epoch, which rounding moves little wherever it is computed, and the
 digest of the weights by kind of machine, which every change moves.
@@ -10,6 +11,7 @@ import dataclasses
 import hashlib
 import json
 import math
+import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -78,7 +80,10 @@ def entry(found: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Write the record anew."""
+    """Write the record anew, or print the entry of one experiment."""
+    if sys.argv[1:]:
+        print(json.dumps(trained(sys.argv[1])))  # noqa: T201
+        return
     known = json.loads(RECORD.read_text()) if RECORD.exists() else {}
     record = {}
     for name in EXPERIMENTS:
