@@ -15,7 +15,7 @@ from app.engine.shares import Shares
 from app.errors import Overloaded
 from app.http.hosts import Hosts
 from app.http.middleware import App, Middleware, Receive, Scope, Send
-from app.http.refusals import Overload
+from app.http.refusals import KeptRefusals, ReturningClients
 from app.limits import ConnectionLimits
 from app.metrics import Metrics
 from app.protocol_errors import RequestTimeout, TooManyRequests
@@ -70,14 +70,18 @@ class Connections:
         limits: the settings.
         hosts: which hosts requests may be for.
         refuse: answers a request by the ``refusal`` that its state has.
-        overload: what answers what the queue would refuse.
+        refusals: what answers what the queue would refuse.
+
+    Attributes:
+        returning: who was refused, and when each may come again.
     """
 
-    def __init__(self, limits: ConnectionLimits, hosts: Hosts, refuse: App, overload: Overload) -> None:
+    def __init__(self, limits: ConnectionLimits, hosts: Hosts, refuse: App, refusals: KeptRefusals) -> None:
         self.limits = limits
         self.hosts = hosts
         self.refuse = refuse
-        self.overload = overload
+        self.refusals = refusals
+        self.returning = ReturningClients()
         self.count = 0  # sockets, those included whose clients send on after the last answer
         self.bodies_bytes = 0
         self._bodies = Shares(limits.max_bodies_bytes)
@@ -205,7 +209,7 @@ def connections_of(settings: Settings, metrics: Metrics) -> Connections:
     """Return what the connections of a service share."""
     refuse = Middleware(_refuse, metrics, settings.root_path)
     # Where requests need a key or a signature, the protocol does not know who asks: it keeps no refusals.
-    kept = Overload(0.0 if settings.restricted else settings.queue_seconds)
+    kept = KeptRefusals(0.0 if settings.restricted else settings.queue_seconds)
     return Connections(settings, Hosts(settings), refuse, kept)
 
 

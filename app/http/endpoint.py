@@ -22,7 +22,7 @@ from app.explore.grids import Answer
 from app.http import queries
 from app.http.clients import note_client
 from app.http.middleware import BY_QUEUE, RawHeaders, Receive, Scope, Send, send_answer
-from app.http.refusals import overload_of
+from app.http.refusals import refusals_of
 from app.http.uploads import Body
 from app.models import Model
 from app.service import Service
@@ -148,8 +148,8 @@ class AnsweringApp(abc.ABC):
             await send_answer(send, 304, prepared.headers, b"")
             return
         answer = await self._compute(engine, prepared, scope, receive)
-        if prepared.key is not None and (overload := overload_of(scope)) is not None:
-            overload.served(scope)
+        if prepared.key is not None and (kept := refusals_of(scope)) is not None:
+            kept.served(scope)
         await send_answer(send, 200, prepared.headers_of(answer), answer.content)
 
     async def draw(self, scope: Scope, receive: Receive) -> Answer:

@@ -26,7 +26,7 @@ from app.errors import (
     echo,
 )
 from app.http.clients import client_of
-from app.http.refusals import hold_back, overload_of
+from app.http.refusals import hold_back, refusals_of
 from app.metrics import Metrics
 
 Scope = MutableMapping[str, Any]
@@ -150,8 +150,8 @@ class Middleware:
 
     def _keep(self, refusal: Overloaded, answer: tuple[int, RawHeaders, bytes], scope: Scope) -> None:
         """Have a refusal by the queue answer others that would get the same."""
-        overload = overload_of(scope)
-        if overload is None:
+        kept = refusals_of(scope)
+        if kept is None:
             return
         status, headers, body = answer
         route = getattr(scope.get("route"), "path", "none")
@@ -162,7 +162,7 @@ class Middleware:
             self._count(other, "GET", route, status, seconds)
 
         headers = [*headers, *self._security, (b"content-length", b"%d" % len(body))]
-        overload.keep(scope, headers, body, refusal, tell)
+        kept.keep(scope, headers, body, refusal, tell)
 
     def _answer_to(self, error: Exception, scope: Scope, request_id: str) -> tuple[int, RawHeaders, bytes]:
         """Return status, headers and body of the answer to an exception."""

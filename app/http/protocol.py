@@ -182,12 +182,12 @@ class VitrineProtocol(HttpToolsProtocol):
         self._unset_keepalive_if_required()  # as one that was sent together with it may be answered already
         kept = None
         if app is self.app and "draining" not in self.app_state:
-            kept = self.shared.overload.find(cycle.scope, self.loop.time())
+            kept = self.shared.refusals.find(cycle.scope, self.loop.time())
         if kept is None:
             super()._start_asgi_task(cycle, app)
             return
         cycle.more_body = False
-        delay = self.shared.overload.delay(self.client, kept.retry_after_seconds)
+        delay = self.shared.returning.delay(self.client, kept.retry_after_seconds)
         if delay:
             self.loop.call_later(delay, self._refuse_like_others, cycle, kept, delay)
         else:

@@ -64,8 +64,8 @@ class Kept(NamedTuple):
         return b"".join((self.head, own_lines, b"\r\n", request_id.join(self.body)))
 
 
-class Overload:
-    """What a process remembers of refusals by its queue. Used on one event loop.
+class KeptRefusals:
+    """Answers to what the queue has just refused, for others who ask for the same. Used on one event loop.
 
     Args:
         queue_seconds: how long requests may wait.
@@ -76,7 +76,6 @@ class Overload:
         self._kept: dict[bytes, Kept] = {}
         self._until = 0.0  # none is kept for longer
         self._served: dict[bytes, None] = {}
-        self._clients: dict[Client, float] = {}
 
     def served(self, scope: Any) -> None:
         """Remember the address of a permanent picture: the cache may have it, and answers under any load."""
@@ -124,6 +123,13 @@ class Overload:
             return None
         return kept
 
+
+class ReturningClients:
+    """When clients whose requests the queue refused were told to come again. Used on one event loop."""
+
+    def __init__(self) -> None:
+        self._due: dict[Client, float] = {}
+
     def delay(self, client: Client | None, retry_after_seconds: int) -> float:
         """Return the seconds by which a refusal is held back: some, if its client was told to come later.
 
@@ -134,23 +140,25 @@ class Overload:
         if client is None:
             return 0.0
         now = time.monotonic()
-        early = self._clients.pop(client, now) - now
-        if len(self._clients) >= MAX_CLIENTS:
-            del self._clients[next(iter(self._clients))]  # the oldest
-        self._clients[client] = now + retry_after_seconds
+        early = self._due.pop(client, now) - now
+        if len(self._due) >= MAX_CLIENTS:
+            del self._due[next(iter(self._due))]  # the oldest
+        self._due[client] = now + retry_after_seconds
         return min(max(0.0, early), LONGEST_SECONDS)
 
 
-def overload_of(scope: Any) -> Overload | None:
-    """Return what the process of a request remembers; None: it came by no connection of our server."""
+def refusals_of(scope: Any) -> KeptRefusals | None:
+    """Return what the process of a request keeps; None: it came by no connection of our server."""
     connections = scope.get("state", {}).get("connections")
-    return None if connections is None else connections.overload
+    return None if connections is None else connections.refusals
 
 
 async def hold_back(scope: Any, refusal: Overloaded) -> None:
     """Wait, if the connection of a request that the queue refuses was told to come later."""
-    overload = overload_of(scope)
-    if overload is not None and (seconds := overload.delay(scope.get("client"), refusal.retry_after_seconds)):
+    connections = scope.get("state", {}).get("connections")
+    if connections is None:
+        return
+    if seconds := connections.returning.delay(scope.get("client"), refusal.retry_after_seconds):
         await asyncio.sleep(seconds)
 
 

@@ -8,7 +8,7 @@ from app.errors import Overloaded
 from app.http import refusals
 from app.http.connections import connections_of
 from app.http.protocol import VitrineProtocol
-from app.http.refusals import Overload, hold_back
+from app.http.refusals import KeptRefusals, ReturningClients, hold_back
 from app.main import create_app
 from app.metrics import Metrics
 from app.protocol_errors import TooManyRequests
@@ -21,51 +21,51 @@ from tests.serving import serving_in_a_thread
 TARGET = b"/samples?n=21&seed=%d&model=fashion"
 
 
-def scope_of(target=b"/samples?n=21", method="GET", headers=(), overload=None):
+def scope_of(target=b"/samples?n=21", method="GET", headers=(), returning=None):
     path, _, query = target.partition(b"?")
     scope = {"method": method, "raw_path": path, "query_string": query, "headers": list(headers)}
     state = {"request_id": "0123456789abcdef"}
-    if overload is not None:
-        state["connections"] = type("Connections", (), {"overload": overload})
+    if returning is not None:
+        state["connections"] = type("Connections", (), {"returning": returning})
     return scope | {"client": ("10.0.0.1", 1), "state": state}
 
 
 def keeping(*targets, queue_seconds=1.5, **options):
     """What a process remembers that has just refused requests, and the time of that."""
-    overload = Overload(queue_seconds)
+    kept = KeptRefusals(queue_seconds)
 
     async def keep():
         for target in targets:
             body = b'{"request_id": "0123456789abcdef"}'
             headers = [(b"retry-after", b"2"), (b"content-length", b"%d" % len(body))]
             told = lambda scope, seconds: None  # noqa: E731
-            overload.keep(scope_of(target, **options), headers, body, Overloaded(5, 2), told)
+            kept.keep(scope_of(target, **options), headers, body, Overloaded(5, 2), told)
         return asyncio.get_running_loop().time()
 
-    return overload, asyncio.run(keep())
+    return kept, asyncio.run(keep())
 
 
 def test_a_client_that_asks_again_before_its_time_waits_for_the_next_refusal(monkeypatch):
     now = 100.0
     monkeypatch.setattr(time, "monotonic", lambda: now)
-    overload = Overload(1.5)
+    returning = ReturningClients()
     one, other = ("10.0.0.1", 1), ("10.0.0.1", 2)
-    assert overload.delay(one, 2) == overload.delay(other, 2) == 0.0  # each is refused for the first time
+    assert returning.delay(one, 2) == returning.delay(other, 2) == 0.0  # each is refused for the first time
     now = 101.5
-    assert overload.delay(one, 2) == 0.5
-    assert overload.delay(one, 60) == refusals.LONGEST_SECONDS
+    assert returning.delay(one, 2) == 0.5
+    assert returning.delay(one, 60) == refusals.LONGEST_SECONDS
     now = 200.0
-    assert overload.delay(one, 2) == 0.0
-    assert overload.delay(None, 2) == overload.delay(None, 2) == 0.0  # nobody can tell who that is
+    assert returning.delay(one, 2) == 0.0
+    assert returning.delay(None, 2) == returning.delay(None, 2) == 0.0  # nobody can tell who that is
 
 
 @pytest.mark.fault(23)
 def test_a_refusal_by_the_queue_is_held_back_from_a_connection_that_comes_early():
     async def scenario():
-        overload = Overload(1.5)
+        returning = ReturningClients()
         started = time.monotonic()
         for _ in range(2):
-            await hold_back(scope_of(overload=overload), Overloaded(1, 1))
+            await hold_back(scope_of(returning=returning), Overloaded(1, 1))
         assert time.monotonic() - started >= 0.9
         await hold_back(scope_of(), Overloaded(1, 60))  # of no server of ours
 
@@ -73,64 +73,65 @@ def test_a_refusal_by_the_queue_is_held_back_from_a_connection_that_comes_early(
 
 
 def test_no_more_is_remembered_than_the_bounds():
-    overload, _ = keeping(*(b"/samples?n=%d" % number for number in range(refusals.MAX_KEPT + 10)))
-    assert len(overload._kept) <= refusals.MAX_KEPT
+    kept, _ = keeping(*(b"/samples?n=%d" % number for number in range(refusals.MAX_KEPT + 10)))
+    assert len(kept._kept) <= refusals.MAX_KEPT
+    returning = ReturningClients()
     for port in range(refusals.MAX_CLIENTS + 10):
-        overload.delay(("10.0.0.1", port), 60)
-    assert len(overload._clients) == refusals.MAX_CLIENTS
+        returning.delay(("10.0.0.1", port), 60)
+    assert len(returning._due) == refusals.MAX_CLIENTS
     for seed in range(refusals.MAX_SERVED + 10):
-        overload.served(scope_of(TARGET % seed))
-    assert len(overload._served) == refusals.MAX_SERVED
+        kept.served(scope_of(TARGET % seed))
+    assert len(kept._served) == refusals.MAX_SERVED
 
 
 @pytest.mark.fault(23)
 def test_who_asks_for_what_was_just_refused_is_refused_without_being_asked_into_the_queue():
-    overload, now = keeping(TARGET % 1)
-    assert overload.find(scope_of(TARGET % 1), now) is not None
-    assert overload.find(scope_of(TARGET % 123456), now) is not None
-    assert overload.find(scope_of(b"/samples?n=1&seed=1&model=fashion"), now) is None
-    assert overload.find(scope_of(TARGET.replace(b"%d", b"x")), now) is None
-    assert overload.find(scope_of(TARGET % 1, method="HEAD"), now) is None
-    assert overload.find(scope_of(TARGET % 1), now + refusals.KEPT_SECONDS) is None
+    kept, now = keeping(TARGET % 1)
+    assert kept.find(scope_of(TARGET % 1), now) is not None
+    assert kept.find(scope_of(TARGET % 123456), now) is not None
+    assert kept.find(scope_of(b"/samples?n=1&seed=1&model=fashion"), now) is None
+    assert kept.find(scope_of(TARGET.replace(b"%d", b"x")), now) is None
+    assert kept.find(scope_of(TARGET % 1, method="HEAD"), now) is None
+    assert kept.find(scope_of(TARGET % 1), now + refusals.KEPT_SECONDS) is None
 
 
 @pytest.mark.parametrize(
     "name", [b"if-none-match", b"origin", b"x-request-id", b"content-length", b"transfer-encoding"]
 )
 def test_what_such_a_header_asks_for_is_answered_on_its_own(name):
-    overload, now = keeping(TARGET % 1)
-    assert overload.find(scope_of(TARGET % 1, headers=[(b"accept", b"*/*"), (name, b"1")]), now) is None
+    kept, now = keeping(TARGET % 1)
+    assert kept.find(scope_of(TARGET % 1, headers=[(b"accept", b"*/*"), (name, b"1")]), now) is None
 
 
 def test_a_permanent_picture_that_was_served_before_may_be_kept_and_is_asked_for():
-    overload, now = keeping(TARGET % 1)
-    overload.served(scope_of(TARGET % 7))
-    assert overload.find(scope_of(TARGET % 7), now) is None
-    assert overload.find(scope_of(TARGET % 8), now) is not None
+    kept, now = keeping(TARGET % 1)
+    kept.served(scope_of(TARGET % 7))
+    assert kept.find(scope_of(TARGET % 7), now) is None
+    assert kept.find(scope_of(TARGET % 8), now) is not None
 
 
 def test_of_a_short_queue_refusals_are_kept_for_a_part_of_its_time():
-    overload, now = keeping(TARGET % 1, queue_seconds=0.1)
-    assert overload.find(scope_of(TARGET % 1), now + 0.004) is not None
-    assert overload.find(scope_of(TARGET % 1), now + 0.006) is None
+    kept, now = keeping(TARGET % 1, queue_seconds=0.1)
+    assert kept.find(scope_of(TARGET % 1), now + 0.004) is not None
+    assert kept.find(scope_of(TARGET % 1), now + 0.006) is None
 
 
 def test_an_answer_without_a_place_for_the_id_is_not_kept():
-    overload = Overload(1.5)
+    kept = KeptRefusals(1.5)
 
     async def keep(body, method="GET"):
-        overload.keep(scope_of(method=method), [], body, Overloaded(5, 2), lambda *_: None)
+        kept.keep(scope_of(method=method), [], body, Overloaded(5, 2), lambda *_: None)
 
     asyncio.run(keep(b"overloaded"))
     asyncio.run(keep(b"0123456789abcdef 0123456789abcdef"))
     asyncio.run(keep(b"0123456789abcdef", method="POST"))
-    assert overload._kept == {}
+    assert kept._kept == {}
 
 
 def test_a_kept_answer_has_the_id_of_each_request():
-    overload, now = keeping(TARGET % 1)
-    kept = overload.find(scope_of(TARGET % 2), now)
-    assert kept.written(b"fedcba9876543210", [(b"server", b"vitrine"), (b"connection", b"close")]) == (
+    kept, now = keeping(TARGET % 1)
+    answer = kept.find(scope_of(TARGET % 2), now)
+    assert answer.written(b"fedcba9876543210", [(b"server", b"vitrine"), (b"connection", b"close")]) == (
         b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 2\r\ncontent-length: 34\r\nserver: vitrine\r\n"
         b'connection: close\r\nx-request-id: fedcba9876543210\r\n\r\n{"request_id": "fedcba9876543210"}'
     )
@@ -217,13 +218,13 @@ def test_what_was_sent_behind_a_refusal_may_take_longer_than_a_silent_connection
 
 def test_where_requests_need_a_key_every_one_is_asked_for_it(tmp_path):
     (tmp_path / "url.key").write_bytes(SECRET + b"\n")
-    kept = connections_of(Settings(url_key=tmp_path / "url.key"), Metrics()).overload
+    kept = connections_of(Settings(url_key=tmp_path / "url.key"), Metrics()).refusals
     asyncio.run(refuse(kept))
     assert kept.find(scope_of(), kept._until) is None
-    open_to_all = connections_of(Settings(), Metrics()).overload
+    open_to_all = connections_of(Settings(), Metrics()).refusals
     asyncio.run(refuse(open_to_all))
     assert open_to_all.find(scope_of(), open_to_all._until - 0.001) is not None
 
 
-async def refuse(overload):
-    overload.keep(scope_of(), [], b"0123456789abcdef", Overloaded(5, 2), lambda *_: None)
+async def refuse(kept):
+    kept.keep(scope_of(), [], b"0123456789abcdef", Overloaded(5, 2), lambda *_: None)
