@@ -184,8 +184,11 @@ class Reloader:
     async def _check_swapped(self, swaps: list[Swap]) -> None:
         """Have what requests get now compute once more, and take it back if it fails."""
         for swap in swaps:
-            log.info("%s: %s serves, %s before", swap.name, swap.after, swap.before or "nothing")
-            self._metrics.count_swap("swapped")
+            if swap.before == swap.after and swap.canary is None:
+                log.info("%s: %s serves, without a canary now", swap.name, swap.after)
+            else:
+                log.info("%s: %s serves, %s before", swap.name, swap.after, swap.before or "nothing")
+                self._metrics.count_swap("swapped")
             for reference in filter(None, (swap.after, swap.canary)):
                 model = self._models.opened.get(reference)
                 if model is None:

@@ -282,6 +282,8 @@ def test_a_canary_is_opened_before_it_gets_its_share_and_let_go_when_it_is_none_
             labels.write(store / "fake", Labels(stable=1))
             await reloader.reload()
             assert sorted(models.opened) == ["fake@1"]
+            # That it ends brings no version to requests that had none of it.
+            assert (counted(reloader, "swapped"), counted(reloader, "refused")) == (1, 0)
 
     asyncio.run(life())
 
