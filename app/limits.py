@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from typing import Any, Literal
 
 from pydantic import BaseModel, Field
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
 
 
 class ConnectionLimits(BaseModel):
@@ -12,6 +14,10 @@ class ConnectionLimits(BaseModel):
     allowed_hosts: str = Field(
         "",
         pattern=r"^[A-Za-z0-9.:\[\]*_, -]*$",
+        json_schema_extra={
+            "accepted": "host names with commas between them, like a.example,*.b.example, without a scheme "
+            "or a path"
+        },
         description="Host names that requests may be for, separated by commas; `*.example.org` are all below "
         "that name, `*` is any. If not set: any, but on loopback without a proxy no public name.",
     )
@@ -112,6 +118,14 @@ class DecodingOptions(BaseModel):
         le=3600,
         description="Processor seconds that decoding an upload may take; twice as many by the clock.",
     )
+
+
+def said_of(field: FieldInfo, fault: ErrorDetails) -> str:
+    """Return what is wrong with a setting and what it may be: a range, or the sentence for a pattern."""
+    extra = field.json_schema_extra
+    if fault["type"] == "string_pattern_mismatch" and isinstance(extra, dict):
+        return f"expected {extra['accepted']}"
+    return fault["msg"] + range_of(field.metadata)
 
 
 def range_of(metadata: Iterable[object]) -> str:

@@ -17,7 +17,7 @@ from app.access.files import AccessError, read
 from app.access.options import AccessOptions
 from app.cores import available_cores
 from app.errors import StoreError
-from app.limits import ConnectionLimits, DecodingOptions, PictureLimits, range_of
+from app.limits import ConnectionLimits, DecodingOptions, PictureLimits, said_of
 from app.store_options import Place, StoreOptions, without_password
 from app.variables import PREFIX, URL, misspelt, of_a_service
 
@@ -72,6 +72,9 @@ class Settings(ConnectionLimits, PictureLimits, DecodingOptions, AccessOptions, 
     default_model: str = Field(
         "fashion",
         pattern=r"^[a-z0-9][a-z0-9._-]{0,63}(@[1-9][0-9]{0,8}(-[0-9a-f]{12})?)?$",
+        json_schema_extra={
+            "accepted": "NAME, NAME@VERSION or NAME@VERSION-DIGEST, the digest by its first 12 digits"
+        },
         description=(
             "Model that answers when a request names none: NAME, NAME@VERSION or NAME@VERSION-DIGEST. "
             "If not set, the only model of a store of one."
@@ -127,11 +130,13 @@ class Settings(ConnectionLimits, PictureLimits, DecodingOptions, AccessOptions, 
     root_path: str = Field(
         "",
         pattern=r"^(/[A-Za-z0-9._~-]+)*$",
+        json_schema_extra={"accepted": "a path like /vitrine, without a slash at its end"},
         description="Path under which a proxy offers the service, like /vitrine; it may strip or keep it.",
     )
     origin: str = Field(
         "",
         pattern=r"^(https?://[A-Za-z0-9.:\[\]-]+)?$",
+        json_schema_extra={"accepted": "a scheme and a host like https://pictures.example, without a path"},
         description="Scheme and host by which clients find the service, like https://pictures.example, for "
         "addresses that must have both; if not set, http and the request's Host.",
     )
@@ -145,6 +150,7 @@ class Settings(ConnectionLimits, PictureLimits, DecodingOptions, AccessOptions, 
     otel_endpoint: str = Field(
         "",
         pattern=r"^(https?://[^\s/]+(/[^\s]*)?)?$",
+        json_schema_extra={"accepted": "an address like http://127.0.0.1:4318"},
         description="Collector that traces are sent to by OTLP over HTTP, like http://127.0.0.1:4318; needs "
         "vitrine-vae[otel]. If not set, OTEL_EXPORTER_OTLP_ENDPOINT.",
     )
@@ -263,7 +269,7 @@ def load_settings(**overrides: Any) -> Settings:
     except ValidationError as error:
         lines = [
             f"{variable(name := str(fault['loc'][0]))}={without_password(str(fault['input']))[:80]!r}: "
-            f"{fault['msg']}{range_of(Settings.model_fields[name].metadata)}"
+            f"{said_of(Settings.model_fields[name], fault)}"
             for fault in error.errors()
             if fault["type"] != "default_factory_not_called"  # it follows from another's fault
         ]

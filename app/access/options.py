@@ -33,6 +33,10 @@ class AccessOptions(BaseModel):
     cors_origins: str = Field(
         "",
         pattern=_ORIGINS,
+        json_schema_extra={
+            "accepted": "origins with commas between them, like https://a.example,https://b.example:8443, "
+            "in small letters and without a path or a slash at the end"
+        },
         description="Origins whose pages may read answers, like https://a.example,https://b.example:8443; "
         "none if not set.",
     )

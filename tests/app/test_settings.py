@@ -339,3 +339,19 @@ def test_every_number_has_a_least_and_a_greatest_value(name):
         bounds = {type(each).__name__ for each in field.metadata}
         assert "Le" in bounds
         assert bounds & {"Ge", "Gt"}
+
+
+def test_of_every_setting_with_a_pattern_a_sentence_says_what_is_accepted(monkeypatch):
+    patterned = [
+        name
+        for name, field in Settings.model_fields.items()
+        if any(getattr(each, "pattern", None) for each in field.metadata)
+    ]
+    assert {"cors_origins", "allowed_hosts", "default_model", "root_path", "origin"} <= {*patterned}
+    for name in patterned:
+        with monkeypatch.context() as patched:
+            patched.setenv(variable(name), "<no such>")
+            with pytest.raises(SettingsError) as refused:
+                load_settings()
+        assert f"{variable(name)}='<no such>': expected " in str(refused.value)
+        assert "pattern" not in str(refused.value)
