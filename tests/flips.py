@@ -3,6 +3,7 @@
 ``python -m tests.flips 2000`` flips single bytes of the shipped versions, in copies, and names what was served.
 """
 
+import argparse
 import dataclasses
 import os
 import random
@@ -176,8 +177,13 @@ CHANGES = [
 ]
 
 
-def main(count: int) -> int:
+def main(given: list[str] | None = None) -> int:
     """Flip so many bytes of each shipped version; return the exit code."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("count", type=int, nargs="?", default=2_000, help="bytes of each version")
+    count = parser.parse_args(given).count
     failed = 0
     for version in sorted(path.parent for path in SHIPPED.glob("*/*/manifest.json")):
         with tempfile.TemporaryDirectory() as folder:
@@ -192,4 +198,4 @@ def main(count: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else 2_000))
+    sys.exit(main())

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from app.store import scan
 from tests.conftest import FASHION_VERSION
 from tests.fakes import CARD, MAP, MIXTURE, write_version
-from tests.flips import CHANGES, Copy, copy_of, half_copies, missed
+from tests.flips import CHANGES, Copy, copy_of, half_copies, main, missed
 
 
 @pytest.fixture
@@ -135,3 +135,13 @@ def test_a_copy_under_a_hidden_name_as_publishers_use_is_invisible(tmp_path):
     assert scan(tmp_path).rejected == {}
     os.rename(hidden, tmp_path / "fake" / "2")  # noqa: PTH104
     assert scan(tmp_path).find("fake").number == 2
+
+
+def test_the_command_says_what_it_takes_and_refuses_what_is_no_number(capsys):
+    for words, code in ((["--help"], 0), (["many"], 2)):
+        with pytest.raises(SystemExit) as left:
+            main(words)
+        assert left.value.code == code
+    said = capsys.readouterr()
+    assert "bytes of each version" in said.out
+    assert "invalid int value: 'many'" in said.err
