@@ -19,7 +19,7 @@ from app.main import create_app
 from app.settings import Settings
 from tests.fakes import CARD, MAP, MIXTURE, open_fake, write_version
 
-pytest_plugins = ["tests.access", "tests.tiny", "tests.litertjs"]
+pytest_plugins = ["tests.access", "tests.tiny", "tests.litertjs", "tests.objects"]
 
 # A shell without job control has its background commands ignore SIGINT, and whatever they start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

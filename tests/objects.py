@@ -3,9 +3,11 @@
 import uuid
 
 import fsspec
+import pytest
 
 from app import store
 from app.registry.pushing import push
+from tests.fakes import write_version
 
 
 def empty():
@@ -35,3 +37,13 @@ def remove(address, path):
     """Remove an object, or all below a path."""
     files, root = fsspec.core.url_to_fs(address)
     files.rm(f"{root}/{path}", recursive=True)
+
+
+@pytest.fixture
+def address(tmp_path):
+    """A store of objects with ``fake`` 1 and 2, pushed from the folder ``ours``."""
+    for number in (1, 2):
+        write_version(tmp_path / "ours", number=number, walk={"axis": 0, "steps": number + 1})
+    found = empty()
+    publish(tmp_path / "ours", found, "fake@1", "fake@2")
+    return found

@@ -15,15 +15,6 @@ from tests import objects
 from tests.fakes import write_version
 
 
-@pytest.fixture
-def address(tmp_path):
-    for number in (1, 2):
-        write_version(tmp_path / "ours", number=number, walk={"axis": 0, "steps": number + 1})
-    found = objects.empty()
-    objects.publish(tmp_path / "ours", found, "fake@1", "fake@2")
-    return found
-
-
 def settings(address, tmp_path, **more):
     return Settings(model_store=address, store_cache=tmp_path / "cache", **more)
 

@@ -14,16 +14,6 @@ from tests import objects
 from tests.fakes import digest_of, write_version
 
 
-@pytest.fixture
-def address(tmp_path):
-    """A store of objects with ``fake`` 1 and 2."""
-    for number in (1, 2):
-        write_version(tmp_path / "ours", number=number, walk={"axis": 0, "steps": number + 1})
-    found = objects.empty()
-    objects.publish(tmp_path / "ours", found, "fake@1", "fake@2")
-    return found
-
-
 def test_a_pushed_version_is_named_by_its_pointer_and_comes_back_by_the_bare_name(address, tmp_path):
     digests = {number: digest_of(tmp_path / "ours" / "fake" / str(number)) for number in (1, 2)}
     there = Objects(address)
