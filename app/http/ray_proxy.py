@@ -6,22 +6,18 @@ The proxy answers for a replica that died with 500, and for a full queue with 50
 It reads the model of a request from a header alone.
 """
 
-import json
-from urllib.parse import parse_qs
+import secrets
+from urllib.parse import parse_qs, quote
 
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.errors import NotReady
+
 MODEL_HEADERS = (b"serve_multiplexed_model_id", b"serve-multiplexed-model-id")
+MAX_PATH = 200  # characters of it in a problem
 RETRY_AFTER = (b"retry-after", b"1")  # seconds: other replicas are there at once
-LOST = json.dumps(
-    {
-        "type": "about:blank",
-        "title": "Service unavailable",
-        "status": 503,
-        "detail": "The replica that had this request is gone. Ask again.",
-    }
-).encode()
+LOST = "The replica that had this request is gone. Ask again."
 
 
 def middlewares() -> list[Middleware]:
@@ -53,10 +49,17 @@ class Proxied:
 
         await self._app(with_model(scope), receive, sent)
         if not started:
-            length = (b"content-length", str(len(LOST)).encode())
-            headers = [(b"content-type", b"application/problem+json"), length, RETRY_AFTER]
-            await send({"type": "http.response.start", "status": 503, "headers": headers})
-            await send({"type": "http.response.body", "body": LOST})
+            request_id = secrets.token_hex(8)
+            problem = NotReady(LOST)
+            body = problem.as_json(quote(scope["path"])[:MAX_PATH], request_id, scope.get("root_path", ""))
+            headers = [
+                (b"content-type", b"application/problem+json"),
+                (b"content-length", str(len(body)).encode()),
+                (b"x-request-id", request_id.encode()),
+                RETRY_AFTER,
+            ]
+            await send({"type": "http.response.start", "status": problem.status, "headers": headers})
+            await send({"type": "http.response.body", "body": body})
 
 
 def with_model(scope: Scope) -> Scope:

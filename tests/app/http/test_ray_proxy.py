@@ -18,7 +18,7 @@ def through(messages, query=b"", headers=()):
     async def send(message):
         sent.append(message)
 
-    scope = {"type": "http", "query_string": query, "headers": list(headers)}
+    scope = {"type": "http", "path": '/a "b', "query_string": query, "headers": list(headers)}
     asyncio.run(Proxied(proxy)(scope, None, send))
     return sent, given
 
@@ -37,7 +37,10 @@ def test_where_a_replica_died_without_an_answer_503_says_when_to_ask_again():
     assert headers[b"retry-after"] == b"1"
     assert headers[b"content-type"] == b"application/problem+json"
     assert int(headers[b"content-length"]) == len(body["body"])
-    assert json.loads(body["body"])["status"] == 503
+    told = json.loads(body["body"])
+    assert told["type"] == "/problems/not-ready"
+    assert (told["status"], told["instance"]) == (503, "/a%20%22b")
+    assert told["request_id"] == headers[b"x-request-id"].decode()
 
 
 def test_an_answer_that_has_begun_is_neither_completed_nor_begun_again():
