@@ -172,7 +172,10 @@ def _ask_readyz(host: str, port: int) -> tuple[int, str]:
 
 
 @cli.command()
-@click.option("--model", help="NAME, NAME@VERSION or NAME@VERSION-DIGEST; the default model if not given.")
+@click.option(
+    "--model",
+    help="NAME (its newest version), NAME@VERSION or NAME@VERSION-DIGEST; the default model if not given.",
+)
 @click.option(
     "--seconds",
     type=click.FloatRange(0, 3600),
@@ -216,6 +219,8 @@ def bench(
     def note(line: str) -> None:
         click.echo(line, err=as_json)  # where JSON is asked for, nothing else is on the standard output
 
+    if "@" not in (model or settings.default_model):
+        note("a name without a version is measured by its newest version, whatever its labels say")
     if not tune:
         try:
             result = measuring.measure(settings, model, seconds, counts, note)

@@ -359,6 +359,7 @@ def test_a_pinned_reference_is_taken_wherever_a_version_is(
 def test_bench_prints_a_row_for_each_count(run, fake_bench):
     done = run("bench", "--seconds", "0", "--n", "1", "--n", "33")
     assert done.exit_code == 0, done.output
+    assert done.stdout.startswith("a name without a version is measured by its newest version")
     rows = [line.split() for line in done.stdout.splitlines()]
     assert [row[0] for row in rows if len(row) == 6 and "%" in row[2]] == ["1", "33"]
     assert [row[:2] for row in rows if row[0] in ("mean", "draw") and "%" in row[-1]] == [
