@@ -229,7 +229,7 @@ def connections_of(settings: Settings, metrics: Metrics) -> Connections:
     """Return what the connections of a service share."""
     refuse = Middleware(_refuse, metrics, settings.root_path)
     # Where requests need a key or a signature, the protocol does not know who asks: it keeps no refusals.
-    kept = Overload(0.0 if settings.restricted else settings.queue_seconds)
+    kept = Overload(keeps=not settings.restricted)
     return Connections(settings, Hosts(settings), refuse, kept)
 
 
