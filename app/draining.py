@@ -15,6 +15,7 @@ import os
 import signal
 import socket
 import struct
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 from types import FrameType
@@ -28,6 +29,9 @@ log = logging.getLogger("uvicorn.error")
 
 ENDED_AT_ONCE = 130  # as a shell reports a process that SIGINT ended
 ACCEPTED_AT_ONCE = 4  # in a turn of the event loop, of which uvloop takes one by each descriptor
+# After which who waits for Python's lock gets it. By the default, ten times as long, every batch of a worker
+# thread waits for a busy event loop longer than it computes.
+SWITCH_SECONDS = 0.0005
 LOOK_SECONDS = 0.05  # between two looks at what is left
 BACKLOG_SECONDS = 0.3  # in which connections under way to us arrive, once no other is let in
 SILENT_SECONDS = 0.25  # that a connection keeps silent after an answer, before it is closed
@@ -93,6 +97,7 @@ class DrainingServer(Server):
 
         Else a connection, and a health check in it, waits behind all that came before it for a turn of each.
         """
+        sys.setswitchinterval(SWITCH_SECONDS)
         own = sockets or []
         more = [_again(each) for each in own for _ in range(ACCEPTED_AT_ONCE - 1)]
         try:

@@ -205,6 +205,7 @@ class Overloaded(VitrineError):
         waiting: images that wait already, or what else is the reason.
         retry_after_seconds: when to try again.
         refused: counts the same refusal of another client, who is named to it.
+        holds: says whether one more like it would be refused now too, behind so many that are let in.
     """
 
     status = 503
@@ -216,9 +217,11 @@ class Overloaded(VitrineError):
         waiting: int | str,
         retry_after_seconds: int,
         refused: Callable[[Hashable], None] = lambda _: None,
+        holds: Callable[[int], bool] = lambda _: False,
     ) -> None:
         self.retry_after_seconds = retry_after_seconds
         self.refused = refused
+        self.holds = holds
         reason = waiting if isinstance(waiting, str) else f"{waiting} images are waiting already."
         super().__init__(
             f"{reason} Try again in {retry_after_seconds} s.",

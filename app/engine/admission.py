@@ -59,10 +59,10 @@ class Admission:
         images, few = work.images, work.count <= BATCH_ROWS
         client = asking.get() if client is None else client
         if self.images and images:
-            most = self._max_images - (0 if few else self._max_images // KEPT_FOR_FEW)
+            most = self._places(few)
             wait, taken = self.predicted_seconds(few) + step_seconds, self.images + images
             if wait > CONTENDED * self._max_seconds or taken > CONTENDED * most:
-                self._check(work, client, wait, taken > most)
+                self._check(work, client, wait, taken > most, step_seconds)
         seconds = work.predicted_seconds()
         self._count(work, images, seconds, client)
         return seconds
@@ -71,7 +71,11 @@ class Admission:
         """Count a request out; `seconds`: what ``admit`` returned."""
         self._count(work, -work.images, -seconds, client)
 
-    def _check(self, work: Work[T], client: Hashable, wait: float, full: bool) -> None:
+    def _places(self, few: bool) -> int:
+        """Return how many images there may be for a request to be let in, its own included."""
+        return self._max_images - (0 if few else self._max_images // KEPT_FOR_FEW)
+
+    def _check(self, work: Work[T], client: Hashable, wait: float, full: bool, step_seconds: float) -> None:
         """Refuse a request if its client has more than its share, or there is no place for anybody."""
         until = max(1, math.ceil(self.predicted_seconds() if full else wait))
         wanted = work.predicted_seconds(), work.images
@@ -81,7 +85,16 @@ class Admission:
         if full or wait > self._max_seconds:
             refused = functools.partial(self._refused, "queue_full" if full else "predicted_wait")
             refused(client)
-            raise Overloaded(self.images, until, refused)
+            few = work.count <= BATCH_ROWS
+            # Of numbers alone: a refusal may be kept for longer than the model of its work.
+            holds = functools.partial(self._holds, work.images, few, wanted[0], step_seconds)
+            raise Overloaded(self.images, until, refused, holds)
+
+    def _holds(self, images: int, few: bool, seconds: float, step_seconds: float, before: int) -> bool:
+        """Say whether a request is refused that comes now, behind `before` others like it."""
+        wait = self.predicted_seconds(few) + before * seconds / self._threads + step_seconds
+        full = self.images + (before + 1) * images > self._places(few)
+        return self.images + before > 0 and (full or wait > self._max_seconds)
 
     def _refused(self, reason: str, client: Hashable) -> None:
         """Count a refusal, of which the shares of those who are served depend for some seconds."""

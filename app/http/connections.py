@@ -1,7 +1,9 @@
 """What the connections of a process share: how many there may be, what they may hold, and who is late.
 
 No connection has a timer, and no request pays for one. Once a second a sweep asks every connection what it
-waits for, and compares that with what it saw before. So a deadline is kept to the second, never early.
+waits for, and compares that with what it saw before. So a deadline is kept to the second, never early. Of
+thousands of connections each turn of the event loop asks some: all of them at once take as long as a turn of
+a busy loop may.
 """
 
 from __future__ import annotations
@@ -9,6 +11,8 @@ from __future__ import annotations
 import asyncio
 import enum
 import math
+from collections.abc import Iterator
+from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from app.engine.shares import Shares
@@ -26,6 +30,7 @@ if TYPE_CHECKING:
 
 SWEEP_SECONDS = 1.0  # between two sweeps; less if a deadline is shorter than four of them
 LEAST_SWEEP_SECONDS = 0.02
+SWEPT_AT_ONCE = 64  # connections, in a turn of the event loop: a millisecond
 RATE_SECONDS = 10.0  # over which a body's rate is looked at
 SPARE = 64  # connections beyond the limit that are read, as they may be health checks
 RETRY_SECONDS = 1  # after which a connection, or a body, may find a place
@@ -150,9 +155,23 @@ class Connections:
     def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
         now = loop.time()
         passed, self._swept = now - self._swept, now
-        unsent: list[tuple[int, VitrineProtocol]] = []
-        self._idle = []
-        for connection, seen in list(self._open.items()):
+        self._sweep_some(loop, iter(list(self._open)), passed, [], [])
+
+    def _sweep_some(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        left: Iterator[VitrineProtocol],
+        passed: float,
+        unsent: list[tuple[int, VitrineProtocol]],
+        idle: list[VitrineProtocol],
+    ) -> None:
+        """Look at some of the connections that are left, and go on in the next turn of the event loop."""
+        now = loop.time()
+        some = list(islice(left, SWEPT_AT_ONCE))
+        for connection in some:
+            seen = self._open.get(connection)
+            if seen is None:  # it has ended since the sweep began
+                continue
             stage, token = connection.stage()
             if stage is Stage.PAUSED:
                 self._open[connection] = seen._replace(since=seen.since + passed, mark=seen.mark + passed)
@@ -160,15 +179,20 @@ class Connections:
             if stage is Stage.READER:
                 unsent.append((token, connection))
             elif stage is Stage.NOTHING and connection.is_idle():
-                self._idle.append(connection)
+                idle.append(connection)
             if stage is not seen.stage or not _is_same(token, seen.token):
                 seen = Waiting(stage, token, now, now, connection.received)
             elif stage is not Stage.NOTHING:
                 seen = self._look(connection, seen, now)
             if connection in self._open:
                 self._open[connection] = seen
+        if len(some) == SWEPT_AT_ONCE:
+            loop.call_soon(self._sweep_some, loop, left, passed, unsent, idle)
+            return
+        self._idle = idle
         self._cut_off(unsent)
-        self._timer = loop.call_later(self._period, self._sweep, loop) if self._open else None
+        rest = max(LEAST_SWEEP_SECONDS, self._swept + self._period - now)
+        self._timer = loop.call_later(rest, self._sweep, loop) if self._open else None
 
     def _look(self, connection: VitrineProtocol, seen: Waiting, now: float) -> Waiting:
         """End a connection that is late, and return what was seen of it."""
@@ -209,7 +233,7 @@ def connections_of(settings: Settings, metrics: Metrics) -> Connections:
     """Return what the connections of a service share."""
     refuse = Middleware(_refuse, metrics, settings.root_path)
     # Where requests need a key or a signature, the protocol does not know who asks: it keeps no refusals.
-    kept = KeptRefusals(0.0 if settings.restricted else settings.queue_seconds)
+    kept = KeptRefusals(keeps=not settings.restricted)
     return Connections(settings, Hosts(settings), refuse, kept)
 
 

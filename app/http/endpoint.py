@@ -22,7 +22,7 @@ from app.explore.grids import Answer
 from app.http import queries
 from app.http.clients import note_client
 from app.http.middleware import BY_QUEUE, RawHeaders, Receive, Scope, Send, send_answer
-from app.http.refusals import refusals_of
+from app.http.refusals import remember_served
 from app.http.uploads import Body
 from app.models import Model
 from app.service import Service
@@ -148,8 +148,6 @@ class AnsweringApp(abc.ABC):
             await send_answer(send, 304, prepared.headers, b"")
             return
         answer = await self._compute(engine, prepared, scope, receive)
-        if prepared.key is not None and (kept := refusals_of(scope)) is not None:
-            kept.served(scope)
         await send_answer(send, 200, prepared.headers_of(answer), answer.content)
 
     async def draw(self, scope: Scope, receive: Receive) -> Answer:
@@ -166,6 +164,7 @@ class AnsweringApp(abc.ABC):
         """Return what was prepared, kept or computed; or raise its refusal."""
         cache, key = self._service.cache, prepared.key
         if key is not None and (kept := cache.find(key)) is not None:
+            remember_served(scope)
             return kept
         note_client(scope)
         try:
@@ -173,6 +172,7 @@ class AnsweringApp(abc.ABC):
                 future = engine.submit(prepared.work)
             else:
                 future = cache.submit(key, functools.partial(engine.submit, prepared.work))
+                remember_served(scope)
             return await result_of(future, receive)
         except Overloaded as refusal:
             scope["state"][BY_QUEUE] = refusal

@@ -1,19 +1,20 @@
 """Refusals by a full queue: given at little cost, and held back from clients that ask again at once.
 
 A refusal that passes router and middleware takes the event loop as long as many a picture does, and under
-load there are more of them than pictures. So the answer to a request that the queue has refused is kept for
-KEPT_SECONDS. Who asks for the same meanwhile, but for its seed, gets it from the protocol, before there is a
-task. The queue is hardly shorter by then: that time is a small part of what it may hold.
+load there are more of them than pictures. So the answer to a request that the queue has refused is kept. Who
+asks for the same, but for its seed, while the queue would refuse it again, gets that answer from the
+protocol, before there is a task. Every KEPT_SECONDS one such request passes: what the answer says changes.
 
 Clients that come again without the wait that they were told would have the event loop do nothing else: they
 wait for their next refusal.
 """
 
 import asyncio
+import dataclasses
 import re
 import time
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
@@ -21,8 +22,7 @@ from app.errors import Overloaded
 
 LONGEST_SECONDS = 1.0  # that a refusal is held back: well below what clients wait for
 MAX_CLIENTS = 4096  # connections that are remembered
-KEPT_SECONDS = 0.02
-LEAST_QUEUES = 20  # of KEPT_SECONDS there is in what the queue holds; of a shorter one less is kept
+KEPT_SECONDS = 0.5
 MAX_KEPT = 256  # refusals
 MAX_SERVED = 4096  # addresses
 
@@ -36,11 +36,13 @@ Headers = Iterable[tuple[bytes, bytes]]
 Client = tuple[str, int]  # address and port of a connection's other end
 
 
-class Kept(NamedTuple):
+@dataclasses.dataclass(slots=True)
+class Kept:
     """The answer to a request that the queue has refused, for others like it.
 
     Args:
         until: when it is asked anew, by the event loop's clock.
+        holds: says whether the queue would refuse another one now, behind so many that were let in.
         head: status line and headers, but for those of the server and of the connection.
         body: what stands before and behind the request's id.
         retry_after_seconds: that it tells.
@@ -48,6 +50,7 @@ class Kept(NamedTuple):
     """
 
     until: float
+    holds: Callable[[int], bool]
     head: bytes
     body: tuple[bytes, bytes]
     retry_after_seconds: int
@@ -68,17 +71,18 @@ class KeptRefusals:
     """Answers to what the queue has just refused, for others who ask for the same. Used on one event loop.
 
     Args:
-        queue_seconds: how long requests may wait.
+        keeps: whether refusals are kept at all.
     """
 
-    def __init__(self, queue_seconds: float) -> None:
-        self._seconds = min(KEPT_SECONDS, queue_seconds / LEAST_QUEUES)
+    def __init__(self, keeps: bool = True) -> None:
+        self._keeps = keeps
+        self._passed = 0  # requests that were let in, and are not counted by the queue yet
         self._kept: dict[bytes, Kept] = {}
         self._until = 0.0  # none is kept for longer
         self._served: dict[bytes, None] = {}
 
     def served(self, scope: Any) -> None:
-        """Remember the address of a permanent picture: the cache may have it, and answers under any load."""
+        """Remember the address of a permanent picture that is kept or computed, for whoever asks for it."""
         self._served[_target(scope)] = None
         if len(self._served) > MAX_SERVED:
             del self._served[next(iter(self._served))]
@@ -101,14 +105,15 @@ class KeptRefusals:
             tell: see ``Kept``.
         """
         parts = body.split(scope["state"]["request_id"].encode())
-        if scope["method"] != "GET" or len(parts) != 2:
+        if not self._keeps or scope["method"] != "GET" or len(parts) != 2:
             return
         now = asyncio.get_running_loop().time()
         if len(self._kept) >= MAX_KEPT:
             self._kept.clear()
-        self._until = now + self._seconds
+        self._until = now + 2 * KEPT_SECONDS
         head = STATUS_LINE[refusal.status] + _lines(headers)
-        kept = Kept(self._until, head, (parts[0], parts[1]), refusal.retry_after_seconds, tell)
+        until, wait = now + KEPT_SECONDS, refusal.retry_after_seconds
+        kept = Kept(until, refusal.holds, head, (parts[0], parts[1]), wait, tell)
         self._kept[_SEED.sub(b"", _target(scope))] = kept
 
     def find(self, scope: Any, now: float) -> Kept | None:
@@ -117,11 +122,25 @@ class KeptRefusals:
             return None
         target = _target(scope)
         kept = self._kept.get(_SEED.sub(b"", target))
-        if kept is None or now >= kept.until or target in self._served:
+        if kept is None or target in self._served:
             return None
         if any(name in _OTHER for name, _ in scope["headers"]):
             return None
-        return kept
+        if now < kept.until and kept.holds(self._passed):
+            return kept
+        kept.until = max(kept.until, now + KEPT_SECONDS)  # one is enough to find out
+        self._let_in()
+        return None
+
+    def _let_in(self) -> None:
+        """Count a request that goes to the queue, until its task was there: for this turn of the loop."""
+        if not self._passed:
+            loop = asyncio.get_running_loop()
+            loop.call_soon(loop.call_soon, self._all_are_counted)
+        self._passed += 1
+
+    def _all_are_counted(self) -> None:
+        self._passed = 0
 
 
 class ReturningClients:
@@ -147,8 +166,14 @@ class ReturningClients:
         return min(max(0.0, early), LONGEST_SECONDS)
 
 
+def remember_served(scope: Any) -> None:
+    """Remember that whoever asks for a permanent picture may have it without a place in the queue."""
+    if (kept := refusals_of(scope)) is not None:
+        kept.served(scope)
+
+
 def refusals_of(scope: Any) -> KeptRefusals | None:
-    """Return what the process of a request keeps; None: it came by no connection of our server."""
+    """Return what the process of a request remembers; None: it came by no connection of our server."""
     connections = scope.get("state", {}).get("connections")
     return None if connections is None else connections.refusals
 

@@ -122,6 +122,15 @@ def test_a_process_that_begins_to_listen_has_no_other_wait_in_accept(server):
     assert modes == [False] * draining.ACCEPTED_AT_ONCE
 
 
+@pytest.mark.fault(23)
+def test_a_thread_that_waits_for_pythons_lock_gets_it_within_half_a_millisecond(server, monkeypatch):
+    set_to = []
+    monkeypatch.setattr(sys, "setswitchinterval", set_to.append)
+    monkeypatch.setattr(draining.Server, "startup", lambda self, sockets: _nothing())
+    asyncio.run(server.startup([]))
+    assert set_to == [0.0005]
+
+
 def test_a_socket_that_takes_no_filter_is_passed_over():
     closed = socket.socket()
     closed.close()

@@ -75,6 +75,27 @@ def test_what_would_wait_too_long_is_refused_with_the_seconds_until_it_would_not
     assert caught.value.headers["Retry-After"] == "4"  # 3.2 s
 
 
+@pytest.mark.fault(23)
+def test_a_refusal_says_how_many_like_it_would_be_let_in_by_now():
+    admission = new_admission(max_images=10**6, max_seconds=1.5)
+    held = [admission.admit(work(32, seconds=0.4)) for _ in range(4)]
+    with pytest.raises(Overloaded) as by_time:
+        admission.admit(work(32, seconds=0.4))
+    assert by_time.value.holds(0)
+    admission.release(work(32, seconds=0.4), held.pop())
+    assert [by_time.value.holds(before) for before in range(3)] == [False, True, True]
+    full = new_admission(max_images=100)
+    places = [full.admit(work(32)) for _ in range(3)]
+    with pytest.raises(Overloaded) as by_places:
+        full.admit(work(32))
+    assert by_places.value.holds(0)
+    full.release(work(32), places.pop())
+    assert [by_places.value.holds(before) for before in range(2)] == [False, True]
+    for seconds in places:
+        full.release(work(32), seconds)
+    assert not by_places.value.holds(0)
+
+
 def test_waiting_for_a_thread_of_its_own_steps_counts_for_the_request_that_needs_one():
     admission = new_admission(max_seconds=1.5)
     admission.admit(work(1))

@@ -33,8 +33,14 @@ def sharing(**limits):
 
 
 def swept(shared, at):
-    """Sweep at a time."""
-    shared._sweep(SimpleNamespace(time=lambda: at, call_later=lambda *_: None))
+    """Sweep at a time, and return how many turns of the event loop that took."""
+    turns = []
+    loop = SimpleNamespace(time=lambda: at, call_later=lambda *_: None)
+    loop.call_soon = lambda go_on, *arguments: turns.append((go_on, arguments))
+    shared._sweep(loop)
+    for go_on, arguments in turns:  # which grow
+        go_on(*arguments)
+    return 1 + len(turns)
 
 
 def in_a_loop(scenario):
@@ -163,3 +169,34 @@ def test_a_client_with_more_than_its_share_of_the_bodies_is_refused_while_others
     assert shared.hold("a", 900) is None
     shared.hold("b", 200)  # which waits now
     assert isinstance(shared.hold("a", 10), TooManyRequests)
+
+
+@pytest.mark.fault(23)
+def test_each_turn_of_the_event_loop_looks_at_some_connections_and_all_are_looked_at():
+    def scenario():
+        shared = sharing(head_seconds=10)
+        several = [Connection((Stage.HEAD, number)) for number in range(2 * connections.SWEPT_AT_ONCE + 1)]
+        for connection in several:
+            shared.opened(connection)
+        assert swept(shared, 0) == 3
+        assert swept(shared, 9) == 3
+        shared.forget(several[-1])
+        assert swept(shared, 10) == 3  # the last turn finds that none is left
+        assert [len(connection.ended) for connection in several] == [1] * (len(several) - 1) + [0]
+
+    in_a_loop(scenario)
+
+
+def test_a_connection_that_ends_while_others_are_looked_at_is_not_looked_at():
+    def scenario():
+        shared = sharing(head_seconds=10)
+        several = [Connection((Stage.HEAD, number)) for number in range(connections.SWEPT_AT_ONCE + 1)]
+        for connection in several:
+            shared.opened(connection)
+        swept(shared, 0)
+        several[0].too_late = lambda refusal: shared.forget(several[-1])
+        swept(shared, 10)
+        assert several[-1].ended == []
+        assert several[-1] not in shared._open
+
+    in_a_loop(scenario)

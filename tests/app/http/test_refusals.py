@@ -30,16 +30,20 @@ def scope_of(target=b"/samples?n=21", method="GET", headers=(), returning=None):
     return scope | {"client": ("10.0.0.1", 1), "state": state}
 
 
-def keeping(*targets, queue_seconds=1.5, **options):
+def refusal(holds=lambda before: True):
+    return Overloaded(5, 2, holds=holds)
+
+
+def keeping(*targets, holds=lambda before: True, **options):
     """What a process remembers that has just refused requests, and the time of that."""
-    kept = KeptRefusals(queue_seconds)
+    kept = KeptRefusals()
 
     async def keep():
         for target in targets:
             body = b'{"request_id": "0123456789abcdef"}'
             headers = [(b"retry-after", b"2"), (b"content-length", b"%d" % len(body))]
             told = lambda scope, seconds: None  # noqa: E731
-            kept.keep(scope_of(target, **options), headers, body, Overloaded(5, 2), told)
+            kept.keep(scope_of(target, **options), headers, body, refusal(holds), told)
         return asyncio.get_running_loop().time()
 
     return kept, asyncio.run(keep())
@@ -92,7 +96,36 @@ def test_who_asks_for_what_was_just_refused_is_refused_without_being_asked_into_
     assert kept.find(scope_of(b"/samples?n=1&seed=1&model=fashion"), now) is None
     assert kept.find(scope_of(TARGET.replace(b"%d", b"x")), now) is None
     assert kept.find(scope_of(TARGET % 1, method="HEAD"), now) is None
-    assert kept.find(scope_of(TARGET % 1), now + refusals.KEPT_SECONDS) is None
+
+
+@pytest.mark.fault(23)
+def test_as_many_are_let_in_as_have_place_though_the_queue_has_not_seen_them_yet():
+    kept, now = keeping(TARGET % 1, holds=lambda before: before >= 2)
+
+    async def found(several):
+        turn = [kept.find(scope_of(TARGET % seed), now) is None for seed in range(several)]
+        for _ in range(3):  # their tasks have run
+            await asyncio.sleep(0)
+        return turn
+
+    assert asyncio.run(found(5)) == [True, True, False, False, False]
+    assert asyncio.run(found(1)) == [True]
+
+
+@pytest.mark.fault(23)
+def test_now_and_then_one_asks_anew_while_the_others_go_on_being_refused():
+    kept, now = keeping(TARGET % 1)
+
+    async def found(at):
+        return [kept.find(scope_of(TARGET % seed), at) is None for seed in range(3)]
+
+    assert asyncio.run(found(now + 0.9 * refusals.KEPT_SECONDS)) == [False, False, False]
+    assert asyncio.run(found(now + refusals.KEPT_SECONDS)) == [True, False, False]
+    assert asyncio.run(found(now + 2 * refusals.KEPT_SECONDS)) == [
+        True,
+        True,
+        True,
+    ]  # nobody was refused since
 
 
 @pytest.mark.parametrize(
@@ -110,17 +143,11 @@ def test_a_permanent_picture_that_was_served_before_may_be_kept_and_is_asked_for
     assert kept.find(scope_of(TARGET % 8), now) is not None
 
 
-def test_of_a_short_queue_refusals_are_kept_for_a_part_of_its_time():
-    kept, now = keeping(TARGET % 1, queue_seconds=0.1)
-    assert kept.find(scope_of(TARGET % 1), now + 0.004) is not None
-    assert kept.find(scope_of(TARGET % 1), now + 0.006) is None
-
-
 def test_an_answer_without_a_place_for_the_id_is_not_kept():
-    kept = KeptRefusals(1.5)
+    kept = KeptRefusals()
 
     async def keep(body, method="GET"):
-        kept.keep(scope_of(method=method), [], body, Overloaded(5, 2), lambda *_: None)
+        kept.keep(scope_of(method=method), [], body, refusal(), lambda *_: None)
 
     asyncio.run(keep(b"overloaded"))
     asyncio.run(keep(b"0123456789abcdef 0123456789abcdef"))
@@ -143,14 +170,15 @@ def full(tmp_path, monkeypatch):
     write_version(tmp_path / "store")
     settings = Settings(model_store=tmp_path / "store", default_model="fake", cache_bytes=0)
     monkeypatch.setattr(refusals, "KEPT_SECONDS", 30.0)
-    monkeypatch.setattr(refusals, "LEAST_QUEUES", 0.01)
     app = create_app(settings, open_fake)
     with serving_in_a_thread(app) as app.port:
         app.asked, app.refused = [], []
 
         def submit(work):
             app.asked.append(work)
-            raise Overloaded(5, 1, app.refused.append) if len(app.asked) > 1 else TooManyRequests(1)
+            if len(app.asked) == 1:
+                raise TooManyRequests(1)
+            raise Overloaded(5, 1, app.refused.append, lambda before: True)
 
         monkeypatch.setattr(app.service.engine, "submit", submit)
         yield app
@@ -220,11 +248,11 @@ def test_where_requests_need_a_key_every_one_is_asked_for_it(tmp_path):
     (tmp_path / "url.key").write_bytes(SECRET + b"\n")
     kept = connections_of(Settings(url_key=tmp_path / "url.key"), Metrics()).refusals
     asyncio.run(refuse(kept))
-    assert kept.find(scope_of(), kept._until) is None
+    assert kept.find(scope_of(), kept._until - refusals.KEPT_SECONDS - 0.001) is None
     open_to_all = connections_of(Settings(), Metrics()).refusals
     asyncio.run(refuse(open_to_all))
-    assert open_to_all.find(scope_of(), open_to_all._until - 0.001) is not None
+    assert open_to_all.find(scope_of(), open_to_all._until - refusals.KEPT_SECONDS - 0.001) is not None
 
 
 async def refuse(kept):
-    kept.keep(scope_of(), [], b"0123456789abcdef", Overloaded(5, 2), lambda *_: None)
+    kept.keep(scope_of(), [], b"0123456789abcdef", refusal(), lambda *_: None)
