@@ -77,12 +77,13 @@ def serve(**options: Any) -> None:
     """Serve the models of the store over HTTP."""
     import logging
 
-    from app import hangup, logs, store
+    from app import hangup, heaps, logs, store
     from app.errors import ModelNotFound
     from app.mirror import stores
     from app.registry.catalogue import runtime_of
     from app.settings import load_settings, passed_over, variable
 
+    heaps.bound()
     logs.reserve_streams()
     hangup.wait_for_start()
     log = logging.getLogger("vitrine")

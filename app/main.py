@@ -9,6 +9,7 @@ from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
 from app.access.restricted import RestrictedService
+from app.decoding import reading
 from app.http import administration, deferral, documents, iiif, imports, inference, pictures  # noqa: F401  deferral before FastAPI
 from app.http.connections import connections_of
 from app.http.cors import CrossOrigin
@@ -27,7 +28,11 @@ class Vitrine(Starlette):
         @asynccontextmanager
         async def lifespan(_: Starlette) -> AsyncIterator[dict[str, Any]]:
             service.start()
-            threading.Thread(target=imports.import_late, name="imports", daemon=True).start()
+            decodes = not reading.apart(service.settings)
+            importing = threading.Thread(
+                target=imports.import_late, args=(decodes,), name="imports", daemon=True
+            )
+            importing.start()
             self.connections = connections_of(service.settings, service.metrics)
             yield {"drain": service.drain, "connections": self.connections}  # for the server
             service.stop()

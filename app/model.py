@@ -238,8 +238,8 @@ class Model:
         decode = functools.partial(self._checked.decode_wide, threads=self._wide_threads)
         self.drawing.widen(Operation("draw", grids.levels_of(draw), draw, own_thread=False), z, noise)
         self.decoding.widen(Operation("decode", grids.levels_of(decode), decode, own_thread=False), z)
-        if self.decoding.wide is None:
-            self._runtime.rest_wide()  # nobody will ever ask for it
+        if self.decoding.wide is None or self.manifest.samples_render == "draw":
+            self._runtime.rest_wide()  # nobody will ever ask for it, or few do
 
     def rest(self, ready: bool = False) -> None:
         """Give back memory that the next request can have again; if `ready`, it need not wait for that."""

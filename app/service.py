@@ -107,9 +107,11 @@ class Service:
             log.warning(warning)
         opened = ", ".join(sorted(models.opened))
         log.info("serving %s from %s%s", opened, settings.model_store, self._expected())
-        models.open_in_background(then=memory.settle)
-        rest = functools.partial(models.opener.submit, _rest, models, settings.default_model)
-        self._idle = memory.WhenIdle(lambda: self.engine.admitted, rest)
+        rest = functools.partial(_rest, models, settings.default_model)
+        models.open_in_background(then=functools.partial(_settle, rest))
+        self._idle = memory.WhenIdle(
+            lambda: self.engine.admitted, functools.partial(models.opener.submit, rest)
+        )
 
     def _new_engine(self, settings: Settings) -> Engine:
         """Return what computes; where traces go somewhere, with spans."""
@@ -258,6 +260,14 @@ def _rest(models: Models, default: str) -> None:
     ready = models.find(default).reference
     for reference, model in list(models.opened.items()):
         model.rest(ready=reference == ready)
+
+
+def _settle(rest: Callable[[], None]) -> None:
+    """Give back what the start needed: interpreters that only tried other numbers of rows or threads, too."""
+    try:
+        rest()
+    finally:
+        memory.settle()
 
 
 def _running(part: T | None) -> T:

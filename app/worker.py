@@ -12,6 +12,7 @@ from multiprocessing import connection
 
 from uvicorn.supervisors.multiprocess import Process
 
+from app import heaps
 from app.draining import DrainConfig, DrainingServer
 
 PING_SECONDS = 1.0  # between two questions whether it is alive
@@ -91,6 +92,7 @@ class Worker(Process):
 
     def target(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve, until a signal or the end of the parent."""
+        heaps.bound()
         end_with_parent()
         super().target(sockets)
 

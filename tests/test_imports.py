@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import PROJECT
+from tests.conftest import PROJECT, SHIPPED_MODEL, SHIPPED_STORE
 
 APP = sorted((PROJECT / "app").rglob("*.py"))
 TRAINING = sorted((PROJECT / "training").rglob("*.py"))
@@ -213,6 +213,58 @@ def test_a_store_that_is_a_folder_loads_nothing_of_what_those_at_addresses_need(
     loaded = set(done.stdout.split())
     assert "app.mirror.stores" in loaded
     assert not loaded & {"fsspec", "s3fs", "botocore", "httpx", "app.mirror.mirror", "app.registry.objects"}
+
+
+# What some commands, settings or stores need, and a service as it is by default does not: megabytes each.
+UNUSED_BY_DEFAULT = {
+    "PIL.AvifImagePlugin",
+    "PIL.PdfImagePlugin",
+    "PIL.TiffImagePlugin",
+    "app.http.exported",
+    "app.jobs",
+    "app.mirror.mirror",
+    "app.rendering",
+    "app.tabulating",
+    "botocore",
+    "cryptography",
+    "fsspec",
+    "httpx",
+    "keras",
+    "matplotlib",
+    "opentelemetry.sdk",
+    "pandas",
+    "pyarrow",
+    "ray",
+    "s3fs",
+    "scipy",
+    "tensorflow",
+    "training",
+    "vitrine_client",
+}
+STARTED = """
+import asyncio, sys, threading, app.cli, app.server
+from app.main import create_app
+from app.settings import Settings
+
+async def main():
+    app = create_app(Settings(model_store={store!r}, default_model={model!r}))
+    async with app.router.lifespan_context(app):
+        while any(each.name == "imports" for each in threading.enumerate()):
+            await asyncio.sleep(0.05)
+        print(*sys.modules)
+
+asyncio.run(main())
+"""
+
+
+def test_a_service_as_it_is_by_default_has_nothing_heavy_loaded_that_it_does_not_use():
+    code = STARTED.format(store=str(SHIPPED_STORE), model=SHIPPED_MODEL)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=PROJECT, check=True
+    )
+    loaded = set(done.stdout.split())
+    assert {"app.runtimes.litert", "app.http.imports", "PIL.WebPImagePlugin"} <= loaded
+    assert not loaded & UNUSED_BY_DEFAULT
 
 
 SERVE = """

@@ -52,7 +52,7 @@ def read_uploads(
         UploadError: as that, or UndecodableUpload: the decoder failed at it.
         DecoderUnavailable: the decoder was ended, is stuck, or cannot be started.
     """
-    if not _apart(limits):
+    if not apart(limits):
         return uploads.read_uploads(files, shape, invert, limits, polarity, on_white=on_white)
     given = {"invert": invert, "polarity": polarity, "on_white": on_white}
     answer, arrays = _read("uploads", files, shape, limits, given)
@@ -67,21 +67,21 @@ def read_uploads(
 
 def read_seen(files: Files, shape: tuple[int, ...], limits: Settings) -> list[npt.NDArray[np.bool_]]:
     """Return which pixels of each file are opaque; see ``uploads.read_seen``, and ``read_uploads`` here."""
-    if not _apart(limits):
+    if not apart(limits):
         return uploads.read_seen(files, shape, limits)
     return [each != 0 for each in _read("seen", files, shape[:2], limits)[1]]
 
 
 def read_masks(files: Files, shape: tuple[int, ...], limits: Settings) -> list[npt.NDArray[np.bool_]]:
     """Return which pixels each mask lets be seen; see ``uploads.read_masks``, ``read_uploads`` here."""
-    if not _apart(limits):
+    if not apart(limits):
         return uploads.read_masks(files, shape, limits)
     return [each != 0 for each in _read("masks", files, shape[:2], limits)[1]]
 
 
 def read_frames(data: bytes, parameter: str, limits: Settings) -> marks.Frames:
     """Return a picture's frames as they are shown; see ``marks.frames_of``, and ``read_uploads`` here."""
-    if not _apart(limits):
+    if not apart(limits):
         return marks.frames_of(data, parameter)
     answer = _ask({"task": "frames"}, [(parameter, data)], limits, 4 * marks.MAX_PIXELS)
     shape = answer.words.get("shape")
@@ -109,7 +109,8 @@ def _pool(processes: int, allowance: Allowance) -> Pool:
     return Pool(processes, allowance)
 
 
-def _apart(limits: Settings) -> bool:
+def apart(limits: Settings) -> bool:
+    """Say whether uploads are decoded in processes of their own."""
     return limits.decode == "process" and os.name == "posix"
 
 

@@ -8,8 +8,15 @@ from app.pictures import files
 LATE = ("anyio._backends._asyncio", "anyio._core._fileio")
 
 
-def import_late() -> None:
-    """Import it; in some hundredths of a second."""
+def import_late(decodes: bool) -> None:
+    """Import it; in some hundredths of a second.
+
+    Args:
+        decodes: whether uploads are decoded in this process; it else needs what writes pictures alone.
+    """
     for name in LATE:
         importlib.import_module(name)
-    files.load_formats()
+    if decodes:
+        files.load_formats()
+    else:
+        files.load_writers()
