@@ -1,4 +1,4 @@
-"""The bare loop of a data set: the first image of each seed, codes, decoding and PNG, on all cores, and no files.
+"""The bare loop of a data set on all cores: codes, decoding and PNG of each seed, and no files.
 
     .venv/bin/python -m benchmarks.bare_seeds                      200,000 images of the default model
     .venv/bin/python -m benchmarks.bare_seeds --images 20000 --processes 1

@@ -1,14 +1,18 @@
-"""Draws a large data set by `vitrine render`, beside the bare loop; kills it, resumes it, and compares all files.
+"""Draws a large data set beside the bare loop; kills and resumes it, and compares all files.
 
     .venv/bin/python -m benchmarks.rendering --images 1000000 --kills 10 --out rendering.json
-    .venv/bin/python -m benchmarks.rendering --images 1000000 --kills 10 --ray    # and on two nodes of Ray; needs it
+    .venv/bin/python -m benchmarks.rendering --images 1000000 --kills 10 --ray    # on Ray too
     .venv/bin/python -m benchmarks.rendering --images 20000 --shard-images 500 --every 0.2    # a trial
 
-The bare loop (`benchmarks.bare_seeds`) runs before and after each undisturbed run, which is divided by the mean
-of the two. A run's time is the whole command's, from its start to its exit. Then runs are killed by SIGKILL at
-random moments, in turns the command alone, all its processes, or one that draws, and the same command is given
-again, until it ends by itself. On Ray the command alone is killed, and once a node. Every file must be the
-undisturbed run's, byte for byte, and memory flat. Exits with 1 if not.
+The bare loop (`benchmarks.bare_seeds`) runs before and after each undisturbed run of `vitrine render`, which is
+divided by the mean of the two. A run's time is the whole command's, from its start to its exit.
+
+Then runs are killed by SIGKILL at random moments: in turns the command alone, all its processes, or one that
+draws. The same command is given again until it ends by itself. One moment of four is drawn from the start of
+the command on, the others from its first shard on. With --ray, the same is done on a cluster of two nodes of
+one core each: there the command alone is killed, and once a node.
+
+Every file must be the undisturbed run's, byte for byte, and memory flat. Exits with 1 if not.
 """
 
 import argparse
@@ -30,6 +34,7 @@ from benchmarks.rendering_runs import HOW, Asked, compared, kill, undisturbed
 
 NODE = "node"
 BARE_PART = 5  # the bare loop makes one image for so many of a run
+LOOK_SECONDS = 0.02
 NODE_SECONDS = 5.0  # after the loss of a node, until a run is looked at
 
 # Kills a running command, in a way, and returns what was killed.
@@ -117,10 +122,13 @@ def killed(
         out = folder / f"killed-{len(runs)}"
         process, exits = asked.start(out), []
         while len(kills) < given.kills:
-            after = rng.uniform(0, 2 * took / (given.kills + 1))
-            if ended_within(process, after):
+            before, started = asked.done(out), time.monotonic()
+            moment = rng.uniform(0, 2 * took / (given.kills + 1))
+            while len(kills) % 4 and process.poll() is None and asked.done(out) == before:
+                time.sleep(LOOK_SECONDS)
+            if ended_within(process, moment):
                 break
-            images = asked.done(out)
+            after, images = time.monotonic() - started, asked.done(out)
             how = killer(process, len(kills))
             kills.append({"killed": how, "after_seconds": round(after, 2), "images": images})
             say(f"kill {len(kills)}: {how} after {after:.1f} s with {images} images")
@@ -139,8 +147,8 @@ def killed(
 def ended_within(process: Any, seconds: float) -> bool:
     """Say whether a process ends by itself in that time."""
     until = time.monotonic() + seconds
-    while process.poll() is None and time.monotonic() < until:
-        time.sleep(min(0.05, max(0.0, until - time.monotonic())))
+    while process.poll() is None and (left := until - time.monotonic()) > 0:
+        time.sleep(min(LOOK_SECONDS, left))
     return process.poll() is not None
 
 
@@ -176,9 +184,8 @@ def on_nodes(
 def passed(found: Any) -> list[bool]:
     """Return every verdict in what was found: whether files are identical, and memory flat."""
     if isinstance(found, dict):
-        own = [
-            bool(found[name]) for name in ("identical", "flat") if name in found and found[name] is not None
-        ]
+        told = (found.get(name) for name in ("identical", "flat"))
+        own = [each for each in told if each is not None]
         return own + [each for value in found.values() for each in passed(value)]
     return [each for value in found for each in passed(value)] if isinstance(found, list) else []
 
