@@ -4,8 +4,8 @@
     .venv/bin/python -m benchmarks.rendering --images 1000000 --kills 10 --ray    # on Ray too
     .venv/bin/python -m benchmarks.rendering --images 20000 --shard-images 500 --every 0.2    # a trial
 
-The bare loop (`benchmarks.bare_seeds`) runs before and after each undisturbed run of `vitrine render`, which is
-divided by the mean of the two. A run's time is the whole command's, from its start to its exit.
+The bare loop (`benchmarks.bare_seeds`) runs before and after each undisturbed run of `vitrine render`, which
+is divided by the mean of the two. A run's time is the whole command's, from its start to its exit.
 
 Then runs are killed by SIGKILL at random moments: in turns the command alone, all its processes, or one that
 draws. The same command is given again until it ends by itself. One moment of four is drawn from the start of

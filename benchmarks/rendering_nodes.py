@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from benchmarks.processes import HOST, PROJECT, family
+from benchmarks.processes import PROJECT, family
 
 STORE_BYTES = 200 * 2**20  # of each node's object store: records of shards are small
 
@@ -26,9 +26,7 @@ class Nodes:
         self.address = str(cluster.address)
 
     def _add(self) -> Any:
-        return self._cluster.add_node(
-            num_cpus=1, node_ip_address=HOST, object_store_memory=STORE_BYTES, wait=True
-        )
+        return self._cluster.add_node(num_cpus=1, object_store_memory=STORE_BYTES, wait=True)
 
     def lose(self) -> None:
         """Kill the second node with its workers, and let another one join."""
@@ -57,7 +55,6 @@ def two_nodes() -> Iterator[Nodes]:
 
     head = {
         "num_cpus": 1,
-        "node_ip_address": HOST,
         "include_dashboard": False,
         "object_store_memory": STORE_BYTES,
     }
