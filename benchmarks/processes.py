@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlencode
@@ -134,13 +134,7 @@ class Server:
 
     def pss_mib(self) -> float:
         """Return the memory of all its processes, in MiB, pages divided among those who share them."""
-        kib = 0
-        for pid in self._stat():
-            with contextlib.suppress(OSError):
-                for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-                    if line.startswith("Pss:"):
-                        kib += int(line.split()[1])
-        return kib / 1024
+        return pss_mib(self._stat())
 
     def processes(self) -> list[int]:
         """Return the process that was started, its descendants, and whoever else is in its session."""
@@ -148,21 +142,7 @@ class Server:
 
     def _stat(self) -> dict[int, list[str]]:
         """Return the fields of /proc/PID/stat, from the state on, of each of its processes."""
-        everyone = {}
-        for folder in Path("/proc").iterdir():
-            if folder.name.isdecimal():
-                with contextlib.suppress(OSError):
-                    # The name, in brackets, may hold anything.
-                    fields = (folder / "stat").read_text().rpartition(")")[2].split()
-                    if fields[0] != "Z":
-                        everyone[int(folder.name)] = fields
-        members = {pid for pid, fields in everyone.items() if int(fields[3]) == self.process.pid}
-        members |= {self.process.pid} & set(everyone)
-        while True:
-            more = {pid for pid, fields in everyone.items() if int(fields[1]) in members} - members
-            if not more:
-                return {pid: everyone[pid] for pid in sorted(members)}
-            members |= more
+        return family(self.process.pid)
 
     def stop(self) -> None:
         """Ask the server to end, and end whatever is left of it."""
@@ -178,6 +158,39 @@ class Server:
                 if now[19] == fields[19]:  # its start: a number may have gone to another process since
                     os.kill(pid, signal.SIGKILL)
         self.process.wait()
+
+
+def family(root: int) -> dict[int, list[str]]:
+    """Return the fields of /proc/PID/stat, from the state on, of a process and all that belong to it.
+
+    These are its descendants, and whoever else is in its session, if it leads one.
+    """
+    everyone = {}
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdecimal():
+            with contextlib.suppress(OSError):
+                # The name, in brackets, may hold anything.
+                fields = (folder / "stat").read_text().rpartition(")")[2].split()
+                if fields[0] != "Z":
+                    everyone[int(folder.name)] = fields
+    members = {pid for pid, fields in everyone.items() if int(fields[3]) == root}
+    members |= {root} & set(everyone)
+    while True:
+        more = {pid for pid, fields in everyone.items() if int(fields[1]) in members} - members
+        if not more:
+            return {pid: everyone[pid] for pid in sorted(members)}
+        members |= more
+
+
+def pss_mib(pids: Iterable[int]) -> float:
+    """Return the memory of processes, in MiB, pages divided among those who share them."""
+    kib = 0
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+                if line.startswith("Pss:"):
+                    kib += int(line.split()[1])
+    return kib / 1024
 
 
 def is_grid(body: bytes, columns: int, rows: int, side: int = 28) -> bool:
