@@ -123,7 +123,7 @@ def test_a_process_that_begins_to_listen_has_no_other_wait_in_accept(server):
 
 
 @pytest.mark.fault(23)
-def test_a_thread_that_waits_for_pythons_lock_gets_it_within_half_a_millisecond(server, monkeypatch):
+def test_a_thread_that_waits_for_pythons_lock_asks_for_it_after_half_a_millisecond(server, monkeypatch):
     set_to = []
     monkeypatch.setattr(sys, "setswitchinterval", set_to.append)
     monkeypatch.setattr(draining.Server, "startup", lambda self, sockets: _nothing())
