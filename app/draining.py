@@ -29,8 +29,8 @@ log = logging.getLogger("uvicorn.error")
 
 ENDED_AT_ONCE = 130  # as a shell reports a process that SIGINT ended
 ACCEPTED_AT_ONCE = 4  # in a turn of the event loop, of which uvloop takes one by each descriptor
-# After which a thread that waits for Python's lock asks for it. By the default, ten times as long, each batch of
-# a worker thread may wait for a busy event loop longer than it computes.
+# After which a thread that waits for Python's lock asks for it. By the default, ten times as long, each batch
+# of a worker thread may wait for a busy event loop longer than it computes.
 SWITCH_SECONDS = 0.0005
 LOOK_SECONDS = 0.05  # between two looks at what is left
 BACKLOG_SECONDS = 0.3  # in which connections under way to us arrive, once no other is let in
