@@ -10,8 +10,8 @@ MIB = 1_048_576
 HEAPS = 1
 # Larger blocks are mapped, and go back to the system when they are freed. What is set here stays: else glibc
 # raises it to the largest block that was ever freed.
-MAPPED_FROM = 1 * MIB
-KEPT_FREE = 8 * MIB  # at the end of a heap, so that it is not given back and fetched again all the time
+MAPPED_FROM = 4 * MIB
+KEPT_FREE = 16 * MIB
 
 
 def bound() -> bool:

@@ -3,10 +3,12 @@
 ``program`` writes a command that takes the words of ``vitrine``. A service has no such thread, and no such file.
 """
 
+import contextlib
 import ctypes
 import functools
 import gc
 import json
+import os
 import sys
 import threading
 import time
@@ -66,6 +68,7 @@ def held() -> dict[str, Any]:
         if isinstance(each, functools._lru_cache_wrapper)
     }
     return {
+        "megabytes": megabytes(),
         "malloc": malloc(),
         "blocks": sys.getallocatedblocks(),
         "objects": len(objects),
@@ -73,6 +76,19 @@ def held() -> dict[str, Any]:
         "caches": caches,
         "threads": sorted(each.name for each in threading.enumerate()),
     }
+
+
+def megabytes() -> dict[str, float]:
+    """Return resident megabytes of this process, and of each that it started, by their numbers."""
+    found = {}
+    pids = [os.getpid()]
+    for task in Path("/proc/self/task").glob("*/children"):
+        pids += map(int, task.read_text().split())
+    for pid in pids:
+        with contextlib.suppress(OSError, StopIteration):
+            lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+            found[str(pid)] = next(int(line.split()[1]) / 1e3 for line in lines if line.startswith("VmRSS:"))
+    return found
 
 
 def _of_modules() -> list[Any]:

@@ -24,6 +24,7 @@ from urllib.parse import urlsplit
 import httpx
 import numpy as np
 
+from tests import counted
 from tests.fakes import png_bytes
 from tests.reliability import commit, machine
 from tests.serving import serving
@@ -33,6 +34,10 @@ CLIENTS, CRASHING = 6, 4
 CACHE_BYTES = 4_194_304  # full within a minute, so that it is no growth
 PAUSE = 0.01  # seconds between two requests of a client
 WARM_UP = 0.25  # of the time, before memory is measured
+REMEMBERED = (
+    1024  # queries that an endpoint keeps as it read them (app/http/endpoint.py): filled before all else
+)
+SERIES_SECONDS = 60.0
 REFUSALS = (503, 429)  # with Retry-After: said in time, and no fault
 UPLOAD = png_bytes(np.random.default_rng(0).integers(0, 256, (300, 200), np.uint8))
 MULTIPART = (
@@ -209,6 +214,18 @@ async def _watch(pid: int, until: float, found: Found) -> None:
         await asyncio.sleep(1)
 
 
+async def fill(url: str) -> None:
+    """Ask each endpoint that is asked for ever new addresses for as many as it remembers: a bound, no growth."""
+
+    async def ask(number: int) -> None:
+        async with httpx.AsyncClient(base_url=url, timeout=60) as client:
+            for seed in range(number, REMEMBERED, CLIENTS):
+                await client.get(f"/samples?n=1&seed={10_000 + seed}")
+                await client.get(f"/interpolate?steps=2&seed={seed}")
+
+    await asyncio.gather(*(ask(number) for number in range(CLIENTS)))
+
+
 async def traffic(url: str, pid: int, seconds: float) -> Found:
     """Send traffic for so long."""
     found, until = Found(), time.monotonic() + seconds
@@ -258,7 +275,9 @@ def run(
 ) -> tuple[Found, dict[str, float | int | str]]:
     """Start a service in an empty `folder`, and send it traffic for so many seconds."""
     settings = {"VITRINE_DEFAULT_MODEL": model, "VITRINE_CACHE_BYTES": str(CACHE_BYTES)}
-    with serving(folder, workers=workers, **settings) as server:
+    program = counted.program(folder, folder / "series.jsonl", SERIES_SECONDS)
+    with serving(folder, workers=workers, program=program, **settings) as server:
+        asyncio.run(fill(server.url))
         asyncio.run(traffic(server.url, server.process.pid, min(10.0, seconds / 4)))  # all threads there are
         idle = min(20.0, seconds / 4)
         time.sleep(idle)
@@ -283,13 +302,21 @@ def main() -> None:
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         found, told = run(Path(folder), asked.minutes * 60, asked.workers, asked.model)
+        series = Path(folder, "series.jsonl")
+        lines = [json.loads(line) for line in series.read_text().splitlines()] if series.exists() else []
     for name, value in told.items():
         print(f"{name}: {value}")  # noqa: T201
     for line in found.unexpected[:20]:
         print(line)  # noqa: T201
     if asked.out:
         command = f"python -m tests.soak --minutes {asked.minutes:g} --workers {asked.workers}"
-        run_of = {"command": command, "hardware": machine(), "commit": commit(), "figures": told}
+        run_of = {
+            "command": command,
+            "hardware": machine(),
+            "commit": commit(),
+            "figures": told,
+            "series": lines,
+        }
         asked.out.write_text(json.dumps(run_of, indent=1) + "\n")
     sys.exit(bool(found.unexpected))
 
