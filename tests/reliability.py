@@ -210,7 +210,9 @@ def main() -> None:
         kind, file = asked.record
         if kind not in LONG:
             parser.error(f"{kind}: expected one of {', '.join(LONG)}")
-        known.setdefault("long", {})[kind] = json.loads(Path(file).read_text())
+        run = json.loads(Path(file).read_text())
+        run.pop("series", None)  # what it held by the minute is for who looks for a cause
+        known.setdefault("long", {})[kind] = run
     if asked.junit or asked.record:
         KEPT.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n")
     PAGE.write_text(page(found, known))
