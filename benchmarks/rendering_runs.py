@@ -5,6 +5,7 @@ import json
 import os
 import random
 import signal
+import statistics
 import subprocess
 import sys
 import threading
@@ -16,7 +17,7 @@ from typing import Any, NamedTuple
 from benchmarks.memory import growth
 from benchmarks.processes import PROJECT, family, pss_mib
 
-FLAT = 1.05  # the highest of the last quarter, at most this many times that of the second
+FLAT = 1.05  # the median of the last quarter, at most this many times that of the second
 CHUNK = 1 << 20
 PART = ".part-"  # what the names of files begin with that were never finished
 HOW = (
@@ -115,17 +116,21 @@ def rss_mib(pid: int) -> float:
 
 
 def memory(samples: list[Sample]) -> dict[str, Any]:
-    """Return the highest PSS and RSS, by quarters of the time from the first shard on, and whether flat."""
+    """Return PSS and RSS by quarters of the time from the first shard on, and whether flat.
+
+    Flat is what the medians say. The highest depends on how many shards were being written at its moment.
+    """
     working = [sample for sample in samples if sample.images]
     quarters = [working[len(working) * k // 4 : len(working) * (k + 1) // 4] for k in range(4)]
     if not all(quarters):
         return {"flat": None, "reason": "too few samples: more images, or a smaller --every"}
-    peaks = [max(sample.pss_mib for sample in quarter) for quarter in quarters]
+    middles = [statistics.median(sample.pss_mib for sample in quarter) for quarter in quarters]
     slope = growth([(sample.images, sample.pss_mib) for sample in working])
     return {
-        "flat": peaks[3] <= FLAT * peaks[1],
-        "pss_mib_by_quarter": peaks,
-        "rss_mib_by_quarter": [max(sample.rss_mib for sample in quarter) for quarter in quarters],
+        "flat": middles[3] <= FLAT * middles[1],
+        "pss_mib_by_quarter": [round(middle, 1) for middle in middles],
+        "highest_pss_mib_by_quarter": [max(sample.pss_mib for sample in quarter) for quarter in quarters],
+        "highest_rss_mib_by_quarter": [max(sample.rss_mib for sample in quarter) for quarter in quarters],
         "pss_mib_per_100000_images": round(slope, 2),
         "processes": max(sample.processes for sample in working),
         "samples": len(working),
