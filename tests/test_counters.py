@@ -81,7 +81,9 @@ def total(told, name, **labels):
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_counters_equal_what_a_load_driver_has_counted(tmp_path, workers):
-    with serving(tmp_path, workers=workers) as server:
+    # No request is refused where other tests keep the machine busy: each may wait as long as its client does.
+    patient = {"VITRINE_QUEUE_SECONDS": "60", "VITRINE_DEADLINE_SECONDS": "60"}
+    with serving(tmp_path, workers=workers, **patient) as server:
         counted = asyncio.run(load(server.url))
         time.sleep(1)  # a worker's counts are in its file within a tenth of that
         told = told_by(server.url)
@@ -94,11 +96,7 @@ def test_counters_equal_what_a_load_driver_has_counted(tmp_path, workers):
     answers.pop(("GET", "/metrics", "200"), None)
     assert answers == counted.answers
     statuses = {status for _, _, status in answers}
-    assert statuses - {"503"} == {
-        "200",
-        "404",
-        "422",
-    }  # a machine that is busy with other work may refuse some
+    assert statuses == {"200", "404", "422"}
     assert sum(answers.values()) > 100  # it was a load
 
     assert total(told, "vitrine_images_total") == counted.images

@@ -56,10 +56,13 @@ def test_memory_is_flat_if_the_end_is_no_higher_than_before_and_the_start_does_n
     assert found["samples"] == 16
 
 
-def test_one_sample_that_meets_more_shards_makes_no_growth_and_is_told():
-    found = memory(samples([10, *[200] * 15, 240]))
+def test_one_sample_that_meets_more_shards_makes_no_growth_if_there_was_one_before():
+    usual = [200] * 7
+    found = memory(samples([10, *usual, 200, *usual, 240]))
+    assert found["flat"] is False
+    found = memory(samples([10, 240, *usual, *usual, 240]))
     assert found["flat"] is True
-    assert found["highest_pss_mib_by_quarter"] == [200, 200, 200, 240]
+    assert found["highest_pss_mib_by_quarter"] == [240, 200, 200, 240]
 
 
 def test_memory_that_grows_with_the_images_is_not_flat_and_its_slope_is_told():
