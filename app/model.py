@@ -179,7 +179,6 @@ class Model:
         """
         z, images, noise = random_rows(self.manifest)
         self._measure({self.decoding: [z], self.drawing: [z, noise], self.encoding: [images]})
-        self._widen(z, noise)
         selftest.check(self)
 
     def check(self) -> None:
@@ -230,10 +229,15 @@ class Model:
                 reason = f"what {operation.name} makes of a row depends on the others"
                 raise ModelError(f"{self.version.reference}: {reason}")
 
-    def _widen(self, z: Array, noise: Array) -> None:
-        """Have decoding and drawing that are alone done by more threads: they are asked for most."""
+    def widen(self) -> None:
+        """Have decoding and drawing that are alone done by more threads, where that saves time.
+
+        They are asked for most. It takes as long as half of ``warm_up``, and the first requests need not wait
+        for it: the bytes are the same.
+        """
         if self._wide_threads <= self._threads or not self._runtime.widens:
             return
+        z, _, noise = random_rows(self.manifest)
         draw = in_parts(self.draw, self._wide_threads // self._threads)
         decode = functools.partial(self._checked.decode_wide, threads=self._wide_threads)
         self.drawing.widen(Operation("draw", grids.levels_of(draw), draw, own_thread=False), z, noise)

@@ -76,7 +76,8 @@ class OpenedModels:
     def get(self, version: Version, kept: Callable[[], Collection[str] | None]) -> Model:
         """Return the opened model of a version, opening and warming it if nobody has yet.
 
-        Its files are checked again behind that: they may have changed since the store was scanned.
+        Its files are checked again behind that: they may have changed since the store was scanned. That it
+        may use idle threads is found out behind it, by the opener.
 
         Args:
             version: which.
@@ -98,6 +99,8 @@ class OpenedModels:
                     self._changed(version, False)
                     raise self.refusal(reference) from error
                 self.models[reference] = model
+                with contextlib.suppress(RuntimeError):  # the service has come to its end
+                    self.opener.submit(_widen, model)
                 self._keep_within_budget(reference, kept())
                 self._changed(version, False)
             return self.models[reference]
@@ -198,6 +201,16 @@ def least_bytes(version: Version) -> int:
         for file in version.manifest.files
         if file.path in named or (not named and file.path.startswith(("encoder/", "decoder/")))
     )
+
+
+def _widen(model: Model) -> None:
+    """Have an opened model use idle threads, unless it has been unloaded meanwhile; without, it serves on."""
+    if model.retired:
+        return
+    try:
+        model.widen()
+    except Exception as error:
+        log.warning("%s: computed by one thread, as several failed: %s", model.version.reference, error)
 
 
 def _give_back_by(opener: ThreadPoolExecutor) -> None:

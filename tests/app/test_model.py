@@ -176,6 +176,7 @@ def test_a_decoder_that_is_alone_uses_idle_threads_and_takes_their_memory_from_t
     runtime = Wide()
     model = Model(version, runtime, threads=1, wide_threads=3)
     model.warm_up()
+    model.widen()
     assert runtime.threads == {3}
     assert runtime.rested_wide == 0  # the first picture that is alone need not make its interpreter again
     z = np.random.default_rng(0).standard_normal((8, 2), np.float32)
@@ -195,6 +196,7 @@ def test_draws_that_are_alone_are_made_in_parts_by_idle_threads(version):
 
     model = Model(version, Drawing(), threads=1, wide_threads=2)
     model.warm_up()
+    model.widen()
     alone = model.drawing.alone(8)
     assert alone is not model.drawing
     rng = np.random.default_rng(0)
@@ -212,6 +214,7 @@ def test_a_wide_decoder_of_other_bytes_is_not_used_and_its_memory_given_back(ver
     runtime = Wide(wrong=1e-6)
     model = Model(version, runtime, threads=1, wide_threads=3)
     model.warm_up()
+    model.widen()
     assert model.decoding.alone(32) is model.decoding
     assert runtime.rested_wide == 1
 
@@ -222,6 +225,7 @@ def test_without_idle_threads_or_a_runtime_that_takes_them_nothing_is_wide(versi
     runtime.widens = widens
     model = Model(version, runtime, threads=2, wide_threads=2 if widens else 3)
     model.warm_up()
+    model.widen()
     assert runtime.threads == set()
     assert model.decoding.wide is None
 

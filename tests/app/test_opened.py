@@ -1,6 +1,7 @@
 import asyncio
 import gc
 import shutil
+import threading
 import time
 import weakref
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 from app.errors import ModelError, ModelGone
+from app.model import Model
 from app.models import Models
 from app.opened import least_bytes
 from app.store import scan
@@ -170,3 +172,48 @@ def test_a_version_in_quarantine_stays_there_until_it_is_another(store):
     models.renew(found)
     models.install(found, {}, {})
     assert models.find("fake").number == 3
+
+
+def test_a_model_serves_before_it_is_found_out_whether_idle_threads_help(store, monkeypatch):
+    begun, goes_on, seen = threading.Event(), threading.Event(), []
+
+    def widen(model):
+        begun.set()
+        goes_on.wait(30)
+        seen.append(model.version.reference)
+
+    monkeypatch.setattr(Model, "widen", widen)
+    models = Models(scan(store), open_fake, 1)
+    models.open_default("fake@3")
+    assert begun.wait(30)
+    assert seen == []
+    assert sorted(models.opened) == ["fake@3"]
+    goes_on.set()
+    models.opener.submit(int).result()
+    assert seen == ["fake@3"]
+
+
+def test_idle_threads_that_fail_leave_a_model_as_it_was(store, monkeypatch, caplog):
+    def fails(_):
+        raise MemoryError("none left")
+
+    monkeypatch.setattr(Model, "widen", fails)
+    models = Models(scan(store), open_fake, 1)
+    models.open_default("fake@3")
+    models.opener.submit(int).result()
+    assert sorted(models.opened) == ["fake@3"]
+    assert "fake@3: computed by one thread, as several failed: none left" in caplog.text
+
+
+def test_a_model_unloaded_meanwhile_is_not_tried_with_more_threads(store, monkeypatch):
+    tried = []
+    monkeypatch.setattr(Model, "widen", lambda model: tried.append(model.version.reference))
+    models = Models(scan(store), open_fake, 1)
+    held = threading.Event()
+    models.opener.submit(held.wait, 30)
+    models.open_default("fake@3")
+    models.get(models.find("fake@2"))
+    models._opened.unload("fake@2")
+    held.set()
+    models.opener.submit(int).result()
+    assert tried == ["fake@3"]
