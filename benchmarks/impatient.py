@@ -15,16 +15,14 @@ import asyncio
 import collections
 import json
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 import uvloop
 
-from benchmarks import processes
-from benchmarks.client import PROBES_PER_SECOND, Pool, percentiles
+from benchmarks import health, processes
+from benchmarks.client import Pool, percentiles
 from benchmarks.load import require_wrk, wrk
 from benchmarks.overload import NORMAL, PROBES, recovery
 from benchmarks.processes import Server
@@ -43,11 +41,7 @@ def main() -> None:
     parser.add_argument("--fresh", action="store_true", help="a connection for every request")
     parser.add_argument("--workers", type=int, default=1, help="the server's setting")
     parser.add_argument("--model", default=processes.MODEL, help="what draws")
-    parser.add_argument("--probe", type=int, metavar="PORT", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    if arguments.probe:
-        print(json.dumps(uvloop.run(health(arguments.probe, arguments.seconds))))
-        return
     processes.end_at_sigterm()
     require_wrk()
     environment = {"VITRINE_DEFAULT_MODEL": arguments.model, "VITRINE_WORKERS": str(arguments.workers)}
@@ -74,8 +68,6 @@ async def load(server: Server, arguments: argparse.Namespace, rate: float) -> di
     target, statuses = server.target(arguments.n), collections.Counter[str]()
     before = [(await idle.get(target)).seconds for _ in range(PROBES)]
     refused_seconds: list[float] = []
-    command = [sys.executable, "-m", "benchmarks.impatient", "--probe", str(server.port)]
-    command += ["--seconds", str(arguments.seconds)]
     started = time.perf_counter()
     ends = started + arguments.seconds
 
@@ -95,18 +87,17 @@ async def load(server: Server, arguments: argparse.Namespace, rate: float) -> di
                 return
             refused_seconds.append(answer.seconds)
 
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as probing:
+    with health.asked(server.port, arguments.seconds) as livez:
         asking = await send(one, rate, started, arguments.seconds)
         recovered = await recovery(idle, target, NORMAL * statistics.median(before))
         await asyncio.gather(*asking)
-        probed = json.loads(probing.communicate()[0])
     pool.close()
     idle.close()
     return {
         "goodput_per_second": round(statuses["200"] / arguments.seconds, 1),
         "statuses": dict(sorted(statuses.items())),
         "refusal": percentiles(refused_seconds),
-        "livez": probed,
+        "livez": livez,
         "idle_picture": percentiles(before),
         "recovered_after_seconds": None if recovered is None else round(recovered, 2),
     }
@@ -126,22 +117,6 @@ async def send(
         tasks.append(asyncio.create_task(one()))
     await asyncio.sleep(max(0.0, started + seconds - time.perf_counter()))
     return tasks
-
-
-async def health(port: int, seconds: float) -> dict[str, object]:
-    """Ask for health, and return how long it took."""
-    pool, ends, took, failed = Pool(port), time.perf_counter() + seconds, [], 0
-    while time.perf_counter() < ends:
-        try:
-            answer = await pool.get("/livez")
-        except OSError:
-            failed += 1
-        else:
-            took.append(answer.seconds)
-            failed += answer.status != 200
-        await asyncio.sleep(1 / PROBES_PER_SECOND)
-    pool.close()
-    return {"seconds": percentiles(took), "failed": failed}
 
 
 if __name__ == "__main__":

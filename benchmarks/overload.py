@@ -1,29 +1,38 @@
 """Ten times what it can do: does Vitrine keep its pace, refuse the rest at once, and recover?
 
     .venv/bin/python -m benchmarks.overload                     a minute; needs wrk
-    .venv/bin/python -m benchmarks.overload --seconds 10 --times 5
+    .venv/bin/python -m benchmarks.overload --seconds 10 --times 4 --model fashion --n 21 --ceiling
 
 Capacity is measured first, in a closed loop. Then requests are sent at `times` that rate whatever becomes
 of those before: an open loop, on time, over as many connections as it takes, from this process, not the
 server's. Pictures are of 400 images, so that ten times the capacity is a rate that a client can really
-send; the rate that it did send is reported, and how late it was. Where server and client share cores,
-goodput loses to capacity what the client itself takes.
+send; the rate that it did send is reported, and how late it was. Beside it another process asks `/livez`.
+
+Where server and client share cores, goodput loses to capacity what the client itself takes. `--ceiling`
+measures how much: the server is asked for as much as it can do while the client sends the rest of the load
+to an nginx that refuses all of it. No server on this machine has a better goodput under such a load.
 """
 
 import argparse
 import asyncio
 import collections
+import contextlib
 import json
 import statistics
+import tempfile
 import time
-from typing import NamedTuple
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import uvloop
 
-from benchmarks import processes
+from benchmarks import health, processes
 from benchmarks.client import Answer, Pool, percentiles
 from benchmarks.load import require_wrk, wrk
 from benchmarks.processes import Server
+from tests.nginx import running_nginx
+from tests.reliability import commit, machine
 
 CLOSED_CONNECTIONS = 16  # as many pictures of 400 images fit into the queue
 PROBE_SECONDS = 0.05
@@ -31,6 +40,15 @@ PROBES = 10
 NORMAL = 2.0  # a probe is normal again within so many times what the median took before
 RECOVERY_SECONDS = 60.0
 PATIENCE_SECONDS = 30.0
+REFUSING = """
+    server {{
+        listen {host}:{port}; keepalive_requests 1000000;
+        location / {{
+            default_type application/problem+json; add_header Retry-After 2 always;
+            return 503 "{{}}";
+        }}
+    }}
+"""
 
 
 class Sent(NamedTuple):
@@ -73,6 +91,8 @@ def main() -> None:
     parser.add_argument("--deadline-seconds", type=float, help="the server's setting")
     parser.add_argument("--runtime", default="auto", choices=("auto", "litert", "tensorflow"))
     parser.add_argument("--model", default=processes.MODEL, help="what draws")
+    parser.add_argument("--ceiling", action="store_true", help="measure what refusals leave; needs nginx")
+    parser.add_argument("--out", type=Path, help="write the figures as JSON")
     arguments = parser.parse_args()
     processes.end_at_sigterm()
     require_wrk()
@@ -85,10 +105,22 @@ def main() -> None:
         wrk(server, CLOSED_CONNECTIONS, 2, arguments.n)
         capacity = wrk(server, CLOSED_CONNECTIONS, arguments.closed_seconds, arguments.n).rate
         server.wait_until_idle()
-        outcome = uvloop.run(overload(server, arguments, capacity * arguments.times))
+        with health.asked(server.port, arguments.seconds) as livez:
+            outcome = uvloop.run(overload(server, arguments, capacity * arguments.times))
         mib = server.pss_mib()
-    found = summary(outcome, capacity, arguments.times * capacity, arguments.seconds)
-    print(json.dumps(found | {"pss_mib": round(mib)}, indent=1))
+        found = summary(outcome, capacity, arguments.times * capacity, arguments.seconds)
+        found |= {"livez": livez, "pss_mib": round(mib)}
+        if arguments.ceiling:
+            server.wait_until_idle()
+            with refusing() as port:
+                left = uvloop.run(ceiling(server, arguments, capacity, port))
+            found |= {"ceiling_of_capacity": round(left / capacity, 3)}
+    print(json.dumps(found, indent=1))
+    if arguments.out:
+        asked = f"--model {arguments.model} --n {arguments.n} --times {arguments.times:g}"
+        command = f"python -m benchmarks.overload {asked} --seconds {arguments.seconds:g}"
+        told = {"command": command, "hardware": machine(), "commit": commit(), "figures": figures(found)}
+        arguments.out.write_text(json.dumps(told, indent=1) + "\n")
 
 
 async def overload(server: Server, arguments: argparse.Namespace, rate: float) -> Outcome:
@@ -97,6 +129,16 @@ async def overload(server: Server, arguments: argparse.Namespace, rate: float) -
     target = server.target(arguments.n)
     before = [(await probes.get(target)).seconds for _ in range(PROBES)]
     pool = Pool(server.port, arguments.connections)
+    requests = await open_loop(pool, target, rate, arguments.seconds)
+    recovered = await recovery(probes, target, NORMAL * statistics.median(before))
+    sent = await asyncio.gather(*requests)
+    pool.close()
+    probes.close()
+    return Outcome(sent, recovered, before)
+
+
+async def open_loop(pool: Pool, target: str, rate: float, seconds: float) -> list["asyncio.Task[Sent]"]:
+    """Ask at a rate for so many seconds, and return the requests, of which some may not be answered yet."""
     started = time.perf_counter()
 
     async def one(due: float) -> Sent:
@@ -111,19 +153,44 @@ async def overload(server: Server, arguments: argparse.Namespace, rate: float) -
         return Sent(late, answer, time.perf_counter() - started)
 
     requests = []
-    for number in range(int(arguments.seconds * rate)):
+    for number in range(int(seconds * rate)):
         due = started + number / rate
         ahead = due - time.perf_counter()
         # A timer for every request would cost more than the request: those due within 1 ms go together.
         if ahead > 0.001 or number % 64 == 0:
             await asyncio.sleep(max(0.0, ahead))
         requests.append(asyncio.create_task(one(due)))
-    await asyncio.sleep(max(0.0, started + arguments.seconds - time.perf_counter()))
-    recovered = await recovery(probes, target, NORMAL * statistics.median(before))
-    sent = await asyncio.gather(*requests)
+    await asyncio.sleep(max(0.0, started + seconds - time.perf_counter()))
+    return requests
+
+
+@contextlib.contextmanager
+def refusing() -> Iterator[int]:
+    """Run an nginx that refuses whatever is asked, until it has been used; yields its port."""
+    port = processes.free_port()
+    with tempfile.TemporaryDirectory(prefix="vitrine-refusing-") as folder:
+        Path(folder).chmod(0o755)
+        with running_nginx(Path(folder), REFUSING.format(host=processes.HOST, port=port), port):
+            yield port
+
+
+async def ceiling(server: Server, arguments: argparse.Namespace, capacity: float, port: int) -> float:
+    """Return the pictures a second that are drawn while another server refuses the rest of the load.
+
+    Args:
+        server: that draws, for as many connections as its capacity was measured with.
+        arguments: of the command line.
+        capacity: pictures a second without other load.
+        port: of what refuses.
+    """
+    seconds, pool = arguments.seconds, Pool(port, arguments.connections)
+    drawn = asyncio.create_task(
+        asyncio.to_thread(wrk, server, CLOSED_CONNECTIONS, round(seconds), arguments.n)
+    )
+    rest = (arguments.times - 1) * capacity
+    await asyncio.gather(*await open_loop(pool, "/samples", rest, seconds))
     pool.close()
-    probes.close()
-    return Outcome(sent, recovered, before)
+    return (await drawn).rate
 
 
 async def recovery(probes: Pool, target: str, normal: float) -> float | None:
@@ -181,6 +248,25 @@ def summary(outcome: Outcome, capacity: float, planned: float, seconds: float) -
         "idle_picture": percentiles(outcome.before),
         "recovered_after_seconds": None if outcome.recovered is None else round(outcome.recovered, 2),
     }
+
+
+def figures(found: dict[str, Any]) -> dict[str, float | str]:
+    """Return what docs/reliability.md tells of a run, by name."""
+    told = {
+        "pictures a second in a closed loop": found["capacity_per_second"],
+        "requests a second sent": found["sent_per_second"],
+        "goodput, of the capacity": found["goodput_of_capacity"],
+        "answers by status": ", ".join(f"{status}: {count}" for status, count in found["statuses"].items()),
+        "requests without an answer": found["without_answer"],
+        "refusals that are not as promised": found["refusals_not_as_promised"],
+        "`/livez` meanwhile, median and 99th percentile, ms": "{p50_ms:.1f}, {p99_ms:.1f}".format(
+            **found["livez"]["seconds"]
+        ),
+        "normal again after, s": found["recovered_after_seconds"],
+    }
+    if "ceiling_of_capacity" in found:
+        told["pictures while nginx refuses the rest, of the capacity"] = found["ceiling_of_capacity"]
+    return told
 
 
 def as_promised(refusal: Answer) -> bool:

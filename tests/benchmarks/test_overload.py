@@ -1,7 +1,7 @@
 import pytest
 
 from benchmarks.client import Answer
-from benchmarks.overload import Outcome, Sent, as_promised, summary
+from benchmarks.overload import Outcome, Sent, as_promised, figures, summary
 
 PROMISED = {"content-type": "application/problem+json", "retry-after": "2"}
 
@@ -32,3 +32,21 @@ def test_goodput_counts_pictures_that_came_while_the_load_lasted():
     assert found["refusals_not_as_promised"] == 0
     assert found["refusal"]["p99_ms"] == pytest.approx(2)
     assert found["recovered_after_seconds"] == 0.25
+
+
+def test_what_the_page_tells_of_a_run_are_its_figures():
+    picture, refusal = Answer(200, {}, b"", 0.5), Answer(503, PROMISED, b"", 0.002)
+    sent = [Sent(0.0, picture, 1.0), Sent(0.0, refusal, 1.0), Sent(0.0, refusal, 1.0)]
+    found = summary(Outcome(sent, 0.25, [0.1]), capacity=1.0, planned=4.0, seconds=1.0)
+    found |= {"livez": {"seconds": {"p50_ms": 1.04, "p99_ms": 19.96, "max_ms": 30.0}, "failed": 0}}
+    told = figures(found)
+    assert told["goodput, of the capacity"] == 1.0
+    assert told["answers by status"] == "200: 1, 503: 2"
+    assert told["`/livez` meanwhile, median and 99th percentile, ms"] == "1.0, 20.0"
+    assert not any("nginx" in name for name in told)
+    assert (
+        figures(found | {"ceiling_of_capacity": 0.8})[
+            "pictures while nginx refuses the rest, of the capacity"
+        ]
+        == 0.8
+    )
