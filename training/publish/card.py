@@ -14,6 +14,7 @@ from training.evaluation.schema import Report
 from training.metrics import bounds
 from training.models import latent_axes
 from training.models.latent_axes import Axes
+from training.models.networks import architecture_of
 from training.priors import KINDS
 from training.runs import replacing
 from training.trained import TrainedModel
@@ -36,7 +37,7 @@ def render(model: TrainedModel, report: Report) -> str:
     """Return the card of a model with its prior, in Markdown; the report is over the published axes."""
     network, environment = model.experiment.network, model.environment
     own_data = re.sub(r"[^\w.-]", "_", environment["data"]["name"])  # it may hold Markdown
-    convolutions = _convolutions(network)
+    networks = architecture_of(network, model.image_shape, model.likelihood)
     return TEMPLATES.get_template("card.md.jinja").render(
         model=model,
         config=model.experiment,
@@ -49,8 +50,8 @@ def render(model: TrainedModel, report: Report) -> str:
         config_file=_as_typed(environment, "config_file", f"training/configs/{model.experiment.name}.toml"),
         own_data=own_data,
         data_path=_as_typed(environment, "source", own_data),
-        encoder=" -> ".join([*convolutions, *_dense(network, network.encoder_units)]),
-        decoder=" -> ".join([*_dense(network, network.decoder_units), *convolutions[::-1]]),
+        encoder=networks.encoder_in_words(),
+        decoder=networks.decoder_in_words(),
         quick_draws=QUICK_DRAWS,
     )
 
@@ -77,16 +78,3 @@ def _as_typed(environment: dict[str, Any], key: str, otherwise: str) -> str:
     recorded = environment.get(key)
     path = os.path.relpath(recorded) if recorded else ""
     return shlex.quote(path) if path and path.isprintable() else otherwise
-
-
-def _dense(network: Any, units: tuple[int, ...]) -> list[str]:
-    activation = "ReLU" if network.kind == "dense" else "SiLU"
-    return [f"{' -> '.join(map(str, units))} (dense, {activation})"] if units else []
-
-
-def _convolutions(network: Any) -> list[str]:
-    """Return the encoder's convolutions in words, from the image inwards; the decoder mirrors them."""
-    kernel = "4 x 4, stride 2" if network.kind == "conv" else "3 x 3, at half the size of the one before"
-    words = [f"{channels} channels ({kernel}, SiLU)" for channels in network.channels]
-    blocks = network.residual_blocks
-    return [*words, f"{blocks} residual block{'s' * (blocks > 1)}"] if blocks else words

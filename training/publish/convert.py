@@ -8,7 +8,10 @@ usual score is gets measured too, and the map of the test set drawn up.
 import dataclasses
 import json
 import logging
+import re
+import shlex
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +20,12 @@ from scipy.optimize import linear_sum_assignment
 
 from training import data, runs
 from training.errors import DataError, RunError
+from training.evaluation.schema import Report
 from training.fitting import start
 from training.models.latent_axes import Axes
 from training.models.vae import VariationalAutoencoder
 from training.publish import export, litert, maps, scores, selftest
-from training.publish.card import CARD
+from training.publish.card import CARD, render
 from training.publish.versions import newest
 from training.runs import replacing
 from training.trained import Posterior, TrainedModel
@@ -30,6 +34,8 @@ from training.types import Array
 logger = logging.getLogger(__name__)
 
 WRITTEN_ANEW = ("encoder", "decoder", "manifest.json", "manifest.sig")
+HEADING = "\n## Converted\n\n"  # of the card's last section
+TOLD = re.compile(r"version (\d+), digest\s+`(\w+)`")  # there
 COMPARED = 256  # codes, and the images that they stand for
 LEVEL = 1.5 / 255  # by more than a level a draw differs only if its noise chose otherwise
 TOLERANCE = 1e-3  # of a pixel in [0, 1], and of a code: what rounding in another order may change
@@ -67,7 +73,7 @@ def convert(version: Path, data_folder: Path | None = None, map_images: int | No
         export.write_decoder(model, staging / "decoder", axes)
         litert.check_agreement(staging, model.latent_dim, noise_shape, images, codes)
         with replacing(staging / CARD) as card:
-            card.write((version / CARD).read_bytes() + told(source).encode())
+            card.write(_card(published, manifest, (version / CARD).read_text(), source).encode())
         manifest["training"]["converted_from"] = source
         manifest["selftest"] = selftest.write(staging, model.latent_dim, noise_shape)
         manifest["runtimes"] = {"litert": litert.FILES}
@@ -95,12 +101,43 @@ def _dataset(published: TrainedModel, data_folder: Path | None) -> data.Dataset 
         return None
 
 
-def told(source: dict[str, Any]) -> str:
-    """Return what the card says of where the weights come from."""
+def _card(published: TrainedModel, manifest: dict[str, Any], former: str, source: dict[str, Any]) -> str:
+    """Return the card in today's words, with the numbers of the manifest; `former` is the version's own.
+
+    A version whose numbers are not those that a card has now keeps the words that it has.
+    """
+    text, _, converted = former.partition(HEADING)
+    chain = [*map(_version, TOLD.findall(converted)), source]
+    try:
+        report = Report.model_validate(
+            {"weights_sha256": published.weights_sha256} | manifest["metrics"] | {"axes": manifest["axes"]}
+        )
+    except ValueError:
+        return text + told(chain)
+    recorded = published.environment | _as_typed(text)
+    return render(dataclasses.replace(published, environment=recorded), report) + told(chain)
+
+
+def _version(number_and_digest: tuple[str, str]) -> dict[str, Any]:
+    number, digest = number_and_digest
+    return {"version": int(number), "digest": digest}
+
+
+def _as_typed(card: str) -> dict[str, str]:
+    """Return the paths in the card's command for training, which nothing else of a version records."""
+    command = re.search(r"^    vitrine-train (fit .*)$", card, re.MULTILINE)
+    _, *words = shlex.split(command[1]) if command else [""]
+    recorded = {"config_file": words[0]} if words else {}
+    return recorded | ({"source": words[words.index("--data") + 1]} if "--data" in words else {})
+
+
+def told(chain: Sequence[dict[str, Any]]) -> str:
+    """Return what the card says of the versions that the weights were in before, the measured one first."""
+    measured, *others = (f"version {each['version']}, digest `{each['digest']}`" for each in chain)
+    between = "".join(f", as {each}" for each in others) + (", and again as this one" if others else "")
     return (
-        f"\n## Converted\n\nThe weights are those of version {source['version']}, digest "
-        f"`{source['digest']}`.\n`vitrine-train convert` wrote the networks' files anew. All numbers above "
-        "were measured with that version.\n"
+        f"{HEADING}All numbers above were measured with {measured}.\nThis version has the same weights: "
+        f"`vitrine-train convert` wrote the networks' files anew{between}.\n"
     )
 
 

@@ -10,6 +10,7 @@ pytestmark = pytest.mark.tensorflow
 
 from training.evaluation import schema  # noqa: E402
 from training.evaluation.schema import Report  # noqa: E402
+from training.models.likelihoods.gaussian import GaussianShared  # noqa: E402
 from training.priors.choose import Candidate, PriorReport  # noqa: E402
 from training.publish import card, convert  # noqa: E402
 from training.sources import UNRECORDED  # noqa: E402
@@ -18,8 +19,28 @@ from training.trained import TrainedModel  # noqa: E402
 VERSIONS = [path.parent for path in sorted(SHIPPED_STORE.glob("*/*/manifest.json"))]
 # What published cards call what has another name now, and what they did not say yet.
 BESIDE_PCA = "beside PCA of the same dimension"
+HALVED = "3 x 3, at half the size of the one before, SiLU"
 FORMER = {
     "vitrine-train rescore": "vitrine-train recalibrate",
+    # It said of every kind of network what is so of one alone.
+    f"784 pixels -> 32 channels ({HALVED}) -> 96 channels ({HALVED}) -> 1 residual block -> 256 (dense": "28 x 28 pixels -> 4 channels at 14 x 14 (pixel unshuffle) -> 32 channels at 14 x 14 (3 x 3, SiLU) -> 96 channels "
+    "at 7 x 7 (3 x 3, stride 2, SiLU) -> 1 residual block (3 x 3, SiLU, 1 x 1), SiLU -> 32 channels at 7 x 7 "
+    "(1 x 1, SiLU) -> 256 (dense",
+    f"784 pixels -> 32 channels ({HALVED}) -> 64 channels ({HALVED}) -> 1 residual block -> 256 (dense": "28 x 28 pixels -> 4 channels at 14 x 14 (pixel unshuffle) -> 32 channels at 14 x 14 (3 x 3, SiLU) -> 64 channels "
+    "at 7 x 7 (3 x 3, stride 2, SiLU) -> 1 residual block (3 x 3, SiLU, 1 x 1), SiLU -> 21 channels at 7 x 7 "
+    "(1 x 1, SiLU) -> 256 (dense",
+    f"192 (dense, SiLU) -> 1 residual block -> 96 channels ({HALVED}) -> 32 channels ({HALVED}) -> 784 x 55 (linear)": "192 -> 1029 (dense, SiLU) = 21 channels at 7 x 7 -> 64 channels at 7 x 7 (3 x 3, ReLU) -> inverted residual "
+    "(128 channels 1 x 1, ReLU, depthwise 3 x 3, ReLU, 64 1 x 1), ReLU -> 28 channels at 14 x 14 (1 x 1, pixel "
+    "shuffle, ReLU) -> inverted residual (56 channels 1 x 1, ReLU, depthwise 3 x 3, ReLU, 28 1 x 1), ReLU -> "
+    "28 x 28 x 55 (1 x 1, pixel shuffle, linear)",
+    f"256 -> 256 (dense, SiLU) -> 1 residual block -> 64 channels ({HALVED}) -> 32 channels ({HALVED}) -> 784 x 9 (linear)": "256 -> 256 -> 1029 (dense, SiLU) = 21 channels at 7 x 7 -> 64 channels at 7 x 7 (3 x 3, SiLU) -> 1 residual "
+    "block (3 x 3, SiLU, 1 x 1), SiLU -> 32 channels at 14 x 14 (1 x 1, pixel shuffle, SiLU) -> 28 x 28 x 9 (3 x 3, "
+    "pixel shuffle, linear)",
+    "This likelihood is absurdly wide for pixels in [0, 1]: storing the raw bytes\ncosts 8 bits a pixel. The figure "
+    "says what the loss really claims, and that it can hardly tell a good\nmodel from a dead one.\n": "Storing the raw "
+    "bytes costs 8 bits a pixel. The variance of p(x given z), 0.5, is 26.9 times the squared error\nof a "
+    "reconstructed pixel: this likelihood is far too wide. The figure says what the loss really claims, and that "
+    "it\ncan hardly tell a good model from a dead one.\n",
     "--beside": "--reference",
     f"{BESIDE_PCA}:\n": f"{BESIDE_PCA}\n(rounded to 256 levels and cut off at 0 and 1, which the errors of all "
     "test images above are not):\n",
@@ -58,6 +79,15 @@ def published_digests(file, model):
     return found
 
 
+def told_formerly(source):
+    """What each conversion appended once."""
+    return (
+        f"\n## Converted\n\nThe weights are those of version {source['version']}, digest "
+        f"`{source['digest']}`.\n`vitrine-train convert` wrote the networks' files anew. All numbers above "
+        "were measured with that version.\n"
+    )
+
+
 @pytest.mark.parametrize("version", VERSIONS, ids=lambda path: path.parent.name)
 def test_a_shipped_card_is_what_its_numbers_say_byte_for_byte(version):
     expected = (version / "card.md").read_text()
@@ -68,16 +98,16 @@ def test_a_shipped_card_is_what_its_numbers_say_byte_for_byte(version):
     source = json.loads((version / "manifest.json").read_text())["training"].get("converted_from")
     rendered = card.render(*published(version))
     assert expected.startswith(rendered)
-    assert expected.endswith(convert.told(source) if source else rendered)
     # Each conversion since the numbers were measured has told where its weights come from.
     digests = published_digests(SHIPPED_STORE / "published.jsonl", version.parent.name)
-    told = re.findall(r"those of version (\d+), digest\s+`(\w+)`", expected[len(rendered) :])
-    assert (
-        rendered
-        + "".join(convert.told({"version": int(number), "digest": digest}) for number, digest in told)
-        == expected
-    )
-    assert all(digest in digests[int(number)] for number, digest in told)
+    ending = expected[len(rendered) :]
+    chain = [
+        {"version": int(number), "digest": digest}
+        for number, digest in re.findall(r"version (\d+), digest\s+`(\w+)`", ending)
+    ]
+    assert chain[-1:] == ([source] if source else [])
+    assert ending in ("".join(map(told_formerly, chain)), convert.told(chain) if chain else "")
+    assert all(each["digest"] in digests[each["version"]] for each in chain)
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +127,23 @@ def test_a_card_of_other_images_speaks_of_them_and_not_of_clothes(dense):
     assert "--data my__photos_ --seed 42 --out" in text
     for word in ("Fashion-MNIST", "clothing"):
         assert word not in text
+
+
+def test_a_likelihood_is_called_too_wide_only_if_its_variance_exceeds_the_squared_error(dense):
+    model, report = dense
+    assert report.bounds.log_p_x[0].bits_per_dim > 8
+    wide = "The variance of p(x given z), 0.5, is 26.9 times the squared error\nof a reconstructed pixel:"
+    assert wide in card.render(model, report)
+    worse = report.model_copy(
+        update={"reconstruction": report.reconstruction.model_copy(update={"reconstruction_mse": 0.6})}
+    )
+    learned = dataclasses.replace(model, likelihood=GaussianShared())
+    for text in (card.render(model, worse), card.render(learned, report)):
+        assert "Storing the raw bytes costs 8 bits a pixel.\n\nScored as" in text
+        assert "wide" not in text
+    rows = [report.bounds.log_p_x[0].model_copy(update={"bits_per_dim": 7.9})]
+    fewer = report.model_copy(update={"bounds": report.bounds.model_copy(update={"log_p_x": rows})})
+    assert "raw bytes" not in card.render(model, fewer)
 
 
 @pytest.mark.parametrize(

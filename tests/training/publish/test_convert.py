@@ -42,8 +42,47 @@ def test_the_next_version_has_the_same_weights_and_says_whose(copied):
         k: v for k, v in former.items() if k not in own
     }
     card = (again / "card.md").read_text()
-    assert card.startswith((copied / "card.md").read_text())
-    assert f"The weights are those of version 1, digest `{former['digest']}`" in card
+    assert card == (copied / "card.md").read_text() + (
+        f"\n## Converted\n\nAll numbers above were measured with version 1, digest `{former['digest']}`.\nThis "
+        "version has the same weights: `vitrine-train convert` wrote the networks' files anew.\n"
+    )
+
+
+def test_what_is_converted_twice_says_once_with_which_version_its_numbers_were_measured(copied):
+    second = convert.convert(copied)
+    third = convert.convert(second)
+    first, then = (json.loads((each / "manifest.json").read_text())["digest"] for each in (copied, second))
+    card = (third / "card.md").read_text()
+    assert card == (copied / "card.md").read_text() + (
+        f"\n## Converted\n\nAll numbers above were measured with version 1, digest `{first}`.\nThis version has "
+        "the same weights: `vitrine-train convert` wrote the networks' files anew, as version 2, digest "
+        f"`{then}`, and again as this one.\n"
+    )
+
+
+def test_a_card_in_former_words_is_written_anew_with_the_paths_that_it_alone_records(copied):
+    card = copied / "card.md"
+    text = card.read_text()
+    card.write_text(
+        text.replace("- Decoder: ", "- The decoder: ").replace(
+            "vitrine-train fit training/configs/tiny.toml --data tiny",
+            "vitrine-train fit 'my own.toml' --data ../b",
+        )
+        + "\n## Converted\n\nThe weights are those of version 7, digest `abc`.\nAll numbers above were.\n"
+    )
+    again = (convert.convert(copied) / "card.md").read_text()
+    assert "\n- Decoder: " in again
+    assert "vitrine-train fit 'my own.toml' --data ../b --seed" in again
+    assert "All numbers above were measured with version 7, digest `abc`.\n" in again
+    assert again.count("## Converted") == 1
+
+
+def test_numbers_that_no_card_has_now_leave_the_words_as_they_were(copied):
+    manifest = json.loads((copied / "manifest.json").read_text())
+    del manifest["metrics"]["bounds"]
+    (copied / "manifest.json").write_text(json.dumps(manifest))
+    (copied / "card.md").write_text("# Former words\n")
+    assert (convert.convert(copied) / "card.md").read_text().startswith("# Former words\n\n## Converted\n")
 
 
 @pytest.mark.parametrize(("said", "expected"), [(None, "mean"), ("draw", "draw")])

@@ -30,6 +30,11 @@ def build(
     Raises:
         ConfigError: they cannot be built for images of this shape.
     """
-    kind: type[Architecture] = KINDS[network.kind]
-    architecture = kind(network, image_shape, likelihood)
+    architecture = architecture_of(network, image_shape, likelihood)
     return architecture.encoder(), architecture.decoder()
+
+
+def architecture_of(network: Network, image_shape: tuple[int, ...], likelihood: Likelihood) -> Architecture:
+    """Return what a configuration describes, before anything is built; a ConfigError as ``build``."""
+    kind: type[Architecture] = KINDS[network.kind]
+    return kind(network, image_shape, likelihood)

@@ -15,6 +15,7 @@ from training.configs import sections
 from training.models.likelihoods.base import Likelihood
 
 POSTERIOR = ("z_mean", "z_log_var")
+ACTIVATIONS = {"relu": "ReLU", "silu": "SiLU"}  # as sentences name them
 
 
 @dataclasses.dataclass
@@ -52,6 +53,31 @@ class Architecture:
         decoder.of_likelihood = self.likelihood.network  # Keras counts and saves its weights with the others
         return decoder
 
+    def encoder_in_words(self) -> str:
+        """Return the encoder's layers as a sentence without its full stop, from the image inwards."""
+        dense = dense_in_words(self.network.encoder_units, self.activation)
+        last = f"z_mean and z_log_var, {self.network.latent_dim} each (linear)"
+        return " -> ".join([*self.rows_in_words(), *dense, last])
+
+    def decoder_in_words(self) -> str:
+        """Return the decoder's layers as a sentence without its full stop, from z outwards."""
+        shared = self.likelihood.num_shared
+        and_shared = f", and {shared} that all pixels share" if shared else ""
+        steps = " -> ".join([self.code_in_words(), *self.pixels_in_words()])
+        return f"{steps}, what p(x given z) takes for a pixel{and_shared}"
+
+    def code_in_words(self) -> str:
+        """Return what the decoder begins with."""
+        return str(self.network.latent_dim)
+
+    def rows_in_words(self) -> list[str]:
+        """Return the steps of ``rows``, the image first."""
+        raise NotImplementedError
+
+    def pixels_in_words(self) -> list[str]:
+        """Return the steps of ``pixels``."""
+        raise NotImplementedError
+
     def posterior(self, images: Any) -> list[Any]:
         """Return z_mean and z_log_var, (B, D), each by a linear layer."""
         hidden = self.dense_layers(self.rows(images), self.network.encoder_units)
@@ -85,6 +111,11 @@ class Architecture:
             layer = keras.layers.Dense(width, activation=self.activation, kernel_initializer=self.initializer)
             hidden = layer(hidden)
         return hidden
+
+
+def dense_in_words(units: Sequence[int], activation: str) -> list[str]:
+    """Return dense layers of these widths as one step of a sentence, or none."""
+    return [f"{' -> '.join(map(str, units))} (dense, {ACTIVATIONS[activation]})"] if units else []
 
 
 def reshaped(values: Any, shape: tuple[int, ...]) -> Any:

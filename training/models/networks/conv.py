@@ -8,7 +8,7 @@ import keras
 
 from training.configs import sections
 from training.errors import ConfigError
-from training.models.networks.base import Architecture, reshaped
+from training.models.networks.base import Architecture, dense_in_words, reshaped
 
 
 class Conv2DTranspose(keras.layers.Conv2DTranspose):  # type: ignore[misc]  # Keras publishes no types
@@ -82,6 +82,43 @@ class Conv(Architecture):
         for number in rest:
             hidden = Conv2DTranspose(number, activation="silu")(hidden)
         return Conv2DTranspose(self.outputs)(hidden)
+
+    def rows_in_words(self) -> list[str]:  # noqa: D102
+        sizes = [self.maps_in_words(number, index + 1) for index, number in enumerate(self.network.channels)]
+        return [self.image_in_words(), *(f"{size} (4 x 4, stride 2, SiLU)" for size in sizes)]
+
+    def pixels_in_words(self) -> list[str]:  # noqa: D102
+        first, *rest = self.network.channels[::-1]
+        sizes = [self.maps_in_words(number, len(rest) - index) for index, number in enumerate(rest)]
+        steps = [f"{size} (transposed 4 x 4, stride 2, SiLU)" for size in sizes]
+        return [
+            self.dense_maps_in_words(first),
+            *steps,
+            f"{self.numbers} (transposed 4 x 4, stride 2, linear)",
+        ]
+
+    def image_in_words(self) -> str:
+        """Return what the encoder takes."""
+        height, width, colours = self.image_maps
+        return f"{height} x {width} pixels" + (f" of {colours} colours" if colours > 1 else "")
+
+    def maps_in_words(self, channels: int, halved: int | None = None) -> str:
+        """Return maps of the image halved so often; not given, as often as it ever is."""
+        halved = len(self.network.channels) if halved is None else halved
+        height, width, _ = self.image_maps
+        return f"{channels} channel{'s' * (channels > 1)} at {height >> halved} x {width >> halved}"
+
+    def dense_maps_in_words(self, channels: int) -> str:
+        """Return the step of ``maps_of``."""
+        units = (*self.network.decoder_units, self.height * self.width * channels)
+        (dense,) = dense_in_words(units, self.activation)
+        return f"{dense} = {self.maps_in_words(channels)}"
+
+    @property
+    def numbers(self) -> str:
+        """What the decoder's last layer gives, in words."""
+        height, width, _ = self.image_maps
+        return f"{height} x {width} x {self.outputs}"
 
     def centred(self, images: Any) -> Any:
         """Return images as maps (B, H, W, C) in [-1, 1]."""

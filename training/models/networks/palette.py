@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import keras
 
 from training.configs import sections
-from training.models.networks.base import reshaped
+from training.models.networks.base import dense_in_words, reshaped
 from training.models.networks.residual import Residual
 
 
@@ -40,6 +40,19 @@ class Palette(Residual):
         last = keras.layers.Dense(self.network.colours * self.outputs, name="palette", bias_initializer=apart)
         rows = last(self.dense_layers(z, self.network.decoder_units))
         return ByColour(self.network.colours)(rows)
+
+    def pixels_in_words(self) -> list[str]:  # noqa: D102
+        colours, times = self.network.colours, len(self.network.channels) - 1
+        steps = [*self.smallest_in_words(), self.blocks_in_words()]
+        for index, number in enumerate(self.network.channels[-2::-1]):
+            size = self.maps_in_words(number, times - index)
+            steps.append(f"{size} (1 x 1, SiLU, pixel shuffle, then 3 x 3, SiLU)")
+        height, width, _ = self.image_maps
+        steps.append(f"{height} x {width} x {colours} shares (3 x 3, pixel shuffle, softmax)")
+        dense = dense_in_words(self.network.decoder_units, self.activation)
+        palette = [str(self.network.latent_dim), *dense, f"{colours} x {self.outputs} (dense, linear)"]
+        steps[-1] += f"; {' -> '.join(palette)}, the palette; shares times palette"
+        return [*steps, self.numbers]
 
     def shares(self, z: Any) -> Any:
         """Return the logarithms of the shares, up to a constant of each pixel, (B, H, W, K)."""

@@ -47,6 +47,44 @@ class Residual(Conv):
             hidden = keras.layers.Activation("silu")(hidden)
         return keras.ops.depth_to_space(keras.layers.Conv2D(4 * self.outputs, 3, padding="same")(hidden), 2)
 
+    def rows_in_words(self) -> list[str]:  # noqa: D102
+        return [*self.features_in_words(), self.narrow_in_words()]
+
+    def pixels_in_words(self) -> list[str]:  # noqa: D102
+        return [*self.smallest_in_words(), *self.enlarged_in_words()]
+
+    def features_in_words(self) -> list[str]:
+        """Return the steps of ``features``, the image first."""
+        steps = [self.image_in_words(), f"{self.maps_in_words(4 * self.image_maps[2], 1)} (pixel unshuffle)"]
+        for index, number in enumerate(self.network.channels):
+            stride = ", stride 2" if index else ""
+            steps.append(f"{self.maps_in_words(number, index + 1)} (3 x 3{stride}, SiLU)")
+        return [*steps, self.blocks_in_words()]
+
+    def narrow_in_words(self) -> str:
+        """Return the step of ``narrow_rows``."""
+        return f"{self.maps_in_words(self._narrow)} (1 x 1, SiLU)"
+
+    def smallest_in_words(self) -> list[str]:
+        """Return the steps of ``smallest_maps``."""
+        last = self.maps_in_words(self.network.channels[-1])
+        return [self.dense_maps_in_words(self._narrow), f"{last} (3 x 3, SiLU)"]
+
+    def enlarged_in_words(self) -> list[str]:
+        """Return the steps of ``enlarged``."""
+        times = len(self.network.channels) - 1
+        sizes = [
+            self.maps_in_words(number, times - index)
+            for index, number in enumerate(self.network.channels[-2::-1])
+        ]
+        steps = [f"{size} (1 x 1, pixel shuffle, SiLU)" for size in sizes]
+        return [self.blocks_in_words(), *steps, f"{self.numbers} (3 x 3, pixel shuffle, linear)"]
+
+    def blocks_in_words(self) -> str:
+        """Return the step of ``in_blocks``."""
+        blocks = self.network.residual_blocks
+        return f"{blocks} residual block{'s' * (blocks > 1)} (3 x 3, SiLU, 1 x 1), SiLU"
+
     def convolution(self, filters: int, size: int = 3, strides: int = 1) -> keras.layers.Layer:
         """Return a convolution with a SiLU, whose result is as large as its input over `strides`."""
         return keras.layers.Conv2D(

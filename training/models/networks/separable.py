@@ -45,6 +45,15 @@ class Separable(Residual):
         hidden = keras.layers.Activation("relu")(hidden)
         return keras.ops.depth_to_space(keras.layers.Conv2D(4 * self.outputs, 1)(hidden), 2)
 
+    def pixels_in_words(self) -> list[str]:  # noqa: D102
+        first, *rest = self.network.decoder_channels[::-1]
+        dense = self.dense_maps_in_words(max(1, first // 3))
+        steps = [dense, f"{self.maps_in_words(first)} (3 x 3, ReLU)", _block_in_words(first)]
+        for index, number in enumerate(rest):
+            size = self.maps_in_words(number, len(rest) - index)
+            steps += [f"{size} (1 x 1, pixel shuffle, ReLU)", _block_in_words(number)]
+        return [*steps, f"{self.numbers} (1 x 1, pixel shuffle, linear)"]
+
 
 def _block(hidden: Any) -> Any:
     """Return `hidden` after an inverted residual."""
@@ -52,3 +61,9 @@ def _block(hidden: Any) -> Any:
     inner = keras.layers.Conv2D(EXPANSION * channels, 1, activation="relu")(hidden)
     inner = keras.layers.DepthwiseConv2D(3, padding="same", activation="relu")(inner)
     return keras.layers.Add()([hidden, keras.layers.Conv2D(channels, 1)(inner)])
+
+
+def _block_in_words(channels: int) -> str:
+    """Return an inverted residual and the activation after it."""
+    inner = EXPANSION * channels
+    return f"inverted residual ({inner} channels 1 x 1, ReLU, depthwise 3 x 3, ReLU, {channels} 1 x 1), ReLU"

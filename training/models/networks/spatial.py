@@ -10,7 +10,7 @@ import keras
 
 from training.configs import sections
 from training.errors import ConfigError
-from training.models.networks.base import POSTERIOR, reshaped
+from training.models.networks.base import POSTERIOR, dense_in_words, reshaped
 from training.models.networks.conv import flattened
 from training.models.networks.residual import Residual
 
@@ -64,3 +64,23 @@ class Spatial(Residual):
         level = keras.layers.Add()([expected, keras.layers.Multiply()([scale, deviation])])
         both = keras.layers.Concatenate()([features, level])
         return self.enlarged(self.convolution(self.network.channels[-1])(both))
+
+    def encoder_in_words(self) -> str:  # noqa: D102
+        features, spatial = self.features_in_words(), self.network.latent_dim - self.global_dim
+        level = f"z_mean and z_log_var of {spatial} spatial axes (1 x 1, linear)"
+        dense = dense_in_words(self.network.encoder_units, self.activation)
+        top = f"z_mean and z_log_var of {self.global_dim} global axes (linear)"
+        return f"{' -> '.join([*features, level])}; from the same blocks -> " + " -> ".join(
+            [self.narrow_in_words(), *dense, top]
+        )
+
+    def code_in_words(self) -> str:  # noqa: D102
+        return f"{self.global_dim} global axes"
+
+    def pixels_in_words(self) -> list[str]:  # noqa: D102
+        level = (
+            f"beside them {self.maps_in_words(self.network.spatial_channels)}: a mean (1 x 1, linear) "
+            "plus a scale (1 x 1, softplus) times the spatial axes"
+        )
+        both = f"{self.maps_in_words(self.network.channels[-1])} (3 x 3, SiLU)"
+        return [*self.smallest_in_words(), level, both, *self.enlarged_in_words()]
