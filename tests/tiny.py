@@ -18,6 +18,33 @@ TINY = {
 }
 
 
+@pytest.fixture(scope="module")
+def plain_figures():
+    """Draw figures coarsely, without a layout or words: they take a third of a small training's time.
+
+    Trainings of their own processes, as of documents' commands, draw them whole.
+    """
+    from matplotlib.axis import Axis
+    from matplotlib.figure import Figure
+    from matplotlib.text import Text
+
+    from training import figures
+
+    class Plain(Figure):
+        def __init__(self, **options):
+            super().__init__(**options | {"layout": "none"})
+
+        def savefig(self, *arguments, **options):
+            with pytest.MonkeyPatch.context() as patch:
+                for words in (Axis, Text):
+                    patch.setattr(words, "draw", lambda *_, **__: None)
+                super().savefig(*arguments, **options | {"dpi": 20})
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(figures, "Figure", Plain)
+        yield
+
+
 @pytest.fixture(scope="session")
 def tiny_config():
     return from_dict(TINY)
