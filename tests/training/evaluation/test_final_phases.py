@@ -6,6 +6,7 @@ import pytest
 
 pytestmark = pytest.mark.tensorflow
 
+from training import figures  # noqa: E402
 from training.errors import RunError  # noqa: E402
 from training.evaluation import evaluate, final_phases  # noqa: E402
 from training.evaluation.schema import FinalPhases  # noqa: E402
@@ -93,9 +94,11 @@ def test_the_report_keeps_them_and_a_new_evaluation_too(found, tiny_model, tiny_
     assert FinalPhases.model_validate(found.as_dict()) == found
 
 
-def test_the_picture_has_a_panel_for_each_bound(found, tmp_path):
+def test_the_picture_has_a_panel_for_each_bound(found, tmp_path, monkeypatch):
+    import matplotlib.figure
     import matplotlib.image
 
+    monkeypatch.setattr(figures, "Figure", matplotlib.figure.Figure)  # as users see it
     final_phases.draw(found, "tiny", tmp_path)
     picture = matplotlib.image.imread(tmp_path / final_phases.FIGURE)
     height, width, _ = picture.shape
