@@ -93,6 +93,18 @@ def tiny_model(tiny_run):
     return TrainedModel.from_run(tiny_run)
 
 
+@pytest.fixture(scope="session")
+def tiny_phases(tiny_run, tiny_model, tiny_dataset):
+    """That model trained on for moments by each objective, with two seeds; it is left as it is, to the bit."""
+    from training.evaluation import final_phases
+
+    before = [weights.copy() for weights in tiny_model.encoder.get_weights()]
+    result = final_phases.compare(tiny_run, tiny_model, tiny_dataset, minutes=0.004, seeds=2, k=5)
+    for weights, was in zip(tiny_model.encoder.get_weights(), before, strict=True):
+        assert np.array_equal(weights, was)
+    return result
+
+
 def model_of(vae, image_shape=(6, 5)):
     """A TrainedModel of networks of two latent axes that were not trained, with N(0, I) as its prior."""
     from training.priors import StandardNormal
