@@ -24,7 +24,7 @@ from tests.serving import VITRINE, serving
 from tests.test_process import eventually, free_port, workers_of
 
 pytestmark = pytest.mark.process
-AT_ONCE = {"VITRINE_DRAIN_SECONDS": "0"}  # where the end is not what is tested: no load balancer is waited for
+AT_ONCE = {"VITRINE_DRAIN_SECONDS": "0"}  # the end is not what is tested: no load balancer is waited for
 
 
 def address(server):
