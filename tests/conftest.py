@@ -25,9 +25,10 @@ pytest_plugins = ["tests.access", "tests.tiny", "tests.litertjs", "tests.objects
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# Compiling takes half of a small training. So XLA does it once for all processes of a session, and quickly. Weights
-# are others then, in their last bits: what is compared with recorded ones is trained `as_users_train`.
-XLA = {"XLA_FLAGS": "--xla_backend_optimization_level=0"}
+# Compiling takes half of a small training. So XLA does it once for all processes of a session, and quickly: without
+# optimising, and by emitters that need no passes of MLIR, which no cache keeps. Weights are others then, in their
+# last bits: what is compared with recorded ones is trained `as_users_train`.
+XLA = {"XLA_FLAGS": "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"}
 if "TF_XLA_FLAGS" not in os.environ:  # the first process: others inherit it
     COMPILED = tempfile.mkdtemp(prefix="xla-")
     atexit.register(shutil.rmtree, COMPILED, ignore_errors=True)

@@ -83,6 +83,17 @@ def _children(pid: int) -> list[int]:
     return found
 
 
+def at_rest(pid: int, before: tuple[int, int, int], seconds: float) -> tuple[int, int, int]:
+    """Return what `processes_of` says once files and threads are as few as before; what it says after `seconds`."""
+    until = time.monotonic() + seconds
+    while True:
+        after = processes_of(pid)
+        rests = all(now <= then for now, then in zip(after[1:], before[1:], strict=True))
+        if rests or time.monotonic() > until:
+            return after
+        time.sleep(0.2)
+
+
 def slope(samples: list[tuple[float, float]]) -> float:
     """Return the growth per second by least squares; 0 of fewer than two samples."""
     if len(samples) < 2:
@@ -283,8 +294,7 @@ def run(
         time.sleep(idle)
         before = processes_of(server.process.pid)
         found = asyncio.run(traffic(server.url, server.process.pid, seconds))
-        time.sleep(idle)
-        after = processes_of(server.process.pid)
+        after = at_rest(server.process.pid, before, idle)
         if server.process.poll() is not None:
             found.unexpected.append(f"the service ended with {server.process.returncode}")
     return found, figures(found, before, after, seconds)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-pytestmark = pytest.mark.tensorflow
+pytestmark = [pytest.mark.tensorflow, pytest.mark.usefixtures("plain_figures")]
 
 import tensorflow as tf  # noqa: E402
 

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -25,6 +26,7 @@ from tests.serving import VITRINE, serving
 pytestmark = [pytest.mark.process, pytest.mark.tensorflow]
 
 SEEDED = "/samples?n=21&seed=42"
+ROWS = (1, 2, 3, 4)  # of such a picture; three are that address
 
 
 def free_port():
@@ -45,6 +47,11 @@ def test_a_seeded_address_gives_the_same_bytes_from_two_workers_after_a_restart_
     # However slow the machine, all are to wait for their turn: it is bytes that are asked for here.
     patience = {"VITRINE_QUEUE_SECONDS": "60", "VITRINE_DEADLINE_SECONDS": "60"}
     with serving(tmp_path, **computing, **patience) as server:
+
+        def asked_again_and_again(rows):
+            url = f"{server.url}/samples?n={7 * rows}&seed=42"
+            return {httpx.get(url, timeout=100).content for _ in range(25)}
+
         stop = threading.Event()
         statuses = []
 
@@ -60,8 +67,10 @@ def test_a_seeded_address_gives_the_same_bytes_from_two_workers_after_a_restart_
         for client in clients:
             client.start()
         try:
-            for _ in range(100):
-                bodies.add(httpx.get(server.url + SEEDED, timeout=100).content)
+            # Four askers, as each answer waits for its turn; each of its own address, as those who ask for the
+            # same one at the same time share one computation.
+            with ThreadPoolExecutor(4) as askers:
+                under_load = dict(zip(ROWS, askers.map(asked_again_and_again, ROWS), strict=True))
         finally:
             stop.set()
             for client in clients:
@@ -69,9 +78,15 @@ def test_a_seeded_address_gives_the_same_bytes_from_two_workers_after_a_restart_
         assert set(statuses) == {200}
         assert len(statuses) > 100  # it was a load
         five = pixels_of(httpx.get(f"{server.url}/samples?n=5&seed=42").content)
+    bodies |= under_load[3]
     assert len(bodies) == 1
     whole = pixels_of(bodies.pop())
     assert whole.shape == (84, 196)
+    for rows, found in under_load.items():
+        assert len(found) == 1
+        drawn = pixels_of(found.pop())
+        assert drawn.shape == (28 * rows, 196)
+        assert np.array_equal(drawn[:84], whole[: 28 * rows])
     assert np.array_equal(five, whole[:28, : 5 * 28])
 
 
@@ -168,6 +183,7 @@ def eventually(found):
 @pytest.mark.fault(1)
 def test_metrics_neither_break_serving_nor_lie_when_a_worker_or_their_folder_is_gone(tmp_path):
     long = {"VITRINE_MAX_IMAGES": "8000", "VITRINE_QUEUE_SECONDS": "60", "VITRINE_DEADLINE_SECONDS": "60"}
+    long |= {"VITRINE_DRAIN_SECONDS": "0"}  # no load balancer is waited for at its end
     with serving(tmp_path, workers=2, TMPDIR=str(tmp_path), **long) as server:
 
         def waiting():

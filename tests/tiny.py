@@ -18,6 +18,33 @@ TINY = {
 }
 
 
+@pytest.fixture(scope="module")
+def plain_figures():
+    """Draw figures coarsely, without a layout or words: they take a third of a small training's time.
+
+    Trainings of their own processes, as of documents' commands, draw them whole.
+    """
+    from matplotlib.axis import Axis
+    from matplotlib.figure import Figure
+    from matplotlib.text import Text
+
+    from training import figures
+
+    class Plain(Figure):
+        def __init__(self, **options):
+            super().__init__(**options | {"layout": "none"})
+
+        def savefig(self, *arguments, **options):
+            with pytest.MonkeyPatch.context() as patch:
+                for words in (Axis, Text):
+                    patch.setattr(words, "draw", lambda *_, **__: None)
+                super().savefig(*arguments, **options | {"dpi": 20})
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(figures, "Figure", Plain)
+        yield
+
+
 @pytest.fixture(scope="session")
 def tiny_config():
     return from_dict(TINY)
@@ -64,6 +91,18 @@ def tiny_model(tiny_run):
     from training.trained import TrainedModel
 
     return TrainedModel.from_run(tiny_run)
+
+
+@pytest.fixture(scope="session")
+def tiny_phases(tiny_run, tiny_model, tiny_dataset):
+    """That model trained on for moments by each objective, with two seeds; it is left as it is, to the bit."""
+    from training.evaluation import final_phases
+
+    before = [weights.copy() for weights in tiny_model.encoder.get_weights()]
+    result = final_phases.compare(tiny_run, tiny_model, tiny_dataset, minutes=0.004, seeds=2, k=5)
+    for weights, was in zip(tiny_model.encoder.get_weights(), before, strict=True):
+        assert np.array_equal(weights, was)
+    return result
 
 
 def model_of(vae, image_shape=(6, 5)):

@@ -1,7 +1,11 @@
-"""TensorFlow is imported without a word: what its libraries announce is left out, and errors are passed on.
+"""TensorFlow is imported without a word, and Keras without what it imports for others.
 
-They write past Python to the descriptor of standard error, some of it whatever TF_CPP_MIN_LOG_LEVEL says, and
-before any message of a command. So the descriptor leads to a file meanwhile. TensorFlow's settings stay.
+What TensorFlow's libraries announce is left out, and errors are passed on. They write past Python to the
+descriptor of standard error, some of it whatever TF_CPP_MIN_LOG_LEVEL says, and before any message of a
+command. So the descriptor leads to a file meanwhile. TensorFlow's settings stay.
+
+Keras imports scikit-learn and pyplot where they are installed, for wrappers and galleries that nothing here
+uses: a quarter of the import, and a second of every command. So these are not found meanwhile.
 """
 
 import contextlib
@@ -10,13 +14,15 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
 STANDARD_ERROR = 2
+UNUSED_BY_KERAS = ("sklearn", "matplotlib.pyplot")
 
 _ANNOUNCED = re.compile(
     rb"WARNING: All log messages before absl::InitializeLog"
@@ -27,9 +33,27 @@ _ANNOUNCED = re.compile(
 
 
 def quieten() -> None:
-    """Have TensorFlow's import, if it comes, go without a word; unless its level asks for announcements."""
+    """Have TensorFlow's import, if it comes, go without a word; unless its level asks for announcements.
+
+    And that of Keras, if it comes, without what is unused.
+    """
     if os.environ.get("TF_CPP_MIN_LOG_LEVEL", "0") >= "2" and "tensorflow" not in sys.modules:
-        sys.meta_path.insert(0, _Finder())
+        sys.meta_path.insert(0, _Finder("tensorflow", without_announcements))
+    if "keras" not in sys.modules:
+        sys.meta_path.insert(0, _Finder("keras", without_unused))
+
+
+@contextlib.contextmanager
+def without_unused() -> Iterator[None]:
+    """Have modules that Keras would import for others not be found, unless they are imported already."""
+    hidden = [name for name in UNUSED_BY_KERAS if name not in sys.modules]
+    absent: dict[str, Any] = dict.fromkeys(hidden)  # Python's own way of saying that there is no such module
+    sys.modules.update(absent)
+    try:
+        yield
+    finally:
+        for name in hidden:
+            del sys.modules[name]
 
 
 @contextlib.contextmanager
@@ -56,7 +80,10 @@ def without_announcements() -> Iterator[None]:
 
 
 class _Finder(MetaPathFinder):
-    """Finds TensorFlow, once, as it would be found anyway."""
+    """Finds one module, once, as it would be found anyway, and has it executed in a context."""
+
+    def __init__(self, name: str, around: Callable[[], AbstractContextManager[None]]) -> None:
+        self._name, self._around = name, around
 
     def find_spec(
         self,
@@ -65,18 +92,18 @@ class _Finder(MetaPathFinder):
         target: ModuleType | None = None,  # noqa: ARG002
     ) -> ModuleSpec | None:
         """Return how it is imported."""
-        if fullname != "tensorflow":
+        if fullname != self._name:
             return None
         sys.meta_path.remove(self)
         spec = importlib.util.find_spec(fullname)
         if spec is not None and spec.loader is not None:
-            spec.loader = _Loader(spec.loader)
+            spec.loader = _Loader(spec.loader, self._around)
         return spec
 
 
 class _Loader(Loader):
-    def __init__(self, loader: Loader) -> None:
-        self._loader = loader
+    def __init__(self, loader: Loader, around: Callable[[], AbstractContextManager[None]]) -> None:
+        self._loader, self._around = loader, around
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._loader, name)
@@ -88,5 +115,5 @@ class _Loader(Loader):
         if module.__spec__ is not None:
             module.__spec__.loader = self._loader
         module.__loader__ = self._loader
-        with without_announcements():
+        with self._around():
             self._loader.exec_module(module)

@@ -42,7 +42,8 @@ def serving(settings: Settings) -> Iterator[int]:
     Raises:
         ServerFailed: it did not start; with what it said last.
     """
-    alone = settings.model_copy(update={"host": HOST, "port": 0, "workers": 1})
+    # No load balancer has to see that it ends.
+    alone = settings.model_copy(update={"host": HOST, "port": 0, "workers": 1, "drain_seconds": 0.0})
     with subprocess.Popen(  # noqa: S603
         [sys.executable, "-c", _SERVE, "serve"],
         cwd=PROJECT,  # this code, wherever the command was started

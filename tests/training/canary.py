@@ -1,7 +1,7 @@
 """What each shipped experiment becomes after two short epochs: recorded, so that a change is noticed.
 
     python -m tests.training.canary           record anew, after a change of arithmetic that was meant
-    python -m tests.training.canary NAME      print what one experiment becomes, as JSON
+    python -m tests.training.canary -         print what each experiment that standard input names becomes, as JSON
 
 The record has the bound after every epoch, which rounding moves little wherever it is computed, and the
 digest of the weights by kind of machine, which every change moves.
@@ -80,9 +80,10 @@ def entry(found: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Write the record anew, or print the entry of one experiment."""
+    """Write the record anew, or print what experiments become, a line for each that is asked for."""
     if sys.argv[1:]:
-        print(json.dumps(trained(sys.argv[1])))  # noqa: T201
+        for line in sys.stdin:
+            print(json.dumps(trained(line.strip())), flush=True)  # noqa: T201
         return
     known = json.loads(RECORD.read_text()) if RECORD.exists() else {}
     record = {}

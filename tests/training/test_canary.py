@@ -21,17 +21,44 @@ def test_every_shipped_experiment_is_recorded():
     assert set(RECORD) == set(canary.EXPERIMENTS)
 
 
+@pytest.fixture(scope="module")
+def apart(tmp_path_factory):
+    """Trains an experiment by its name as users do, in a process that has imported TensorFlow for all of them."""
+    command = [sys.executable, "-m", "tests.training.canary", "-"]
+    environment = as_users_train() | {"TF_CPP_MIN_LOG_LEVEL": "2"}
+    told = tmp_path_factory.mktemp("canary") / "told.txt"
+    with (
+        told.open("w") as errors,
+        subprocess.Popen(
+            command,
+            cwd=PROJECT,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+        ) as process,
+    ):
+
+        def train(name):
+            process.stdin.write(f"{name}\n")
+            process.stdin.flush()
+            for line in process.stdout:
+                if line.startswith("{"):
+                    return json.loads(line)
+            raise AssertionError(told.read_text())
+
+        yield train
+        process.stdin.close()
+
+
 @pytest.mark.parametrize("name", canary.EXPERIMENTS)
-def test_a_shipped_experiment_begins_to_train_as_it_was_recorded(name):
+def test_a_shipped_experiment_begins_to_train_as_it_was_recorded(name, apart):
     try:
         data.load("fashion-mnist")
     except TrainingError:
         skip("Fashion-MNIST is not installed")
-    command = [sys.executable, "-m", "tests.training.canary", name]
-    environment = as_users_train() | {"TF_CPP_MIN_LOG_LEVEL": "2"}
-    done = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    found, recorded = json.loads(done.stdout.splitlines()[-1]), RECORD[name]
+    found, recorded = apart(name), RECORD[name]
     remedy = "if you meant to change arithmetic: python -m tests.training.canary, and train what ships anew"
     assert canary.agree(found, recorded), f"{found} for {recorded}: {remedy}"
     digest = recorded["sha256"].get(canary.machine_kind())

@@ -281,7 +281,7 @@ def test_fit_evaluate_and_export_end_with_a_version(tiny_config, tiny_dataset, t
         ["fit", "tiny.toml"],
         ["evaluate", "runs/tiny"],
         ["recalibrate", "runs/tiny"],
-        ["final-phases", "runs/tiny", "--minutes", "0.001", "--seeds", "1", "--k", "2"],
+        ["final-phases", "runs/tiny", "--minutes", "0.001", "--seeds", "1", "--k", "5"],
         ["export", "runs/tiny"],
     )
     for arguments in commands_in_turn:

@@ -1,4 +1,6 @@
 import contextlib
+import importlib
+import importlib.util
 import os
 import subprocess
 import sys
@@ -6,7 +8,7 @@ import sys
 import pytest
 
 from tests.conftest import PROJECT
-from training.quiet import without_announcements
+from training.quiet import UNUSED_BY_KERAS, without_announcements, without_unused
 
 ANNOUNCED = """\
 WARNING: All log messages before absl::InitializeLog() is called are written to STDERR
@@ -62,3 +64,31 @@ def test_tensorflow_is_the_same_module_as_without_and_announces_if_it_is_asked_t
     loud = run(code, TF_CPP_MIN_LOG_LEVEL="0")
     assert loud.stdout.startswith("SourceFileLoader True ")
     assert loud.stderr != ""
+
+
+def test_what_is_hidden_is_not_found_meanwhile_and_found_after_it_and_what_is_imported_already_stays(
+    monkeypatch,
+):
+    already, hidden = "sklearn", "matplotlib.pyplot"
+    assert {already, hidden} == set(UNUSED_BY_KERAS)
+    monkeypatch.setitem(sys.modules, already, contextlib)
+    monkeypatch.delitem(sys.modules, hidden, raising=False)
+    with without_unused():
+        assert importlib.import_module(already) is contextlib
+        with pytest.raises(ImportError):
+            importlib.import_module(hidden)
+    assert importlib.util.find_spec("matplotlib.pyplot") is not None
+    assert sys.modules[already] is contextlib
+    assert hidden not in sys.modules
+
+
+@pytest.mark.tensorflow
+def test_keras_is_the_same_module_as_without_and_imports_nothing_for_others():
+    code = (
+        "import training, sys, keras;"
+        "print(type(keras.__loader__).__name__, keras.__spec__.loader is keras.__loader__,"
+        f" [name for name in {UNUSED_BY_KERAS} if name in sys.modules]);"
+        "import sklearn.metrics, matplotlib.pyplot; print('imported')"
+    )
+    done = run(code)
+    assert done.stdout == "SourceFileLoader True []\nimported\n", done.stderr

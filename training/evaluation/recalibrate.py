@@ -134,7 +134,7 @@ def fit_scales(images: Array, means: Array, *, per_pixel: bool) -> Doubles:
     log_scales = tf.Variable(start, dtype=tf.float32)
     adam = keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(SCALE_RATE, SCALE_STEPS))
 
-    @tf.function(jit_compile=True)  # type: ignore[untyped-decorator]
+    @tf.function(jit_compile=True, autograph=False)  # type: ignore[untyped-decorator]
     def slope(log_s: Tensor) -> Tensor:
         with tf.GradientTape() as tape:
             tape.watch(log_s)
@@ -236,14 +236,15 @@ def _objective(model: TrainedModel, *, training: bool) -> Callable[..., objectiv
             return objectives.negative_elbo(log_prob, z_mean, z_log_var)
         return objectives.negative_elbo_by_draws(log_prob, z, z_mean, z_log_var, prior.log_prob(z))
 
-    loss = tf.function(at_draws, jit_compile=True) if training else at_draws
+    loss = tf.function(at_draws, jit_compile=True, autograph=False) if training else at_draws
 
+    @tf.autograph.experimental.do_not_convert  # type: ignore[untyped-decorator]
     def objective(images: Tensor, noise: Tensor, log_scales: Tensor) -> objectives.Objective:
         z_mean, z_log_var = model.encoder(images, training=training)
         z = z_mean + tf.exp(z_log_var / 2) * noise
         return loss(images, model.decoder(z, training=False), z, z_mean, z_log_var, log_scales)
 
-    return objective
+    return cast(Callable[..., objectives.Objective], objective)
 
 
 def _likelihood(model: TrainedModel) -> LogisticAroundMean:

@@ -125,12 +125,12 @@ def weighing(model: TrainedModel) -> Weigh:
     """
     prior = model.known_prior
 
-    @tf.function(jit_compile=True, reduce_retracing=False)  # type: ignore[untyped-decorator]
+    @tf.function(jit_compile=True, reduce_retracing=False, autograph=False)  # type: ignore[untyped-decorator]
     def draw(z_mean: Tensor, z_log_var: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         z = z_mean + tf.exp(z_log_var / 2) * noise
         return z, prior.log_prob(z) - objectives.log_normal(z, z_mean, z_log_var)
 
-    @tf.function(jit_compile=True, reduce_retracing=False)  # type: ignore[untyped-decorator]
+    @tf.function(jit_compile=True, reduce_retracing=False, autograph=False)  # type: ignore[untyped-decorator]
     def finish(images: Tensor, decoded: Tensor, log_ratio: Tensor) -> Tensor:
         draws = log_ratio.shape[0]
         repeated = tf.broadcast_to(images[None], (draws, *images.shape))  # read in place, never written
@@ -138,7 +138,7 @@ def weighing(model: TrainedModel) -> Weigh:
         log_prob = model.likelihood.log_prob_of_images(repeated, decoded)
         return tf.reshape(log_prob, log_ratio.shape) + log_ratio
 
-    @tf.function(reduce_retracing=False)  # type: ignore[untyped-decorator]
+    @tf.function(reduce_retracing=False, autograph=False)  # type: ignore[untyped-decorator]
     def weigh(images: Tensor, z_mean: Tensor, z_log_var: Tensor, noise: Tensor) -> Tensor:
         z, log_ratio = draw(z_mean, z_log_var, noise)
         decoded = model.decoder(tf.reshape(z, (-1, z.shape[-1])), training=False)

@@ -20,6 +20,8 @@ from training.models.vamp import VampPrior
 from training.types import Array, Tensor
 
 STEPS_A_CALL = 256  # at most
+# Nothing here needs Python's statements to be rewritten, which takes a second before the first step.
+traced = functools.partial(tf.function, autograph=False)
 VALIDATED_AT_ONCE = 2**20  # values of images and draws, about; enough to keep the processor busy
 
 
@@ -94,10 +96,10 @@ class VariationalAutoencoder(keras.Model):  # type: ignore[misc]  # Keras publis
         # matrices do not, and between them a step spends as much time on starting operations as on computing:
         # then many steps are one program.
         self.compiles_steps = config.network.kind == "dense"
-        self._compiled_objective = tf.function(self._objective, jit_compile=True)
-        self._compiled_part = tf.function(self._differentiated, jit_compile=True)
-        self._compiled_gradients = tf.function(self._gradients, jit_compile=True)
-        self._compiled_update = tf.function(self._update, jit_compile=True)
+        self._compiled_objective = traced(self._objective, jit_compile=True)
+        self._compiled_part = traced(self._differentiated, jit_compile=True)
+        self._compiled_gradients = traced(self._gradients, jit_compile=True)
+        self._compiled_update = traced(self._update, jit_compile=True)
         self.reconstruction_tracker = keras.metrics.Mean("reconstruction")
         self.kl_tracker = keras.metrics.Mean("kl")
 
@@ -237,7 +239,7 @@ class VariationalAutoencoder(keras.Model):  # type: ignore[misc]  # Keras publis
     @functools.cached_property
     def _take_steps(self) -> Any:
         alone = self.workers is None
-        return tf.function(self._take, jit_compile=(self.compiles_steps and alone) or None)
+        return traced(self._take, jit_compile=(self.compiles_steps and alone) or None)
 
     def _take(self, images: Tensor, order: Tensor, steps: Tensor, final_phase: bool) -> None:
         phase = (self.objective.final_phase if final_phase else None) or self.objective
@@ -245,11 +247,14 @@ class VariationalAutoencoder(keras.Model):  # type: ignore[misc]  # Keras publis
         part = None if self.workers is None else self.workers.part(order.shape[1])
         if part is not None:
             order = order[:, part.images]
-        step = tf.constant(0)
-        while step < steps:  # of tf.range XLA would compile another program for every number of steps
+
+        def take_one(step: Tensor) -> tuple[Tensor]:
             batch = tf.reshape(tf.gather(rows, order[step]), (-1, *images.shape[1:]))
             self._step(batch, phase.name, phase.k, part)
-            step += 1
+            return (step + 1,)
+
+        # Of tf.range XLA would compile another program for every number of steps.
+        tf.while_loop(lambda step: step < steps, take_one, (tf.constant(0),))
 
     def validate(self, images: Array, batch_size: int) -> dict[str, float]:
         """Return the bound of images of the validation split, (N, *image_shape), and its parts.
@@ -269,15 +274,16 @@ class VariationalAutoencoder(keras.Model):  # type: ignore[misc]  # Keras publis
             found = self.evaluate(images, batch_size=batch_size, verbose=0, return_dict=True)
         return {name: float(value) for name, value in found.items()}
 
-    @tf.function(jit_compile=True)  # type: ignore[untyped-decorator]
+    @traced(jit_compile=True)  # type: ignore[untyped-decorator]
     def _validate(self, batches: Tensor, first: Tensor) -> None:
-        number = tf.constant(0)
-        while number < tf.shape(batches)[0]:
+        def measure(number: Tensor) -> tuple[Tensor]:
             images = batches[number]
             # Draws that no step of training has, and the same after every epoch.
             loss = self.compute_loss(images, None, self(images, step=-1 - first - number))
             self._loss_tracker.update_state(loss, sample_weight=keras.ops.shape(images)[0])
-            number += 1
+            return (number + 1,)
+
+        tf.while_loop(lambda number: number < tf.shape(batches)[0], measure, (tf.constant(0),))
 
     def _objective(
         self, images: Tensor, outputs: dict[str, Tensor], beta: Tensor, training: bool, name: str

@@ -226,7 +226,7 @@ def _write_part(network: keras.Model, path: Path, **signatures: Any) -> None:
     functions = {}
     for name, (function, inputs) in signatures.items():
         specs = [tf.TensorSpec((None, *shape), tf.float32, name=key) for key, shape in inputs.items()]
-        functions[name] = tf.function(function, input_signature=specs)
+        functions[name] = tf.function(function, input_signature=specs, autograph=False)
     with written_by_tensorflow(path):
         tf.saved_model.save(module, str(path), signatures=functions)
     flatbuffer = path.parent / litert.FILES[path.name]

@@ -254,13 +254,9 @@ def test_the_card_names_the_commands_that_measured_it(tiny_model, measured):
     assert "recalibrate" not in card.render(tiny_model, plain)
 
 
-def test_final_phases_stand_on_the_card_beside_what_they_began_with(
-    tiny_model, tiny_run, tiny_dataset, measured
-):
-    from training.evaluation import final_phases
-
+def test_final_phases_stand_on_the_card_beside_what_they_began_with(tiny_model, tiny_phases, measured):
     assert "last phase by another objective" not in card.render(tiny_model, measured)
-    found = final_phases.compare(tiny_run, tiny_model, tiny_dataset, minutes=0.001, seeds=2, k=5)
+    found = tiny_phases
     text = card.render(tiny_model, measured.model_copy(update={"final_phases": found}))
     start = found.phases[0].measured[0]
     figures = " | ".join(f"{start.nats(k):.2f}" for k in (1, 5, 100))

@@ -126,15 +126,16 @@ def test_a_draw_is_that_of_every_pixel_in_its_turn(shape):
 def test_draws_of_causal_colours_follow_their_conditional_probabilities():
     count, shape = 1_500, (2, 2, 3)
     likelihood, one = colours(shape, seed=4)
-    decoded = np.broadcast_to(one, (count, *one.shape[1:]))
+    decoded = tf.constant(np.broadcast_to(one, (count, *one.shape[1:])))
     draws = likelihood.draw(decoded, uniform(count, *likelihood.noise_shape(shape))).numpy()
+    log_prob_of_pixels = tf.function(likelihood.log_prob_of_pixels)  # which is asked 333 times
     row = column = 1  # with neighbours on three sides
     for colour in range(3):
         below = np.zeros(count)  # P(level <= 110) given what was drawn before
         for level in range(111):
             images = draws.copy()
             images[:, row, column, colour] = level / 255
-            log_prob = likelihood.log_prob_of_pixels(images, decoded).numpy()[:, row, column, colour]
+            log_prob = log_prob_of_pixels(tf.constant(images), decoded).numpy()[:, row, column, colour]
             below += np.exp(log_prob.astype(np.float64))
         surprise = (np.rint(draws[:, row, column, colour] * 255) <= 110) - below
         # It has mean nothing, whatever is to the left and the colour before: five standard errors.
