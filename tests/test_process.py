@@ -26,7 +26,7 @@ from tests.serving import VITRINE, serving
 pytestmark = [pytest.mark.process, pytest.mark.tensorflow]
 
 SEEDED = "/samples?n=21&seed=42"
-ROWS = (1, 2, 3, 4)  # of such a picture; three are that address
+ROWS = (1, 2, 3, 4)  # of a picture
 
 
 def free_port():
@@ -39,19 +39,17 @@ def free_port():
 def test_a_seeded_address_gives_the_same_bytes_from_two_workers_after_a_restart_and_under_load(
     tmp_path, runtime
 ):
-    bodies = set()
     computing = {"VITRINE_RUNTIME": runtime, "VITRINE_CACHE_BYTES": "0"}
-    with serving(tmp_path, workers=2, **computing) as server:
-        for _ in range(100):  # a connection each, so that both workers are asked
-            bodies.add(httpx.get(server.url + SEEDED).content)
+
+    def asked_again_and_again(rows):
+        url = f"{server.url}/samples?n={7 * rows}&seed=42"
+        return {httpx.get(url, timeout=100).content for _ in range(25)}  # a connection each
+
+    with serving(tmp_path, workers=2, **computing) as server:  # of which both are asked
+        bodies = {rows: asked_again_and_again(rows) for rows in ROWS}
     # However slow the machine, all are to wait for their turn: it is bytes that are asked for here.
     patience = {"VITRINE_QUEUE_SECONDS": "60", "VITRINE_DEADLINE_SECONDS": "60"}
     with serving(tmp_path, **computing, **patience) as server:
-
-        def asked_again_and_again(rows):
-            url = f"{server.url}/samples?n={7 * rows}&seed=42"
-            return {httpx.get(url, timeout=100).content for _ in range(25)}
-
         stop = threading.Event()
         statuses = []
 
@@ -70,7 +68,8 @@ def test_a_seeded_address_gives_the_same_bytes_from_two_workers_after_a_restart_
             # Four askers, as each answer waits for its turn; each of its own address, as those who ask for the
             # same one at the same time share one computation.
             with ThreadPoolExecutor(4) as askers:
-                under_load = dict(zip(ROWS, askers.map(asked_again_and_again, ROWS), strict=True))
+                for rows, found in zip(ROWS, askers.map(asked_again_and_again, ROWS), strict=True):
+                    bodies[rows] |= found
         finally:
             stop.set()
             for client in clients:
@@ -78,15 +77,12 @@ def test_a_seeded_address_gives_the_same_bytes_from_two_workers_after_a_restart_
         assert set(statuses) == {200}
         assert len(statuses) > 100  # it was a load
         five = pixels_of(httpx.get(f"{server.url}/samples?n=5&seed=42").content)
-    bodies |= under_load[3]
-    assert len(bodies) == 1
-    whole = pixels_of(bodies.pop())
-    assert whole.shape == (84, 196)
-    for rows, found in under_load.items():
-        assert len(found) == 1
-        drawn = pixels_of(found.pop())
-        assert drawn.shape == (28 * rows, 196)
-        assert np.array_equal(drawn[:84], whole[: 28 * rows])
+    assert {rows: len(found) for rows, found in bodies.items()} == dict.fromkeys(ROWS, 1)
+    drawn = {rows: pixels_of(found.pop()) for rows, found in bodies.items()}
+    whole = drawn[max(ROWS)]
+    assert whole.shape == (112, 196)
+    for rows, pixels in drawn.items():
+        assert np.array_equal(pixels, whole[: 28 * rows])
     assert np.array_equal(five, whole[:28, : 5 * 28])
 
 
