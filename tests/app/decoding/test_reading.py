@@ -191,6 +191,15 @@ def test_large_uploads_are_those_of_many_bytes_or_many_announced_pixels(monkeypa
     assert seen == [large]
 
 
+def test_the_size_of_files_that_announce_many_pixels_is_that_of_files_that_take_as_long():
+    flat = encoded(Image.new("1", (5000, 5000)))
+    assert len(flat) < reading.LARGE_BYTES
+    assert reading.size_of([("f", flat)]) == 3_276_800
+    assert reading.size_of([("f", flat), ("g", flat)]) == 2 * 3_276_800
+    assert reading.size_of([("f", PNG), ("g", bytes(300_000))]) == len(PNG) + 300_000
+    assert reading.size_of([("f", BOMB)]) <= reading.MOST_PIXELS
+
+
 @pytest.fixture
 def faulty(monkeypatch, client):
     """A service whose decoders have faults."""
