@@ -12,7 +12,7 @@ import numpy.typing as npt
 from app import errors
 from app.decoding import messages
 from app.decoding.decoder import Allowance
-from app.decoding.pool import Pool
+from app.decoding.pool import Pool, Tally
 from app.errors import DecoderUnavailable, Fault, InvalidParameter, UndecodableUpload
 from app.pictures import marks, uploads
 from app.pictures.containers import announced_pixels
@@ -104,6 +104,11 @@ def pool_of(limits: Settings) -> Pool:
     """Return the decoders that an upload under these settings goes to."""
     memory = _BYTES_A_PIXEL * limits.max_upload_pixels + 4 * limits.max_upload_bytes + _BYTES_BESIDE
     return _pool(limits.decode_processes, Allowance(memory, limits.decode_seconds))
+
+
+def count_by(limits: Settings, tally: Tally) -> None:
+    """Have what decoders do counted; of services with the same settings, by the last one that says so."""
+    pool_of(limits).tally = tally
 
 
 def end(limits: Settings) -> None:
