@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN = .venv/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help screenshots setup serve assets native test reliability fuzz fuzz-uploads soak chaos train lint format requirements dist sbom audit benchmark-peers inference-clients peer-requirements clean
+.PHONY: help screenshots setup serve assets native test reliability fuzz fuzz-uploads large-uploads soak chaos train lint format requirements dist sbom audit benchmark-peers inference-clients peer-requirements clean
 
 # Every training run has a folder of its own.
 RUN ?= runs/fashion-dense-$(shell date +%Y%m%d-%H%M%S)
@@ -42,6 +42,9 @@ fuzz: .venv/dev ## set up, and check the answers to 5,000 random requests agains
 fuzz-uploads: .venv/dev ## set up, and try broken uploads by what code they reach, MINUTES for each kind
 	$(PIP) --no-build-isolation --editable '.[fuzz]'
 	$(BIN)/python -m tests.broken_uploads --minutes $(MINUTES) --out .pytest_cache/uploads.json
+
+large-uploads: .venv/dev native ## send twenty uploads of 25 megapixels at once: what memory do they take, and is it kept?
+	$(BIN)/python -m tests.large_uploads --out .pytest_cache/large.json
 
 soak: .venv/dev native ## send ten minutes of mixed traffic, with clients that crash: does anything grow or break?
 	$(BIN)/python -m tests.soak --minutes $(MINUTES) --workers $(WORKERS) --out .pytest_cache/soak.json

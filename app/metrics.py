@@ -115,6 +115,17 @@ class Metrics:
             "Uploads whose files were decoded, or refused by their content.",
             "result",
         )
+        self._uploads_in_progress = self._gauge(
+            "vitrine_uploads_in_progress", "Uploads that decoders have, or that wait for one."
+        )
+        self._upload_bytes_in_progress = self._gauge(
+            "vitrine_uploads_in_progress_bytes", "Size of the files of these uploads."
+        )
+        self._decoder_failures = self._counter(
+            "vitrine_decoder_failures_total",
+            "Uploads at which a decoder ended: crash, time, killed by the system, stuck.",
+            "reason",
+        )
         self._swaps = self._counter(
             "vitrine_swaps_total", "Versions of a running service: swapped, refused, rolled_back.", "result"
         )
@@ -173,6 +184,15 @@ class Metrics:
         """Count an upload whose files were decoded in so many `seconds`, or found to be none."""
         self._kept.keep(self._upload_seconds, seconds)
         self._count(self._uploads, "refused" if refused else "decoded")
+
+    def set_uploads_in_progress(self, uploads: int, num_bytes: int) -> None:
+        """Say how many uploads decoders have, or wait for one, and the bytes of their files."""
+        self._uploads_in_progress.set(uploads)
+        self._upload_bytes_in_progress.set(num_bytes)
+
+    def count_decoder_failure(self, reason: str) -> None:
+        """Count an upload at which a decoder ended: crash, time, killed or stuck."""
+        self._count(self._decoder_failures, reason)
 
     def count_refusal(self, reason: str) -> None:
         """Count a request that the engine refuses or gives up."""

@@ -103,6 +103,7 @@ class Service:
         self._models = models
         self._keep_in_step(models, reader, mirror)
         self._engine = self._new_engine(settings)
+        reading.count_by(settings, self.metrics)
         if warning := settings.too_many_threads():
             log.warning(warning)
         opened = ", ".join(sorted(models.opened))

@@ -26,6 +26,7 @@ LONG = {
     "soak": ("Hours of mixed traffic", "make soak"),
     "fuzz": ("Random requests to every address", "make fuzz"),
     "uploads": ("Broken pictures, forms and codes, led by the code that they reach", "make fuzz-uploads"),
+    "large": ("Twenty uploads of 25 megapixels at once", "make large-uploads"),
     "chaos": ("Broken and half-copied versions", "make chaos"),
     "swaps": ("Changes of the serving version under load", "make chaos"),
     "overload": ("More than can be served", "python -m benchmarks.overload"),

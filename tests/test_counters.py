@@ -107,6 +107,8 @@ def test_counters_equal_what_a_load_driver_has_counted(tmp_path, workers):
     assert total(told, "vitrine_queue_duration_seconds_count") == pictures
     assert total(told, "vitrine_drawing_duration_seconds_count") == pictures
     assert total(told, "vitrine_queue_images") == 0
+    assert total(told, "vitrine_uploads_in_progress") == total(told, "vitrine_uploads_in_progress_bytes") == 0
+    assert total(told, "vitrine_decoder_failures_total") == 0
 
     # An upload is encoded and decoded; every other image is drawn or decoded once.
     rows = total(told, "vitrine_batch_images_sum")

@@ -85,9 +85,9 @@ def test_the_newcomers_table_names_files_and_tests_that_exist_and_belong_togethe
 
 
 def test_every_make_target_that_is_named_exists():
-    named = set(re.findall(r"^    make (\w+)", README, re.MULTILINE))
+    named = set(re.findall(r"^    make ([\w-]+)", README, re.MULTILINE))
     assert {"serve", "test", "train", "lint"} <= named
-    assert named <= set(re.findall(r"^(\w+):", MAKEFILE, re.MULTILINE))
+    assert named <= set(re.findall(r"^([\w-]+):", MAKEFILE, re.MULTILINE))
 
 
 def test_links_and_pictures_of_the_documents_lead_to_files():

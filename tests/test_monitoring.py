@@ -54,6 +54,7 @@ def exported(module_client):
         metrics.count_cache_request(result)
     for reason in ("queue_full", "predicted_wait", "deadline", "cancelled"):
         metrics.count_refusal(reason)
+    metrics.count_decoder_failure("crash")
     for result in ("swapped", "refused", "rolled_back"):
         metrics.count_swap(result)
     metrics.set_model_states({("fake", "1"): "failed"})

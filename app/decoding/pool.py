@@ -6,7 +6,7 @@ import signal
 import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from app.decoding.decoder import Allowance, Decoder, EndedError
 from app.decoding.messages import Message
@@ -17,6 +17,16 @@ log = logging.getLogger("vitrine")
 # Signals by which the system, and not a picture, ends a process.
 _OF_THE_SYSTEM = {signal.SIGKILL, signal.SIGTERM}
 _OF_TIME = {signal.SIGPROF, signal.SIGXCPU}
+
+
+class Tally(Protocol):
+    """Who counts what decoders do; called from any thread."""
+
+    def set_uploads_in_progress(self, uploads: int, num_bytes: int) -> None:
+        """Take the uploads that are being decoded or wait for it, and their size."""
+
+    def count_decoder_failure(self, reason: str) -> None:
+        """Count an upload at which a decoder ended: crash, time, killed or stuck."""
 
 
 class Pool:
@@ -31,11 +41,13 @@ class Pool:
         failures: uploads at which a decoder ended, by the reason.
         uploads: that are being decoded or wait for it.
         upload_bytes: their size.
+        tally: is told of all three, if there is one.
     """
 
     def __init__(self, processes: int, allowance: Allowance) -> None:
         self.failures: Counter[str] = Counter()
         self.uploads = self.upload_bytes = 0
+        self.tally: Tally | None = None
         self._processes = processes
         self._allowance = allowance
         self._changed = threading.Condition()
@@ -89,15 +101,24 @@ class Pool:
 
     @contextlib.contextmanager
     def _counted(self, size: int) -> Iterator[None]:
-        with self._changed:
-            self.uploads += 1
-            self.upload_bytes += size
+        self._count(1, size)
         try:
             yield
         finally:
-            with self._changed:
-                self.uploads -= 1
-                self.upload_bytes -= size
+            self._count(-1, -size)
+
+    def _count(self, uploads: int, num_bytes: int) -> None:
+        with self._changed:
+            self.uploads += uploads
+            self.upload_bytes += num_bytes
+            if self.tally is not None:  # under the lock, so that the last word is the latest
+                self.tally.set_uploads_in_progress(self.uploads, self.upload_bytes)
+
+    def _count_failure(self, reason: str) -> None:
+        with self._changed:
+            self.failures[reason] += 1
+        if self.tally is not None:
+            self.tally.count_decoder_failure(reason)
 
     @contextlib.contextmanager
     def _turn(self, large: bool) -> Iterator[None]:
@@ -136,16 +157,16 @@ class Pool:
         log.warning("a decoder ended at an upload of %d bytes: %s; another takes its place", size, error)
         signaled = -(error.status or 0)
         if error.status is None or signaled in _OF_THE_SYSTEM:
-            self.failures["stuck" if error.status is None else "killed"] += 1
+            self._count_failure("stuck" if error.status is None else "killed")
             return DecoderUnavailable(f"What decodes uploads was ended: {error}.")
         if signaled in _OF_TIME:
-            self.failures["time"] += 1
+            self._count_failure("time")
             expected = f"an image that is decoded in {self._allowance.seconds:g} s (VITRINE_DECODE_SECONDS)"
             remedy = "Make the picture smaller, or save it as a baseline JPEG."
             return UndecodableUpload.of(
                 name, expected, f"{size} bytes that take longer", remedy, "decoder_time"
             )
-        self.failures["crash"] += 1
+        self._count_failure("crash")
         expected, received = "an image that the decoder survives", f"{size} bytes that ended it ({error})"
         remedy = "Open the picture in another program and save it again, as an 8-bit PNG."
         return UndecodableUpload.of(name, expected, received, remedy, "decoder_crashed")

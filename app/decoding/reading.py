@@ -1,6 +1,7 @@
 """What the service reads of uploads, decoded where the setting says."""
 
 import functools
+import math
 import os
 from collections.abc import Sequence
 from typing import Any
@@ -11,7 +12,7 @@ import numpy.typing as npt
 from app import errors
 from app.decoding import messages
 from app.decoding.decoder import Allowance
-from app.decoding.pool import Pool
+from app.decoding.pool import Pool, Tally
 from app.errors import DecoderUnavailable, Fault, InvalidParameter, UndecodableUpload
 from app.pictures import marks, uploads
 from app.pictures.containers import announced_pixels
@@ -22,6 +23,7 @@ Files = Sequence[tuple[str, bytes]]
 
 LARGE_BYTES = 262_144
 LARGE_PIXELS = 2_000_000
+MOST_PIXELS = 50 * LARGE_PIXELS  # that count: anybody can announce more, and nothing of it is decoded
 # What a WebP takes, whose decoder holds several copies: more than any other format.
 _BYTES_A_PIXEL = 28
 _BYTES_BESIDE = 67_108_864
@@ -92,10 +94,21 @@ def read_frames(data: bytes, parameter: str, limits: Settings) -> marks.Frames:
     return np.frombuffer(answer.content, np.uint8).reshape(shape)
 
 
+def size_of(files: Files) -> int:
+    """Return the bytes of files; where they announce many pixels, as many bytes as take so long to decode."""
+    pixels = min(MOST_PIXELS, sum(announced_pixels(data) for _, data in files))
+    return max(sum(len(data) for _, data in files), math.ceil(pixels / LARGE_PIXELS * LARGE_BYTES))
+
+
 def pool_of(limits: Settings) -> Pool:
     """Return the decoders that an upload under these settings goes to."""
     memory = _BYTES_A_PIXEL * limits.max_upload_pixels + 4 * limits.max_upload_bytes + _BYTES_BESIDE
     return _pool(limits.decode_processes, Allowance(memory, limits.decode_seconds))
+
+
+def count_by(limits: Settings, tally: Tally) -> None:
+    """Have what decoders do counted; of services with the same settings, by the last one that says so."""
+    pool_of(limits).tally = tally
 
 
 def end(limits: Settings) -> None:
@@ -128,11 +141,7 @@ def _read(
 
 
 def _ask(words: dict[str, Any], files: Files, limits: Settings, most: int) -> messages.Message:
-    large = (
-        sum(len(data) for _, data in files) > LARGE_BYTES
-        or sum(announced_pixels(data) for _, data in files) > LARGE_PIXELS
-    )
-    answer = pool_of(limits).ask(words, files, large, most)
+    answer = pool_of(limits).ask(words, files, size_of(files) > LARGE_BYTES, most)
     if answer.kind == messages.DONE:
         return answer
     if answer.kind == messages.REFUSED:

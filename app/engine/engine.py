@@ -47,7 +47,7 @@ ALONE_SECONDS = 0.0015  # the same for a batch that nobody else waits for: what 
 WIDE_SECONDS = 0.004  # the same by all threads: there is no core left for the event loop to go on with
 TURN_SECONDS = 0.001  # the longest that batches keep the event loop from its other work
 LARGE_UPLOAD = 262_144  # bytes; decoding may take a hundred times as long as that of a small one
-
+SECONDS_A_BYTE = 2e-7  # for the first large ones: what pictures of 25 megapixels take
 
 # A batch, for each of its parts the rows or the error that it met, and the seconds that it took.
 _Computed = tuple[Batch, list[Any], float]
@@ -87,9 +87,8 @@ class Engine:
         )
         self._queue = Queue(lambda seconds: metrics.observe(metrics.queue_seconds, seconds), worker_threads)
         self._workers = Threads(worker_threads, "worker")
-        self._drawing, self._decoding, self._decoding_large = (
-            StepThreads(worker_threads, name) for name in ("drawing", "decoding", "decoding-large")
-        )
+        self._drawing, self._decoding = (StepThreads(worker_threads, each) for each in ("draw", "decode"))
+        self._decoding_large = StepThreads(worker_threads, "decode-large", SECONDS_A_BYTE)
         self._loop = asyncio.get_running_loop()
         self._closed = False
         self._pending: dict[Request[Any], None] = {}  # in the order of their deadlines
@@ -209,14 +208,15 @@ class Engine:
             self._loop.call_soon_threadsafe(took, seconds, *outcome)
 
         def took(seconds: float | None, rows: Rows | None, answer: Any, error: Exception | None) -> None:
-            threads.ended(seconds)
+            threads.ended(seconds, size)
             if seconds is not None and threads is not self._drawing:
                 self._metrics.observe_upload(seconds, refused=error is not None)
             elif seconds is not None and rows is None and result is not None:
                 self._metrics.observe(self._metrics.drawing_seconds, seconds)
             self._take_up(request, rows, answer, error)
 
-        threads.begin(step)
+        size = request.work.upload_bytes if threads is self._decoding_large else 1
+        threads.begin(step, size)
 
     def _take_up(
         self, request: Request[Any], rows: Rows | None, answer: Any, error: Exception | None

@@ -303,7 +303,8 @@ class Work(Generic[T]):
         operations: what it will ask for; its price is theirs.
         heavy: whether its own steps, behind the rows, take so long that they need a thread. It also keeps
             its batches off the event loop.
-        upload_bytes: size of the files that its first step decodes, in a thread; 0: it decodes none.
+        upload_bytes: size of the files that its first step decodes, in a thread; 0: it decodes none. Of files
+            that unpack to much, as many bytes as take so long.
         slow_start: whether its first step needs a thread for another reason.
     """
 

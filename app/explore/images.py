@@ -23,8 +23,8 @@ class Uploads(NamedTuple):
 
     @property
     def num_bytes(self) -> int:
-        """Size of all files."""
-        return sum(len(data) for _, data in self.files)
+        """Size of all files; see ``reading.size_of``."""
+        return reading.size_of(self.files)
 
     def read(self, context: Context, *, on_white: bool = True) -> tuple[Pixels, tuple[str, ...]]:
         """Return (N, H, W) levels as the encoder will see them, and what their sender should know.

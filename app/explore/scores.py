@@ -123,7 +123,7 @@ def score(
         images = np.stack([found.pixels for found in read])
         return Scores(images, (yield from scores_of(model, images, draws)), notes)
 
-    upload_bytes = sum(len(data) for _, data in files)
+    upload_bytes = reading.size_of(files)
     return Work(steps, len(files) * draws.k, (model.scoring,), heavy=True, upload_bytes=upload_bytes)
 
 

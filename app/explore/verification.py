@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from app.decoding.reading import read_frames
+from app.decoding.reading import read_frames, size_of
 from app.engine.work import Steps, Work
 from app.explore.grids import Answer
 from app.pictures.marks import Frames, frames_of, read_mark
@@ -67,7 +67,7 @@ def reading(data: bytes, limits: Settings) -> Work[Frames]:
         return read_frames(data, "file", limits)
         yield  # a generator, like the steps of all work
 
-    return Work(steps, 1, upload_bytes=len(data))
+    return Work(steps, 1, upload_bytes=size_of([("file", data)]))
 
 
 def comparing(found: Frames, answer: Answer, image: int | None) -> Work[Difference]:

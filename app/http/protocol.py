@@ -243,6 +243,7 @@ class VitrineProtocol(HttpToolsProtocol):
         self._bodies[-1][1] += len(body)
         refusal = self.shared.hold(client_of(cycle.scope), len(body))
         if refusal is not None:
+            self.shared.give_back(client_of(cycle.scope), self._bodies.pop()[1])  # a place for who sends too
             self._stop(refusal)
 
     def _give_back(self, bodies: deque[list[Any]], answered: bool = False) -> None:

@@ -152,7 +152,7 @@ def prepare_sent_completion(query: SentCompleteQuery, model: Model, settings: Se
 
     def ask(sent: tuple[Files, Files]) -> PreparedPicture:
         files, masks = sent
-        size = sum(len(data) for _, data in (*files, *masks))
+        size = reading.size_of([*files, *masks])
 
         def read() -> Incomplete:
             pixels, notes = Uploads(tuple(files), query.invert).read(context, on_white=False)

@@ -99,6 +99,8 @@ def test_what_processes_count_in_a_folder_is_added_up(shared, tmp_path):
     metrics.cache_bytes.set(1000)
     metrics.cache_pictures.set(3)
     metrics.count_cache_request("hit")
+    metrics.set_uploads_in_progress(2, 5000)
+    metrics.count_decoder_failure("killed")
     metrics.observe(metrics.batch_images, 32)
     assert read(metrics, "vitrine_queue_images") == {"": 5.0}
     for kind in FILES:  # those of a process that counted the same
@@ -108,6 +110,9 @@ def test_what_processes_count_in_a_folder_is_added_up(shared, tmp_path):
     assert read(metrics, "vitrine_cache_bytes") == {"": 2000.0}
     assert read(metrics, "vitrine_cache_pictures") == {"": 6.0}
     assert read(metrics, "vitrine_cache_requests_total") == {'result="hit"': 2.0}
+    assert read(metrics, "vitrine_uploads_in_progress") == {"": 4.0}
+    assert read(metrics, "vitrine_uploads_in_progress_bytes") == {"": 10_000.0}
+    assert read(metrics, "vitrine_decoder_failures_total") == {'reason="killed"': 2.0}
     assert read(metrics, "vitrine_batch_images_count") == {"": 2.0}
     assert read(metrics, "vitrine_workers") == {"": 2.0}
 

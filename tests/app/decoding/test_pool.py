@@ -88,6 +88,32 @@ def test_uploads_that_waited_behind_a_crash_are_answered(monkeypatch):
     assert (pool.uploads, pool.upload_bytes) == (0, 0)
 
 
+class Tally:
+    """Remembers what it is told."""
+
+    def __init__(self):
+        self.told = []
+
+    def set_uploads_in_progress(self, uploads, num_bytes):
+        self.told.append((uploads, num_bytes))
+
+    def count_decoder_failure(self, reason):
+        self.told.append(reason)
+
+
+def test_who_counts_is_told_of_each_upload_its_size_and_the_reason_of_a_failure(monkeypatch):
+    make_decoders_faulty(monkeypatch)
+    with decoders(seconds=0.5) as pool:
+        pool.tally = tally = Tally()
+        assert_answers(pool)
+        size = tally.told[0][1]
+        assert size > 0
+        assert tally.told == [(1, size), (0, 0)]
+        with pytest.raises(DecoderUnavailable):
+            ask(pool, b"sleep")
+        assert tally.told[2:] == [(1, 5), "stuck", (0, 0)]
+
+
 def test_a_decoder_that_was_killed_while_nobody_asked_is_replaced_without_a_word():
     with decoders() as pool:
         assert_answers(pool)

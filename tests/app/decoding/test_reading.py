@@ -191,11 +191,21 @@ def test_large_uploads_are_those_of_many_bytes_or_many_announced_pixels(monkeypa
     assert seen == [large]
 
 
+def test_the_size_of_files_that_announce_many_pixels_is_that_of_files_that_take_as_long():
+    flat = encoded(Image.new("1", (5000, 5000)))
+    assert len(flat) < reading.LARGE_BYTES
+    assert reading.size_of([("f", flat)]) == 3_276_800
+    assert reading.size_of([("f", flat), ("g", flat)]) == 2 * 3_276_800
+    assert reading.size_of([("f", PNG), ("g", bytes(300_000))]) == len(PNG) + 300_000
+    assert reading.size_of([("f", BOMB)]) <= reading.MOST_PIXELS
+
+
 @pytest.fixture
 def faulty(monkeypatch, client):
     """A service whose decoders have faults."""
     make_decoders_faulty(monkeypatch)
     monkeypatch.setattr(reading, "_pool", functools.cache(Pool))
+    reading.count_by(client.app.service.settings, client.app.service.metrics)
     yield client
     reading.end(client.app.service.settings)
 
@@ -209,6 +219,31 @@ def test_a_crash_of_a_decoder_is_answered_and_samples_go_on(faulty):
     assert problem["errors"][0]["remedy"].startswith("Open the picture in another program")
     assert faulty.get("/samples?seed=1&n=1").status_code == 200
     assert faulty.post("/reconstruct", content=PNG, headers={"content-type": "image/png"}).status_code == 200
+    told = faulty.get("/metrics").text.splitlines()
+    assert 'vitrine_decoder_failures_total{reason="crash"} 1.0' in told
+    assert "vitrine_uploads_in_progress 0.0" in told
+
+
+def test_uploads_that_are_being_decoded_are_told_with_their_size_while_that_lasts(client):
+    settings, seen = client.app.service.settings, []
+    pool = reading.pool_of(settings)
+    take = pool._take
+
+    def take_and_look():
+        seen.extend(client.app.service.metrics.exposition()[0].decode().splitlines())
+        return take()
+
+    pool._take = take_and_look
+    try:
+        answer = client.post("/reconstruct", content=PNG, headers={"content-type": "image/png"})
+    finally:
+        del pool._take
+    assert answer.status_code == 200
+    assert "vitrine_uploads_in_progress 1.0" in seen
+    assert f"vitrine_uploads_in_progress_bytes {len(PNG):.1f}" in seen
+    told = client.get("/metrics").text.splitlines()
+    assert "vitrine_uploads_in_progress 0.0" in told
+    assert "vitrine_uploads_in_progress_bytes 0.0" in told
 
 
 def test_a_decoder_that_the_system_ended_is_answered_with_a_time_to_try_again(faulty):

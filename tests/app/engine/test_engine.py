@@ -389,6 +389,30 @@ def test_a_small_picture_is_let_in_beside_uploads_that_take_long_to_decode():
     asyncio.run(scenario())
 
 
+def test_the_first_large_uploads_of_a_service_are_not_all_let_in():
+    async def scenario():
+        decoded = threading.Event()
+        engine = new_engine(queue_seconds=1.5)
+
+        def steps():
+            decoded.wait(10)
+            return "decoded"
+            yield
+
+        def upload():
+            return engine.submit(Work(steps, 1, upload_bytes=3_276_800))  # of 25 megapixels
+
+        let_in = [upload() for _ in range(3)]
+        with pytest.raises(Overloaded) as refusal:
+            upload()
+        assert refusal.value.headers["Retry-After"] == "2"
+        decoded.set()
+        assert await asyncio.gather(*let_in) == ["decoded"] * 3
+        assert engine._decoding_large.predicted_seconds() == 0.0
+
+    asyncio.run(scenario())
+
+
 class Exit(BaseException):
     """What is no Exception, as SystemExit is not."""
 

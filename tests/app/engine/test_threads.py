@@ -45,3 +45,18 @@ def test_the_wait_for_a_step_is_what_steps_took_lately():
         steps.close()
 
     asyncio.run(scenario())
+
+
+def test_the_wait_for_large_steps_is_in_proportion_to_their_sizes():
+    async def scenario():
+        steps = StepThreads(2, "test", first_seconds=0.001)
+        steps.begin(int, 1000)
+        steps.begin(int, 500)
+        assert steps.predicted_seconds() == pytest.approx(1.5)  # as if one came after the other
+        steps.ended(0.5, 1000)
+        assert steps.predicted_seconds() == pytest.approx(500 * 0.0005 / 2)
+        steps.ended(None, 500)
+        assert steps.predicted_seconds() == 0.0
+        steps.close()
+
+    asyncio.run(scenario())

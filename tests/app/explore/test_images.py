@@ -1,8 +1,11 @@
 import numpy as np
+from PIL import Image
 
+from app.engine.engine import LARGE_UPLOAD
 from app.explore.images import NO_UPLOADS, Uploads
 from tests.app.explore.asking import context_of
 from tests.fakes import png_bytes
+from tests.picture_files import encoded
 
 
 def test_uploads_are_read_as_the_encoder_sees_them(model):
@@ -22,3 +25,8 @@ def test_without_uploads_there_are_no_images(model):
 
 def test_the_size_of_uploads_is_that_of_all_their_files():
     assert Uploads((("a", b"123"), ("b", b"4567"))).num_bytes == 7
+
+
+def test_a_flat_picture_of_many_pixels_has_the_size_of_one_that_takes_as_long_to_decode():
+    flat = encoded(Image.new("1", (5000, 5000)))
+    assert len(flat) < LARGE_UPLOAD < Uploads((("a", flat),)).num_bytes

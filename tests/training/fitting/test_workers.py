@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -21,13 +22,13 @@ from training.errors import ConfigError, RunError, WorkerLost  # noqa: E402
 from training.fitting import fit, workers  # noqa: E402
 
 EPOCHS = 4
-# Trains, and keeps what the folder held after the second epoch; then the first worker is killed.
+# Trains, and then once more, until the second worker is killed in the middle of the third epoch.
 PROGRAM = """
-import os, shutil, signal, sys
+import os, signal, sys
 from pathlib import Path
 from training import data, runs
 from training.configs.load import load
-from training.fitting import checkpoints, fit
+from training.fitting import fit, loop
 from training.fitting.workers import Workers
 
 index, addresses = int(sys.argv[1]), sys.argv[2].split(",")
@@ -35,20 +36,32 @@ config = load(Path("tiny.toml"))
 dataset = data.load("images", Path("squares.npz"), runs.image_fit(config))
 them = Workers(addresses, index)
 print(them.each(5 + index), them.from_first(b"seven by" if index == 0 else b""), flush=True)
-if index == 1:
-    fit.follow(config, dataset, them)
-else:
-    save = checkpoints.save_last
-    def save_last(path, *rest):
-        save(path, *rest)
-        if rest[-1].epoch == 2:
-            shutil.copytree("whole", "killed")
-    checkpoints.save_last = save_last
-    fit.fit(config, dataset, Path("whole"), progress=False, workers=them)
-    os.kill(os.getpid(), signal.SIGKILL)
+
+def train(folder):
+    if index == 1:
+        fit.follow(config, dataset, them)
+    else:
+        fit.fit(config, dataset, Path(folder), progress=False, workers=them)
+
+train("whole")
+steps, epochs = loop._steps, []
+
+def torn_steps(vae, images, order, *rest):
+    epochs.append(order)
+    if index == 1 and len(epochs) == 3:
+        train_steps, taken = vae.train_steps, []
+        def take(*given):
+            if taken:
+                print("steps of epoch 3:", sum(taken), "of", len(order), flush=True)
+                os.kill(os.getpid(), signal.SIGKILL)
+            train_steps(*given)
+            taken.append(len(given[1]))
+        vae.train_steps = take
+    steps(vae, images, order, *rest)
+
+loop._steps = torn_steps
 try:
-    with them.together():
-        them.each(0)
+    train("killed")
 except Exception as error:
     print(type(error).__name__, error, flush=True)
 """
@@ -74,7 +87,7 @@ def by_two(folder, *words):
 
 @pytest.fixture(scope="module")
 def two(tmp_path_factory):
-    """A folder with a run of two workers, and one that ended in its third epoch and was resumed."""
+    """A folder with a run of two workers, and one that lost a worker in its third epoch and was resumed."""
     folder = tmp_path_factory.mktemp("two")
     config = from_dict(TINY | {"data": {"name": "images"}})
     changes = {
@@ -119,14 +132,18 @@ def test_two_workers_train_what_one_does_up_to_rounding(two, tmp_path):
             np.testing.assert_allclose(both[name], one[name], rtol=1e-3, atol=1e-5, err_msg=name)
 
 
-def test_a_worker_that_lost_another_says_so_and_the_checkpoint_is_there(two):
-    assert two.codes == [-signal.SIGKILL, 0]
-    told = "WorkerLost worker 1 of 2 lost another, which ended or cannot be reached; training stopped"
-    assert two.said[1][0].splitlines()[-1] == told
+@pytest.mark.fault(31)
+def test_a_worker_that_lost_another_amid_an_epoch_says_so_and_the_last_checkpoint_is_there(two):
+    assert two.codes == [0, -signal.SIGKILL]
+    taken, steps = map(int, re.findall(r"\d+", two.said[1][0].splitlines()[-1])[1:])
+    assert 0 < taken < steps
+    told = "WorkerLost worker 0 of 2 lost another, which ended or cannot be reached; training stopped"
+    assert two.said[0][0].splitlines()[-1] == told
     assert runs.LAST in two.left
     assert runs.ENVIRONMENT not in two.left
 
 
+@pytest.mark.fault(31)
 def test_a_run_of_two_workers_that_was_killed_goes_on_to_the_same_weights_to_the_bit(two):
     assert two.resumed.returncode == 0, two.resumed.stderr
     whole = json.loads((two.folder / "whole" / "environment.json").read_text())
