@@ -37,6 +37,17 @@ def test_no_page_is_wider_than_a_narrow_screen(service, browser, path):
     page.close()
 
 
+@pytest.mark.parametrize("width", [1280, 390])
+def test_no_column_of_addresses_leaves_the_others_of_the_manual_without_space(pages, width):
+    page = pages.open("/manual/README", width=width)
+    columns = page.evaluate(
+        "[...document.querySelector('td').parentElement.cells].map((cell) => cell.offsetWidth)"
+    )
+    assert max(columns) == columns[2]  # of parameters, which has most words
+    scrolls = "[...document.querySelectorAll('.scroll')].map((each) => each.scrollWidth - each.clientWidth)"
+    assert page.evaluate(scrolls)[0] < 20  # pixels
+
+
 @pytest.mark.parametrize("path", PAGES)
 def test_no_page_says_anything_in_the_console_or_asks_another_host(service, page, path):
     page.goto(f"{service}{path}")  # the page's fixture fails otherwise
