@@ -16,7 +16,7 @@ from fastapi.responses import HTMLResponse
 from app import errors
 from app.explore import legends
 from app.http.cards import address_of
-from app.http.comparisons import facts_of, second_model
+from app.http.comparisons import facts_of, has_density, second_model
 from app.http.endpoint import PictureApp
 from app.http.listed_images import listed_images
 from app.http.navigation import VIEWS, VIEWS_BY_NAME, View
@@ -74,7 +74,8 @@ def _show(service: Service, view: View, request: Request) -> Response:
     context = context_of(service, view, version)
     if view.name == "comparison":
         context["other"] = other = second_model(service, version, request.query_params.get("with"))
-        context["facts"] = [(version, facts_of(version)), (other, facts_of(other))] if other else []
+        context["facts"] = [(each, facts_of(each)) for each in (version, other) if each and other]
+        context["densities"] = [each.reference for each, _ in context["facts"] if has_density(each)]
     if view.name == "test-set":
         query = request.query_params
         context["listed"] = listed_images(version, query.get("class", ""), query.get("first", ""))
