@@ -15,7 +15,7 @@ from fastapi.responses import HTMLResponse
 
 from app import errors
 from app.explore import legends
-from app.http.cards import address_of
+from app.http.cards import address_of, order_of_axes, rest_of_axes
 from app.http.comparisons import facts_of, has_density, second_model
 from app.http.endpoint import PictureApp
 from app.http.listed_images import listed_images
@@ -75,6 +75,7 @@ def _show(service: Service, view: View, request: Request) -> Response:
     if view.name == "comparison":
         context["other"] = other = second_model(service, version, request.query_params.get("with"))
         context["facts"] = [(each, facts_of(each)) for each in (version, other) if each and other]
+        context |= {"order_of_axes": order_of_axes, "rest_of_axes": rest_of_axes}
         context["densities"] = [each.reference for each, _ in context["facts"] if has_density(each)]
     if view.name == "test-set":
         query = request.query_params
