@@ -189,7 +189,8 @@ def words_of(path: str, manifest: Manifest) -> str:
     count = manifest.latent_dim
     shown = f"The first {STRIPS} of {count}" if count > STRIPS else f"All {count}"
     order, below = order_of_axes(manifest), rest_of_axes(manifest)
-    return f"{shown} latent axes by number, {order}. Each runs from its 2.5 to its 97.5 % quantile. {below}".strip()
+    ends = "Each runs from its 2.5 to its 97.5 % quantile."
+    return f"{shown} latent axes by number, {order}. {ends} {below}".strip()
 
 
 def address_of(version: Version) -> str:
