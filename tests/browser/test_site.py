@@ -48,6 +48,19 @@ def test_no_column_of_addresses_leaves_the_others_of_the_manual_without_space(pa
     assert page.evaluate(scrolls)[0] < 20  # pixels
 
 
+@pytest.mark.parametrize("width", [1280, 390, 320])
+def test_the_text_of_charts_is_whole_and_large_enough(pages, width):
+    page = pages.open("/models/fashion", width=width)
+    found = page.evaluate("""() => [...document.querySelectorAll(".chart > svg text")].map((text) => {
+      const [box, whole] = [text.getBoundingClientRect(), text.ownerSVGElement.getBoundingClientRect()];
+      const scale = whole.width / 600;
+      const inside = box.left >= whole.left && box.right <= whole.right && box.bottom <= whole.bottom && box.top >= whole.top;
+      return { words: text.textContent, size: parseFloat(getComputedStyle(text).fontSize) * scale, inside };
+    })""")
+    assert len(found) > 20
+    assert [each for each in found if each["size"] < 10 or not each["inside"]] == []
+
+
 @pytest.mark.parametrize("path", PAGES)
 def test_no_page_says_anything_in_the_console_or_asks_another_host(service, page, path):
     page.goto(f"{service}{path}")  # the page's fixture fails otherwise
