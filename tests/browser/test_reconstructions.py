@@ -147,6 +147,13 @@ def test_the_histogram_is_that_of_the_held_out_images(page: Page, service: str) 
         "(bars) => bars.map((bar) => Number(bar.getAttribute('height')))"
     )
     assert np.array(heights) / max(heights) == pytest.approx(np.diff(below) / np.diff(below).max(), abs=1e-6)
+    ticks = page.locator("[data-histogram] .score text").evaluate_all(
+        "(texts) => texts.map((text) => [text.textContent, Number(text.getAttribute('x'))])"
+    )
+    assert len(ticks) >= 3
+    for score, x in ticks:  # bars are between 8 and 292
+        place = 8 + 284 * (float(score.replace(MINUS, "-")) - edges[0]) / (edges[-1] - edges[0])
+        assert x == pytest.approx(place, abs=0.01)
     described = page.locator("[data-histogram] svg").get_attribute("aria-label")
     scores = httpx.get(f"{service}/score.json", params={"model": "fashion"}, timeout=60).json()["images"]
     for index, each in enumerate(scores):
