@@ -10,6 +10,7 @@ import contextlib
 import functools
 from typing import Any, Protocol
 
+import numpy as np
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse
 
@@ -178,6 +179,7 @@ def _map_of(version: Version) -> dict[str, Any] | None:
         "columns": found.columns,
         "method": found.method,
         "on_white": on_white,
+        "most": palette.as_hex(palette.shades(np.ones(1), on_white=on_white)[0]),
         "classes": [
             {"name": name, "colour": colour} for name, colour in zip(found.classes, colours, strict=True)
         ],
