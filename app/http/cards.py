@@ -18,7 +18,6 @@ from app.http import charts, markdown
 from app.http.options import limits_of_uploads, mean_of, options
 from app.http.pictures import PICTURES
 from app.http.templates import MARKDOWN, as_json, page, text, up_from
-from app.manifest import Manifest
 from app.service import Service
 from app.store import InvalidVersion, Version
 
@@ -165,30 +164,30 @@ def pictures(version: Version) -> list[str]:
     return [path for path in (*PICTURES_OF_CARDS, *version.manifest.examples) if path in listed]
 
 
-def order_of_axes(manifest: Manifest) -> str:
+def order_of_axes(version: Version) -> str:
     """Return in words how a model's axes are numbered: by falling KL, or as training left them."""
-    kl = [axis.kl for axis in manifest.axes]
+    kl = [axis.kl for axis in version.manifest.axes]
     if kl == sorted(kl, reverse=True):
         return "the most informative on top"
     return "in the order of training, which has no meaning"
 
 
-def rest_of_axes(manifest: Manifest) -> str:
+def rest_of_axes(version: Version) -> str:
     """Return how to see the axes for which the box has no space; empty: there are none."""
-    taken = min(manifest.latent_dim, STRIPS) * manifest.image.height
+    taken = min(version.manifest.latent_dim, STRIPS) * version.manifest.image.height
     return "Scroll in the box for those below." if taken > BOX else ""
 
 
-def words_of(path: str, manifest: Manifest) -> str:
+def words_of(path: str, version: Version) -> str:
     """Return what a picture of a version's axes shows."""
     if path == "manifold.png":
         return (
             "Both latent axes, each from -1.96 to 1.96, the middle 95 % of N(0, 1), in steps of equal "
             "probability: axis 0 to the right, axis 1 upwards. Codes of images lie beyond it, too."
         )
-    count = manifest.latent_dim
+    count = version.manifest.latent_dim
     shown = f"The first {STRIPS} of {count}" if count > STRIPS else f"All {count}"
-    order, below = order_of_axes(manifest), rest_of_axes(manifest)
+    order, below = order_of_axes(version), rest_of_axes(version)
     ends = "Each runs from its 2.5 to its 97.5 % quantile."
     return f"{shown} latent axes by number, {order}. {ends} {below}".strip()
 
@@ -259,7 +258,7 @@ def shown(service: Service, version: Version, up: str) -> dict[str, Any]:
         "default": service.models.find(service.settings.default_model).reference,
         "others": service.models.store.versions[version.name],
         "card": card,
-        "figures": {path: words_of(path, version.manifest) for path in PICTURES_OF_CARDS if path in listed},
+        "figures": {path: words_of(path, version) for path in PICTURES_OF_CARDS if path in listed},
         "strip_count": min(version.manifest.latent_dim, STRIPS),
         "examples": [path for path in version.manifest.examples if path in listed],
         "charts": charts.of_manifest(manifest_of(version)),
