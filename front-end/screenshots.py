@@ -29,7 +29,7 @@ VIEWS = {
     "page-reconstructions": ("/reconstructions", "light"),
     "page-completions": ("/completions", "light"),
     "page-map": ("/test-set", "dark"),
-    "page-plane": ("/plane?model=fashion-map", "light"),
+    "page-plane": ("/plane?model=fashion-map&place=0.373,0.5", "light"),
     "page-comparison": ("/comparison", "light"),
     "page-model": ("/models/fashion", "light"),
     "page-reference": ("/docs", "dark"),

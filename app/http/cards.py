@@ -23,10 +23,9 @@ from app.store import InvalidVersion, Version
 
 CARD = "card.md"
 FOR_GOOD = {"Cache-Control": "public, max-age=31536000, immutable"}
-PICTURES_OF_CARDS = {  # by file, what it shows
-    "axes.png": "Every latent axis from its 2.5 to its 97.5 % quantile, the most informative on top.",
-    "manifold.png": "The whole plane of both latent axes, at quantiles of N(0, 1).",
-}
+PICTURES_OF_CARDS = ("axes.png", "manifold.png")
+STRIPS = 64  # axes that axes.png shows, the first ones
+BOX = 480  # pixels that they are seen in at once
 
 Name = Annotated[str, InPath(description="A model, without a version.")]
 Number = Annotated[str, InPath(description="Number of one of its versions.")]
@@ -165,6 +164,34 @@ def pictures(version: Version) -> list[str]:
     return [path for path in (*PICTURES_OF_CARDS, *version.manifest.examples) if path in listed]
 
 
+def order_of_axes(version: Version) -> str:
+    """Return in words how a model's axes are numbered: by falling KL, or as training left them."""
+    kl = [axis.kl for axis in version.manifest.axes]
+    if kl == sorted(kl, reverse=True):
+        return "the most informative on top"
+    return "in the order of training, which has no meaning"
+
+
+def rest_of_axes(version: Version) -> str:
+    """Return how to see the axes for which the box has no space; empty: there are none."""
+    taken = min(version.manifest.latent_dim, STRIPS) * version.manifest.image.height
+    return "Scroll in the box for those below." if taken > BOX else ""
+
+
+def words_of(path: str, version: Version) -> str:
+    """Return what a picture of a version's axes shows."""
+    if path == "manifold.png":
+        return (
+            "Both latent axes, each from -1.96 to 1.96, the middle 95 % of N(0, 1), in steps of equal "
+            "probability: axis 0 to the right, axis 1 upwards. Codes of images lie beyond it, too."
+        )
+    count = version.manifest.latent_dim
+    shown = f"The first {STRIPS} of {count}" if count > STRIPS else f"All {count}"
+    order, below = order_of_axes(version), rest_of_axes(version)
+    ends = "Each runs from its 2.5 to its 97.5 % quantile."
+    return f"{shown} latent axes by number, {order}. {ends} {below}".strip()
+
+
 def address_of(version: Version) -> str:
     """Return the address of a version's page, from the service's root."""
     return f"models/{version.name}/versions/{version.number}"
@@ -231,7 +258,8 @@ def shown(service: Service, version: Version, up: str) -> dict[str, Any]:
         "default": service.models.find(service.settings.default_model).reference,
         "others": service.models.store.versions[version.name],
         "card": card,
-        "figures": {path: words for path, words in PICTURES_OF_CARDS.items() if path in listed},
+        "figures": {path: words_of(path, version) for path in PICTURES_OF_CARDS if path in listed},
+        "strip_count": min(version.manifest.latent_dim, STRIPS),
         "examples": [path for path in version.manifest.examples if path in listed],
         "charts": charts.of_manifest(manifest_of(version)),
         "shows": mean_of(version.manifest.likelihood.name),

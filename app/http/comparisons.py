@@ -43,8 +43,9 @@ def facts_of(version: Version) -> Facts:
     facts = {
         "latent axes": str(manifest.latent_dim),
         "axes that know at least 0.05 nats": str(sum(axis.kl >= 0.05 for axis in manifest.axes)),
-        "KL of all axes, nats": f"{sum(axis.kl for axis in manifest.axes):.1f}",
+        "KL to N(0, I) of all axes, nats": f"{sum(axis.kl for axis in manifest.axes):.1f}",
         "prior p(z)": manifest.prior.name.replace("_", " "),
+        **_kl_to_prior(written, manifest.prior.name),
         "likelihood p(x given z)": manifest.likelihood.name.replace("-", " "),
         "a mean shows": mean_of(manifest.likelihood.name),
         "size of its files, MB": f"{sum(file.size for file in manifest.files) / 1e6:.1f}",
@@ -78,8 +79,20 @@ def _at(found: Any, path: tuple[str, ...]) -> Any:
     return found
 
 
+def _kl_to_prior(written: dict[str, Any], prior: str) -> Facts:
+    """Return the KL to the model's own prior, which codes are drawn from."""
+    measured = _at(written, ("metrics", "gap", "priors", prior)) or {}
+    found = _at(measured, ("kl_closed_form",)) or _at(measured, ("kl",))
+    return {"KL to this prior, nats": f"{found:.1f}"} if isinstance(found, float | int) else {}
+
+
+def has_density(version: Version) -> bool:
+    """Say whether a model's likelihood is a density, whose bits hold the width of a level."""
+    return bool(version.manifest.likelihood.log_level_width)
+
+
 def _bounds(written: dict[str, Any]) -> Facts:
-    """Return L_1 and the bound of most draws, in bits a dimension: densities of other kinds have none."""
+    """Return the bounds in bits a dimension: densities of other kinds have none."""
     bounds = _at(written, ("metrics", "bounds", "log_p_x")) or []
     return {
         f"L_{each['k']} on test images, bits a dimension": f"{each['bits_per_dim']:.3f}"

@@ -18,6 +18,8 @@ Link = Callable[[str], str | None]
 
 _RENDERER = RendererHTML()
 _PARSER = MarkdownIt("commonmark", {"html": False}).enable("table")
+LONG_CODE = 20  # characters of code in a line, above which it may break within
+_PARTS = re.compile(r"(?<=[/?&;,=_.:])(?=[\w{<])")  # where it may: behind what separates its parts
 _SENTENCE = re.compile(r".+?[.:](?=\s+[A-Z(]|\s*$)", re.DOTALL)
 
 
@@ -109,6 +111,13 @@ def _pre(_: RendererHTML, tokens: list[Token], number: int, options: Any, env: A
     return rule(tokens, number, options, env).replace("<pre", '<pre tabindex="0"', 1)
 
 
+def _code(_: RendererHTML, tokens: list[Token], number: int, *_options: Any) -> str:
+    """Return code in a line; long code may break between its parts, lest it widen a column."""
+    content = tokens[number].content
+    parts = _PARTS.split(content) if len(content) > LONG_CODE else [content]
+    return f"<code>{'<wbr>'.join(map(escapeHtml, parts))}</code>"
+
+
 def _table(_: RendererHTML, tokens: list[Token], number: int, *_options: Any) -> str:
     """Return the beginning of a table; it may scroll, so it is in a part that a keyboard reaches."""
     label = escapeHtml(tokens[number].meta["label"])
@@ -122,6 +131,7 @@ def _end_of_table(_: RendererHTML, *_options: Any) -> str:
 for _name, _rule in (
     ("fence", _pre),
     ("code_block", _pre),
+    ("code_inline", _code),
     ("table_open", _table),
     ("table_close", _end_of_table),
 ):

@@ -10,13 +10,14 @@ import contextlib
 import functools
 from typing import Any, Protocol
 
+import numpy as np
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse
 
 from app import errors
 from app.explore import legends
-from app.http.cards import address_of
-from app.http.comparisons import facts_of, second_model
+from app.http.cards import address_of, order_of_axes, rest_of_axes
+from app.http.comparisons import facts_of, has_density, second_model
 from app.http.endpoint import PictureApp
 from app.http.listed_images import listed_images
 from app.http.navigation import VIEWS, VIEWS_BY_NAME, View
@@ -74,7 +75,9 @@ def _show(service: Service, view: View, request: Request) -> Response:
     context = context_of(service, view, version)
     if view.name == "comparison":
         context["other"] = other = second_model(service, version, request.query_params.get("with"))
-        context["facts"] = [(version, facts_of(version)), (other, facts_of(other))] if other else []
+        context["facts"] = [(each, facts_of(each)) for each in (version, other) if each and other]
+        context |= {"order_of_axes": order_of_axes, "rest_of_axes": rest_of_axes}
+        context["densities"] = [each.reference for each, _ in context["facts"] if has_density(each)]
     if view.name == "test-set":
         query = request.query_params
         context["listed"] = listed_images(version, query.get("class", ""), query.get("first", ""))
@@ -176,6 +179,7 @@ def _map_of(version: Version) -> dict[str, Any] | None:
         "columns": found.columns,
         "method": found.method,
         "on_white": on_white,
+        "most": palette.as_hex(palette.shades(np.ones(1), on_white=on_white)[0]),
         "classes": [
             {"name": name, "colour": colour} for name, colour in zip(found.classes, colours, strict=True)
         ],

@@ -164,6 +164,28 @@ def test_the_thumbnail_of_an_image_is_drawn_at_the_place_of_its_code(service, pa
     assert min(apart) <= 2
 
 
+def test_the_numbers_beside_it_are_those_of_the_codes_there(service, pages):
+    page = pages.open(f"/test-set?model={MODEL}")
+    page.wait_for_selector(f"{CANVAS}[data-drawn]")
+    codes = np.load(io.BytesIO(asked(service, "map.npy", model=MODEL, array="z_mean").content))
+    low, high = codes.min(axis=0), codes.max(axis=0)
+    box = page.locator(CANVAS).evaluate("(canvas) => [canvas.clientWidth, canvas.clientHeight]")
+    scale = min(box / (high - low)) / 1.08  # pixels of a unit
+    for axis, side in ((0, "left"), (1, "top")):
+        at = f"(labels) => labels.map((each) => [each.textContent, parseFloat(each.style.{side})])"
+        ticks = page.locator(f"[data-ruler='{'xy'[axis]}'] span").evaluate_all(at)
+        assert len(ticks) >= 5
+        for text, place in ticks:
+            off = (float(text.replace("−", "-")) - (low[axis] + high[axis]) / 2) * scale
+            assert place == pytest.approx(box[axis] / 2 + (-off if axis else off), abs=1)
+
+
+def test_a_map_whose_places_are_no_codes_has_no_numbers_beside_it(pages):
+    page = pages.open("/test-set?model=fashion-dense")
+    page.wait_for_selector(f"{CANVAS}[data-drawn]")
+    expect(page.locator("[data-ruler]")).to_have_count(0)
+
+
 def test_nothing_is_drawn_where_no_image_is_and_the_place_itself_is_decoded(service, pages, empty):
     page = opened(pages.open(), f"&x={empty[0]}&y={empty[1]}&zoom=30")
     hovered(page)

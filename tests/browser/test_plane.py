@@ -1,6 +1,10 @@
 """The plane in a browser: zoom, places, walks, what is laid over it, and its state in the address."""
 
+import base64
 import io
+import json
+import re
+from statistics import NormalDist
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import numpy as np
@@ -9,6 +13,17 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from tests.browser.chromium import scrolls_sideways
+from tests.conftest import SHIPPED_STORE
+
+VERSION = next((SHIPPED_STORE / "fashion-map").iterdir())
+MAP = np.load(VERSION / "map.npz")
+CODES, CLASSES = MAP["z_mean"].astype(float), MAP["classes"]
+AXES = json.loads((VERSION / "manifest.json").read_text())["axes"]
+
+
+def fitted(axis):
+    """The Gaussian by whose quantiles the plane runs along an axis."""
+    return NormalDist(AXES[axis]["mean"], AXES[axis]["std"])
 
 
 def at(page):
@@ -48,6 +63,73 @@ def test_a_click_shows_the_image_that_the_plane_has_there(plane):
     assert cell.ok, cell.text()
     assert size > left
     assert np.abs(pixels(cell.body()) - decoded).mean() < 1  # grey levels
+
+
+def test_shares_of_codes_beside_a_place_are_counted(plane):
+    for x, y in ((0.373, 0.5), (0.5, 0.2), (0.97, 0.9)):
+        click(plane, x, y)
+        plane.wait_for_function("place => location.search.includes(place)", arg=f"place={x:.2f}"[:-1])
+        part = [float(each) for each in at(plane)["place"].split(",")]
+        code = [fitted(k).inv_cdf(0.001 + 0.998 * (1 - part[k] if k else part[k])) for k in (0, 1)]
+        words = f"z of axis 0 is {code[0]:.2f}, of axis 1 is {code[1]:.2f}.".replace("-", "−")
+        expect(plane.locator("[data-place-words]")).to_contain_text(
+            f"{words} Of the codes of 2,000 test images"
+        )
+        said = re.findall(r"([0-9.]+) %", plane.inner_text("[data-place-words]"))
+        counted = 100 * (code > CODES).mean(axis=0)
+        assert [float(each) for each in said] == pytest.approx(counted, abs=0.06)  # per cent, with one digit
+    assert np.mean(CODES[:, 0] < -0.57) == pytest.approx(0.309, abs=0.002)  # a Gaussian would have said 0.373
+
+
+def test_the_numbers_beside_it_are_those_of_the_codes_there(plane):
+    for number, side in ((0, "left"), (1, "top")):
+        at = f"(labels) => labels.map((each) => [each.textContent, parseFloat(each.style.{side})])"
+        ticks = plane.locator(f"[data-ruler='{'xy'[number]}'] span").evaluate_all(at)
+        assert len(ticks) >= 5
+        length = plane.locator("[data-viewer]").bounding_box()["height"]
+        for value, place in ticks:
+            part = (fitted(number).cdf(float(value.replace("−", "-"))) - 0.001) / 0.998
+            part = 1 - part if number else part
+            assert place == pytest.approx(part * length, abs=3)  # pixels, with the border
+    assert plane.inner_text("[data-ruler-name='x']") == "z, axis 0"
+    assert "axis 0 from −5.22 to 5.15, axis 1 from −3.59 to 3.69" in plane.inner_text("[data-ranges]")
+
+
+OVERLAY = """async (show) => {
+  const [{ overlayOf }, { heldOut }, { EDGES, PlaneAxis }, { described }] = await Promise.all(
+    ["plane/overlay", "plane/held", "plane/axis", "page"].map((name) => import(`/static/js/${name}.js`)));
+  const axes = described.axes.map((axis) => new PlaneAxis(axis, EDGES));
+  return overlayOf(show, await heldOut(), { axes, numbers: [0, 1] });
+}"""
+
+
+def levels(url):
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2]))).convert("RGB"))
+
+
+def test_every_place_has_the_colour_of_the_class_of_the_nearest_image(plane):
+    found = plane.evaluate(OVERLAY, "classes")
+    parts = 0.001 + 0.998 * (np.arange(64) + 0.5) / 64
+    across, upwards = ([fitted(axis).inv_cdf(part) for part in parts] for axis in (0, 1))
+    cells = np.array([[(x, y) for x in across] for y in reversed(upwards)])
+    apart = np.square(cells[:, :, None] - CODES).sum(axis=-1)
+    colours = np.array([list(bytes.fromhex(each["colour"][1:])) for each in found["legend"]])
+    drawn, expected = levels(found["url"]), colours[CLASSES[apart.argmin(axis=-1)]]
+    assert drawn.shape == (64, 64, 3)
+    assert (drawn == expected).all(axis=-1).mean() > 0.999  # ties of nearness are broken by rounding
+
+
+def test_every_cell_has_the_shade_of_how_many_test_images_lie_in_it(plane):
+    parts = [[(fitted(axis).cdf(z) - 0.001) / 0.998 for z in CODES[:, axis]] for axis in (0, 1)]
+    counts, _, _ = np.histogram2d(1 - np.array(parts[1]), parts[0], bins=16, range=[[0, 1], [0, 1]])
+    plane.select_option("#show", "density")
+    expect(plane.locator("[data-legend] li").last).to_have_text(f"{counts.max():.0f} in a cell")
+    expect(plane.locator("[data-legend-about]")).to_contain_text(f"{counts.sum():,.0f} of 2,000 test images")
+    drawn = levels(plane.evaluate(OVERLAY, "density")["url"]).astype(int)
+    white = (drawn == 255).all(axis=-1)
+    assert (white == (counts == 0)).all()
+    order = np.argsort(counts.ravel(), kind="stable")
+    assert (np.diff(drawn[..., 0].ravel()[order]) <= 0).all()  # the more, the less red
 
 
 def test_two_clicks_walk_from_one_place_to_the_other(plane):

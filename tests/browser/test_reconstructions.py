@@ -12,7 +12,7 @@ import httpx
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from app.settings import Settings
 from tests.browser.chromium import Pages
@@ -147,6 +147,13 @@ def test_the_histogram_is_that_of_the_held_out_images(page: Page, service: str) 
         "(bars) => bars.map((bar) => Number(bar.getAttribute('height')))"
     )
     assert np.array(heights) / max(heights) == pytest.approx(np.diff(below) / np.diff(below).max(), abs=1e-6)
+    ticks = page.locator("[data-histogram] .score text").evaluate_all(
+        "(texts) => texts.map((text) => [text.textContent, Number(text.getAttribute('x'))])"
+    )
+    assert len(ticks) >= 3
+    for score, x in ticks:  # bars are between 8 and 292
+        place = 8 + 284 * (float(score.replace(MINUS, "-")) - edges[0]) / (edges[-1] - edges[0])
+        assert x == pytest.approx(place, abs=0.01)
     described = page.locator("[data-histogram] svg").get_attribute("aria-label")
     scores = httpx.get(f"{service}/score.json", params={"model": "fashion"}, timeout=60).json()["images"]
     for index, each in enumerate(scores):
@@ -172,6 +179,25 @@ def test_reload_and_back_show_own_images_again(page: Page, service: str, files: 
     page.reload()
     settled(page, 2)
     assert not any("coat.png" in title for title in titles(page))
+
+
+def test_while_new_images_are_scored_nothing_is_said_of_the_old_ones(
+    page: Page, service: str, files: dict[str, bytes]
+) -> None:
+    page.goto(f"{service}/reconstructions?k=32")
+    settled(page, 5)
+    expect(page.locator("[data-summary]")).to_be_visible()
+    held: list[Route] = []
+    page.route(re.compile(r"/score[.?]"), lambda route: held.append(route))
+    choose(page, files)
+    expect(page.locator("[data-progress-words]")).to_contain_text("0 of 3 images scored")
+    expect(page.locator("[data-summary]")).to_be_hidden()
+    page.wait_for_timeout(100)
+    page.unroute(re.compile(r"/score[.?]"))
+    for route in held:
+        route.continue_()
+    settled(page, 3)
+    expect(page.locator("#least")).to_contain_text("The least usual of these 3: pattern.jpg")
 
 
 def test_a_link_shows_the_same_samples_and_another_tab_no_own_images(

@@ -37,6 +37,30 @@ def test_no_page_is_wider_than_a_narrow_screen(service, browser, path):
     page.close()
 
 
+@pytest.mark.parametrize("width", [1280, 390])
+def test_no_column_of_addresses_leaves_the_others_of_the_manual_without_space(pages, width):
+    page = pages.open("/manual/README", width=width)
+    columns = page.evaluate(
+        "[...document.querySelector('td').parentElement.cells].map((cell) => cell.offsetWidth)"
+    )
+    assert max(columns) == columns[2]  # of parameters, which has most words
+    scrolls = "[...document.querySelectorAll('.scroll')].map((each) => each.scrollWidth - each.clientWidth)"
+    assert page.evaluate(scrolls)[0] < 20  # pixels
+
+
+@pytest.mark.parametrize("width", [1280, 390, 320])
+def test_the_text_of_charts_is_whole_and_large_enough(pages, width):
+    page = pages.open("/models/fashion", width=width)
+    found = page.evaluate("""() => [...document.querySelectorAll(".chart > svg text")].map((text) => {
+      const [box, whole] = [text.getBoundingClientRect(), text.ownerSVGElement.getBoundingClientRect()];
+      const scale = whole.width / 600;
+      const inside = box.left >= whole.left && box.right <= whole.right && box.bottom <= whole.bottom && box.top >= whole.top;
+      return { words: text.textContent, size: parseFloat(getComputedStyle(text).fontSize) * scale, inside };
+    })""")
+    assert len(found) > 20
+    assert [each for each in found if each["size"] < 10 or not each["inside"]] == []
+
+
 @pytest.mark.parametrize("path", PAGES)
 def test_every_page_stands_without_javascript(service, browser, path):
     context = browser.new_context(java_script_enabled=False)

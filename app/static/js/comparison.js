@@ -32,6 +32,7 @@ function start() {
     if (document.activeElement !== seed) {
       seed.value = values.seed;
     }
+    find("h1", HTMLElement).textContent = values.points ? "The same points, two models" : "One seed, two models";
     const parameters = { with: other, points: pointsOf(values) };
     share("compare", parameters, FORMATS);
     if (shown && shown !== pointsOf(values)) {

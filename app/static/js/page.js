@@ -16,6 +16,7 @@
  * @property {number} columns Of the sprite sheet.
  * @property {string} method `z_mean`: places are codes; or `t-sne`.
  * @property {boolean} on_white Whether the ground of images is white.
+ * @property {string} most Colour of the most images at a place; of fewer it is nearer to the ground.
  * @property {{name: string, colour: string}[]} classes Empty: images have none.
  */
 

@@ -3,14 +3,17 @@
  */
 
 import { announce, showError } from "./announce.js";
-import { ask, showPicture } from "./ask.js";
+import { showPicture } from "./ask.js";
 import { onKey } from "./keys.js";
 import { Latest } from "./latest.js";
 import { Newest } from "./newest.js";
 import { described, find, make, root, urlOf } from "./page.js";
-import { quantile } from "./plane/normal.js";
-import { quantilesOf, Viewer } from "./plane/viewer.js";
+import { EDGES, MANIFOLD_EDGES, PlaneAxis } from "./plane/axis.js";
+import { heldOut } from "./plane/held.js";
+import { overlayOf } from "./plane/overlay.js";
+import { Viewer } from "./plane/viewer.js";
 import { remembered } from "./remembered.js";
+import { Ruler, SPACE } from "./ruler.js";
 import { share } from "./share.js";
 import { State } from "./state.js";
 import { codeAt, pointOf } from "./explorer/codes.js";
@@ -18,15 +21,15 @@ import { codeAt, pointOf } from "./explorer/codes.js";
 /** @typedef {import("./plane/viewer.js").Place} Place */
 /** @typedef {import("./state.js").Values} Values */
 
-const CELLS = 21; // in a row of the picture that is laid over, or shared
+const CELLS = 21; // in a row of the picture that is shared
 const STEPS = 9;
-const FURTHEST = 8; // codes end there
 const FORMATS = ["png", "webp", "zip", "npz", "json"];
 
 const choices = find("[data-choices]", HTMLFormElement);
 const panel = find("[data-place]", HTMLElement);
 const picture = find("[data-place-picture]", HTMLImageElement);
 const legend = find("[data-legend]", HTMLElement);
+const about = find("[data-legend-about]", HTMLElement);
 const isAll = described.axes.length === 2;
 
 /** @type {number[]} The code that holds the other axes. */
@@ -34,16 +37,63 @@ let held = [];
 /** @type {string} What lies over the plane; empty: what lay over it was taken away. */
 let covered = "images";
 
+const rulers = { x: new Ruler("x"), y: new Ruler("y") };
+
+/** The axes to the right and upwards, and their numbers. @param {Values} values @param {number[]} edges */
+function axesOf({ x, y }, edges) {
+  const numbers = [Number(x), Number(y)];
+  return { numbers, axes: numbers.map((number) => new PlaneAxis(described.axes[number], edges)) };
+}
+
 /** The code of a place. @param {Values} values @param {Place} place */
 function codeOf(values, place) {
-  const at = quantilesOf(place);
+  const { numbers, axes } = axesOf(values, EDGES);
   const code = isAll ? [0, 0] : [...held];
-  for (const [name, share_] of /** @type {["x" | "y", number][]} */ ([["x", at.x], ["y", at.y]])) {
-    const axis = Number(values[name]);
-    const { mean, std } = described.axes[axis];
-    code[axis] = Math.max(-FURTHEST, Math.min(FURTHEST, mean + std * quantile(share_)));
-  }
+  code[numbers[0]] = axes[0].value(place.x);
+  code[numbers[1]] = axes[1].value(1 - place.y);
   return code;
+}
+
+/** @param {number} number @param {number} digits */
+function written(number, digits) {
+  return number.toFixed(digits).replace(/^-(?=0\.?0*$)/, "").replace("-", "−");
+}
+
+/** Where a place is, and which share of codes lies to its left and below. @param {Values} values @param {Place} place */
+async function wordsOf(values, place) {
+  const { numbers, axes } = axesOf(values, EDGES);
+  const code = codeOf(values, place);
+  const at = `z of axis ${numbers.map((number) => `${number} is ${written(code[number], 2)}`).join(", of axis ")}.`;
+  const test = described.map && (await heldOut());
+  const [left, below] = test
+    ? numbers.map((number) => test.below(number, code[number]))
+    : [axes[0].share(place.x), axes[1].share(1 - place.y)];
+  const whose = test ? `Of the codes of ${test.count.toLocaleString("en")} test images` : "By a Gaussian fitted to each axis,";
+  return `${at} ${whose} ${written(100 * left, 1)} % lie further left, ${written(100 * below, 1)} % further down.`;
+}
+
+/** Say between which codes the plane lies. @param {Values} values */
+function showRanges(values) {
+  const ranges = (/** @type {number[]} */ edges) => {
+    const { numbers, axes } = axesOf(values, edges);
+    return axes.map((axis, k) => `axis ${numbers[k]} from ${written(axis.value(0), 2)} to ${written(axis.value(1), 2)}`).join(", ");
+  };
+  find("[data-ranges]", HTMLElement).textContent =
+    `The plane: ${ranges(EDGES)}; by a Gaussian fitted to each axis, these are its middle 99.8 %. ` +
+    `A picture to share is of the middle 90 %: ${ranges(MANIFOLD_EDGES)}.`;
+}
+
+/** The numbers beside what is seen. @param {Values} values @param {Viewer} viewer */
+function showScales(values, viewer) {
+  const { numbers, axes: [right, up] } = axesOf(values, EDGES);
+  const { left, top, width, height, seen } = viewer.box();
+  const inside = (/** @type {number} */ part) => Math.min(Math.max(part, 0), 1);
+  const [from, to] = [inside(-left / width), inside((seen.width - left) / width)];
+  const [high, low] = [inside(-top / height), inside((seen.height - top) / height)];
+  const across = right.ticks(from, to, ((to - from) * width) / SPACE);
+  const upwards = up.ticks(1 - low, 1 - high, ((low - high) * height) / SPACE);
+  rulers.x.show(across.map((value) => ({ value, at: left + width * right.part(value) })), `z, axis ${numbers[0]}`);
+  rulers.y.show(upwards.map((value) => ({ value, at: top + height * (1 - up.part(value)) })), `z, axis ${numbers[1]}`);
 }
 
 /** @param {string} text Like `0.25,0.5`; what lies beyond the image is none of its places. @returns {Place | null} */
@@ -81,11 +131,11 @@ async function showPlaces(values, signal) {
   }
   const point = pointOf(codeOf(values, here));
   newest.ask(urlOf("decode", { points: point }));
-  const at = quantilesOf(here);
-  const words = `${(100 * at.x).toFixed(1)} % of codes lie to the left, ${(100 * at.y).toFixed(1)} % below.`;
+  find("[data-explore]", HTMLAnchorElement).href = urlOf("explorer", { at: point });
+  const words = await wordsOf(values, here);
+  signal.throwIfAborted();
   find("[data-place-words]", HTMLElement).textContent = words;
   picture.alt = `The image at this place. ${words}`;
-  find("[data-explore]", HTMLAnchorElement).href = urlOf("explorer", { at: point });
   const from = placeOf(values.from);
   const way = find("[data-way]", HTMLElement);
   way.hidden = !from;
@@ -103,19 +153,20 @@ async function cover(values, viewer, signal) {
   }
   covered = "";
   legend.replaceChildren();
-  const isImages = values.show === "images";
-  const url = isImages ? null : urlOf("manifold", { ...planeOf(values), show: values.show, columns: CELLS, rows: CELLS });
-  viewer.cover(url, CELLS);
-  if (url) {
-    await ask(url, { signal }); // which says why, where the viewer only leaves the picture away
+  about.textContent = "";
+  viewer.cover(null, true);
+  if (values.show !== "images") {
+    const found = overlayOf(values.show, await heldOut(), axesOf(values, EDGES));
+    signal.throwIfAborted();
+    viewer.cover(found.url, Boolean(described.map?.on_white));
+    for (const { name, colour } of found.legend) {
+      const mark = make("span", { class: "colour" });
+      mark.style.backgroundColor = colour;
+      legend.append(make("li", {}, mark, name));
+    }
+    about.textContent = found.words;
   }
   covered = values.show;
-  const classes = covered === "classes" ? described.map?.classes : [];
-  for (const { name, colour } of classes ?? []) {
-    const mark = make("span", { class: "colour" });
-    mark.style.backgroundColor = colour;
-    legend.append(make("li", {}, mark, name));
-  }
 }
 
 /**
@@ -140,6 +191,8 @@ function shower(viewer) {
       viewer.look({ zoom, x, y });
     }
     seen = address;
+    showRanges(values);
+    showScales(values, viewer);
     await cover(values, viewer, signal);
     await showPlaces(values, signal);
     share("manifold", { ...planeOf(values), show: values.show === "images" ? null : values.show, columns: CELLS, rows: CELLS }, FORMATS);
@@ -165,6 +218,7 @@ function start() {
     ({ zoom, x: across, y: down }) => {
       state.set({ view: `${zoom.toFixed(3)},${across.toFixed(4)},${down.toFixed(4)}` }, { step: false });
     },
+    () => showScales(state.values, viewer),
   );
   const state = new State({ x, y, at: "", show: "images", place: "", from: "", view: "" }, shower(viewer));
   choices.addEventListener("submit", (event) => event.preventDefault());

@@ -104,6 +104,7 @@ function say(words, share = 0) {
 
 /** @param {AbortSignal} signal */
 async function showItems(signal) {
+  showSummary([], null); // what it said was of other images
   say("Getting the images …");
   const [shown, found] = await Promise.all([items(), quantiles()]);
   signal.throwIfAborted();

@@ -8,6 +8,7 @@ import { onKey } from "./keys.js";
 import { watch } from "./map/gestures.js";
 import { load } from "./map/load.js";
 import { Panel } from "./map/panel.js";
+import { Scales } from "./map/scales.js";
 import { Stage } from "./map/stage.js";
 import { Walk } from "./map/walk.js";
 import { described, find, urlOf } from "./page.js";
@@ -42,6 +43,7 @@ class TestSet {
     this.told = null; // the place that the address and the camera agree on; null: the camera has moved since
     this.isShown = (/** @type {number} */ k) => !this.hidden.size || !this.hidden.has(classes[k]);
     this.stage = new Stage(places, thumbnails, this.isShown);
+    this.stage.scales = this.isPlane ? new Scales() : null;
     this.panel = new Panel(places, thumbnails, (k) => this.nameOf(k));
     this.walk = new Walk();
     this.boxes = /** @type {HTMLInputElement[]} */ ([...document.querySelectorAll("input[data-class]")]);

@@ -30,6 +30,15 @@ def of_two(tmp_path):
     client.close()
 
 
+@pytest.fixture(scope="module")
+def of_the_project():
+    client = Client(
+        create_app(Settings(model_store=SHIPPED_STORE, default_model="fashion", worker_threads=1))
+    )
+    yield client
+    client.close()
+
+
 def test_the_list_has_every_version_the_default_and_what_is_not_served(of_two):
     found = of_two.get("/models.json").json()
     assert found["default_model"] == "fake@1"
@@ -214,3 +223,37 @@ def test_the_shipped_cards_are_pages_with_all_of_their_tables(path):
     rows = sum(line.startswith("|") and not re.fullmatch(r"[|:\- ]+", line) for line in text.splitlines())
     assert html.count("<tr>") == rows
     assert "|" not in re.sub(r"<[^>]+>", "", html).replace("||", "")
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "unsaid"),
+    [
+        ("fashion", "All 36 latent axes by number, the most informative on top", "no meaning"),
+        ("fashion", "Scroll in the box for those below", "no meaning"),
+        ("fashion-dense", "All 10 latent axes by number, in the order of training, which has no", "on top"),
+        ("fashion-map", "each from -1.96 to 1.96, the middle 95 % of N(0, 1)", "whole plane"),
+        ("fashion-map", "the most informative on top", "Scroll in the box"),
+    ],
+)
+def test_pictures_of_axes_are_said_to_be_what_they_are(of_the_project, name, said, unsaid):
+    page = " ".join(of_the_project.get(f"/models/{name}").text.split())
+    figures = page[: page.index("<article>")]
+    assert said in figures
+    assert unsaid not in figures
+
+
+def test_rows_of_axes_are_numbered(of_the_project):
+    page = of_the_project.get("/models/fashion-dense").text
+    rows = page[page.index('<ol aria-hidden="true">') :]
+    assert re.findall(r"<li>(\d+)</li>", rows[: rows.index("</ol>")]) == [str(k) for k in range(10)]
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("fashion", "1 inactive axis: it changes nothing"),
+        ("fashion-dense", "4 inactive axes: they change nothing"),
+    ],
+)
+def test_inactive_axes_are_counted_in_words(of_the_project, name, words):
+    assert words in of_the_project.get(f"/explorer?model={name}").text

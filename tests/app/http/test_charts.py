@@ -1,8 +1,10 @@
+import json
 import re
 
 import pytest
 
 from app.http import charts
+from tests.conftest import FASHION_VERSION
 
 BOUNDS = [
     {"k": 1, "nats": -100.0, "standard_error": 1.0, "num_images": 500},
@@ -54,8 +56,49 @@ def test_training_is_drawn_for_both_kinds_of_images_and_a_wild_first_epoch_does_
     chart = charts.of_training(history)
     assert [series.name for series in chart.series] == ["training", "validation"]
     line = corners(chart.series[0])
-    assert line[0][1] == charts.TOP  # cut off at the top
+    assert line[0][1] < -10_000  # where it is, far above the plot, whose edge cuts the line off
     assert line[1][1] < line[-1][1] - 50  # the fall of the others is seen: y grows downwards
+    assert "cut off" in chart.note
+    assert chart.series[0].values[0] == "1000"
+
+
+@pytest.mark.parametrize(
+    ("config", "note"),
+    [
+        (None, ""),
+        ({"objective": {"name": "elbo", "beta": 1.0, "mean_weight": 0.0}}, ""),
+        (
+            {"objective": {"name": "elbo", "mean_weight": 26.0, "kl_warmup_epochs": 1}},
+            "The loss of training adds 26 nats for each unit of the mean's squared error, counts KL in part in "
+            "the first epoch; that of validation does not.",
+        ),
+        (
+            {"objective": "elbo", "beta": 0.5, "free_bits": 0.1},  # as versions of before have it
+            "The loss of training counts KL 0.5 times, counts at least 0.1 nats of KL for each axis; that of "
+            "validation does not.",
+        ),
+    ],
+)
+def test_what_training_alone_adds_to_its_loss_is_said(config, note):
+    assert charts.of_training({"loss": [2.0, 1.0], "val_loss": [2.0, 1.0]}, config).note == note
+
+
+def test_every_chart_names_its_vertical_axis_with_a_unit():
+    assert charts.of_axes([1.0]).y_label == "KL, nats an image"
+    assert charts.of_bounds(BOUNDS).y_label == "L_k, nats an image"
+    assert charts.of_training({"loss": [1.0]}).y_label == "loss, nats an image"
+    assert charts.of_training({"loss": [1.0]}, {"objective": {"name": "textbook"}}).y_label == "loss"
+
+
+def test_the_loss_of_the_shipped_model_has_what_the_note_says():
+    written = json.loads((FASHION_VERSION / "manifest.json").read_text())
+    history = written["training"]["history"]
+    rest = history["loss"][-1] - history["reconstruction"][-1] - history["kl"][-1]
+    weight = written["training"]["config"]["objective"]["mean_weight"]
+    assert rest / weight == pytest.approx(784 * 0.0056, rel=0.1)  # the squared error of an image
+    assert history["val_loss"][-1] == pytest.approx(
+        history["val_reconstruction"][-1] + history["val_kl"][-1], abs=0.02
+    )
 
 
 def test_a_run_of_one_epoch_has_a_chart():

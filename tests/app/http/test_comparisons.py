@@ -52,6 +52,25 @@ def test_the_facts_are_those_of_the_manifests(shipped):
     assert len(said) == len([each for each in bounds if each.get("bits_per_dim") is not None])
 
 
+def test_kl_is_said_to_each_of_the_priors_that_it_is_measured_to(shipped):
+    version = shipped.app.service.models.find("fashion")
+    written = json.loads((version.folder / "manifest.json").read_text())
+    facts = facts_of(version)
+    standard = sum(axis["kl"] for axis in written["axes"])
+    own = written["metrics"]["gap"]["priors"]["gaussian_mixture"]["kl"]
+    assert facts["KL to N(0, I) of all axes, nats"] == f"{standard:.1f}"
+    assert facts["KL to this prior, nats"] == f"{own:.1f}"
+    assert own < standard - 10
+
+
+def test_bits_of_a_density_have_a_note_and_those_of_levels_none(shipped):
+    page = shipped.get("/comparison?model=fashion&with=fashion-dense").text
+    assert "One seed, two models" in page
+    assert "The likelihood of fashion-dense@6 is a density" in page
+    assert "is a density" not in shipped.get("/comparison?model=fashion&with=fashion-map").text
+    assert "The same points, two models" in shipped.get("/comparison?points=centre").text
+
+
 def test_a_number_that_a_card_does_not_have_is_left_out(client):
     facts = facts_of(client.app.service.models.find("fake"))
     assert "mean squared error of reconstructions" not in facts

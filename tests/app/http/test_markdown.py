@@ -65,6 +65,16 @@ def test_of_a_link_that_leads_nowhere_the_words_stay():
     assert html == '<p>see the <em>code</em> and <a href="y">more</a>, a drawing</p>\n'
 
 
+def test_long_code_may_break_between_its_parts_and_short_code_never():
+    html = render("`/manifold/{identifier}/{region}/{size}?a=b&c=<d>` and `low`, `min_temperature`\n").html
+    assert (
+        "<code>/<wbr>manifold/<wbr>{identifier}/<wbr>{region}/<wbr>{size}?<wbr>a=<wbr>b&amp;<wbr>c=<wbr>&lt;d&gt;</code>"
+        in html
+    )
+    assert "<code>low</code>" in html
+    assert "<code>min_temperature</code>" in html
+
+
 def test_tables_and_code_which_may_scroll_are_reached_by_the_keyboard():
     html = render("## Its <a> & b\n\n|x|\n|-|\n|1|\n\n```\ncode\n```\n\n    more\n").html
     assert (

@@ -33,6 +33,8 @@ export class Stage {
     this.spacing = Math.sqrt(((right - left) * (top - bottom)) / places.count);
     /** @type {Mark[]} */
     this.marks = [];
+    /** @type {import("./scales.js").Scales | null} Of places that are codes. */
+    this.scales = null;
     this.asked = 0;
     this.zoomed = -Infinity;
     this.pixel = 1; // device pixels that a CSS pixel has
@@ -83,6 +85,7 @@ export class Stage {
     for (const mark of this.marks) {
       this.drawMark(mark);
     }
+    this.scales?.show(this.camera, this.pixel);
     if (missing || zooming) {
       this.change();
     } else {

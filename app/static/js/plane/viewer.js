@@ -2,10 +2,6 @@
  * The plane as an image that one zooms into: OpenSeadragon over the addresses of the IIIF Image API.
  */
 
-/** Quantiles at the edges of the image, and at those of `/manifold`; app/explore/pyramid.py and planes.py. */
-const EDGE = [0.001, 0.999];
-const OVERLAY_EDGE = [0.05, 0.95];
-
 /** @typedef {{x: number, y: number}} Place In parts of the image's sides, from its upper left corner. */
 
 /** @returns {any} What the script of OpenSeadragon left; its package brings no types of this form. */
@@ -33,20 +29,15 @@ function withoutLateWords() {
   library().console = Object.assign(Object.create(console), { warn });
 }
 
-/** The quantiles of a place: to the right and upwards. @param {Place} place */
-export function quantilesOf({ x, y }) {
-  const wide = EDGE[1] - EDGE[0];
-  return { x: EDGE[0] + x * wide, y: EDGE[1] - y * wide };
-}
-
 /** Shows a plane; tells where somebody clicks and where the view comes to rest. */
 export class Viewer {
   /**
    * @param {HTMLElement} element
    * @param {(place: Place) => void} onPlace A click, or Enter: the middle of the view.
    * @param {(view: {zoom: number, x: number, y: number}) => void} onView
+   * @param {() => void} onMove What is seen has changed.
    */
-  constructor(element, onPlace, onView) {
+  constructor(element, onPlace, onView, onMove) {
     forestallStyles();
     withoutLateWords();
     const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
@@ -73,6 +64,7 @@ export class Viewer {
         }
       }
     });
+    this.shown.addHandler("update-viewport", onMove);
     this.shown.addHandler("animation-finish", () => onView(this.view()));
     element.addEventListener("keydown", (event) => {
       if (event.key === "Enter" && event.target instanceof HTMLElement) {
@@ -85,6 +77,17 @@ export class Viewer {
   middle() {
     const { x, y } = this.shown.viewport.getCenter();
     return { x: Math.min(Math.max(x, 0), 1), y: Math.min(Math.max(y, 0), 1) };
+  }
+
+  /**
+   * Where the image's sides are seen, and how much is: CSS pixels.
+   * @returns {{left: number, top: number, width: number, height: number, seen: {width: number, height: number}}}
+   */
+  box() {
+    const { Point } = library();
+    const [start, end] = [new Point(0, 0), new Point(1, 1)].map((point) => this.shown.viewport.pixelFromPoint(point, true));
+    const { x: width, y: height } = this.shown.viewport.getContainerSize();
+    return { left: start.x, top: start.y, width: end.x - start.x, height: end.y - start.y, seen: { width, height } };
   }
 
   view() {
@@ -133,20 +136,17 @@ export class Viewer {
   }
 
   /**
-   * Lay a picture of `/manifold` over the plane; null: take it away.
-   * @param {string | null} url
-   * @param {number} cells In a row of the picture, each around its code.
+   * Lay colours over all of the plane, so that what it shows has them for its ground; null: take them away.
+   * @param {string | null} url Of a picture of them.
+   * @param {boolean} onWhite Whether the ground of images is white.
    */
-  cover(url, cells) {
+  cover(url, onWhite) {
     const world = this.shown.world;
     while (world.getItemCount() > 1) {
       world.removeItem(world.getItemAt(1));
     }
-    if (!url) {
-      return;
+    if (url) {
+      this.shown.addSimpleImage({ url, x: 0, y: 0, width: 1, compositeOperation: onWhite ? "multiply" : "screen" });
     }
-    const half = (OVERLAY_EDGE[1] - OVERLAY_EDGE[0]) / (cells - 1) / 2;
-    const start = (OVERLAY_EDGE[0] - half - EDGE[0]) / (EDGE[1] - EDGE[0]);
-    this.shown.addSimpleImage({ url, x: start, y: start, width: 1 - 2 * start, opacity: 0.85 });
   }
 }

@@ -3,6 +3,7 @@
  */
 
 import { make } from "../page.js";
+import { ticksOf } from "../ticks.js";
 import { written } from "./words.js";
 
 /** @typedef {{from: number, to: number, share: number}} Bin share: of held-out images, in per cent. */
@@ -10,8 +11,10 @@ import { written } from "./words.js";
 
 const BINS = 30;
 const WIDTH = 300;
-const HEIGHT = 84;
-const BASE = 64; // of the bars; marks' labels stand below
+const BASE = 64; // of the bars; below it stand scores, then the labels of marks, then the name of the scale
+const SCORES = BASE + 14;
+const LABELS = BASE + 30;
+const TICKS = 4; // about as many scores as there is space for
 const NAMESPACE = "http://www.w3.org/2000/svg";
 
 /**
@@ -69,9 +72,9 @@ function drawMark({ score, label }, bins, row) {
   const beyond = score > high ? " →" : score < low ? "← " : "";
   const words = beyond.startsWith("←") ? beyond + label : label + beyond;
   const anchor = at > 0.9 ? "end" : at < 0.1 ? "start" : "middle";
-  const text = svg("text", { x: anchor === "end" ? x + 6 : anchor === "start" ? x - 6 : x, y: BASE + 16 + 14 * row, "text-anchor": anchor });
+  const text = svg("text", { x: anchor === "end" ? x + 6 : anchor === "start" ? x - 6 : x, y: LABELS + 14 * row, "text-anchor": anchor });
   text.textContent = words;
-  return svg("g", { class: "mark" }, svg("line", { x1: x, x2: x, y1: 2, y2: BASE + 4 }), text);
+  return svg("g", { class: "mark" }, svg("line", { x1: x, x2: x, y1: 2, y2: BASE }), text);
 }
 
 /**
@@ -90,6 +93,17 @@ function rowsOf(marks, span) {
     rows.set(mark, row);
   }
   return { rows, count: Math.max(1, ends.length) };
+}
+
+/** The scores below the bars: round numbers. @param {Bin[]} bins */
+function scale(bins) {
+  const [low, high] = [bins[0].from, bins[bins.length - 1].to];
+  return ticksOf(low, high, TICKS).map((score) => {
+    const x = 8 + ((score - low) / (high - low)) * (WIDTH - 16);
+    const text = svg("text", { x, y: SCORES, "text-anchor": "middle" });
+    text.textContent = written(score, 0);
+    return svg("g", { class: "score" }, svg("line", { x1: x, x2: x, y1: BASE, y2: BASE + 4 }), text);
+  });
 }
 
 /** @param {Mark[]} marks @param {number[]} quantiles */
@@ -115,9 +129,11 @@ export function drawHistogram(quantiles, marks) {
     const height = (share / most) * (BASE - 8);
     return svg("rect", { x: 8 + i * wide, y: BASE - height, width: wide - 0.8, height, class: "bar" });
   });
-  const height = HEIGHT + 14 * (count - 1);
+  const height = LABELS + 14 * count + 6;
+  const name = svg("text", { class: "name", x: WIDTH / 2, y: height - 4, "text-anchor": "middle" });
+  name.textContent = "corrected score, nats";
   const drawn = svg("svg", { viewBox: `0 0 ${WIDTH} ${height}`, class: "histogram", role: "img", "aria-label": description(marks, quantiles) });
-  drawn.append(...bars, svg("line", { x1: 4, x2: WIDTH - 4, y1: BASE, y2: BASE, class: "base" }));
+  drawn.append(...bars, svg("line", { x1: 4, x2: WIDTH - 4, y1: BASE, y2: BASE, class: "base" }), ...scale(bins), name);
   drawn.append(...marks.map((mark, i) => drawMark(mark, bins, rows.get(inside[i]))));
   return drawn;
 }
