@@ -16,13 +16,13 @@ The proposals are
 
 * the prior: a quarter of the draws. It keeps p(z) / r(z) below 4 (Hesterberg 1995).
 * q(z given x) of the image with its missing pixels filled in, by several fillings. Each begins with one of
-  some other draws of the prior, those under which the seen pixels are most probable. Then filling and
-  encoding take turns (Rezende, Mohamed & Wierstra 2014; Mattei & Frellsen 2018). None of these codes are
-  weighted: a proposal that depends on weighted draws biases their weights.
+  some other draws of the prior, those whose means are nearest to the seen pixels. Then filling and encoding
+  take turns (Rezende, Mohamed & Wierstra 2014; Mattei & Frellsen 2018). None of these codes are weighted: a
+  proposal that depends on weighted draws biases their weights.
 
 Some likelihoods whose pixels lean on each other are drawn by a runtime's graph alone. Then whole images x'
-are drawn, and the seen pixels are put over them. The weight is p(z) / r(z) p(x given z), divided by the product
-over the missing pixels of p(x'_i given x'_<i, z). It is as exact in the limit, and fewer draws count.
+are drawn, and the seen pixels are put over them. The weight is p(z) / r(z) p(x given z), divided by the
+product over the missing pixels of p(x'_i given x'_<i, z). It is as exact in the limit, and fewer draws count.
 """
 
 from __future__ import annotations  # those of inner functions would be evaluated anew in every request
@@ -206,17 +206,17 @@ def _completed(model: Model, image: _Image, wanted: Wanted) -> Steps[Completion]
 
 
 def _proposals(model: Model, image: _Image, tried: int, wanted: Wanted) -> Steps[list[Posterior]]:
-    """Return q(z given x) of the image filled in by what the best of so many draws of the prior lead to."""
+    """Return q(z given x) of the image as the nearest of `tried` draws of the prior lead to fill it in."""
     k, seed = wanted.draws.k, wanted.draws.seed
-    found = yield from _drawn(model, image, model.prior.draw(seed, tried, tried), seed, k)
-    best = np.argsort(-found.log_seen, kind="stable")[:FILLINGS]
-    means = yield Rows.of(model.means, found.z[best])
-    noise = latent.posterior_noise(seed, k, (ROUNDS - 1) * len(best), found.z.shape[1])
+    means = yield Rows.of(model.means, model.prior.draw(seed, tried, tried))
+    apart = _total(np.square(means - image.pixels), image.seen)
+    means = means[np.argsort(apart, kind="stable")[:FILLINGS]]
+    noise = latent.posterior_noise(seed, k, (ROUNDS - 1) * len(means), model.manifest.latent_dim)
     for number in range(ROUNDS):
         encoded = yield Rows.of(model.posterior, image.filled(means))
         proposals = [Posterior.of(each) for each in encoded]
         if number < ROUNDS - 1:
-            own = noise[number * len(best) :]
+            own = noise[number * len(means) :]
             z = [each.draw(own[i : i + 1]) for i, each in enumerate(proposals)]
             means = yield Rows.of(model.means, np.concatenate(z))
     return proposals
