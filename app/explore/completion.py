@@ -155,9 +155,8 @@ def complete(
         return Completions(incomplete, tuple(completed))
 
     rows = images * wanted.draws.k
-    operations = (model.means, model.scoring)
-    if model.is_sequential:
-        operations += (_drawer(model),)
+    drawer = (_drawer(model),) if model.is_sequential else ()
+    operations = (model.means, model.scoring, *drawer)
     return Work(steps, rows, operations, heavy=True, upload_bytes=max(1, upload_bytes))
 
 
