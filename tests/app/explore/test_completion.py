@@ -279,6 +279,8 @@ def test_a_draw_that_is_chosen_again_is_the_same_image(tmp_path):
     model, seen = chain_model(tmp_path, "causal-logistic"), np.array(MISSING["the lower ones"])
     images = completed(model, np.full((1, 2, 2), 120, np.uint8), seen, k=3, n=9, render="draw")[0].images
     assert len(np.unique(images.reshape(9, 4), axis=0)) <= 3
+    few = completed(model, np.full((1, 2, 2), 120, np.uint8), seen, k=3, n=2, render="draw")[0].images
+    np.testing.assert_array_equal(few, images[:2])
 
 
 @pytest.mark.parametrize("render", ["mean", "draw"])
