@@ -14,7 +14,7 @@ independent given z, codes alone are weighted, and each completion draws its mis
 
 The proposals are
 
-* the prior: a quarter of the draws. It keeps p(z) / r(z) below 4 (Hesterberg 1995).
+* the prior: a quarter of the draws. It keeps p(z) / r(z) bounded (Hesterberg 1995).
 * q(z given x) of the image with its missing pixels filled in, by several fillings. Each begins with one of
   some other draws of the prior, those whose means are nearest to the seen pixels. Then filling and encoding
   take turns (Rezende, Mohamed & Wierstra 2014; Mattei & Frellsen 2018). None of these codes are weighted: a
