@@ -12,7 +12,7 @@ from app.engine.parts import in_parts
 from app.engine.work import SIZES, Operation
 from app.errors import ModelError, ScoringUnavailable
 from app.held_out import open_map, read_examples
-from app.likelihoods import open_draw
+from app.likelihoods import SEQUENTIAL, open_draws
 from app.manifest import Manifest
 from app.pictures import grids
 from app.priors import GaussianMixture, open_prior
@@ -41,7 +41,7 @@ class Checked:
     def __init__(self, version: Version, runtime: Runtime) -> None:
         self.failed: Callable[[str], None] = _nobody_asks
         self._version, self._runtime = version, runtime
-        self._draw = open_draw(version, runtime)
+        self._draws = open_draws(version, runtime)
 
     def encode(self, images: Array) -> Array:
         """Return z_mean, (B, D), of `images`, (B, H, W) in [0, 1].
@@ -66,7 +66,13 @@ class Checked:
 
     def draw(self, z: Array, noise: Array) -> Array:
         """Return a draw from p(x given z), (B, H, W), from uniform `noise` in (0, 1); see ``encode``."""
-        return self._images(self._draw(z, noise))
+        return self._images(self._draws.draw(z, noise))
+
+    @property
+    def draw_around(self) -> Callable[[Array, Array, Array], Array] | None:
+        """What draws as ``draw`` given known levels, see ``app.likelihoods.Draws``; None: nothing can."""
+        around = self._draws.around
+        return None if around is None else lambda *arrays: self._images(around(*arrays))
 
     def log_prob(self, z: Array, images: Array) -> Array:
         """Return log p(x given z) of each pixel in nats, (B, H, W), of `images` under `z`; see ``encode``."""
@@ -113,6 +119,7 @@ class Model:
         encoding: operation (B, H, W) images -> (B, D) z_mean, B one of its sizes; exact: ``moments``.
         decoding: operation (B, D) z -> (B, H, W) levels of p(x given z)'s mean, uint8.
         drawing: operation (B, D) z and uniform noise -> (B, H, W) levels of a draw, uint8.
+        drawing_around: the same with known levels, see ``app.likelihoods.Draws``, float32; None: nothing can.
         scoring: operation z and images -> (B, H, W) log p(x given z) in nats; see ``prepare_scoring``.
         examples: (N, H, W) levels of the held-out images that the version ships, uint8.
         map: of the test set; None if the version has none.
@@ -138,6 +145,10 @@ class Model:
         self.decoding = Operation("decode", grids.levels_of(self.decode), self.decode, own_thread)
         self.drawing = Operation("draw", grids.levels_of(self.draw), self.draw, own_thread)
         self.scoring = Operation("score", self.log_prob, own_thread=own_thread)
+        around = checked.draw_around
+        self.drawing_around = (
+            None if around is None else Operation("draw around", around, own_thread=own_thread)
+        )
         self._threads, self._wide_threads = threads, wide_threads
         self._preparing = threading.Lock()
         self._prepared = False
@@ -146,6 +157,11 @@ class Model:
     def manifest(self) -> Manifest:
         """The version's manifest."""
         return self.version.manifest
+
+    @property
+    def is_sequential(self) -> bool:
+        """Whether the pixels of an image depend on each other given its code."""
+        return self.manifest.likelihood.name in SEQUENTIAL
 
     @property
     def posterior(self) -> Operation:
@@ -207,7 +223,7 @@ class Model:
             raise ScoringUnavailable(self.version.reference)
 
     def prepare_scoring(self) -> None:
-        """Do for ``scoring`` what ``warm_up`` does for the rest, once.
+        """Do for ``scoring`` and ``drawing_around`` what ``warm_up`` does for the rest, once.
 
         Not at the start: most models are never asked for a score, and it takes some tenths of a second. It is
         for a thread that may wait; who comes meanwhile waits for it too.
@@ -218,7 +234,11 @@ class Model:
         self.require_scoring()
         with self._preparing:
             if not self._prepared:
-                self._measure({self.scoring: [*random_rows(self.manifest)[:2]]})
+                z, images, noise = random_rows(self.manifest)
+                self._measure({self.scoring: [z, images]})
+                if self.drawing_around is not None:
+                    known = np.where(images < 0.5, np.rint(images * 255), np.float32(np.nan))
+                    self._measure({self.drawing_around: [z, noise, known.astype(np.float32)]})
                 self._prepared = True
 
     def _measure(self, rows: dict[Operation, list[Array]]) -> None:

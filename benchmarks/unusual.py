@@ -105,7 +105,7 @@ def print_completions(model: Model, images: data.Images, average: npt.NDArray[np
     for start in range(0, len(levels), AT_ONCE):
         part = slice(start, start + AT_ONCE)
         read = functools.partial(Incomplete, levels[part], seen[part])
-        work = complete(model, LIMITS, Wanted(), read, len(levels[part]))
+        work = complete(model, LIMITS, Wanted(render="mean"), read, len(levels[part]))
         for image, found in zip(images[part], work().completions, strict=True):
             mean.append(np.mean((found.mean - image)[hidden] ** 2))
             one.append(np.mean((found.images / 255 - image)[:, hidden] ** 2))

@@ -1,6 +1,7 @@
 """A linear Gaussian model behind the service's own interfaces: whatever is computed of it has a closed form."""
 
 from pathlib import Path
+from statistics import NormalDist
 
 import numpy as np
 
@@ -19,6 +20,11 @@ def log_normal(x, mean, covariance):
     solved = np.linalg.solve(covariance, away.T).T
     _, log_determinant = np.linalg.slogdet(2 * np.pi * covariance)
     return -0.5 * ((away * solved).sum(axis=1) + log_determinant)
+
+
+def normal_of(noise):
+    """Return the standard normals whose distribution function is at these uniform numbers."""
+    return np.vectorize(NormalDist().inv_cdf)(noise)
 
 
 class LinearRuntime:
@@ -52,7 +58,7 @@ class LinearRuntime:
         return images.reshape(len(z), *SHAPE).astype(np.float32)
 
     def draw(self, z, noise):
-        return (self.decode(z) + 0.1 * (noise - 0.5)).astype(np.float32)
+        return (self.decode(z) + VARIANCE**0.5 * normal_of(noise)).astype(np.float32)
 
     def log_prob(self, z, images):
         squares = (images - self.decode(z).astype(np.float64)) ** 2

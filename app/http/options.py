@@ -171,7 +171,7 @@ def _ranges_of(
     }
     zoom = min(settings.max_zoom, math.isqrt(fitting // fewest.get(path, 1)))
     found: dict[str, Schema] = {"zoom": whole(1, max(1, zoom))}
-    if path == "/samples":
+    if path in ("/samples", "/complete"):
         found["render"] = {"default": manifest.samples_render}
     places = _places(version, names)
     if endpoint.body:

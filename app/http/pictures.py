@@ -54,10 +54,16 @@ SCORED = (
 )
 SURPRISE = {"surprise": "The least and the most surprise of a pixel in nats, drawn black and white."}
 COMPLETED = (
-    "Draws from p(x missing given x seen) by importance weighting. A row for each image: what was seen, the "
-    "mean completion, then `n` completions."
+    "Draws from p(x missing given x seen). Under each of `k` codes the missing pixels are drawn given those "
+    "seen. The weight of both is p(z) / q(z) times the product over the seen pixels of p(x_i given x_<i, z). "
+    "That is importance sampling, exact in the limit of large `k`. Completions are chosen by weight among "
+    "all: where few draws count, the same one is shown again. `render=mean` shows the mean of a chosen code. "
+    "A row for each image: what was seen, the weighted mean, then `n` completions. JSON also has "
+    "`log_p_seen`, the logarithm of the mean weight: on average it is below log p(x seen)."
 )
-SIZES = {"effective-sample-size": "Of each image's weighted codes; near 1, the completions are much alike."}
+SIZES = {
+    "effective-sample-size": "Of each image's weighted draws; near 1, its completions are one and the same."
+}
 
 PICTURES = (
     PictureEndpoint(

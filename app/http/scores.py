@@ -108,7 +108,11 @@ class CompleteQuery(Query):
     n: Whole = Field(4, description="Completions of each image.")
     k: Whole = Field(completion.DEFAULT_DRAWS, description="Codes that are weighted for each image.")
     seed: Seed = Field(Draws().seed, description=SEED)
-    render: Render = Field("mean", description="mean: E[x given z] of a completion's code; draw: a draw.")
+    render: Render | None = Field(
+        None,
+        description="draw: the missing pixels as drawn, given the seen ones; mean: the mean of the code's "
+        "p(x given z). If not given, what `/samples` shows of the model.",
+    )
     hide: Hide | None = Field("lower", description="The half of each image that is hidden.")
 
     @property
@@ -167,7 +171,8 @@ def prepare_sent_completion(query: SentCompleteQuery, model: Model, settings: Se
 
 def _completion_context(query: CompleteQuery, model: Model, settings: Settings) -> Context:
     style = query.style(model, 2 + query.n)
-    return context_of("/complete", model, settings, style, dict(query), COMPOSITE)
+    values = dict(query) | {"render": query.wanted.render_of(model)}
+    return context_of("/complete", model, settings, style, values, COMPOSITE)
 
 
 def _completer(context: Context) -> presenting.Present[completion.Completions]:

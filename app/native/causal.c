@@ -27,6 +27,7 @@ struct task {
     const float *noise;      // count x height x width x 2
     const float *into;       // NEIGHBOURS x ELEMENTS blocks: weights of the hidden units, zero beyond them
     const float *out;        // 3 components x ELEMENTS blocks
+    const float *known;      // count x height x width: levels that are not drawn, NaN elsewhere; NULL: all are drawn
     float *images;           // count x height x width
     int32_t count, height, width, components, hidden;
 };
@@ -183,7 +184,8 @@ INLINE vector drawn(const struct diagonal *of, int components, int k) {
     return choose(x - x == all(0.0f), level, x); // what is no number stays none
 }
 
-INLINE void draw(const struct task *task, int components, int hidden) {
+// `clamped`, whether some levels are known, is known when this is compiled: other draws pay nothing for it.
+INLINE void draw(const struct task *task, int components, int hidden, int clamped) {
     const int height = task->height, width = task->width, numbers = 1 + 3 * components + LINEAR + hidden;
     const int stride = BESIDE + width + BESIDE, size = (ABOVE + height + BELOW) * stride;
     float deviations[(ABOVE + MOST_PIXELS + BELOW) * (MOST_PIXELS + 2 * BESIDE)]; // of what was drawn, in levels
@@ -210,6 +212,10 @@ INLINE void draw(const struct task *task, int components, int hidden) {
             for (int k = 0; k < length; k += ELEMENTS) *(vector *)(of.level + k) = drawn(&of, components, k);
             for (int k = 0; k < length; k++) {
                 const int row = first + k, column = number - row;
+                if (clamped) {
+                    const float level = task->known[pixels + row * width + column];
+                    if (level == level) of.level[k] = level;
+                }
                 task->images[pixels + row * width + column] = of.level[k] / 255.0f;
                 deviations[(row + ABOVE) * stride + column + BESIDE] = of.level[k] - of.base[k];
             }
@@ -219,8 +225,10 @@ INLINE void draw(const struct task *task, int components, int hidden) {
 
 // Numbers that are known now make loops of a known length.
 INLINE void draw_by_size(const struct task *task) {
-    if (task->components == 3 && task->hidden == 40) draw(task, 3, 40);
-    else draw(task, task->components, task->hidden);
+    if (task->components == 3 && task->hidden == 40 && !task->known) draw(task, 3, 40, 0);
+    else if (task->components == 3 && task->hidden == 40) draw(task, 3, 40, 1);
+    else if (!task->known) draw(task, task->components, task->hidden, 0);
+    else draw(task, task->components, task->hidden, 1);
 }
 
 #if defined(__x86_64__)

@@ -6,7 +6,8 @@ A mixture of K logistics at each pixel, whose parameters follow from the pixels 
 
 with m, a and c the pixel's own, W and O the version's, and d the deviations of NEIGHBOURS from their bases,
 in levels. They become a level by the pixel's two uniform numbers: one chooses the component, one the place in
-it. All neighbours lie on earlier diagonals i + j, so that a diagonal is drawn at once.
+it. All neighbours lie on earlier diagonals i + j, so that a diagonal is drawn at once. A level that is known
+takes the place of the drawn one, so that the pixels after it are drawn given it.
 
 The arithmetic is written out, so that it gives the same bytes everywhere: every number is one addition,
 multiplication or division of float32, which IEEE 754 rounds in one way. ``causal.c`` does the same, hundreds
@@ -62,12 +63,13 @@ class CausalDraw:
         """Numbers that the decoder's network has for every pixel."""
         return 1 + 3 * self.components + LINEAR + self.hidden
 
-    def __call__(self, parameters: Array, noise: Array) -> Array:
+    def __call__(self, parameters: Array, noise: Array, known: Array | None = None) -> Array:
         """Return draws, (B, H, W) float32: levels over 255.
 
         Args:
             parameters: of every pixel, (B, H, W, num_parameters) float32.
             noise: uniform on (0, 1), (B, H, W, 2) float32.
+            known: levels 0 to 255 of pixels that are not drawn, (B, H, W) float32, NaN at all others.
 
         Raises:
             ValueError: another shape.
@@ -76,20 +78,24 @@ class CausalDraw:
         if numbers != self.num_parameters or noise.shape != (count, height, width, 2):
             expected = f"{self.num_parameters} parameters and noise of shape (B, H, W, 2)"
             raise ValueError(f"expected {expected}. Received: {parameters.shape}, {noise.shape}")
+        if known is not None and known.shape != (count, height, width):
+            raise ValueError(f"expected known levels of shape (B, H, W). Received: {known.shape}")
         parameters, noise = (np.ascontiguousarray(each, np.float32) for each in (parameters, noise))
+        known = None if known is None else np.ascontiguousarray(known, np.float32)
         if self._library is not None:
             images = np.empty((count, height, width), np.float32)
-            task = self._task(parameters, noise, images)
+            task = self._task(parameters, noise, known, images)
             if not self._library.vitrine_causal_draw(ctypes.byref(task)):
                 return images
         with np.errstate(over="ignore", invalid="ignore"):  # as C does; what is no number stays none
-            return self._draw(parameters, noise)
+            return self._draw(parameters, noise, known)
 
-    def _task(self, parameters: Array, noise: Array, images: Array) -> Task:
-        arrays = (parameters, noise, self._into, self._out, images)
-        return Task(*(each.ctypes.data for each in arrays), *images.shape, self.components, self.hidden)
+    def _task(self, parameters: Array, noise: Array, known: Array | None, images: Array) -> Task:
+        arrays = (parameters, noise, self._into, self._out, known, images)
+        places = (None if each is None else each.ctypes.data for each in arrays)
+        return Task(*places, *images.shape, self.components, self.hidden)
 
-    def _draw(self, parameters: Array, noise: Array) -> Array:
+    def _draw(self, parameters: Array, noise: Array, known: Array | None) -> Array:
         """Return what ``__call__`` does, by NumPy alone."""
         count, height, width, _ = parameters.shape
         deviations = np.zeros((count, ABOVE + height + BELOW, BESIDE + width + BESIDE), np.float32)
@@ -101,6 +107,9 @@ class CausalDraw:
             pixels = parameters[:, rows, columns]
             base = pixels[..., 0] * LEVELS
             level = self._levels(pixels, base, before, noise[:, rows, columns])
+            if known is not None:
+                given = known[:, rows, columns]
+                level = np.where(np.isnan(given), level, given)
             images[:, rows, columns] = level / LEVELS
             deviations[:, rows + ABOVE, columns + BESIDE] = level - base
         return images

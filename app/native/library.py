@@ -17,7 +17,7 @@ class Task(ctypes.Structure):
     """What ``vitrine_causal_draw`` is to do: ``struct task`` of ``causal.c``."""
 
     _fields_ = (
-        *((name, ctypes.c_void_p) for name in ("parameters", "noise", "into", "out", "images")),
+        *((name, ctypes.c_void_p) for name in ("parameters", "noise", "into", "out", "known", "images")),
         *((name, ctypes.c_int32) for name in ("count", "height", "width", "components", "hidden")),
     )
 

@@ -162,6 +162,6 @@ class CompleteQuery(PictureQuery, total=False):
     n: int  # completions of each image
     k: int  # codes that are weighted for each image
     seed: int | str
-    render: Literal["mean", "draw"]
+    render: Literal["mean", "draw"]  # if not given, as of samples
     hide: Literal["upper", "lower", "left", "right"]
     invert: Invert  # of images that are sent

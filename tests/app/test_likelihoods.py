@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from app.errors import ModelError
-from app.likelihoods import held_at_once, open_draw
+from app.likelihoods import held_at_once, open_draws
 from app.native.causal import CausalDraw
 from app.store import scan
 from tests.fakes import write_version
@@ -31,14 +31,25 @@ def version(store, name="causal-logistic", **arrays):
 
 def test_without_a_file_the_runtime_draws(tmp_path):
     write_version(tmp_path)
-    assert open_draw(scan(tmp_path).find("fake"), Runtime())(None, None) == "drawn by the runtime"
+    assert open_draws(scan(tmp_path).find("fake"), Runtime()).draw(None, None) == "drawn by the runtime"
 
 
 def test_with_a_file_what_the_likelihood_names_draws_of_the_runtimes_parameters(tmp_path):
-    draw = open_draw(version(tmp_path, **WEIGHTS), Runtime())
+    draw = open_draws(version(tmp_path, **WEIGHTS), Runtime()).draw
     z, noise = np.zeros((3, 2), "f4"), np.random.default_rng(0).uniform(0.1, 0.9, (3, 4, 4, 2)).astype("f4")
     expected = CausalDraw(**WEIGHTS)(Runtime().parameters(z), noise)
     np.testing.assert_array_equal(draw(z, noise), expected)
+
+
+def test_known_levels_go_to_what_draws_and_without_a_file_nothing_can_draw_around_them(tmp_path):
+    around = open_draws(version(tmp_path / "with", **WEIGHTS), Runtime()).around
+    rng = np.random.default_rng(0)
+    noise = rng.uniform(0.1, 0.9, (16, 4, 4, 2)).astype("f4")  # more rows than are held at once
+    known = np.where(rng.uniform(size=(16, 4, 4)) < 0.5, np.nan, 77).astype("f4")
+    expected = CausalDraw(**WEIGHTS)(Runtime().parameters(noise), noise, known)
+    np.testing.assert_array_equal(around(np.zeros((16, 2), "f4"), noise, known), expected)
+    write_version(tmp_path / "without")
+    assert open_draws(scan(tmp_path / "without").find("fake"), Runtime()).around is None
 
 
 @pytest.mark.parametrize(("rows", "size"), [(1, 1), (4, 4), (7, 7), (11, 11), (16, 8), (21, 7), (32, 8)])
@@ -51,7 +62,7 @@ def test_parameters_are_held_of_equal_parts_of_few_rows(tmp_path, rows, size):
             asked.append(len(z))
             return super().parameters(z)
 
-    draw = open_draw(version(tmp_path, **WEIGHTS), Listening())
+    draw = open_draws(version(tmp_path, **WEIGHTS), Listening()).draw
     noise = np.random.default_rng(0).uniform(0.1, 0.9, (rows, 4, 4, 2)).astype("f4")
     expected = CausalDraw(**WEIGHTS)(Runtime().parameters(noise), noise)
     np.testing.assert_array_equal(draw(np.zeros((rows, 2), "f4"), noise), expected)
@@ -69,9 +80,9 @@ def test_parameters_are_held_of_equal_parts_of_few_rows(tmp_path, rows, size):
 )
 def test_a_file_that_is_not_as_expected_is_refused_by_name(tmp_path, arrays, reason):
     with pytest.raises(ModelError, match=rf"fake@1: likelihood.npz: .*{reason}"):
-        open_draw(version(tmp_path, **arrays), Runtime())
+        open_draws(version(tmp_path, **arrays), Runtime())
 
 
 def test_a_likelihood_that_nobody_knows_to_draw_from_is_refused(tmp_path):
     with pytest.raises(ModelError, match=r"fake@1: likelihood\.npz: 'another'"):
-        open_draw(version(tmp_path, "another", **WEIGHTS), Runtime())
+        open_draws(version(tmp_path, "another", **WEIGHTS), Runtime())

@@ -271,7 +271,7 @@ def test_without_javascript_a_form_completes_halves_of_the_examples(browser: Bro
     page.get_by_role("button", name="Show").last.click()
     source = page.locator("figure img").get_attribute("src")
     assert re.search(
-        rf"complete\?model={FASHION}-[0-9a-f]{{12}}&hide=left&n=2&k=256&seed=42&render=mean", source
+        rf"complete\?model={FASHION}-[0-9a-f]{{12}}&hide=left&n=2&k=256&seed=42&render=draw", source
     )
     size = page.locator("figure img").evaluate("(image) => image.decode().then(() => image.naturalWidth)")
     assert size == 3 * SIDE * (2 + 2)

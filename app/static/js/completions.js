@@ -30,7 +30,7 @@ const tools = find("[data-tools]", HTMLFieldSetElement);
 const seedField = find("#seed", HTMLInputElement);
 const progress = find("[data-progress]", HTMLElement);
 
-const state = new State({ of: FIRST, mask: "lower", n: "4", k: "256", seed: "42", render: "mean" }, show);
+const state = new State({ of: FIRST, mask: "lower", n: "4", k: "256", seed: "42", render: described.samples_render }, show);
 const editor = new Editor(find("[data-editor]", HTMLCanvasElement), maskOf(state.values), brush, (mask) => state.set({ mask: mask.text() }));
 const newest = new Newest(answer);
 /** @type {import("./images/kept.js").OwnImage | null} */

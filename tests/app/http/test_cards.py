@@ -67,7 +67,7 @@ def test_what_samples_show_is_told_of_every_version_whether_or_not_its_manifest_
         found = of_two.get(f"/models/fake/versions/{number}.json").json()
         assert found["samples_render"] == render
         assert found["options"]["GET /samples"]["render"]["default"] == render
-        assert found["options"]["GET /complete"]["render"]["default"] == "mean"
+        assert found["options"]["GET /complete"]["render"]["default"] == render
         told = of_two.get(f"/models/fake/versions/{number}").text
         assert ("Samples are draws from it" in told) == (render == "draw")
 

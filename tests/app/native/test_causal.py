@@ -1,5 +1,7 @@
 """Draws of causal logistics: compiled code and NumPy give the same bytes, and TensorFlow's graph the same pixels."""
 
+import hashlib
+
 import numpy as np
 import pytest
 
@@ -59,6 +61,85 @@ def test_they_agree_about_parameters_that_no_network_gives(place, value):
     numpy = CausalDraw(compiled._into, compiled._out.T, compiled=False)
     np.testing.assert_array_equal(images, numpy(parameters, noise))
     assert np.isfinite(images[1]).all()  # the other image knows nothing of it
+
+
+def half_known(count, height, width):
+    """Levels of about half the pixels, NaN at the others."""
+    rng = np.random.default_rng(7)
+    levels = rng.integers(0, 256, (count, height, width)).astype("f4")
+    levels[rng.uniform(size=levels.shape) < 0.5] = np.nan
+    return levels
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+def test_compiled_code_and_numpy_give_the_same_bytes_around_known_pixels(size):
+    compiled, parameters, noise = random_draw(*size)
+    known = half_known(*size[2:])
+    images = compiled(parameters, noise, known)
+    assert images.tobytes() == random_draw(*size, compiled=False)[0](parameters, noise, known).tobytes()
+    seen = np.isfinite(known)
+    assert images[seen].tobytes() == (known[seen] / np.float32(255)).tobytes()
+    if size[-1] > 1:
+        assert images[~seen].tobytes() != compiled(parameters, noise)[~seen].tobytes()
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+def test_pixels_that_are_known_to_be_what_is_drawn_change_nothing(compiled):
+    draw, parameters, noise = random_draw(3, 40, 3, 9, 12, compiled=compiled)
+    images = draw(parameters, noise)
+    nothing = np.full(images.shape, np.nan, "f4")
+    assert draw(parameters, noise, nothing).tobytes() == images.tobytes()
+    known = np.where(np.isnan(half_known(3, 9, 12)), np.float32(np.nan), np.rint(images * 255))
+    assert draw(parameters, noise, known).tobytes() == images.tobytes()
+
+
+def test_a_known_pixel_moves_those_after_it_alone():
+    """Its neighbours' places say which lean on it, and theirs which lean on these."""
+    draw, parameters, noise = random_draw(3, 40, 1, 9, 9)
+    known = np.full((1, 9, 9), np.nan, "f4")
+    known[0, 4, 4] = 255 if draw(parameters, noise)[0, 4, 4] < 0.5 else 0
+    rows, columns = np.nonzero((draw(parameters, noise, known) != draw(parameters, noise))[0])
+    assert len(rows) > 3
+    assert (rows + columns).min() == 8
+    assert ((rows + columns) == 8).sum() == 1
+
+
+def test_known_levels_of_another_shape_are_refused():
+    draw, parameters, noise = random_draw(3, 40, 1, 4, 4)
+    with pytest.raises(ValueError, match=r"known levels of shape \(B, H, W\). Received: \(1, 4, 3\)"):
+        draw(parameters, noise, np.zeros((1, 4, 3), "f4"))
+
+
+def drawn_twice(known_level, count=20_000):
+    """Levels of two pixels, the second of which leans on the first alone: the first is known or drawn.
+
+    One logistic: the second one's mean is its base moved by tanh(1) times the first one's deviation.
+    """
+    draw = CausalDraw(np.zeros((10, 1), "f4"), np.zeros((1, 3), "f4"))
+    parameters = np.zeros((count, 1, 2, draw.num_parameters), "f4")
+    parameters[..., 0] = 0.5
+    parameters[..., 3] = np.log(np.expm1(0.145)) - np.log(np.expm1(1))  # 0.1 + 20 x 0.145: 3 levels
+    parameters[..., 4] = 1  # the pixel to the left
+    noise = np.random.default_rng(3).uniform(1e-6, 1 - 1e-6, (count, 1, 2, 2)).astype("f4")
+    known = np.full((count, 1, 2), np.nan, "f4")
+    known[:, 0, 0] = known_level
+    return draw(parameters, noise, known)[:, 0] * 255
+
+
+def test_a_drawn_pixel_has_the_mean_that_its_known_neighbour_gives_it():
+    # Levels are integers, so that the second one's mean is off by at most 0.01 for this scale.
+    for level in (100, 160):
+        levels = drawn_twice(level)
+        assert (np.rint(levels[:, 0]) == level).all()
+        error = 4 * 3 * np.pi / np.sqrt(3) / np.sqrt(len(levels))
+        assert levels[:, 1].mean() == pytest.approx(127.5 + np.tanh(1) * (level - 127.5), abs=error + 0.01)
+
+
+def test_draws_have_the_bytes_that_they_always_had():
+    """Whatever is served under a version's permanent addresses hangs on them."""
+    draw, parameters, noise = random_draw(3, 40, 2, 28, 28, compiled=False)
+    digest = hashlib.sha256(draw(parameters, noise).tobytes()).hexdigest()
+    assert digest[:16] == "71ec03d01e17d16b"
 
 
 def test_an_image_is_the_same_alone_and_among_others():

@@ -21,10 +21,11 @@ function isLow(size, n) {
  * @param {number} size The effective sample size.
  * @param {number} k Draws.
  * @param {number} n Completions.
+ * @param {string} render What each shows.
  */
-function trust(size, k, n) {
+function trust(size, k, n, render) {
   const share = `${size < 10 ? size.toFixed(1) : size.toFixed(0)} of ${k} draws count`;
-  return isLow(size, n) ? `Only ${share}: completions may repeat, and others as likely may be absent. More draws help.` : `${share}.`;
+  return isLow(size, n) ? `Only ${share}: the same ${render === "draw" ? "draw" : "code"} may be shown again, and others as likely may be absent. More draws help.` : `${share}.`;
 }
 
 /** @param {string} source @param {string} words @param {string} alt */
@@ -51,14 +52,14 @@ export function showCompletions(answer, { k, n, render }) {
   }
   const [, mean, ...single] = answer.images.map(({ picture }) => picture);
   const [about] = answer.completions;
-  words.textContent = trust(about.effective_sample_size, Number(k), Number(n));
+  words.textContent = trust(about.effective_sample_size, Number(k), Number(n), render);
   list.replaceChildren(
     ...single.map((picture, i) => figureOf(picture, `completion ${i + 1}`, `Completion ${i + 1}, ${render === "draw" ? "a draw" : "the mean of its code"}`)),
-    figureOf(mean, "mean of all", "The mean of all completions"),
+    figureOf(mean, "mean of all", "The weighted mean of all codes"),
   );
   const error = (255 * about.standard_error).toFixed(1);
   const exactness = isLow(about.effective_sample_size, Number(n)) ? "" : ` The mean of all is known to ± ${error} of 255 levels.`;
-  const seen = `log p of what is seen: ${about.log_p_seen.toFixed(1).replace("-", "−")} nats.`;
+  const seen = `log p of what is seen: estimated as ${about.log_p_seen.toFixed(1).replace("-", "−")} nats, on average too low.`;
   find("[data-exactness]", HTMLElement).textContent = seen + exactness;
   announce(`${single.length} completions. ${words.textContent}`);
 }
