@@ -24,8 +24,8 @@ from app.store import InvalidVersion, Version
 CARD = "card.md"
 FOR_GOOD = {"Cache-Control": "public, max-age=31536000, immutable"}
 PICTURES_OF_CARDS = {  # by file, what it shows
-    "axes.png": "Every latent axis from its 2.5 to its 97.5 % quantile, the most informative on top.",
-    "manifold.png": "The whole plane of both latent axes, at quantiles of N(0, 1).",
+    "axes.png": "Latent axes from their 2.5 to their 97.5 % quantiles, axis 0 on top",
+    "manifold.png": "Both latent axes, from the 2.5 to the 97.5 % quantile of N(0, 1).",
 }
 
 Name = Annotated[str, InPath(description="A model, without a version.")]
@@ -231,13 +231,22 @@ def shown(service: Service, version: Version, up: str) -> dict[str, Any]:
         "default": service.models.find(service.settings.default_model).reference,
         "others": service.models.store.versions[version.name],
         "card": card,
-        "figures": {path: words for path, words in PICTURES_OF_CARDS.items() if path in listed},
+        "figures": {path: _about(version, path) for path in PICTURES_OF_CARDS if path in listed},
         "examples": [path for path in version.manifest.examples if path in listed],
         "charts": charts.of_manifest(manifest_of(version)),
         "shows": mean_of(version.manifest.likelihood.name),
         "options": options(version, service.settings, PICTURES),
         "limits": service.settings.limits(),
     }
+
+
+def _about(version: Version, path: str) -> str:
+    """Return what a picture of a card shows; axes may be published as they were trained, in any order."""
+    words = PICTURES_OF_CARDS[path]
+    if path != "axes.png":
+        return words
+    known = [axis.kl for axis in version.manifest.axes]
+    return words + (", the most informative." if known == sorted(known, reverse=True) else ", in no order.")
 
 
 def _link(version: Version, up: str, address: str) -> str | None:
