@@ -238,7 +238,8 @@ class DeadlinePassed(VitrineError):
 
     def __init__(self, seconds: float, retry_after_seconds: int) -> None:
         super().__init__(
-            f"Not ready within {seconds:g} s. Try again in {retry_after_seconds} s.",
+            f"Not ready within {seconds:g} s. Try again in {retry_after_seconds} s, or ask for less, like a "
+            "smaller n or k. VITRINE_DEADLINE_SECONDS sets the limit.",
             headers={"Retry-After": str(retry_after_seconds)},
         )
 

@@ -136,7 +136,7 @@ def check_show(model: Model, show: Show) -> None:
         return
     if (axes := model.manifest.latent_dim) != 2:
         expected, received = "images, of a model that has not two axes", f"{show}, of one of {axes}"
-        remedy = "Ask for a model of two axes, whose plane is its whole space, or for /map."
+        remedy = "Ask for a model of two axes, or for /map."
         raise InvalidParameter.of("show", expected, received, remedy, "no_plane")
     maps.check_class_names(maps.map_of(model), model, show)
 

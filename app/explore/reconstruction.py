@@ -72,7 +72,7 @@ def _work(
     model, columns = context.model, context.check_grid(count, rows_each=ROWS[show])
     operations: tuple[Operation, ...] = (model.encoding, model.decoding)
     if draws:
-        scores.check_draws(model, context.limits, count, Draws(draws), "elbo")
+        scores.check_draws(model, context.limits, count, Draws(draws), "elbo", least=0)
         operations += (model.scoring,)
 
     def steps() -> Steps[Answer]:

@@ -17,13 +17,12 @@ from app.complexity import CODE, complexity
 from app.decoding import reading
 from app.engine.work import Array, Rows, Steps, Work
 from app.errors import InvalidParameter
-from app.explore.grids import check_count
 from app.explore.seeds import check_seed
 from app.importance import Posterior
 from app.models import Model
 from app.pictures.uploads import Invert
 from app.priors import StandardNormal
-from app.settings import Settings
+from app.settings import Settings, variable
 
 DEFAULT_DRAWS = 128
 WARNING = (
@@ -148,11 +147,17 @@ def score_examples(model: Model, limits: Settings, draws: Draws) -> Work[Scores]
     return Work(steps, len(examples) * draws.k, (model.scoring,), heavy=True, upload_bytes=1)
 
 
-def check_draws(model: Model, limits: Settings, images: int, draws: Draws, parameter: str = "k") -> None:
+def check_draws(
+    model: Model, limits: Settings, images: int, draws: Draws, parameter: str = "k", least: int = 1
+) -> None:
     """Refuse draws beyond the limits, which count those of all images, or a model that cannot score."""
     model.require_scoring()
     check_seed(draws.seed)
-    check_count(parameter, draws.k, 1, max(1, limits.max_draws // max(1, images)), "max_draws")
+    most = max(1, limits.max_draws // max(1, images))
+    if not least <= draws.k <= most:
+        each = f": {limits.max_draws} for all {images} images" if images > 1 else ""
+        expected = f"{least}..{most} (the limit is {variable('max_draws')}{each})"
+        raise InvalidParameter.of(parameter, expected, draws.k, f"Use {least} to {most}.", "out_of_range")
 
 
 def scores_of(model: Model, images: npt.NDArray[np.uint8], draws: Draws) -> Steps[tuple[Score, ...]]:

@@ -72,7 +72,8 @@ PICTURES = (
         prepare_samples,
         "A grid of generated images",
         "Ancestral sampling: draw `n` codes z from the prior, then x from p(x given z) with `render=draw`, "
-        "the default of models whose likelihood knows texture. `render=mean` shows the mean of p(x given z).",
+        "the default of models whose likelihood knows texture. `render=mean` shows the mean of p(x given z), "
+        "of a causal likelihood its base m(z), near E[x given z].",
     ),
     PictureEndpoint(
         "/interpolate",

@@ -143,7 +143,9 @@ class CompareQuery(Query):
     """What ``GET /compare`` takes."""
 
     columns: Whole | None = Field(None, description="Images in a row; all in one row if not given.")
-    with_: Reference = Field(alias="with", description="The second model, drawn below the first.")
+    with_: Reference = Field(
+        alias="with", description="The second model, drawn below the first.", examples=["fashion-map"]
+    )
     points: PointsText = Field(
         ";".join(f"seed:0/{number}" for number in range(7)), description="What both decode."
     )

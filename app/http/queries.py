@@ -19,6 +19,7 @@ from pydantic import (
     ValidationInfo,
     WithJsonSchema,
 )
+from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
 from app import latent
@@ -242,7 +243,7 @@ def read(kind: type[SomeQuery], query_string: bytes, suffix: str | None = None) 
     try:
         query = kind.model_validate(values)
     except ValidationError as error:
-        raise _invalid_parameters(error, [name.rstrip("_") for name in kind.model_fields]) from None
+        raise _invalid_parameters(error, kind) from None
     if kind.formats:
         received = values.get("format", kind.formats[0])
         check_format(received, kind.formats)
@@ -290,8 +291,10 @@ def _of_a_text(field: dict[str, Any]) -> dict[str, Any]:
     return kinds[0] | kept if len(kinds) == 1 else kept | ({"anyOf": kinds} if kinds else {})
 
 
-def _invalid_parameters(error: ValidationError, known: list[str]) -> InvalidParameter:
-    """Return our own error for what did not validate, of an endpoint that takes the parameters `known`."""
+def _invalid_parameters(error: ValidationError, kind: type[Plain]) -> InvalidParameter:
+    """Return our own error for what did not validate as a query of this kind."""
+    fields = {field.alias or name: field for name, field in kind.model_fields.items()}
+    known = [name.rstrip("_") for name in kind.model_fields]
     faults = []
     for found in error.errors()[:MAX_FAULTS]:
         name, context, received = echo(found["loc"][-1]), found.get("ctx", {}), echo(found.get("input"))
@@ -301,12 +304,21 @@ def _invalid_parameters(error: ValidationError, known: list[str]) -> InvalidPara
             hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}."
             remedy = f"Unknown parameter; {hint}"
             faults.append(Fault(name, "a known parameter", name, remedy, "unknown_parameter"))
+        elif found["type"] == "missing":
+            faults.append(_missing(name, fields[name]))
         elif found["type"] == "refused":
             faults.append(Fault(name, context["expected"], received, context["remedy"], context["code"]))
         else:
             expected = str(context.get("expected", found["msg"]))
             faults.append(Fault(name, expected, received, f"Use {expected}.", found["type"]))
     return InvalidParameter(*faults)
+
+
+def _missing(name: str, field: FieldInfo) -> Fault:
+    """Return what is wrong if a parameter is not given without which there is nothing to answer."""
+    about = str(field.description).removesuffix(".")
+    remedy = f"Name it, like {name}={field.examples[0]}." if field.examples else "Name it."
+    return Fault(name, about[0].lower() + about[1:], "(not given)", remedy, "missing")
 
 
 def contradictory(name: str, expected: str, received: str, remedy: str) -> InvalidParameter:

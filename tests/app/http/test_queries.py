@@ -440,3 +440,52 @@ def test_whatever_a_class_is_called_the_address_of_its_point_leads_back_to_it(tm
         if not {"~", ";"} & {*name}:
             written = urllib.parse.parse_qs(location.partition("?")[2])["of"]
             assert written == [f"label:{name}"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        (
+            "/compare",
+            "with: expected the second model, drawn below the first. Received: (not given). Name it, like "
+            "with=fashion-map.",
+        ),
+        (
+            "/decode",
+            "points: expected what is decoded, with ; between the points. Received: (not given). Name it, like "
+            "points=seed:42/3;seed:7;0.5*seed:42/3~0.5*seed:7.",
+        ),
+        (
+            "/directions?minus=seed:1",
+            "plus: expected points that have it, with ; between them. Received: (not given). "
+            "Name it, like plus=seed:42/0;seed:42/1.",
+        ),
+        (
+            "/directions?plus=seed:1",
+            "minus: expected points that lack it. Received: (not given). Name it, like minus=seed:42/2.",
+        ),
+    ],
+)
+def test_a_required_parameter_that_is_missing_is_named_with_what_it_is_and_an_example(
+    client, asked, expected
+):
+    answer = client.get(asked)
+    assert answer.status_code == 422
+    assert answer.json()["detail"] == expected
+    assert answer.json()["errors"][0]["code"] == "missing"
+
+
+def test_every_required_parameter_of_a_query_has_words_and_an_example():
+    def kinds(kind):
+        return [kind, *(each for below in kind.__subclasses__() for each in kinds(below))]
+
+    required = {
+        field.alias or name: field
+        for kind in kinds(queries.Plain)
+        for name, field in kind.model_fields.items()
+        if field.is_required()
+    }
+    assert {"with", "points", "plus", "minus"} <= set(required)
+    for field in required.values():
+        assert field.description
+        assert field.examples

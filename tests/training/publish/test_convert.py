@@ -65,14 +65,16 @@ def test_a_card_in_former_words_is_written_anew_with_the_paths_that_it_alone_rec
     text = card.read_text()
     card.write_text(
         text.replace("- Decoder: ", "- The decoder: ").replace(
-            "vitrine-train fit training/configs/tiny.toml --data tiny",
-            "vitrine-train fit 'my own.toml' --data ../b",
+            "vitrine-train fit training/configs/tiny.toml",
+            "vitrine-train fit 'my own.toml'",
         )
         + "\n## Converted\n\nThe weights are those of version 7, digest `abc`.\nAll numbers above were.\n"
     )
     again = (convert.convert(copied) / "card.md").read_text()
     assert "\n- Decoder: " in again
-    assert "vitrine-train fit 'my own.toml' --data ../b --seed" in again
+    assert "vitrine-train fit 'my own.toml' --seed" in again
+    command = "    vitrine-train fit 'my own.toml' --data '../b c' --seed 3"
+    assert convert._as_typed(f"Again:\n\n{command}\n") == {"config_file": "my own.toml", "source": "../b c"}
     assert "All numbers above were measured with version 7, digest `abc`.\n" in again
     assert again.count("## Converted") == 1
 

@@ -67,7 +67,7 @@ class Spatial(Residual):
 
     def encoder_in_words(self) -> str:  # noqa: D102
         features, spatial = self.features_in_words(), self.network.latent_dim - self.global_dim
-        level = f"z_mean and z_log_var of {spatial} spatial axes (1 x 1, linear)"
+        level = f"z_mean and z_log_var of {spatial} spatial axes (1 x 1 each, linear)"
         dense = dense_in_words(self.network.encoder_units, self.activation)
         top = f"z_mean and z_log_var of {self.global_dim} global axes (linear)"
         return f"{' -> '.join([*features, level])}; from the same blocks -> " + " -> ".join(

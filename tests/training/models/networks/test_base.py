@@ -54,6 +54,7 @@ def test_the_words_of_a_shipped_network_name_every_layer_that_is_built(architect
         (architecture.decoder(), architecture.decoder_in_words()),
     ):
         words = BLOCKS.sub(lambda found: int(found[1]) * found[2], words)
+        words = words.replace("1 x 1 each", "1 x 1, 1 x 1")
         built = convolutions(model)
         assert Counter(re.findall(r"(?<=[ (])([134]) x \1(?=[,;)])", words)) == built, words
         assert Counter(re.findall("ReLU|SiLU|softplus|softmax", words)) == activations(model, words), words
@@ -77,8 +78,12 @@ def test_the_words_of_a_shipped_network_name_the_widths_of_its_dense_layers(arch
             for each in model.layers
             if isinstance(each, keras.layers.Dense) and each.activation.__name__ != "linear"
         ]
-        named = [width for step in re.findall(r"([\d> -]+) \(dense, [RS]", words) for width in numbers(step)]
-        assert Counter(named) == Counter(hidden), words
+        steps = re.findall(r"((?:\d+ -> )*\d+) \(dense, [RS]", words)
+        named = [width for step in steps for width in numbers(step)]
+        named = Counter(named) - Counter(
+            [architecture.network.latent_dim] * (model.name == "decoder") * len(steps)
+        )
+        assert named == Counter(hidden), words
     numbers_of_a_pixel = architecture.outputs
     assert re.search(
         rf" x {numbers_of_a_pixel}( \(.*linear\))?, what p\(x given z\) takes for a pixel", words
