@@ -38,7 +38,7 @@ if "TF_XLA_FLAGS" not in os.environ:  # the first process: others inherit it
 PROJECT = Path(__file__).resolve().parent.parent
 DISTRIBUTION: str = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["name"]
 SHIPPED_STORE = PROJECT / "model_store"
-SHIPPED_MODEL = "fashion-dense@6"  # with its version: the store may hold later ones that somebody trained
+SHIPPED_MODEL = "fashion-dense@7"  # with its version: the store may hold later ones that somebody trained
 
 SHIPPED_VERSION = SHIPPED_STORE / "fashion-dense" / "6"
 FASHION = "fashion@7"  # the model that a service answers with by default

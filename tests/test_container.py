@@ -29,7 +29,7 @@ found = {}
 for path in ("/samples?n=21", "/interpolate?axis=3", "/reconstruct"):
     png = urllib.request.urlopen("http://127.0.0.1:8000" + path).read()
     found[path] = struct.unpack(">II", png[16:24])
-example = open("/srv/model_store/fashion-dense/6/examples/0.png", "rb").read()
+example = open("/srv/model_store/fashion-dense/7/examples/0.png", "rb").read()
 request = urllib.request.Request(
     "http://127.0.0.1:8000/reconstruct", data=example, headers={"Content-Type": "image/png"}
 )

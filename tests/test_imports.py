@@ -270,8 +270,8 @@ def test_a_service_as_it_is_by_default_has_nothing_heavy_loaded_that_it_does_not
 SERVE = """
 from app import models, runtimes, settings, store
 served = models.Models(store.scan(settings.Settings().model_store), runtimes.opener('auto'), 1)
-served.open_default('fashion-dense@6')
-served.get(served.find('fashion-dense@6')).decode(__import__('numpy').zeros((32, 10), 'f4'))
+served.open_default('fashion-dense@7')
+served.get(served.find('fashion-dense@7')).decode(__import__('numpy').zeros((32, 10), 'f4'))
 """
 
 

@@ -265,10 +265,10 @@ def test_a_model_that_cannot_be_opened_ends_every_start_with_3_and_its_reason_on
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 3
     reason = (
-        "the default model fashion-dense cannot be served: fashion-dense@6: the model's output is not finite"
+        "the default model fashion-dense cannot be served: fashion-dense@7: the model's output is not finite"
     )
     assert done.stderr.count(reason) == 1
-    assert done.stderr.count("fashion-dense@6") == 1
+    assert done.stderr.count("fashion-dense@7") == 1
     assert "Traceback" not in done.stderr
 
 
@@ -315,8 +315,8 @@ def test_a_client_that_leaves_in_the_middle_of_an_upload_costs_nothing(tmp_path)
 def test_an_installed_command_works_from_anywhere(tmp_path):
     done = subprocess.run([VITRINE, "models"], capture_output=True, text=True, cwd=tmp_path, check=False)
     lines = {line.split()[0]: line for line in done.stdout.splitlines()}
-    assert lines["fashion-dense@6"].startswith("fashion-dense@6  28 x 28  10 axes")
-    assert lines["fashion-dense@6"].endswith("litert")
+    assert lines["fashion-dense@7"].startswith("fashion-dense@7  28 x 28  10 axes")
+    assert lines["fashion-dense@7"].endswith("litert")
     assert str(PROJECT) not in done.stdout
 
 

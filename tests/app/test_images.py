@@ -99,5 +99,5 @@ def test_numbers_out_of_range_are_refused(maker, seed, start, count):
 
 @pytest.mark.parametrize("digest", ["0" * 64, DIGEST[:11], ""])
 def test_an_unknown_or_too_short_digest_is_told_which_there_are(digest):
-    with pytest.raises(ModelNotFound, match=f"fashion-dense@6-{DIGEST[:12]}"):
+    with pytest.raises(ModelNotFound, match=f"fashion-dense@7-{DIGEST[:12]}"):
         images(digest, 0, 0, 1, model_store=SHIPPED_STORE)

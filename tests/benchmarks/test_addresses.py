@@ -45,5 +45,5 @@ def test_no_two_addresses_are_the_same_picture():
 
 
 def test_classes_are_those_of_the_manifest():
-    assert addresses.classes("fashion-dense@6") == ()
+    assert addresses.classes("fashion-dense@7") == ()
     assert "Bag" in addresses.classes(FASHION)

@@ -8,7 +8,7 @@ from benchmarks import bare_seeds
 
 
 def test_the_bare_loop_makes_the_images_that_a_shard_holds(tmp_path):
-    maker = bare_seeds.opened("fashion-dense@6")
+    maker = bare_seeds.opened("fashion-dense@7")
     version = maker.model.version
     job = Job(
         model=version.pinned, digest=version.manifest.digest, first_seed=5, count=4, render=maker.render

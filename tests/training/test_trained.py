@@ -20,7 +20,7 @@ def version():
 
 
 def test_a_published_version_tells_what_it_is(version):
-    assert (version.name, version.image_shape, version.latent_dim) == ("fashion-dense@6", (28, 28), 10)
+    assert (version.name, version.image_shape, version.latent_dim) == ("fashion-dense@7", (28, 28), 10)
     assert (version.prior.name, version.likelihood.name) == ("standard_normal", "gaussian")
     assert version.likelihood.parameters == {"variance": 0.5}
     assert version.experiment.network.encoder_units == (150, 100)

@@ -99,7 +99,7 @@ import signal, time
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has its background commands ignore it
 from app.bench.serving import serving
 from app.settings import Settings
-with serving(Settings(default_model="fashion-dense@6")) as port:
+with serving(Settings(default_model="fashion-dense@7")) as port:
     print(port, flush=True)
     time.sleep(100)
 """

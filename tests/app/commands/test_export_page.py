@@ -34,7 +34,7 @@ def test_json_has_what_the_text_says(run, tmp_path):
     files = [path for path in (tmp_path / "page").rglob("*") if path.is_file()]
     assert told["files"] == len(files)
     assert told["bytes"] == sum(path.stat().st_size for path in files)
-    assert told["model"].startswith("fashion-map@4-")
+    assert told["model"].startswith("fashion-map@5-")
     assert told["compared"] == {"points": 500, "levels": 392000, "differ": 0, "most": 0}
 
 

@@ -16,7 +16,7 @@ from app.commands.tables import is_meant
 from tests.conftest import PROJECT, SHIPPED_STORE
 from tests.fakes import png_bytes
 
-MODEL = "fashion-dense@6"  # the smallest
+MODEL = "fashion-dense@7"  # the smallest
 STORE = ("--model", MODEL, "--model-store", str(SHIPPED_STORE))
 SHIRT = PROJECT / "docs" / "images" / "shirt.jpg"
 IMAGES = 16

@@ -45,7 +45,7 @@ def test_the_mixture_is_written_without_loss(models):
 
 
 def test_a_standard_normal_prior_needs_no_file(models):
-    _, files, found = known(models, "fashion-dense@6")
+    _, files, found = known(models, "fashion-dense@7")
     assert list(files) == ["model/codes.json"]
     assert found["mixture"] is None
     assert found["places"]["label"] == []

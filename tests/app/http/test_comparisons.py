@@ -66,7 +66,7 @@ def test_kl_is_said_to_each_of_the_priors_that_it_is_measured_to(shipped):
 def test_bits_of_a_density_have_a_note_and_those_of_levels_none(shipped):
     page = shipped.get("/comparison?model=fashion&with=fashion-dense").text
     assert "One seed, two models" in page
-    assert "The likelihood of fashion-dense@6 is a density" in page
+    assert "The likelihood of fashion-dense@7 is a density" in page
     assert "is a density" not in shipped.get("/comparison?model=fashion&with=fashion-map").text
     assert "The same points, two models" in shipped.get("/comparison?points=centre").text
 

@@ -445,14 +445,14 @@ def test_metadata_names_versions_and_tensors(tmp_path):
 @pytest.mark.tensorflow
 def test_tensors_of_the_shipped_model_are_what_its_pictures_are_drawn_from(shipped):
     """The image's own rows of a computation, so that nothing but the rounding to levels lies between them."""
-    model = shipped.app.service.models.opened["fashion-dense@6"]
+    model = shipped.app.service.models.opened["fashion-dense@7"]
     z = model.prior.draw(42, 0, 40)
     url = "/v2/models/fashion-dense.{}/versions/6/infer"
     request = asking(z, parameters={"binary_data_output": True})
     image = outputs_of(shipped.post(url.format("decoder"), json=request))[0]["image"]
     np.testing.assert_array_equal(image, model.decoding.unrounded.whole(z))
     picture = pixels_of(
-        shipped.get("/samples?n=40&columns=1&seed=42&ink=light&model=fashion-dense@6").content
+        shipped.get("/samples?n=40&columns=1&seed=42&ink=light&model=fashion-dense@7").content
     )
     np.testing.assert_array_equal(to_pixels(image).reshape(picture.shape), picture)
     images = model.examples.astype(np.float32) / np.float32(255)

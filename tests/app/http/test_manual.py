@@ -78,7 +78,7 @@ def test_links_of_the_lesson_ask_this_service(client):
     page = client.get("/manual/docs/lesson")
     asked = re.findall(r'<a href="([^"]+)"><img src="images/lesson-samples.png"', page.text)
     target = urljoin(str(page.url), html.unescape(asked[0]))
-    assert target == "http://vitrine/samples?model=fashion-dense@6&n=21&seed=42&zoom=2"
+    assert target == "http://vitrine/samples?model=fashion-dense@7&n=21&seed=42&zoom=2"
     assert 'href="http://127.0.0.1' not in page.text
 
 
@@ -97,7 +97,7 @@ def test_links_among_documents_hold_in_the_markdown_itself(client):
 
 
 def test_a_card_that_a_document_links_to_is_that_of_the_version_if_it_is_served(client, shipped_store):
-    address = "/manual/model_store/fashion-map/4/card.md"
+    address = "/manual/model_store/fashion-map/5/card.md"
     assert client.get(address).status_code == 404
     readme = client.get("/manual/README").text
     assert "versions" not in "".join(re.findall(r'href="([^"]+)"', readme))

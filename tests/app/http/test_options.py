@@ -237,7 +237,7 @@ def test_an_endpoint_that_offers_fewer_formats_says_so():
 
     endpoint = PICTURES[0]
     only = PictureEndpoint("/only", OnlyPng, endpoint.prepare, endpoint.summary, endpoint.description)
-    version = store.scan(SHIPPED_STORE).find("fashion-dense@6")
+    version = store.scan(SHIPPED_STORE).find("fashion-dense@7")
     assert options(version, Settings(), [only])["GET /only"]["format"]["enum"] == ["png"]
 
 

@@ -8,7 +8,7 @@ from tests.app.test_images import DIGEST
 from tests.conftest import SHIPPED_STORE
 
 JOB = Job(
-    model="fashion-dense@6",
+    model="fashion-dense@7",
     digest=DIGEST,
     first_seed=0,
     count=6,

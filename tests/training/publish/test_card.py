@@ -50,10 +50,10 @@ FORMER = {
     "2 epochs on half of the pictures, tell the\nother half from test images; trained longer they tell "
     "better:\n",
     # It did not say which pictures of the other model these are.
-    "By the worse of the two classifiers, the Frechet distance of *fashion-dense@6* is 28.1 times that of this model's "
-    "draws, and 5.3 times\nthat of its means.\n": "The Frechet distance of means of *fashion-dense@6* is 28.1 times "
+    "By the worse of the two classifiers, the Frechet distance of *fashion-dense@7* is 28.1 times that of this model's "
+    "draws, and 5.3 times\nthat of its means.\n": "The Frechet distance of means of *fashion-dense@7* is 28.1 times "
     "that of draws of this model, by the worse of two classifiers.\nThe Frechet distance of means of "
-    "*fashion-dense@6* is 5.3 times that of means of this model, by the worse of two classifiers.\n",
+    "*fashion-dense@7* is 5.3 times that of means of this model, by the worse of two classifiers.\n",
     # It promised what only a recorded state can give.
     "`. The same machine, libraries and state of this project give the same weights, bit for bit; others\n"
     "round differently.\n": "`.\nThe state of this project was not recorded then, so these weights cannot be "
