@@ -29,7 +29,7 @@ from tests.serving import Server, serving
 from tests.soak import processes_of
 
 STORE = Path(__file__).parents[1] / "model_store"
-MODELS = STORE / "fashion-dense" / "6", STORE / "fashion-map" / "4"
+MODELS = STORE / "fashion-dense" / "7", STORE / "fashion-map" / "5"
 NAME = "swapped"
 SEEDS = range(20)
 CONNECTIONS = 8

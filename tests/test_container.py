@@ -171,7 +171,7 @@ def test_as_any_user_and_with_a_services_variables_it_starts_and_answers_where_n
 
 def test_a_store_of_ones_own_is_served_from_a_volume_and_its_only_model_is_the_default(container, tmp_path):
     version = tmp_path / "mine" / "1"
-    shutil.copytree(PROJECT / "model_store" / "fashion-map" / "4", version)
+    shutil.copytree(PROJECT / "model_store" / "fashion-map" / "5", version)
     manifest = json.loads((version / "manifest.json").read_text())
     seal(version, manifest | {"name": "mine"})
     for path in [tmp_path, *tmp_path.rglob("*")]:

@@ -116,4 +116,4 @@ def test_counters_equal_what_a_load_driver_has_counted(tmp_path, workers):
     computations = total(told, "vitrine_inference_duration_seconds_count")
     assert computations == total(told, "vitrine_batch_images_count") >= pictures / 32
     assert total(told, "vitrine_workers") == workers
-    assert total(told, "vitrine_model_state", model="fashion-dense", version="6", state="serving") == workers
+    assert total(told, "vitrine_model_state", model="fashion-dense", version="7", state="serving") == workers

@@ -253,7 +253,7 @@ def test_variables_that_a_platform_writes_neither_break_nor_open_nor_change_the_
 @pytest.mark.fault(5)
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_a_model_that_cannot_be_opened_ends_every_start_with_3_and_its_reason_once(tmp_path, workers):
-    folder = tmp_path / "fashion-dense" / "6"
+    folder = tmp_path / "fashion-dense" / "7"
     shutil.copytree(SHIPPED_VERSION, folder)
     network = folder / "decoder" / "assets.extra" / "decoder.tflite"
     content = bytearray(network.read_bytes())

@@ -8,7 +8,7 @@ from app.runtimes.litert import LiteRTRuntime
 from benchmarks import decoding
 from tests.conftest import SHIPPED_STORE
 
-FOLDER = SHIPPED_STORE / "fashion-dense" / "6"
+FOLDER = SHIPPED_STORE / "fashion-dense" / "7"
 
 
 def doubled(*arrays):

@@ -37,7 +37,7 @@ def test_more_threads_than_cores_are_a_warning():
 @pytest.fixture
 def damaged(tmp_path):
     """A store with a version that LiteRT runs, one without its files, and one with a flipped byte."""
-    shutil.copytree(SHIPPED_VERSION, tmp_path / "fashion-dense" / "6")
+    shutil.copytree(SHIPPED_VERSION, tmp_path / "fashion-dense" / "7")
     write_version(tmp_path, "bare")
     card = write_version(tmp_path, "broken") / "encoder" / "weights"
     card.write_bytes(b"Encoder")

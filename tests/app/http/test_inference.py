@@ -447,7 +447,7 @@ def test_tensors_of_the_shipped_model_are_what_its_pictures_are_drawn_from(shipp
     """The image's own rows of a computation, so that nothing but the rounding to levels lies between them."""
     model = shipped.app.service.models.opened["fashion-dense@7"]
     z = model.prior.draw(42, 0, 40)
-    url = "/v2/models/fashion-dense.{}/versions/6/infer"
+    url = "/v2/models/fashion-dense.{}/versions/7/infer"
     request = asking(z, parameters={"binary_data_output": True})
     image = outputs_of(shipped.post(url.format("decoder"), json=request))[0]["image"]
     np.testing.assert_array_equal(image, model.decoding.unrounded.whole(z))

@@ -105,16 +105,16 @@ def test_a_card_that_a_document_links_to_is_that_of_the_version_if_it_is_served(
     answer = shipped_store.get(address)
     assert answer.status_code == 307
     target = urljoin(address, answer.headers["location"])
-    assert target == "/models/fashion-map/versions/4.md"
-    assert shipped_store.get(target).content == (SHIPPED_STORE / "fashion-map" / "4" / "card.md").read_bytes()
+    assert target == "/models/fashion-map/versions/5.md"
+    assert shipped_store.get(target).content == (SHIPPED_STORE / "fashion-map" / "5" / "card.md").read_bytes()
     assert (
         f'<a href="../models/fashion/versions/{FASHION_VERSION.name}">'
         in shipped_store.get("/manual/README").text
     )
-    plane = "../../models/fashion-map/versions/4/files/manifold.png"
+    plane = "../../models/fashion-map/versions/5/files/manifold.png"
     assert f'<a href="{plane}">' in shipped_store.get("/manual/docs/elbo").text
     shown = shipped_store.get(urljoin("/manual/docs/elbo", plane))
-    assert shown.content == (SHIPPED_STORE / "fashion-map" / "4" / "manifold.png").read_bytes()
+    assert shown.content == (SHIPPED_STORE / "fashion-map" / "5" / "manifold.png").read_bytes()
 
 
 @pytest.fixture

@@ -283,7 +283,7 @@ def test_every_link_holds_for_the_models_that_are_shipped():
     )
     found = followed(client)
     assert {path: answer.status_code for path, answer in found.items() if answer.status_code != 200} == {}
-    assert "/models/fashion-map/versions/4/files/manifold.png" in found
+    assert "/models/fashion-map/versions/5/files/manifold.png" in found
     assert f"/models/fashion/versions/{FASHION_VERSION.name}.md" in found
     client.close()
 

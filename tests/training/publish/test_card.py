@@ -112,7 +112,7 @@ def test_a_shipped_card_is_what_its_numbers_say_byte_for_byte(version):
 
 @pytest.fixture(scope="module")
 def dense():
-    return published(SHIPPED_STORE / "fashion-dense" / "6")
+    return published(SHIPPED_STORE / "fashion-dense" / "7")
 
 
 def test_a_card_of_other_images_speaks_of_them_and_not_of_clothes(dense):
@@ -319,7 +319,7 @@ def test_the_card_of_a_run_is_over_the_axes_as_they_will_be_published(tiny_model
 
 def test_where_two_classifiers_judge_the_worse_of_them_is_the_headline(dense):
     model, report = dense
-    reference = published(SHIPPED_STORE / "fashion-dense" / "6")[1].quality
+    reference = published(SHIPPED_STORE / "fashion-dense" / "7")[1].quality
     judge = schema.ClassifierReport(sha256="b" * 64, test_accuracy=0.918)
     rows = {"mean": 5.0, "draw": 2.0}
     second = schema.SecondJudge(
