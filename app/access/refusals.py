@@ -63,16 +63,15 @@ class BudgetSpent(AccessRefused):
     title = "This API key has no images left for now"
 
     def __init__(self, images: int, budget: dict[str, str], retry_after_seconds: int) -> None:
-        remedy = f"Try again in {retry_after_seconds} s, or ask for fewer images."
+        fewer = "fewer images, or of scores, bounds and completions for fewer draws (k, elbo)"
+        remedy = f"Try again in {retry_after_seconds} s, or ask for {fewer}."
         headers = {"Retry-After": str(retry_after_seconds), **budget}
         if images > int(budget["RateLimit-Limit"]):
-            remedy = f"Ask for at most {budget['RateLimit-Limit']} images at once."
+            remedy = f"This key has {budget['RateLimit-Limit']} a minute: ask for {fewer}."
             headers = budget  # no time will do
-        expected, received = f"at most {budget['RateLimit-Remaining']} images", f"a request for {images}"
-        super().__init__(
-            Fault("n", expected, received, remedy, "budget_spent"),
-            headers,
-        )
+        expected = f"at most {budget['RateLimit-Remaining']} images and draws computed"
+        received = f"a request that computes {images}"
+        super().__init__(Fault("Authorization", expected, received, remedy, "budget_spent"), headers)
 
 
 class SignatureInvalid(AccessRefused):

@@ -3,6 +3,7 @@
 import logging
 
 import httpx
+import numpy as np
 import pytest
 
 from app.access import files
@@ -10,7 +11,7 @@ from app.http.guard import is_open
 from app.main import create_app
 from app.settings import Settings
 from tests.access import requests_logged, signed
-from tests.fakes import open_fake, pixels_of, write_version
+from tests.fakes import open_fake, pixels_of, png_bytes, write_version
 from tests.serving import serving_in_a_thread
 
 COMPUTING = [
@@ -161,6 +162,18 @@ def test_a_budget_is_counted_in_images_and_told_in_headers(make_key, guarded):
     third = client.get("/samples?n=8&seed=3", headers=bearer(key))
     assert third.status_code == 200
     assert third.headers["ratelimit-remaining"] == "0"
+
+
+def test_a_budget_that_no_minute_has_is_refused_by_what_is_computed_draws_included(make_key, guarded):
+    key, picture = make_key(images_per_minute=20), png_bytes(np.full((8, 8), 102, np.uint8))
+    answer = guarded().post("/score?k=64", files={"file": ("a.png", picture)}, headers=bearer(key))
+    assert answer.status_code == 429
+    assert "retry-after" not in answer.headers
+    (fault,) = answer.json()["errors"]
+    assert fault["parameter"] == "Authorization"
+    assert fault["expected"] == "at most 20 images and draws computed"
+    assert fault["received"] == "a request that computes 64"
+    assert "fewer draws (k, elbo)" in fault["remedy"]
 
 
 def test_what_is_kept_or_known_already_costs_no_budget(make_key, guarded):
