@@ -39,7 +39,7 @@ def fit(experiment: Config, dataset: Dataset, run: Path, **options: Any) -> dict
     """
     result = run_fit(experiment, dataset, run, **options)
     losses = f"loss {result['loss']:.4f}, val_loss {result['val_loss']:.4f}"
-    click.echo(f"epoch {result['epoch']}: {losses}, KL {result['kl']:.2f} nats")
+    click.echo(f"epoch {result['epoch']}: {losses}, KL {result['kl']:.2f} nats in training")
     click.echo(f"weights {result['weights_sha256']}")
     click.echo(f"written to {run}")
     found = {"name": experiment.name, "seed": experiment.seed, "run": str(run), "images": _images(dataset)}

@@ -80,10 +80,14 @@ def without_announcements() -> Iterator[None]:
 
 
 class _Finder(MetaPathFinder):
-    """Finds one module, once, as it would be found anyway, and has it executed in a context."""
+    """Finds one module as it would be found anyway, and has it executed in a context.
+
+    It stays until then: whoever asks only whether there is such a module does not end it.
+    """
 
     def __init__(self, name: str, around: Callable[[], AbstractContextManager[None]]) -> None:
         self._name, self._around = name, around
+        self._asking = False
 
     def find_spec(
         self,
@@ -92,18 +96,27 @@ class _Finder(MetaPathFinder):
         target: ModuleType | None = None,  # noqa: ARG002
     ) -> ModuleSpec | None:
         """Return how it is imported."""
-        if fullname != self._name:
+        if fullname != self._name or self._asking:
             return None
-        sys.meta_path.remove(self)
-        spec = importlib.util.find_spec(fullname)
+        self._asking = True  # the others, which are asked next
+        try:
+            spec = importlib.util.find_spec(fullname)
+        finally:
+            self._asking = False
         if spec is not None and spec.loader is not None:
-            spec.loader = _Loader(spec.loader, self._around)
+            spec.loader = _Loader(spec.loader, self)
         return spec
+
+    def executing(self) -> AbstractContextManager[None]:
+        """Return the context, once there is something to execute."""
+        with contextlib.suppress(ValueError):
+            sys.meta_path.remove(self)
+        return self._around()
 
 
 class _Loader(Loader):
-    def __init__(self, loader: Loader, around: Callable[[], AbstractContextManager[None]]) -> None:
-        self._loader, self._around = loader, around
+    def __init__(self, loader: Loader, finder: _Finder) -> None:
+        self._loader, self._finder = loader, finder
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._loader, name)
@@ -115,5 +128,5 @@ class _Loader(Loader):
         if module.__spec__ is not None:
             module.__spec__.loader = self._loader
         module.__loader__ = self._loader
-        with self._around():
+        with self._finder.executing():
             self._loader.exec_module(module)

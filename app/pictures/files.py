@@ -87,7 +87,7 @@ def open_file(data: bytes, parameter: str) -> PictureFile:
         if encoding := encoding_of(data):
             raise still_encoded(parameter, encoding)
         expected, remedy = "a PNG, JPEG, WebP, GIF or BMP image", "Convert the file to one of these formats."
-        received = f"{len(data)} bytes that begin with {data[:8]!r}"
+        received = f"{len(data)} bytes that begin with {_in_words(data[:8])}"
         raise UnsupportedUpload.of(parameter, expected, received, remedy, "not_an_image")
     with decoding(data, kind, parameter):
         needed, animated = containers.without_metadata(kind, data)
@@ -150,3 +150,9 @@ def _is_truncated(data: bytes, kind: str) -> bool:
     if kind == "WEBP":
         return len(data) < int.from_bytes(data[4:8], "little") + 8
     return kind == "BMP" and len(data) < int.from_bytes(data[2:6], "little")
+
+
+def _in_words(first: bytes) -> str:
+    """Return bytes as the text that they are, in quotes, or else in hexadecimal digits."""
+    text = first.decode("ascii", "replace")
+    return f'"{text}"' if text.isascii() and text.isprintable() else first.hex(" ")

@@ -66,6 +66,17 @@ def test_tensorflow_is_the_same_module_as_without_and_announces_if_it_is_asked_t
     assert loud.stderr != ""
 
 
+@pytest.mark.tensorflow
+def test_who_asks_only_whether_there_is_a_module_does_not_make_its_import_loud():
+    code = (
+        "import training, importlib.util, sys; before = len(sys.meta_path);"
+        "assert importlib.util.find_spec('tensorflow') and importlib.util.find_spec('keras');"
+        "assert len(sys.meta_path) == before; import tensorflow, keras; print(tensorflow.__name__)"
+    )
+    done = run(code, TF_CPP_MIN_LOG_LEVEL="2")
+    assert (done.stdout, done.stderr) == ("tensorflow\n", "")
+
+
 def test_what_is_hidden_is_not_found_meanwhile_and_found_after_it_and_what_is_imported_already_stays(
     monkeypatch,
 ):

@@ -51,7 +51,10 @@ def resolved(
         make_deterministic(config.seed)  # its kernels are those that are timed
         seconds = seconds_an_epoch(compiled(config, dataset), config, dataset)
         epochs = max(1, min(config.optimizer.epochs, int(60 * minutes / seconds)))
-        logger.info("an epoch takes %.1f s: %d epochs in %g minutes", seconds, epochs, minutes)
+        if seconds > 60 * minutes:
+            logger.info("1 epoch of %.1f s, longer than the %g minutes asked for", seconds, minutes)
+        else:
+            logger.info("an epoch takes %.1f s: %d of them in %g minutes", seconds, epochs, minutes)
     return _with_epochs(config, epochs)
 
 

@@ -202,7 +202,7 @@ def test_the_examples_of_a_version_are_scored(tmp_path):
 @pytest.mark.parametrize(
     ("draws", "parameter", "word"),
     [
-        (Draws(k=0), "k", "1..4096"),
+        (Draws(k=0), "k", "1..4096 (the limit is VITRINE_MAX_DRAWS: 8192 for all 2 images)"),
         (Draws(k=4_097), "k", "VITRINE_MAX_DRAWS"),
         (Draws(seed=-1), "seed", "2^63"),
     ],

@@ -10,6 +10,7 @@ from PIL import Image
 
 from app import latent
 from app.explore.seeds import read_seed
+from app.http import queries
 from app.pictures.formats import FORMATS
 from tests.app.http.test_pictures import assert_problem, assert_still_answers
 from tests.fakes import pixels_of, png_bytes

@@ -212,3 +212,16 @@ def test_a_bmp_of_millions_of_runs_is_refused_before_it_is_decoded(monkeypatch, 
     data = run_length_bmp(4000, 1200, run * (9_000_000 // len(run)))
     monkeypatch.setattr(Image, "open", None)  # Pillow takes 6 to 15 s for it
     assert refusal(data).code == "too_many_pieces"
+
+
+@pytest.mark.parametrize(
+    ("sent", "said"),
+    [
+        (b"hello", '5 bytes that begin with "hello"'),
+        (b"\x00\xffabcdefgh", "10 bytes that begin with 00 ff 61 62 63 64 65 66"),
+    ],
+)
+def test_what_is_no_image_is_shown_as_text_or_in_digits(sent, said):
+    with pytest.raises(UnsupportedUpload) as caught:
+        open_file(sent, "file")
+    assert caught.value.faults[0].received == said

@@ -32,7 +32,7 @@ def test_the_numbers_of_a_score_are_those_of_the_service_for_that_file_alone(job
             alone = score(model, LIMITS, [("file", data)], "no", Draws(3, 5))().scores[0]
             assert {name: row[name] for name in alone.as_dict()} == alone.as_dict()
     assert {row["name"]: row["error"] for row in rows if "error" in row} == {
-        "bags/broken.png": "expected a PNG, JPEG, WebP, GIF or BMP image. Received: 8 bytes that begin with b'no image'.",
+        "bags/broken.png": 'expected a PNG, JPEG, WebP, GIF or BMP image. Received: 8 bytes that begin with "no image".',
         "shirts/empty.gif": "expected an image. Received: an empty file.",
     }
 

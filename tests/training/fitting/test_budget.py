@@ -22,6 +22,22 @@ def test_minutes_become_as_many_epochs_as_they_allow(tiny_config, tiny_dataset, 
     assert least.optimizer.epochs == 1
 
 
+@pytest.mark.parametrize(
+    ("minutes", "said"),
+    [
+        (0.75, "an epoch takes 45.0 s: 1 of them in 0.75 minutes"),
+        (0.1, "1 epoch of 45.0 s, longer than the 0.1 minutes asked for"),
+    ],
+)
+def test_an_epoch_that_is_longer_than_the_minutes_is_said_to_be(
+    tiny_config, tiny_dataset, monkeypatch, caplog, minutes, said
+):
+    monkeypatch.setattr(budget, "seconds_an_epoch", lambda *_: 45.0)
+    with caplog.at_level("INFO"):
+        budget.resolved(asking_for(tiny_config, minutes), tiny_dataset, fit.compiled)
+    assert said in caplog.messages
+
+
 def test_the_warm_up_of_kl_keeps_its_part_of_the_run(tiny_config, tiny_dataset, monkeypatch):
     monkeypatch.setattr(budget, "seconds_an_epoch", lambda *_: 0.6)
     warmed = asking_for(tiny_config, 0.1, objective={"name": "elbo", "kl_warmup_epochs": 200})
