@@ -44,7 +44,7 @@ def test_a_refusal_takes_nothing_and_says_when_there_is_enough_again(clock):
 
 
 def test_what_no_minute_brings_is_refused_without_a_time(clock):
-    with pytest.raises(BudgetSpent, match="at most 5 images at once") as refused:
+    with pytest.raises(BudgetSpent, match="This key has 5 a minute") as refused:
         Budget(5, clock).take(21)
     assert "Retry-After" not in refused.value.headers
 
@@ -67,5 +67,5 @@ def test_what_was_never_computed_is_given_back(clock):
 
 
 def test_a_picture_larger_than_the_budget_is_told_what_it_may_be(clock):
-    with pytest.raises(BudgetSpent, match="Ask for at most 5 images at once"):
+    with pytest.raises(BudgetSpent, match="This key has 5 a minute: ask for fewer images"):
         Budget(5, clock).take(6)
