@@ -175,7 +175,9 @@ def test_a_reconstruction_tells_the_same_elbo(ran):
 
 
 def test_the_bits_of_a_code_are_its_kl(ran):
-    printed = re.search(r"at most so much about its image: (\d+) bits for `fashion-dense`, (\d+) for `fashion`", PROSE)
+    printed = re.search(
+        r"at most so much about its image: (\d+) bits for `fashion-dense`, (\d+) for `fashion`", PROSE
+    )
     for bits, model in zip(printed.groups(), ("fashion-dense@7", FASHION), strict=True):
         assert round(statistics.mean(ran.names["terms"][model]["kl"]) / math.log(2)) == int(bits)
 
