@@ -52,6 +52,11 @@ def new(name: str, images_per_minute: int | None = None, models: Sequence[str] =
     Raises:
         AccessError: the name, the number or a model's name cannot stand in the file.
     """
+    if not _NAME.fullmatch(name):
+        raise AccessError("a name begins with a letter or digit, and has up to 64 of these, '.', '_' and '-'")
+    for model in models:
+        if "," in model or not _MODELS.fullmatch(model):
+            raise AccessError(f"--model {model!a}: expected a model's name, without a version")
     secret = PREFIX + secrets.token_urlsafe(RANDOM_BYTES)
     key = Key(name, digest_of(secret.encode()), images_per_minute, frozenset(models) or None)
     if parse_line(key.line) != key:

@@ -1,6 +1,7 @@
 """``vitrine models import``: runs ``vitrine-train import``, which has TensorFlow, in a process of its own."""
 
 import importlib.util
+import signal
 import subprocess
 import sys
 from typing import Any
@@ -57,4 +58,15 @@ def import_model(name: str, model_store: str | None, as_json: bool, **asked: Any
     if as_json or given.get("as_json"):
         words.append("--json")
     command = [sys.executable, "-m", "training.cli", "import", *words]
-    sys.exit(subprocess.run(command, check=False).returncode)  # noqa: S603  this very Python
+    code = subprocess.run(command, check=False).returncode  # noqa: S603  this very Python
+    if code < 0:
+        why = "; its memory may not have sufficed" if -code == signal.SIGKILL else ""
+        leave(EXIT_FAILURE, f"vitrine-train import was ended by signal {_name_of(-code)}{why}")
+    sys.exit(code)
+
+
+def _name_of(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # one without a name, like those of real time
+        return str(number)

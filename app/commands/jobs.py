@@ -4,6 +4,7 @@ import contextlib
 import sys
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -40,6 +41,18 @@ def working(command: F) -> F:
     ):
         command = option(command)
     return command
+
+
+def require_folder(out: str) -> None:
+    """Refuse a place that is standard output or a file: a job has many files.
+
+    Raises:
+        click.UsageError: it is one.
+    """
+    if out == "-":
+        raise click.UsageError("--out -: name a folder; nothing goes to standard output.")
+    if "://" not in out and Path(out).exists() and not Path(out).is_dir():
+        raise click.UsageError(f"--out {out}: a file is there of that name; name a folder.")
 
 
 def version_of(given: dict[str, Any]) -> tuple["Store", "Version", str]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from app.commands.exits import errors_leave
-from app.commands.jobs import Report, ends_in_one_line, maker_of, summary, version_of, working
+from app.commands.jobs import Report, ends_in_one_line, maker_of, require_folder, summary, version_of, working
 
 if TYPE_CHECKING:
     from app.rendering.job import Job
@@ -22,10 +22,15 @@ class _Seeds(click.ParamType[Any, Any]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return the first seed and their number."""
+        from app.jobs.job import MAX_IMAGES
+
         found = _SEEDS.fullmatch(str(value))
         if found is None or int(found[1]) > int(found[2]):
             self.fail(f"{value!r}: expected two whole numbers in order, like 0..999999", param, ctx)
-        return int(found[1]), int(found[2]) - int(found[1]) + 1
+        first, count = int(found[1]), int(found[2]) - int(found[1]) + 1
+        if count > MAX_IMAGES:
+            self.fail(f"{value!r}: expected at most {MAX_IMAGES} seeds. Received: {count}", param, ctx)
+        return first, count
 
 
 @click.command("render")
@@ -65,6 +70,7 @@ def render_seeds(**given: Any) -> None:
     from app.jobs.run import run
     from app.rendering.drawer import Drawing
 
+    require_folder(given["out"])
     report = Report(given["as_json"])
     with ends_in_one_line(given["out"]):
         job, classes, model_store = _job(given)

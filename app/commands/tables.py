@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 import click
 
 from app.commands.exits import EXIT_FAILURE, errors_leave, leave
-from app.commands.jobs import Report, ends_in_one_line, maker_of, summary, version_of, working
+from app.commands.jobs import Report, ends_in_one_line, maker_of, require_folder, summary, version_of, working
 from app.tabulating.places import is_table
 
 if TYPE_CHECKING:
@@ -150,6 +150,7 @@ def _tabulate(kind: "Kind", given: dict[str, Any]) -> None:
     goal = _goal(given)
     with ends_in_one_line(given["out"]):
         job, place, left_out, model_store = _job(kind, goal, given)
+        _require_free(job, goal, given)
         make = maker_of(given, Tabulating(job, place, goal.address, model_store))
         shards = run(job, goal.address, {"source": Path(place.path).name}, make, report)
         if goal.file is not None:
@@ -162,6 +163,7 @@ def _goal(given: dict[str, Any]) -> _Goal:
     out, kind = given["out"], given["kind"]
     ending = Path(out).suffix.lower()[1:]
     if ending not in ("parquet", "csv", "npz"):
+        require_folder(out)
         return _Goal(out, None, kind or "parquet")
     if "://" in out:
         raise click.UsageError(f"--out {out}: at an address, name a folder; --format says what it holds.")
@@ -172,9 +174,17 @@ def _goal(given: dict[str, Any]) -> _Goal:
         raise click.UsageError(f"--out {out}: {file.absolute().parent} is no folder; make it first.")
     if file.is_dir():
         raise click.UsageError(f"--out {out}: a folder is there of that name.")
-    if file.exists() and not given["force"] and not Path(parts).exists():
-        leave(EXIT_FAILURE, f"{out} is there already; --force writes over it, --out names another")
     return _Goal(parts, file, cast("Format", ending))
+
+
+def _require_free(job: "TableJob", goal: _Goal, given: dict[str, Any]) -> None:
+    """Refuse to write over a finished table, unless its writing over was begun by this very job."""
+    from app.jobs.run import is_begun
+
+    if goal.file is None or not goal.file.exists() or given["force"]:
+        return
+    if not is_begun(job, goal.address):
+        leave(EXIT_FAILURE, f"{given['out']} is there already; --force writes over it, --out names another")
 
 
 def _job(kind: "Kind", goal: _Goal, given: dict[str, Any]) -> tuple["TableJob", "Place", int, str]:

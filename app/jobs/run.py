@@ -93,6 +93,16 @@ def _claim(job: ShardedJob, storage: Storage, address: str) -> None:
         raise InvalidJob(f"{address}: another data set is there ({'; '.join(differences)}). {remedy}")
 
 
+def is_begun(job: ShardedJob, address: str) -> bool:
+    """Say whether this very job was begun at an address.
+
+    Raises:
+        InvalidJob: what says which job was begun there cannot be read.
+    """
+    content = storage_at(address).get(JOB)
+    return content is not None and not job.differences(type(job).read(content, f"{address}/{JOB}"))
+
+
 def by_processes(processes: int, task: Task) -> Make:
     """Return what makes shards in processes of this machine, each by one thread."""
 

@@ -31,9 +31,25 @@ def locked(model: Path) -> Iterator[None]:
     try:
         with contextlib.suppress(OSError):
             fcntl.flock(descriptor, fcntl.LOCK_EX)
+        # Whoever deletes a model deletes its lock last; a lock on a file without a name holds nobody off.
+        while not _is_file(descriptor, model / LOCK):
+            os.close(descriptor)
+            descriptor = -1
+            descriptor = os.open(model / LOCK, flags, 0o644)
+            with contextlib.suppress(OSError):
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:
-        os.close(descriptor)
+        if descriptor >= 0:
+            os.close(descriptor)
+
+
+def _is_file(descriptor: int, path: Path) -> bool:
+    """Say whether what is open still has this name."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.lstat())
+    except FileNotFoundError:
+        return False
 
 
 @contextlib.contextmanager

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from app.jobs.job import InvalidJob
-from app.tabulating.images import Image, as_text, fingerprint_of, is_picture, too_large
+from app.tabulating.images import Image, as_text, fingerprint_of, is_passed_over, is_picture, too_large
 
 UNLISTED = "/"  # what the name of a folder ends with that cannot be listed
 
@@ -81,7 +81,7 @@ class FolderImages:
             yield _File(within, -1)
             return
         for entry in entries:
-            if entry.name.startswith("."):
+            if is_passed_over(entry.name):
                 continue
             if entry.is_dir(follow_symlinks=False):
                 yield from self._below(f"{within}{entry.name}/")

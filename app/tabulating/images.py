@@ -9,6 +9,15 @@ DECODED = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".gif", ".bmp")
 PICTURES = (*DECODED, ".tif", ".tiff", ".heic", ".heif", ".avif", ".jxl", ".jp2", ".ppm", ".pgm", ".ico")
 
 
+# What file managers leave beside pictures, in lower case; training leaves out the same.
+SYSTEM_NAMES = frozenset(
+    {
+        "__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "$recycle.bin", "@eadir",
+        "lost+found", "system volume information",
+    }
+)  # fmt: skip
+
+
 class Image(NamedTuple):
     """One image, not decoded.
 
@@ -49,6 +58,12 @@ class Images(Protocol):
 def is_picture(name: str) -> bool:
     """Say whether a file is a picture by its name."""
     return name.lower().endswith(PICTURES)
+
+
+def is_passed_over(path: str) -> bool:
+    """Say whether a file, or a folder around it, is hidden or of the operating system; slashes between."""
+    parts = (part for part in path.split("/") if part not in (".", ".."))
+    return any(part.startswith(".") or part.lower() in SYSTEM_NAMES for part in parts)
 
 
 def as_text(name: str) -> str:

@@ -25,7 +25,7 @@ class ParquetImages:
         label_column: of the labels; None: ``label``, if there is one.
 
     Raises:
-        InvalidJob: it is none, has no such column or several, or no rows; or pyarrow is not installed.
+        InvalidJob: it is none, has no such column or several; or pyarrow is not installed.
     """
 
     left_out = 0
@@ -45,11 +45,9 @@ class ParquetImages:
         self._starts = [0, *itertools.accumulate(each.num_rows for each in stretches)]
         self._stretch, self._first, self._batch = -1, 0, ()
         self._batches: Iterator[Any] = iter(())
-        self._column = _column_of(schema, path, column)
         self._label = _label_of(schema, path, label_column)
+        self._column = _column_of(schema, path, column, self._label)
         self._name = _names(schema, self._label)
-        if not self.count:
-            raise InvalidJob(f"{path}: no rows")
 
     @property
     def count(self) -> int:
@@ -104,13 +102,15 @@ class ParquetImages:
         path = value.get("path") if isinstance(value, dict) else None
         data = value.get("bytes") if isinstance(value, dict) else value
         label = None if self._label is None else self._name(row[self._label])
-        name = as_text(path) if path else f"{self._path.name}/{number}"
+        name = as_text(path) if isinstance(path, str) and path else f"{self._path.name}/{number}"
         error = "no bytes in this row" if data is None else too_large(len(data), self._most_bytes)
         return Image(number, name, label, None if error else data, error)
 
 
-def _column_of(schema: Any, path: Path, asked: str | None) -> str:
+def _column_of(schema: Any, path: Path, asked: str | None, label: str | None) -> str:
     found = [field.name for field in schema if _holds_bytes(field.type)]
+    if asked is None and len(found) > 1:
+        found = [name for name in found if name != label]
     if asked is None and len(found) == 1:
         return str(found[0])
     if asked in found:
@@ -147,6 +147,8 @@ def _names(schema: Any, label: str | None) -> Callable[[Any], str | None]:
     def text(value: Any) -> str | None:
         if isinstance(value, int) and 0 <= value < len(names):
             return names[value]
+        if isinstance(value, bytes):
+            return value.decode("utf-8", "replace")
         return None if value is None else str(value)
 
     return text

@@ -36,6 +36,12 @@ class Place(NamedTuple):
         Raises:
             InvalidJob: there are none, or what is there is no such thing.
         """
+        images = self._listed()
+        if not images.count:
+            raise InvalidJob(f"{self.path}: no rows")
+        return images
+
+    def _listed(self) -> Images:
         path = Path(self.path)
         if not path.is_dir():
             return self._table(path)

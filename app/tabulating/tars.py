@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from app.jobs.job import InvalidJob
-from app.tabulating.images import Image, as_text, fingerprint_of, is_picture, too_large
+from app.tabulating.images import Image, as_text, fingerprint_of, is_passed_over, is_picture, too_large
 
 MAX_LABEL_BYTES = 1_024
 
@@ -73,8 +73,7 @@ class TarImages:
                 yield Image(number, as_text(name), text or None, data, error)
 
     def _take(self, member: tarfile.TarInfo) -> None:
-        hidden = member.name.rpartition("/")[2].startswith(".")
-        if not member.isreg() or member.issparse() or hidden:
+        if not member.isreg() or member.issparse() or is_passed_over(member.name):
             return
         stretch = _Stretch(member.offset_data, member.size)
         if is_picture(member.name):

@@ -109,3 +109,17 @@ def test_every_digest_is_compared_to_its_end_whichever_it_is(monkeypatch):
         compared.clear()
         keys.find(known, presented.encode())
         assert compared == [key.digest for key in known]
+
+
+@pytest.mark.parametrize(
+    ("name", "models", "reason"),
+    [
+        ("bad name", [], "a name begins with a letter or digit, and has up to 64 of these"),
+        ("press", ["fashion", "BAD"], "--model 'BAD': expected a model's name"),
+        ("press", ["a,b"], "--model 'a,b': expected a model's name"),
+    ],
+)
+def test_a_new_key_whose_line_could_not_be_read_is_refused_by_what_is_wrong(name, models, reason):
+    with pytest.raises(AccessError) as refusal:
+        keys.new(name, None, models)
+    assert str(refusal.value).startswith(reason)

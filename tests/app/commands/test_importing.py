@@ -73,3 +73,19 @@ def test_both_commands_have_the_same_options() -> None:
         return {option for parameter in command.params for option in parameter.opts}
 
     assert options(import_model) - {"--model-store"} == options(of_training) - {"--store"}
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [(-9, "SIGKILL; its memory may not have sufficed"), (-15, "SIGTERM"), (-40, "40")],
+)
+def test_an_import_that_a_signal_ended_says_so_in_one_line(
+    handed_on: list[list[str]], monkeypatch: pytest.MonkeyPatch, code: int, said: str
+) -> None:
+    def ended(command: list[str], check: bool) -> Any:
+        return subprocess.CompletedProcess(command, code)
+
+    monkeypatch.setattr("app.commands.importing.subprocess.run", ended)
+    done = CliRunner().invoke(cli, ["models", *WORDS])
+    assert done.exit_code == 1
+    assert done.stderr == f"vitrine: vitrine-train import was ended by signal {said}\n"

@@ -109,6 +109,8 @@ def test_an_interrupted_command_says_how_to_go_on_and_leaves_no_process(tmp_path
         (["--seeds", "1..3"], "Missing option '--out'"),
         (["--seeds", "1..3", "--out", "x", "--label", "Hat"], "expected one of T-shirt/top"),
         (["--seeds", "1..3", "--out", "x", "--processes", "1", "--ray", "local"], "goes without --ray"),
+        (["--seeds", "1..3", "--out", "-"], "--out -: name a folder; nothing goes to standard output"),
+        (["--seeds", f"0..{2**63 - 1}", "--out", "x"], "expected at most 10000000000 seeds. Received: 92233"),
         (["--seeds", f"{2**63 - 1}..{2**63}", "--out", "x"], "2^63 - 1"),
     ],
 )
@@ -123,6 +125,9 @@ def test_what_cannot_be_drawn_is_refused_before_anything_is_written(given, said,
 def test_a_place_that_cannot_be_written_ends_with_one_line(run, tmp_path):
     (tmp_path / "file").write_text("")
     result = run("--out", tmp_path / "file")
+    assert result.exit_code == 2
+    assert f"--out {tmp_path / 'file'}: a file is there of that name; name a folder." in result.stderr
+    result = run("--out", tmp_path / "file" / "below")
     assert result.exit_code == 1
     assert "Not a directory. The same command goes on from there." in result.stderr
 

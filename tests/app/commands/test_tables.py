@@ -178,6 +178,9 @@ def test_strict_ends_with_1_when_all_is_written(run, photos, tmp_path):
         (["score", "photos", "-o", "s3://bucket/x.csv"], 2, "at an address, name a folder"),
         (["score", "photos", "-o", "nowhere/x.csv"], 2, "is no folder; make it first"),
         (["score", "photos", "-o", "there.csv"], 1, "there.csv is there already; --force writes over it"),
+        (["score", "photos", "-o", "begun.csv"], 1, "begun.csv is there already; --force writes over it"),
+        (["score", "photos", "-o", "-"], 2, "--out -: name a folder; nothing goes to standard output"),
+        (["encode", "photos", "-o", "there.txt"], 2, "--out there.txt: a file is there of that name"),
         (["score", "empty", "-o", "x.csv"], 2, "no picture there, by the names of the files"),
         (["score", "broken.tar", "-o", "x.csv"], 2, "broken.tar: not a whole tar file"),
         (["encode", "photos", "-o", "x.csv", "--draws", "-1"], 2, "-1 is not in the range x>=0"),
@@ -192,7 +195,9 @@ def test_what_cannot_be_done_is_told_in_one_line_before_anything_is_written(
 ):
     (tmp_path / "empty").mkdir()
     (tmp_path / "broken.tar").write_bytes(b"broken")
-    (tmp_path / "there.csv").write_text("mine")
+    for name in ("there.csv", "there.txt", "begun.csv"):
+        (tmp_path / name).write_text("mine")
+    (tmp_path / "begun.csv.parts").mkdir()
     before = files_in(tmp_path)
     result = run(*given)
     assert result.exit_code == code, result.output

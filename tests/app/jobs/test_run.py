@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from app.jobs.job import InvalidJob
-from app.jobs.run import Interrupted, Progress, run
+from app.jobs.run import Interrupted, Progress, is_begun, run
 from app.jobs.storage import Folder
 from app.rendering.shards import draw_shard
 
@@ -74,6 +74,15 @@ def test_another_data_set_in_the_place_is_refused_by_what_differs(job, drawn_her
     other = job.model_copy(update={"count": 26})
     with pytest.raises(InvalidJob, match=r"another data set is there \(count: 26, not 25\)"):
         run(other, str(tmp_path / "out"), {}, drawn_here, lambda _: None)
+
+
+def test_only_this_very_job_is_begun_at_a_place(job, drawn_here, tmp_path):
+    assert not is_begun(job, str(tmp_path / "out"))
+    (tmp_path / "out").mkdir()
+    assert not is_begun(job, str(tmp_path / "out"))
+    run(job, str(tmp_path / "out"), {}, drawn_here, lambda _: None)
+    assert is_begun(job, str(tmp_path / "out"))
+    assert not is_begun(job.model_copy(update={"count": 26}), str(tmp_path / "out"))
 
 
 def test_a_folder_with_something_else_is_refused(job, drawn_here, tmp_path):

@@ -40,6 +40,44 @@ def test_whoever_comes_second_waits_until_the_first_process_has_ended(tmp_path: 
         waiting.join()
 
 
+DELETES = """
+import sys
+from pathlib import Path
+from app.registry.locks import LOCK, locked
+with locked(Path(sys.argv[1])):
+    print("held", flush=True)
+    sys.stdin.readline()
+    (Path(sys.argv[1]) / LOCK).unlink()
+"""
+
+
+def test_who_waited_for_a_lock_file_that_was_deleted_still_holds_others_off(tmp_path: Path) -> None:
+    entered, third, leave = threading.Event(), threading.Event(), threading.Event()
+
+    def hold(inside: threading.Event) -> None:
+        with locked(tmp_path):
+            inside.set()
+            assert leave.wait(20)
+
+    words = [sys.executable, "-c", DELETES, str(tmp_path)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(words, cwd=PROJECT, **pipes) as first:  # type: ignore[call-overload]
+        assert first.stdout.readline() == b"held\n"
+        waiting = threading.Thread(target=hold, args=(entered,))
+        waiting.start()
+        assert not entered.wait(0.3)
+        first.stdin.write(b"\n")
+        first.stdin.flush()
+        assert entered.wait(20)
+        another = threading.Thread(target=hold, args=(third,))
+        another.start()
+        assert not third.wait(0.3)
+        leave.set()
+        assert third.wait(20)
+        waiting.join()
+        another.join()
+
+
 def test_a_folder_that_cannot_be_written_is_named_in_one_line(tmp_path: Path) -> None:
     with (
         pytest.raises(Refused, match=r"missing.*cannot be written.*No such file"),

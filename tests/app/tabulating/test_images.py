@@ -1,6 +1,6 @@
 import pytest
 
-from app.tabulating.images import as_text, fingerprint_of, is_picture, too_large
+from app.tabulating.images import SYSTEM_NAMES, as_text, fingerprint_of, is_passed_over, is_picture, too_large
 
 
 @pytest.mark.parametrize(
@@ -25,3 +25,21 @@ def test_the_fingerprint_is_of_names_and_sizes_in_their_order():
 def test_a_file_is_too_large_beyond_the_limit_and_both_sizes_are_told():
     assert too_large(10, 10) == ""
     assert too_large(11, 10) == "expected at most 10 bytes (VITRINE_MAX_UPLOAD_BYTES). Received: 11 bytes."
+
+
+def test_what_systems_leave_beside_pictures_is_what_training_passes_over():
+    assert {
+        "__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "$recycle.bin", "@eadir", "lost+found",
+        "system volume information",
+    } == SYSTEM_NAMES  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("path", "is_so"),
+    [
+        (".git/a.png", True), ("x/.cache/a.png", True), (".a.png", True), ("__MACOSX/b.png", True),
+        ("x/Thumbs.db", True), ("./a.png", False), ("../x/a.png", False), ("x/a.b.png", False),
+    ],
+)  # fmt: skip
+def test_hidden_files_and_folders_are_passed_over_at_any_depth(path, is_so):
+    assert is_passed_over(path) == is_so

@@ -103,9 +103,25 @@ def test_what_is_no_parquet_file_is_refused_in_one_line(content, tmp_path):
     assert "\n" not in str(refused.value)
 
 
-def test_a_table_without_rows_or_bytes_is_refused(tmp_path):
-    with pytest.raises(InvalidJob, match="no rows"):
-        opened(write(tmp_path / "x.parquet", {"a": pyarrow.array([], pyarrow.binary())}))
+def test_a_table_without_rows_has_no_images(tmp_path):
+    images = opened(write(tmp_path / "x.parquet", {"a": pyarrow.array([], pyarrow.binary())}))
+    assert (images.count, list(images.read(range(0)))) == (0, [])
+
+
+def test_a_path_that_is_no_text_is_no_name(tmp_path):
+    image = [{"bytes": b"one", "path": 5}, {"bytes": b"two", "path": 0}]
+    images = opened(write(tmp_path / "x.parquet", {"image": image}))
+    assert [each.name for each in images.read(range(2))] == ["x.parquet/0", "x.parquet/1"]
+
+
+def test_labels_may_be_bytes_and_are_text_then(tmp_path):
+    path = write(tmp_path / "x.parquet", {"image": [b"1", b"2"], "label": ["Käfer".encode(), b"\xff"]})
+    found = [(each.data, each.label) for each in opened(path).read(range(2))]
+    assert found == [(b"1", "Käfer"), (b"2", "\ufffd")]
+    assert [each.data for each in opened(path, column="label").read(range(2))] == ["Käfer".encode(), b"\xff"]
+
+
+def test_a_table_without_bytes_is_refused(tmp_path):
     with pytest.raises(InvalidJob, match="Columns of bytes: none"):
         opened(write(tmp_path / "x.parquet", {"a": ["text"]}))
 

@@ -146,3 +146,10 @@ def test_the_odd_ones_are_told_first_and_a_long_list_is_cut_short():
     assert told[:2] == ["left out: 31 entries", "  z.txt: no picture"]
     assert len(told) == entries.TOLD + 2
     assert "and 11 more, which data.json of the run names; the commonest reason, 30 times: hidden" in told[-1]
+
+
+def test_what_systems_leave_beside_pictures_is_what_tables_of_images_pass_over():
+    assert {
+        "__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "$recycle.bin", "@eadir", "lost+found",
+        "system volume information",
+    } == entries._SYSTEM_NAMES  # fmt: skip
