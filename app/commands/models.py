@@ -91,7 +91,7 @@ def tell(found: dict[str, Any], lines: list[str], as_json: bool) -> None:
 def refusals_leave() -> Iterator[None]:
     """Turn what is wrong with settings, store, labels or another store into a message and an exit code."""
     from app.labels import InvalidLabels
-    from app.registry.refusals import NotAllowed, Refused, Unreachable
+    from app.registry.refusals import NotAllowed, NotThere, Refused, Unreachable
     from app.store import InvalidVersion
 
     try:
@@ -99,6 +99,8 @@ def refusals_leave() -> Iterator[None]:
             yield
     except NotAllowed as error:
         leave(EXIT_USAGE, str(error))
+    except NotThere as error:
+        leave(EXIT_NO_MODEL, str(error))
     except Unreachable as error:
         leave(EXIT_UNREACHABLE, str(error))
     except (Refused, InvalidLabels, InvalidVersion) as error:

@@ -18,6 +18,8 @@ def keygen(file: Path) -> None:
         public = signing.new_key(file)
     except signing.SigningUnavailable as error:
         leave(EXIT_FAILURE, f"keygen: {error}")
+    except FileExistsError as error:
+        leave(EXIT_FAILURE, f"{error.filename or file}: is there already, and stays; name another file")
     except OSError as error:
         leave(EXIT_FAILURE, f"{error.filename or file}: {error.strerror or error}")
     click.echo(public)

@@ -15,7 +15,7 @@ from app.manifest import File, Manifest
 from app.registry.locks import changing, fsync
 from app.registry.objects import Objects
 from app.registry.records import record, require_free
-from app.registry.refusals import NotAllowed, Refused
+from app.registry.refusals import NotAllowed, NotThere, Refused
 from app.registry.sources import Source
 from app.store import MAX_MANIFEST_BYTES, NAME, REFERENCE, InvalidVersion, check, digest
 
@@ -151,7 +151,7 @@ def _wanted(source: Source, reference: str | None) -> Wanted:
     if number is not None and name is not None:
         found = _read_manifest(source, name, int(number))
         if found is None:
-            raise Refused(f"{source.name}: has no {name}@{number}")
+            raise NotThere(f"{source.name}: has no {name}@{number}")
         if parts is not None and parts["digest"] and not found.manifest.digest.startswith(parts["digest"]):
             raise Refused(f"{source.name}: its {name}@{number} has the digest {found.manifest.digest}")
         return found
@@ -164,7 +164,7 @@ def _wanted(source: Source, reference: str | None) -> Wanted:
     for each in sorted(known.get(names[0], {}), reverse=True):
         if (found := _read_manifest(source, names[0], each)) is not None:
             return found
-    raise Refused(
+    raise NotThere(
         f"{source.name}: has no version of {names[0]} that {published.PUBLISHED} names; say which number"
     )
 

@@ -9,5 +9,9 @@ class NotAllowed(Refused):
     """What was asked for contradicts itself, or needs ``--force``."""
 
 
+class NotThere(Refused):
+    """The store that was asked has no such model or version."""
+
+
 class Unreachable(Refused):
     """The other store does not answer, or not as a store does."""

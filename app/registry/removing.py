@@ -12,7 +12,7 @@ from app.registry.catalogue import stable_number
 from app.registry.labelling import without
 from app.registry.locks import changing, fsync
 from app.registry.records import record
-from app.registry.refusals import NotAllowed, Refused
+from app.registry.refusals import NotAllowed, NotThere, Refused
 from app.store import REFERENCE, Store, digest
 
 REMOVING = ".removing-"  # begins the name of the folder of a version that is being deleted
@@ -47,7 +47,8 @@ def remove(store: Path, reference: str, found: Store, default: str, force: bool 
 
     Raises:
         NotAllowed: `reference` names no version, or `force` is needed.
-        Refused: there is no such folder, it has another digest, or it cannot be deleted.
+        NotThere: there is no such folder.
+        Refused: it has another digest, or it cannot be deleted.
         InvalidLabels: the model's labels cannot be used.
     """
     parts = REFERENCE.fullmatch(reference)
@@ -57,7 +58,7 @@ def remove(store: Path, reference: str, found: Store, default: str, force: bool 
     model = store / name
     folder = model / str(number)
     if model.is_symlink() or folder.is_symlink() or not folder.is_dir():
-        raise Refused(f"{folder}: no such version; vitrine models lists those that there are")
+        raise NotThere(f"{folder}: no such version; vitrine models lists those that there are")
     with changing(model):
         its_digest = _digest_of(folder)
         if parts["digest"] and not (its_digest or "").startswith(parts["digest"]):

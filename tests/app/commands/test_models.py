@@ -158,7 +158,7 @@ def test_remove_prints_what_is_gone_and_needs_force_for_what_answers(run: Run, f
     )
     found = json.loads(run("remove", "fake@1", "--json").output)
     assert (found["model"], found["digest"]) == ("fake@1", digest)
-    assert run("remove", "fake@1").exit_code == 1
+    assert run("remove", "fake@1").exit_code == 3
 
 
 @pytest.mark.fault(16)

@@ -54,7 +54,7 @@ def test_a_key_that_is_there_is_kept(tmp_path, key):
     before = key[0].read_bytes()
     done = run("keygen", key[0])
     assert done.exit_code == 1
-    assert "File exists" in done.stderr
+    assert "is there already, and stays; name another file" in done.stderr
     assert key[0].read_bytes() == before
 
 

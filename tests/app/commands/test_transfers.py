@@ -31,7 +31,7 @@ def test_exit_codes_tell_what_went_wrong(tmp_path: Path) -> None:
     here = ("--model-store", str(tmp_path / "a"))
     assert run("pull", str(tmp_path / "none"), "fake@1", *here)[0] == 4
     assert run("pull", str(tmp_path / "a"), "no name", *here)[0] == 2
-    assert run("pull", str(tmp_path / "a"), "fake@9", *here)[0] == 1
+    assert run("pull", str(tmp_path / "a"), "fake@9", *here)[0] == 3
     assert run("push", "mine", str(tmp_path / "b"), *here)[0] == 3
     code, _, err = run("pull", "ftp://host", "fake@1", *here)
     assert (code, len(err.splitlines())) == (4, 1)
