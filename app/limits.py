@@ -7,16 +7,20 @@ from pydantic import BaseModel, Field
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
+_HOST = r"(\*|(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?|{address}|\[{address}\])".format(
+    address=r"[0-9A-Fa-f]{0,4}:[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:.]{0,40}"  # two colons at least: one parts a port
+)
+
 
 class ConnectionLimits(BaseModel):
     """The settings that bound what clients may do with connections of one process; part of ``Settings``."""
 
     allowed_hosts: str = Field(
         "",
-        pattern=r"^[A-Za-z0-9.:\[\]*_, -]*$",
+        pattern=rf"^ *({_HOST})?( *, *({_HOST})?)* *$",
         json_schema_extra={
-            "accepted": "host names with commas between them, like a.example,*.b.example, without a scheme "
-            "or a path"
+            "accepted": "host names with commas between them, like a.example,*.b.example, without a scheme, "
+            "a port or a path"
         },
         description="Host names that requests may be for, separated by commas; `*.example.org` are all below "
         "that name, `*` is any. If not set: any, but on loopback without a proxy no public name.",

@@ -14,6 +14,7 @@ from uvicorn.config import STARTUP_FAILURE
 
 from app import logs
 from app.draining import DrainConfig, DrainingServer
+from app.http.clients import trusted_by
 from app.http.protocol import VitrineProtocol
 from app.metrics import FILES
 from app.settings import COUNTERS, Settings
@@ -106,7 +107,7 @@ def configuration(settings: Settings) -> DrainConfig:
         log_config=logs.configuration(settings.log_format),
         server_header=False,
         proxy_headers=bool(settings.forwarded_allow_ips),  # else nobody's: a client could send them too
-        forwarded_allow_ips=settings.forwarded_allow_ips,
+        forwarded_allow_ips=trusted_by(settings.forwarded_allow_ips),
         timeout_keep_alive=settings.keep_alive_seconds,
         timeout_graceful_shutdown=settings.graceful_seconds,
     )

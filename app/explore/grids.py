@@ -158,5 +158,5 @@ def check_count(name: str, value: int, least: int, most: int, setting: str) -> N
 def check_range(name: str, value: float, least: float, most: float) -> None:
     """Refuse a number outside `least` to `most`."""
     if not least <= value <= most:  # also refuses what is not a number
-        expected = f"{least:g}..{most:g}"
-        raise InvalidParameter.of(name, expected, value, f"Use {least:g} to {most:g}.", "out_of_range")
+        low, high = (f"{limit:.0f}" if limit == round(limit) else f"{limit:g}" for limit in (least, most))
+        raise InvalidParameter.of(name, f"{low}..{high}", value, f"Use {low} to {high}.", "out_of_range")

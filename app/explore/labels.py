@@ -1,6 +1,7 @@
 """Classes by their names, as people type them, or by their numbers."""
 
 import functools
+import re
 import unicodedata
 from collections import Counter
 
@@ -9,6 +10,7 @@ from app.models import Model
 
 MAX_LABEL_CHARACTERS = 100
 LISTED_CLASSES = 20  # of a thousand, in a refusal
+_NUMBER = re.compile(r"[0-9]{1,100}")  # as everywhere else: no digits of other scripts
 JOINERS = "\u200c\u200d"  # unseen, but parts of words in some scripts, and of emoji
 
 
@@ -23,7 +25,7 @@ def find_label(model: Model, label: str, parameter: str = "label") -> int:
     number = next(
         (numbers[typed] for typed in (label, spelled(label), folded(label)) if typed in numbers), None
     )
-    if number is None and label.isdecimal() and int(label) < len(names):
+    if number is None and _NUMBER.fullmatch(label) and int(label) < len(names):
         number = int(label)
     if number in model.drawable:
         return number

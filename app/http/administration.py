@@ -8,6 +8,7 @@ from starlette.routing import Route
 from app.access.callers import Callers
 from app.access.refusals import KeyRequired
 from app.errors import MethodNotAllowed
+from app.http import queries
 from app.http.guard import RELOAD, presented
 from app.http.middleware import Receive, Scope, Send, send_answer
 from app.service import Service
@@ -36,16 +37,18 @@ class ReloadApp:
         self._operators = operators
 
     async def __call__(self, scope: Scope, _: Receive, send: Send) -> None:
-        """Answer one request.
+        """Answer one request, which has no parameters.
 
         Raises:
             KeyRequired: it has no key of an operator; an API key is none.
+            InvalidParameter: it has a parameter.
         """
         key = presented(scope["headers"])
         if scope["method"] != "OPTIONS" and (key is None or self._operators.find(key) is None):
             raise KeyRequired(given=key is not None)
         if scope["method"] != "POST":
             raise MethodNotAllowed({"POST"})
+        queries.read(queries.Plain, scope["query_string"])
         done = dataclasses.asdict(await self._service.reload())
         headers = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
         await send_answer(send, 200, headers, json.dumps(done, default=str).encode())

@@ -142,12 +142,17 @@ class AnsweringApp(abc.ABC):
         self._service = service
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request; one that names the entity tag of what it would get, by that alone."""
+        """Answer one request; one whose If-None-Match names what it would get by 304 (RFC 9110, 13.1.2)."""
         engine, prepared = await self._prepare(scope, receive)
-        if prepared.etag is not None and _is_known(prepared.etag, scope["headers"]):
+        known = [value for name, value in scope["headers"] if name == b"if-none-match"]
+        if known and prepared.etag is not None and any(prepared.etag in value for value in known):
             await send_answer(send, 304, prepared.headers, b"")
             return
         answer = await self._compute(engine, prepared, scope, receive)
+        # Whether there is any, as ``*`` asks, only the work finds out: it may be refused.
+        if known and prepared.etag is not None and known[0].strip() == b"*":
+            await send_answer(send, 304, prepared.headers, b"")
+            return
         await send_answer(send, 200, prepared.headers_of(answer), answer.content)
 
     async def draw(self, scope: Scope, receive: Receive) -> Answer:
@@ -224,14 +229,6 @@ class PictureApp(AnsweringApp):
             return engine, parsed.prepared(models, service.settings)()
         sent = await parsed.body.read(Request(scope, receive), service.settings)
         return engine, parsed.prepared(models, service.settings)(sent)
-
-
-def _is_known(etag: bytes, headers: Iterable[tuple[bytes, bytes]]) -> bool:
-    """Say whether a request's If-None-Match names an entity tag (RFC 9110, section 13.1.2).
-
-    ``*``, any that there is, is passed over: whether there is one, only the work may find out.
-    """
-    return any(name == b"if-none-match" and etag in value for name, value in headers)
 
 
 async def result_of(future: "asyncio.Future[T]", receive: Receive) -> T:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import TYPE_CHECKING, Any
 
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
@@ -10,12 +11,13 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from app.errors import VitrineError
 from app.http.connections import EXEMPT
 from app.limits import ConnectionLimits
-from app.protocol_errors import AddressTooLong, HeadTooLarge
+from app.protocol_errors import AddressTooLong, HeadTooLarge, MalformedRequest
 
 if TYPE_CHECKING:
     from app.http.protocol import VitrineProtocol
 
 PIECE_BYTES = 4096  # read at once: what stands in them of requests that are sent together is read ahead
+_ABSOLUTE = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*://([^/?#]*)")
 
 
 def too_large(limits: ConnectionLimits, url: bytes) -> VitrineError:
@@ -53,9 +55,32 @@ def check_head(connection: VitrineProtocol, received: int) -> None:
             raise too_large(shared.limits, url)
     if url in EXEMPT:
         return
+    if url[:1] != b"/":
+        use_authority(connection.headers, url, connection.parser.get_http_version())
     shared.hosts.check(connection.headers, connection.parser.get_http_version())
     if not connection.has_place:
         raise shared.no_place()
+
+
+def use_authority(headers: list[tuple[bytes, bytes]], target: bytes, version: str) -> None:
+    """Have a request be for the host that an absolute address in its first line names (RFC 9112, 3.2.2).
+
+    Args:
+        headers: of the request, names in lower case; each Host in them is replaced, so that two stay two.
+        target: as it stands in the first line; one that is no absolute address changes nothing.
+        version: of HTTP; from 1.1 on a request without Host stays one.
+
+    Raises:
+        MalformedRequest: the address names no host.
+    """
+    found = _ABSOLUTE.match(target)
+    if found is None:
+        return
+    if not found[1]:
+        raise MalformedRequest("Expected a host in the address of the first line.")
+    headers[:] = [(name, found[1] if name == b"host" else value) for name, value in headers]
+    if version == "1.0" and all(name != b"host" for name, _ in headers):
+        headers.append((b"host", found[1]))
 
 
 def refusing(connection: VitrineProtocol, refusal: VitrineError) -> RequestResponseCycle:

@@ -26,7 +26,9 @@ class Hosts:
     """
 
     def __init__(self, settings: Settings) -> None:
-        named = [name.strip().lower() for name in settings.allowed_hosts.split(",") if name.strip()]
+        named = [
+            name.strip().lower().rstrip(".") for name in settings.allowed_hosts.split(",") if name.strip()
+        ]
         self._names = {_without_brackets(name) for name in named}
         self._below = tuple(name[1:] for name in self._names if name.startswith("*."))
         behind_proxy = bool(settings.root_path or settings.origin or settings.forwarded_allow_ips)

@@ -25,7 +25,7 @@ from app.errors import (
     VitrineError,
     echo,
 )
-from app.http.clients import client_of
+from app.http.clients import client_of, plain
 from app.http.refusals import hold_back, refusals_of
 from app.metrics import Metrics
 
@@ -205,7 +205,7 @@ def _log_request(scope: Scope, method: str, status: int, seconds: float) -> None
     client = scope.get("client")
     path, query = scope.get("raw_path") or scope["path"].encode(), scope["query_string"]
     target = (path + b"?" + query if query else path).decode("ascii", "backslashreplace")
-    peer = f"{client[0]}:{client[1]}" if client else "-"
+    peer = f"{plain(client[0])}:{client[1]}" if client else "-"
     fields = {
         "request_id": scope["state"]["request_id"],
         "client": peer,

@@ -1,8 +1,9 @@
 """A request body -> the files in it: multipart fields called ``file``, or one raw ``image/*`` body.
 
 A form is parsed in memory, by a thin layer over python-multipart's parser. It writes no temporary files,
-counts fields and files, and refuses a body that stops early or goes on after its end. Text before the first
-boundary is passed over (RFC 2046), and so is an input for a file that was left empty.
+counts fields and files, and refuses a body that stops early or goes on with another form. Text before the
+first boundary and after the last is passed over (RFC 2046), so is an input for a file that was left empty.
+A field of another name is refused: parameters stand in the query.
 """
 
 from __future__ import annotations
@@ -12,13 +13,14 @@ import logging
 import re
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import quote_plus
 
 from pydantic_core import from_json  # several times as fast as the standard library with numbers
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import Request
 
-from app.errors import MalformedUpload, UnsupportedUpload, UploadError, UploadTooLarge
+from app.errors import Fault, MalformedUpload, UnsupportedUpload, UploadError, UploadTooLarge, echo
 from app.pictures.files import encoding_of, sniff, still_encoded
 from app.settings import Settings, variable
 
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 
 logging.getLogger("python_multipart").setLevel(logging.ERROR)  # it warns once for every bad body
 
-MAX_PREAMBLE_BYTES = 4096
+MAX_PREAMBLE_BYTES = 4096  # and as many behind the last boundary
 MAX_FIELDS = 16  # parts that are no files, or inputs that were left empty
 MAX_FIELD_BYTES = 1024
 MAX_OPTIONS = 50  # the header's parser takes time that grows faster than their number
@@ -86,7 +88,7 @@ async def read_masked(request: Request, settings: Settings) -> tuple[Files, File
     sent = await _read(request, settings, 2 * settings.max_upload_images)
     if isinstance(sent, bytes):
         return [("body", sent)], []
-    files = _files_of(sent)
+    files = _files_of(sent, ("file", "mask"))
     masks = [part.content for part in sent if part.name == "mask" and not part.left_empty]
     if masks and len(masks) != len(files):
         expected, remedy = f"{len(files)} of them, one for each image", "Send a mask for each, or none."
@@ -121,8 +123,8 @@ def refuse_compressed(request: Request, remedy: str) -> None:
         raise UnsupportedUpload.of("Content-Encoding", expected, encoding, remedy, "compressed_body")
 
 
-def _files_of(parts: list[Part]) -> Files:
-    """Return the fields called ``file``, each with the name that errors give it."""
+def _files_of(parts: list[Part], known: tuple[str, ...] = ("file",)) -> Files:
+    """Return the fields called ``file``, each with the name that errors give it; no others but `known`."""
     found = [part for part in parts if part.name == "file" and not part.left_empty]
     if not found:
         names = ", ".join(dict.fromkeys(part.name for part in parts)) or "no fields"
@@ -130,6 +132,10 @@ def _files_of(parts: list[Part]) -> Files:
         if any(part.name == "file" for part in parts):
             names, remedy = "the field file without a file", "Choose a file, then send the form."
         raise UploadError.of("file", expected, names, remedy, "no_file")
+    # A form's own field for its encoding (RFC 7578, section 4.6) is no parameter.
+    unknown = {part.name: part for part in parts if part.name not in (*known, "_charset_")}
+    if unknown:
+        raise UploadError(*(_unknown(part, known) for part in unknown.values()))
     files = []
     for index, part in enumerate(found):
         name = "file" if len(found) == 1 else f"file[{index}]"
@@ -138,6 +144,17 @@ def _files_of(parts: list[Part]) -> Files:
             raise UploadError.of(name, "a file", "text", remedy, "not_a_file")
         files.append((name, part.content))
     return files
+
+
+def _unknown(part: Part, known: tuple[str, ...]) -> Fault:
+    """Return what is wrong with a field that the form has beside those that are known."""
+    fields = " or ".join(known)
+    remedy = f"Name the field {fields}."
+    if not part.is_file:
+        value = part.content.decode("utf-8", "replace")
+        example = echo(f"?{quote_plus(part.name)}={quote_plus(value)}")
+        remedy = f"Parameters stand in the query: send it as {example}, not in the form."
+    return Fault(echo(part.name), f"a field {fields}", echo(part.name), remedy, "unknown_field")
 
 
 async def read_body(request: Request, settings: Settings) -> bytes:
@@ -202,8 +219,13 @@ def parse_form(body: bytes, content_type: str, max_files: int) -> list[Part]:
     found, after = (b"\r\n" + body).partition(end)[1:]
     if not found:
         raise _malformed("no closing boundary at the end")
-    if after.strip(b" \t\r\n"):
-        raise _malformed("text after the closing boundary")
+    line, _, epilogue = after.partition(b"\n")
+    if line.strip(b" \t\r"):
+        raise _malformed("text in the line of the closing boundary")
+    if b"--" + boundary in epilogue:
+        raise _malformed("a boundary after the closing boundary")
+    if len(epilogue) > MAX_PREAMBLE_BYTES and epilogue.strip():
+        raise _malformed(f"more than {MAX_PREAMBLE_BYTES} bytes after the closing boundary")
     start = body.find(b"--" + boundary)
     if start > MAX_PREAMBLE_BYTES:
         raise _malformed(f"no boundary within the first {MAX_PREAMBLE_BYTES} bytes")
@@ -212,7 +234,7 @@ def parse_form(body: bytes, content_type: str, max_files: int) -> list[Part]:
     collector = _Collector(max_files)
     try:
         parser = MultipartParser(boundary, collector.callbacks, max_header_size=MAX_HEADER_BYTES)
-        parser.write(body[start:])
+        parser.write(body[start : len(body) - len(after)])
         parser.finalize()
     except FormParserError as error:
         raise _malformed(str(error)) from error

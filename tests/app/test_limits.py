@@ -17,10 +17,33 @@ def test_every_limit_has_a_range(monkeypatch, name):
             load_settings()
 
 
-@pytest.mark.parametrize("hosts", ["https://a.example", "a.example/path", "a\nb"])
+@pytest.mark.parametrize(
+    "hosts",
+    [
+        "https://a.example",
+        "a.example/path",
+        "a\nb",
+        "a.example:8080",
+        "cafe:80",
+        "[::1]:80",
+        "127.0.0.1:80",
+        "a.example *.b.example",
+        "a.*.example",
+        "*a.example",
+        "a..example",
+        "[::1",
+        "a;b",
+    ],
+)
 def test_what_is_no_list_of_hosts_is_refused(monkeypatch, hosts):
     monkeypatch.setenv("VITRINE_ALLOWED_HOSTS", hosts)
     with pytest.raises(
         SettingsError, match=r"VITRINE_ALLOWED_HOSTS=.*: expected host names with commas between"
     ):
         load_settings()
+
+
+def test_a_list_of_hosts_may_have_names_addresses_and_blanks_around_commas(monkeypatch):
+    hosts = "*, a.example., *.b_c.example ,10.0.0.7,::1,[2001:DB8::1],localhost,"
+    monkeypatch.setenv("VITRINE_ALLOWED_HOSTS", hosts)
+    assert load_settings().allowed_hosts == hosts

@@ -82,3 +82,13 @@ def test_codes_are_carried_by_the_formats_that_say_so(model, name):
 def test_what_is_no_number_within_the_range_is_refused(value):
     fault = faults(check_range, name="low", value=value, least=-8.0, most=8.0)
     assert (fault.parameter, fault.expected) == ("low", "-8..8")
+
+
+@pytest.mark.parametrize(
+    ("most", "written"),
+    [(2.0**40, "0..1099511627776"), (8.0, "0..8"), (0.25, "0..0.25"), (10_000_000, "0..10000000")],
+)
+def test_a_limit_is_written_so_that_it_can_be_used(most, written):
+    fault = faults(check_range, name="offset", value=2.0**41, least=0, most=most)
+    assert (fault.expected, fault.remedy) == (written, f"Use {written.replace('..', ' to ')}.")
+    check_range("offset", float(written.split("..")[1]), 0, most)

@@ -39,6 +39,13 @@ def test_a_name_of_digits_comes_before_a_number(tmp_path):
     assert find_label(model, "2") == 0
 
 
+@pytest.mark.parametrize("label", ["\u0661", "\uff11", "\u0967", "1\u0661", "\u00b9", "+1", "1_0"], ids=ascii)
+def test_a_number_has_digits_of_ascii_alone(tmp_path, label):
+    model = of_names(tmp_path, ("a", "b"), component_class=(0, 1))
+    assert find_label(model, "1") == find_label(model, "01") == 1
+    assert faults(find_label, model=model, label=label).code == "unknown_class"
+
+
 def test_names_that_differ_in_case_alone_are_found_as_they_are_written_and_in_no_other_case(tmp_path):
     model = of_names(tmp_path, ("Straße A", "straße a", "b"), component_class=(0, 1))
     assert [find_label(model, label) for label in ("Straße A", "straße a")] == [0, 1]

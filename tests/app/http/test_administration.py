@@ -3,6 +3,7 @@
 import pytest
 
 from app.access import keys
+from tests.app.http.test_pictures import assert_problem
 from tests.fakes import write_version
 
 
@@ -48,3 +49,12 @@ def test_reloading_is_asked_by_post_alone(guarded, admin):
     headers, path = admin
     answer = guarded(admin_key=path).get("/admin/reload", headers=headers)
     assert (answer.status_code, answer.headers["allow"]) == (405, "OPTIONS, POST")
+
+
+@pytest.mark.parametrize("query", ["x=1", "model=fake", "="])
+def test_a_reload_has_no_parameters(guarded, admin, query):
+    headers, path = admin
+    client = guarded(admin_key=path)
+    assert_problem(client.post(f"/admin/reload?{query}", headers=headers), 422, None, "unknown_parameter")
+    assert client.post(f"/admin/reload?{query}").status_code == 401
+    assert client.post("/admin/reload", headers=headers).status_code == 200

@@ -6,15 +6,15 @@ from app.http.connections import connections_of
 from app.http.heads import PIECE_BYTES, check_head, is_too_large, too_large
 from app.limits import ConnectionLimits
 from app.metrics import Metrics
-from app.protocol_errors import AddressTooLong, HeadTooLarge
+from app.protocol_errors import AddressTooLong, HeadTooLarge, HostNotAllowed, MalformedRequest
 from app.settings import Settings
 
 LIMITS = ConnectionLimits(max_head_bytes=2000, max_headers=10)
 
 
-def connection(url=b"/samples", headers=((b"host", b"localhost"),), has_place=True):
+def connection(url=b"/samples", headers=((b"host", b"localhost"),), has_place=True, version="1.1"):
     settings = Settings(max_head_bytes=2000, max_headers=10)
-    parser = SimpleNamespace(get_http_version=lambda: "1.1")
+    parser = SimpleNamespace(get_http_version=lambda: version)
     shared = connections_of(settings, Metrics())
     return SimpleNamespace(shared=shared, url=url, headers=list(headers), parser=parser, has_place=has_place)
 
@@ -47,3 +47,50 @@ def test_who_has_no_place_is_refused_with_the_time_to_come_again():
     with pytest.raises(Exception, match="VITRINE_MAX_CONNECTIONS") as refusal:
         check_head(connection(has_place=False), 0)
     assert (refusal.value.status, refusal.value.headers["Retry-After"]) == (503, "1")
+
+
+@pytest.mark.parametrize(
+    "url", [b"http://evil.example/samples", b"HTTP://evil.example:80", b"http://evil.example?n=1"]
+)
+def test_an_absolute_address_is_for_the_host_that_it_names_whatever_host_says(url):
+    with pytest.raises(HostNotAllowed, match=r"evil\.example"):
+        check_head(connection(url), 0)
+    with pytest.raises(HostNotAllowed, match=r"evil\.example"):
+        check_head(connection(url, headers=[], version="1.0"), 0)
+
+
+def test_the_host_of_an_absolute_address_takes_the_place_of_the_header():
+    asked = connection(
+        b"http://localhost:8210/samples", headers=[(b"a", b"1"), (b"host", b"evil.example"), (b"b", b"2")]
+    )
+    headers = asked.headers
+    check_head(asked, 0)
+    assert headers == [
+        (b"a", b"1"),
+        (b"host", b"localhost:8210"),
+        (b"b", b"2"),
+    ]  # the list that the request has
+
+
+@pytest.mark.parametrize("headers", [[], [(b"host", b"localhost")] * 2], ids=["none", "two"])
+def test_beside_an_absolute_address_one_host_is_asked_for_too(headers):
+    with pytest.raises(MalformedRequest, match="Expected one Host header"):
+        check_head(connection(b"http://localhost/samples", headers=headers), 0)
+
+
+@pytest.mark.parametrize("url", [b"http:///samples", b"http://me@localhost/samples", b"http://a b/"])
+def test_an_absolute_address_without_a_right_host_is_malformed(url):
+    with pytest.raises(MalformedRequest):
+        check_head(connection(url), 0)
+
+
+def test_a_target_that_is_no_address_leaves_host_as_it_is():
+    for url in (b"*", b"localhost:443"):
+        check_head(asked := connection(url), 0)
+        assert asked.headers == [(b"host", b"localhost")]
+
+
+@pytest.mark.parametrize("url", [b"http://evil.example/livez", b"http://evil.example/metrics"])
+def test_an_address_of_health_that_is_absolute_needs_a_name_of_ours(url):
+    with pytest.raises(HostNotAllowed):
+        check_head(connection(url), 0)

@@ -43,7 +43,7 @@ def test_elsewhere_and_behind_a_proxy_any_name_is_answered(settings):
 
 @pytest.mark.bad_input(35)
 def test_names_that_are_listed_are_answered_and_no_others_but_loopback():
-    listed = {"host": "0.0.0.0", "allowed_hosts": "pictures.example, *.Example.ORG,10.0.0.7"}  # noqa: S104
+    listed = {"host": "0.0.0.0", "allowed_hosts": "pictures.example., *.Example.ORG,10.0.0.7"}  # noqa: S104
     for host in (b"pictures.example:443", b"Pictures.Example", b"a.b.example.org", b"10.0.0.7", *LOCAL[:4]):
         check(host, **listed)
     for host in (b"example.org", b"xexample.org", b"a.pictures.example", b"10.0.0.8", b"vitrine", b""):

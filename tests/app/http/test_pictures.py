@@ -922,3 +922,25 @@ def test_an_unforeseen_error_is_answered_without_its_insides(client, monkeypatch
     body = assert_problem(response, 500)
     assert "secret" not in response.text
     assert body["request_id"] in body["detail"]
+
+
+@pytest.mark.parametrize(
+    "address", ["/samples?seed=1", "/samples?seed=1&model=fake@1&n=2", "/score?k=8&seed=3"]
+)
+def test_a_client_that_has_any_picture_of_an_address_gets_none_again(client, address):
+    picture = client.get(address)
+    for known in ("*", " * ", picture.headers["etag"], f'"x", {picture.headers["etag"]}'):
+        answer = client.get(address, headers={"If-None-Match": known})
+        assert (answer.status_code, answer.content) == (304, b"")
+        assert answer.headers["etag"] == picture.headers["etag"]
+    assert client.get(address, headers={"If-None-Match": '"*"'}).content == picture.content
+
+
+def test_where_there_is_no_picture_the_refusal_is_the_answer_whatever_the_client_has(client):
+    assert client.get("/samples?n=0", headers={"If-None-Match": "*"}).status_code == 422
+    assert client.get("/samples?model=none", headers={"If-None-Match": "*"}).status_code == 404
+    assert (
+        client.get("/samples?n=1", headers={"If-None-Match": "*"}).status_code == 200
+    )  # a new one each time
+    sent = [("file", ("a.png", SQUARE))]
+    assert client.post("/score?k=8", files=sent, headers={"If-None-Match": "*"}).status_code == 200

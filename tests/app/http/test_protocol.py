@@ -349,3 +349,13 @@ def test_a_picture_that_is_known_leaves_the_connection_good_for_the_next_request
         client.request("GET", "/samples?n=2&seed=1", headers={"If-None-Match": '"another"'})
         answer = client.getresponse()
         assert (answer.status, answer.read()) == (200, content)
+
+
+def test_links_are_made_of_the_host_that_an_absolute_address_names(service):
+    where, path = "http://localhost:81", "/manifold/fake@1;x=0;y=1/info.json"
+    (_, headers, _), *_ = answers(talk(service, request("GET", path)))
+    path = headers["location"]
+    (status, _, body), *_ = answers(talk(service, request("GET", where + path)))
+    assert (status, json.loads(body)["id"]) == (200, where + path.removesuffix("/info.json"))
+    (status, _, body), *_ = answers(talk(service, request("GET", "http://evil.example" + path)))
+    assert (status, json.loads(body)["title"]) == (400, "The service does not answer by this host name")

@@ -144,6 +144,39 @@ def test_the_same_seed_gives_the_same_completions(client):
     assert not np.array_equal(pixels_of(first), pixels_of(other))
 
 
+@pytest.mark.parametrize(
+    "address", ["/score", "/reconstruct", "/encode", "/complete", "/decode", "/inspect", "/score.csv"]
+)
+@pytest.mark.parametrize(
+    ("name", "sent", "words"),
+    [
+        ("invert", (None, "auto"), "?invert=auto"),
+        ("model", (None, "a b&c"), "?model=a+b%26c"),
+        ("masks", ("m.png", GREY), "Name the field file"),
+        ("image", ("a.png", GREY), "Name the field file"),
+        ("note", (None, ""), "?note="),
+    ],
+)
+def test_a_field_that_a_form_cannot_have_is_refused_by_name(client, address, name, sent, words):
+    answer = client.post(address, files=[("file", ("a.png", GREY)), (name, sent)])
+    assert_problem(answer, 422, name, words)
+    assert [fault["code"] for fault in answer.json()["errors"]] == ["unknown_field"]
+
+
+def test_every_field_too_many_is_named_once_and_a_mask_only_completes(client):
+    sent = [("file", ("a.png", GREY)), ("k", (None, "4")), ("seed", (None, "5")), ("k", (None, "6"))]
+    assert [fault["parameter"] for fault in client.post("/score", files=sent).json()["errors"]] == [
+        "k",
+        "seed",
+    ]
+    assert_problem(posted(client, "/score", GREY, masks=[GREY]), 422, "mask", "a field file")
+
+
+def test_a_forms_own_field_for_its_encoding_is_no_parameter(client):
+    answer = client.post("/encode", files=[("file", ("a.png", GREY)), ("_charset_", (None, "utf-8"))])
+    assert len(answer.json()["images"]) == 1
+
+
 def test_an_image_of_which_nothing_is_missing_is_refused_with_what_to_do(client):
     assert_problem(posted(client, "/complete", GREY), 422, "file", "hide")
 

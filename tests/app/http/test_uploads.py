@@ -48,8 +48,9 @@ def test_every_prefix_of_a_form_is_refused():
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (body((FILE, b"")) + b"more", "text after the closing boundary"),
-        (body((FILE, b"")) + body((FILE, b"")), "text after the closing boundary"),
+        (body((FILE, b"")).rstrip() + b"more", "text in the line of the closing boundary"),
+        (body((FILE, b"")) + body((FILE, b"")), "a boundary after the closing boundary"),
+        (body((FILE, b"")) + b"x" * 4097, "more than 4096 bytes after the closing boundary"),
         (b"--frontier\r\n" + FILE + b"\r\n\r\nDATA--frontier--", "no closing boundary"),
         (body((FILE + b";" * 51, b"x")), "more than 50 options"),
         (body((b"Content-Type: image/png", b"x")), "without a name"),
@@ -94,6 +95,14 @@ def test_a_content_type_without_a_boundary_is_refused():
 )
 def test_text_before_the_first_boundary_is_passed_over(preamble):
     found = parse_form(preamble + body((FILE, b"one"), (FILE, b"two")), TYPE, max_files=2)
+    assert found == [Part("file", True, b"one"), Part("file", True, b"two")]
+
+
+@pytest.mark.parametrize(
+    "epilogue", [b"The end.", b"\r\n\r\n", b"-- lines\nof\r\nit\n", b"x" * 4096, b" " * 9999]
+)
+def test_text_after_the_closing_boundary_is_passed_over(epilogue):
+    found = parse_form(body((FILE, b"one"), (FILE, b"two")) + epilogue, TYPE, max_files=2)
     assert found == [Part("file", True, b"one"), Part("file", True, b"two")]
 
 
