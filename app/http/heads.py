@@ -44,8 +44,8 @@ def check_head(connection: VitrineProtocol, received: int) -> None:
         received: bytes of it, but for the piece that ended it.
 
     Raises:
-        VitrineError: it is too large, for a host that is not ours, of a version or coding that is not read, or
-            of a connection without a place.
+        VitrineError: it is too large, for a host that is not ours, of a version or coding that is not read,
+            or of a connection without a place.
     """
     shared, url = connection.shared, connection.url
     most = shared.limits.max_head_bytes
