@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-from app.errors import VitrineError
+from app.errors import VitrineError, echo
 from app.http.connections import EXEMPT
 from app.limits import ConnectionLimits
 from app.protocol_errors import AddressTooLong, HeadTooLarge, MalformedRequest
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from app.http.protocol import VitrineProtocol
 
 PIECE_BYTES = 4096  # read at once: what stands in them of requests that are sent together is read ahead
+_NAMED = frozenset({b"host", b"transfer-encoding"})
 _ABSOLUTE = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*://([^/?#]*)")
 
 
@@ -43,7 +44,8 @@ def check_head(connection: VitrineProtocol, received: int) -> None:
         received: bytes of it, but for the piece that ended it.
 
     Raises:
-        VitrineError: it is too large, for a host that is not ours, or of a connection without a place.
+        VitrineError: it is too large, for a host that is not ours, of a version or coding that is not read,
+            or of a connection without a place.
     """
     shared, url = connection.shared, connection.url
     most = shared.limits.max_head_bytes
@@ -53,13 +55,28 @@ def check_head(connection: VitrineProtocol, received: int) -> None:
         lines = sum(len(name) + len(value) + 4 for name, value in connection.headers)
         if lines + len(url) > most:
             raise too_large(shared.limits, url)
+    version = connection.parser.get_http_version()
+    if version not in ("1.1", "1.0"):  # the parser reads heads of 0.9 and 2.0 too
+        raise MalformedRequest(f"Expected HTTP/1.1 or HTTP/1.0. Received: HTTP/{version}.")
+    named = [header for header in connection.headers if header[0] in _NAMED]
+    if len(named) > 1 or (named and named[0][0] != b"host"):
+        _check_codings(named)
     if url in EXEMPT:
         return
     if url[:1] != b"/":
-        use_authority(connection.headers, url, connection.parser.get_http_version())
-    shared.hosts.check(connection.headers, connection.parser.get_http_version())
+        use_authority(connection.headers, url, version)
+        named = connection.headers
+    shared.hosts.check(named, version)
     if not connection.has_place:
         raise shared.no_place()
+
+
+def _check_codings(headers: list[tuple[bytes, bytes]]) -> None:
+    """Refuse a body in another coding than chunks: what was compressed on its way nobody decodes here."""
+    codings = [value for name, value in headers if name == b"transfer-encoding"]
+    if codings and (len(codings) > 1 or codings[0].strip().lower() != b"chunked"):
+        received = echo(b", ".join(codings).decode("latin-1"))
+        raise MalformedRequest(f"Transfer-Encoding: expected chunked alone. Received: {received}.")
 
 
 def use_authority(headers: list[tuple[bytes, bytes]], target: bytes, version: str) -> None:

@@ -94,3 +94,22 @@ def test_a_target_that_is_no_address_leaves_host_as_it_is():
 def test_an_address_of_health_that_is_absolute_needs_a_name_of_ours(url):
     with pytest.raises(HostNotAllowed):
         check_head(connection(url), 0)
+
+
+@pytest.mark.parametrize("version", ["0.9", "2.0", "1.2", "3.7"])
+@pytest.mark.parametrize("url", [b"/samples", b"/livez"])
+def test_another_version_of_http_is_refused_by_its_name(url, version):
+    with pytest.raises(MalformedRequest, match=rf"Received: HTTP/{version}\."):
+        check_head(connection(url, version=version), 0)
+
+
+@pytest.mark.parametrize(
+    "codings",
+    [[b"gzip, chunked"], [b"gzip"], [b"identity"], [b"chunked, chunked"], [b"gzip", b"chunked"], [b""]],
+)
+@pytest.mark.parametrize("url", [b"/samples", b"/livez"])
+def test_a_body_in_another_coding_than_chunks_is_refused(url, codings):
+    headers = [(b"host", b"localhost"), *((b"transfer-encoding", each) for each in codings)]
+    with pytest.raises(MalformedRequest, match="expected chunked alone"):
+        check_head(connection(url, headers=headers), 0)
+    check_head(connection(url, headers=[headers[0], (b"transfer-encoding", b"Chunked")]), 0)

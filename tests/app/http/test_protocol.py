@@ -359,3 +359,12 @@ def test_links_are_made_of_the_host_that_an_absolute_address_names(service):
     assert (status, json.loads(body)["id"]) == (200, where + path.removesuffix("/info.json"))
     (status, _, body), *_ = answers(talk(service, request("GET", "http://evil.example" + path)))
     assert (status, json.loads(body)["title"]) == (400, "The service does not answer by this host name")
+
+
+def test_another_version_or_coding_is_refused_on_a_connection_which_then_ends(service):
+    version = request("GET", "/livez").replace(b"HTTP/1.1", b"HTTP/2.0")
+    coded = chunked().replace(b": chunked", b": gzip, chunked")
+    for sent in (version, coded):
+        (status, headers, body), *more = answers(talk(service, sent))
+        assert (status, headers["connection"], more) == (400, "close", [])
+        assert json.loads(body)["type"].endswith("malformed-request")
