@@ -91,3 +91,10 @@ def test_an_error_that_nobody_foresaw_is_a_problem(client, monkeypatch, method, 
     assert "secret" not in answer.text
     monkeypatch.undo()
     assert 'vitrine_problems_total{kind="internal-error"} 1.0' in client.get("/metrics").text
+
+
+def test_a_deadline_that_passed_names_its_setting_and_what_to_ask_less_of():
+    assert str(errors.DeadlinePassed(10.0, 6)) == (
+        "Not ready within 10 s. Try again in 6 s, or ask for less, like a smaller n or k. VITRINE_DEADLINE_SECONDS "
+        "sets the limit."
+    )
