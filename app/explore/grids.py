@@ -18,6 +18,7 @@ from app.settings import Settings, variable
 MAX_CODE = 8.0  # further out a decoder has never been trained; N(0, 1) goes there once in 10^15 draws
 
 MAX_FPS = 50  # what the slowest of the formats knows
+LONGEST_WHOLE = 2.0**53  # beyond, a float is not every whole number
 
 # Pixels that are drawn and deflated on the event loop: a quarter of a millisecond.
 LIGHT_PIXELS = 65_536
@@ -158,5 +159,10 @@ def check_count(name: str, value: int, least: int, most: int, setting: str) -> N
 def check_range(name: str, value: float, least: float, most: float) -> None:
     """Refuse a number outside `least` to `most`."""
     if not least <= value <= most:  # also refuses what is not a number
-        low, high = (f"{limit:.0f}" if limit == round(limit) else f"{limit:g}" for limit in (least, most))
+        low, high = map(_written, (least, most))
         raise InvalidParameter.of(name, f"{low}..{high}", value, f"Use {low} to {high}.", "out_of_range")
+
+
+def _written(limit: float) -> str:
+    """Return a limit as a request may have it: a whole one without an exponent, unless it is of many digits."""
+    return f"{limit:.0f}" if float(limit).is_integer() and abs(limit) < LONGEST_WHOLE else f"{limit:g}"

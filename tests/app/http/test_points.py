@@ -140,7 +140,7 @@ def test_points_beside_a_body_of_points_are_refused(client):
 
 
 def test_decode_needs_points(client):
-    assert_problem(client.get("/decode"), 422, "points", "required")
+    assert_problem(client.get("/decode"), 422, "points", "(not given)")
 
 
 def test_a_direction_is_walked_and_its_code_can_be_added_to_a_point(client):
