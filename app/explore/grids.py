@@ -164,5 +164,5 @@ def check_range(name: str, value: float, least: float, most: float) -> None:
 
 
 def _written(limit: float) -> str:
-    """Return a limit as a request may have it: a whole one without an exponent, unless it is of many digits."""
+    """Return a limit as a request may have it: a whole one without an exponent, unless it is long."""
     return f"{limit:.0f}" if float(limit).is_integer() and abs(limit) < LONGEST_WHOLE else f"{limit:g}"

@@ -171,9 +171,7 @@ def test_several_lines_of_the_header_are_one_list(client):
 
 
 @pytest.mark.bad_input(38)
-@pytest.mark.parametrize(
-    "form", ['"another"', "", "nonsense", '""', "W/", "{inside}", "{cut}", '"*"']
-)
+@pytest.mark.parametrize("form", ['"another"', "", "nonsense", '""', "W/", "{inside}", "{cut}", '"*"'])
 def test_who_has_another_picture_gets_this_one(client, form):
     first = client.get(SEEDED)
     etag = first.headers["etag"]
