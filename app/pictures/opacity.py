@@ -58,6 +58,18 @@ def scaled_by_opacity(image: Image.Image, opacity: Image.Image, size: tuple[int,
     return Image.fromarray(levels[..., 0] if len(channels) == 1 else levels)
 
 
+def repeats(image: Image.Image, size: tuple[int, int]) -> bool:
+    """Say whether a picture is one of this size with every pixel repeated, as often across as down."""
+    times = image.width // size[0]
+    if times < 2 or image.size != (times * size[0], times * size[1]):
+        return False
+    for top in range(0, image.height, times):  # a photograph differs in the first strip already
+        strip = np.asarray(image.crop((0, top, image.width, top + times)))
+        if not np.array_equal(strip, strip[:1, ::times].repeat(times, axis=1).repeat(times, axis=0)):
+            return False
+    return True
+
+
 def _in_strips(mode: str, made_of: Callable[..., Image.Image], *images: Image.Image) -> Image.Image:
     """Return what `made_of` makes of the strips of images of one size: no pixel may depend on another."""
     size = width, height = images[0].size

@@ -6,7 +6,8 @@ The fit, one rule for every file:
 2. Transparent pixels show white, as on a page. 16-bit greys are scaled to 8 bits, not clipped.
 3. Colours become grey by ITU-R 601 luma, for a model of grey images.
 4. The picture is scaled (Lanczos), never stretched, until its longer side fills the model's image. It is
-   centred, and padded with the median of its own border.
+   centred, and padded with the median of its own border. This is noted: scores are compared with those of
+   images of the model's size. A picture whose every pixel was only repeated becomes what it was.
 5. ``invert=yes`` inverts; ``auto`` does so if the border's median is not on the model's side of the scale.
    Of a model of colours or of mixed grounds nothing is inverted, and nothing noted, unless asked by ``yes``.
 
@@ -24,7 +25,14 @@ from PIL import ExifTags, Image
 
 from app.errors import UploadError
 from app.pictures.files import PictureFile, decoding, open_file
-from app.pictures.opacity import Mode, levels_as_they_are, levels_on_white, opacity_of, scaled_by_opacity
+from app.pictures.opacity import (
+    Mode,
+    levels_as_they_are,
+    levels_on_white,
+    opacity_of,
+    repeats,
+    scaled_by_opacity,
+)
 from app.pictures.turns import TURNS
 
 Invert = Literal["auto", "yes", "no"]
@@ -179,7 +187,10 @@ def _read(
     del image
     if turn is not None:
         levels, opacity = levels.transpose(turn), opacity and opacity.transpose(turn)
-    fitted, paper = _fit(levels, shape, opacity)
+    fitted, paper, changes = _fit(levels, shape, opacity)
+    if changes:
+        size = f"{levels.width} x {levels.height}"
+        notes.append(f"{' and '.join(changes)} from {size}: scores hold for {shape[1]} x {shape[0]}")
     inverts, hints = _compare(paper, invert, polarity)
     return Upload(name, 255 - fitted if inverts else fitted, (*notes, *hints))
 
@@ -267,19 +278,26 @@ def _on_white(image: Image.Image, frame: tuple[int, int, int, int] | None) -> Im
 
 def _fit(
     image: Image.Image, shape: tuple[int, ...], opacity: Image.Image | None = None
-) -> tuple[Pixels, int]:
-    """Return `image` scaled, centred and padded to `shape`, and the luma of its border's median.
+) -> tuple[Pixels, int, list[str]]:
+    """Return `image` scaled, centred and padded to `shape`, its border's luma, and what was done to it.
 
     It is scaled from all of its pixels: a JPEG decoded at a fraction of its size gives another picture, by up
-    to 9 grey levels.
+    to 9 grey levels. The luma is that of the border's median.
     """
     (top, left), size = _placed(image.size, shape)
+    changes = []
     if size != image.size:
-        image = (
-            image.resize(size, Image.Resampling.LANCZOS)
-            if opacity is None
-            else scaled_by_opacity(image, opacity, size)
-        )
+        if repeats(image, size) and (opacity is None or repeats(opacity, size)):
+            image = image.resize(size, Image.Resampling.NEAREST)
+        else:
+            changes.append("scaled")
+            image = (
+                image.resize(size, Image.Resampling.LANCZOS)
+                if opacity is None
+                else scaled_by_opacity(image, opacity, size)
+            )
+    if size != (shape[1], shape[0]):
+        changes.append("padded")
     levels = np.asarray(image)
     edges = [levels[0], levels[-1], levels[1:-1, 0], levels[1:-1, -1]]
     paper = np.median(np.concatenate(edges), axis=0).astype(np.uint8)  # a level for each channel
@@ -287,4 +305,4 @@ def _fit(
     fitted[:] = paper
     fitted[top : top + size[1], left : left + size[0]] = levels
     weights = [1.0] if paper.ndim == 0 else [0.299, 0.587, 0.114]  # ITU-R 601, as greys are made of colours
-    return fitted, round(float(np.dot(weights, np.atleast_1d(paper))))
+    return fitted, round(float(np.dot(weights, np.atleast_1d(paper)))), changes

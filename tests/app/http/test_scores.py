@@ -50,6 +50,18 @@ def test_a_score_is_the_same_whatever_is_uploaded_beside_it(client):
     assert alone["k"] == 16
 
 
+def test_a_scaled_picture_has_its_own_scores_or_a_note_that_they_hold_for_another_size(client):
+    pixels = np.random.default_rng(5).integers(0, 100, (8, 8), dtype=np.uint8)
+    doubled = pixels.repeat(2, axis=0).repeat(2, axis=1)
+    alone = posted(client, "/score?k=4", png_bytes(pixels))
+    same = posted(client, "/score?k=4", png_bytes(doubled))
+    assert same.json()["images"] == alone.json()["images"]
+    assert "x-notes" not in same.headers
+    doubled[0, 0] += 1
+    noted = posted(client, "/score?k=4", png_bytes(doubled))
+    assert noted.headers["x-notes"] == "file: scaled from 16 x 16: scores hold for 8 x 8"
+
+
 def test_the_examples_scores_have_a_permanent_address(client):
     answer = client.get("/score?k=8&seed=tulip")
     location = answer.headers["content-location"]

@@ -182,7 +182,7 @@ def test_the_form_is_answered_by_a_page_that_shows_the_picture_and_leads_back(cl
 
 
 def test_the_answer_to_the_form_says_what_was_done_to_the_picture(client):
-    light = png_bytes(np.full((28, 28), 255, np.uint8))
+    light = png_bytes(np.full((8, 8), 255, np.uint8))
     expected = client.post("/reconstruct?invert=auto", files={"file": ("x.png", light)})
     assert expected.headers["x-notes"] == "file: inverted"
     assert "file: inverted." in sent_by_the_form(client, light).text

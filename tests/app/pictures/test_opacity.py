@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from app.pictures import opacity
-from app.pictures.opacity import levels_as_they_are, levels_on_white, opacity_of, scaled_by_opacity
+from app.pictures.opacity import levels_as_they_are, levels_on_white, opacity_of, repeats, scaled_by_opacity
 from tests.picture_files import encoded
 
 SIZE = (37, 23)
@@ -56,6 +56,25 @@ def test_levels_on_white_are_the_mean_of_white_and_the_picture_by_opacity():
     assert np.abs(np.asarray(levels_on_white(image, "L")) - expected).max() <= 1
     assert np.array_equal(np.asarray(levels_as_they_are(image, "L")), levels)
     assert np.array_equal(np.asarray(opacity_of(image)), alpha)
+
+
+@pytest.mark.parametrize(
+    ("size", "to", "expected"),
+    [
+        ((8, 8), (4, 4), True),
+        ((12, 6), (4, 2), True),
+        ((8, 8), (2, 2), False),  # more of them are one pixel than are alike
+        ((8, 12), (4, 4), False),  # more often down than across
+        ((9, 9), (4, 4), False),
+        ((4, 4), (4, 4), False),
+        ((4, 4), (8, 8), False),
+    ],
+)
+def test_pixels_repeat_only_as_often_across_as_down(size, to, expected):
+    times = max(1, size[0] // 4)
+    small = np.random.default_rng(1).permutation(256).astype(np.uint8)[: 8 * 8].reshape(8, 8)
+    large = small.repeat(times, axis=0).repeat(times, axis=1)[: size[1], : size[0]]
+    assert repeats(Image.fromarray(large), to) == expected
 
 
 def test_transparent_pixels_have_no_part_in_what_is_scaled(monkeypatch):

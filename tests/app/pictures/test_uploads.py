@@ -460,6 +460,35 @@ def test_a_dark_border_earns_no_note():
     assert read(png_bytes(np.zeros(SHAPE, np.uint8))).notes == ()
 
 
+@pytest.mark.bad_input(69)
+@pytest.mark.parametrize(
+    ("size", "note"),
+    [
+        ((56, 56), "scaled from 56 x 56: scores hold for 28 x 28"),
+        ((14, 14), "scaled from 14 x 14: scores hold for 28 x 28"),
+        ((40, 20), "scaled and padded from 40 x 20: scores hold for 28 x 28"),
+        ((10, 28), "padded from 10 x 28: scores hold for 28 x 28"),
+    ],
+)
+def test_a_picture_of_another_size_is_noted_with_the_size_that_scores_hold_for(size, note):
+    picture = Image.linear_gradient("L").resize(size)
+    picture.paste(0, (0, 0, size[0], 1))
+    assert read(encoded(picture)).notes == (note,)
+
+
+@pytest.mark.parametrize("channels", [(), (3,)], ids=["grey", "colour"])
+@pytest.mark.parametrize("times", [2, 3, 20])
+def test_a_picture_of_repeated_pixels_becomes_what_it_was_and_is_not_noted(channels, times):
+    pixels = np.random.default_rng(times).integers(0, 256, (*SHAPE, *channels), dtype=np.uint8)
+    pixels[[0, -1]] = pixels[:, [0, -1]] = 0
+    larger = pixels.repeat(times, axis=0).repeat(times, axis=1)
+    upload = read(png_bytes(larger), shape=(*SHAPE, *channels))
+    assert np.array_equal(upload.pixels, pixels)
+    assert upload.notes == ()
+    larger[-1, -1] ^= 1  # one pixel is not like those around it
+    assert read(png_bytes(larger), shape=(*SHAPE, *channels)).notes[0].startswith("scaled from ")
+
+
 @pytest.mark.bad_input(51)
 def test_an_empty_file_is_named_as_such():
     assert refusal(b"").code == "empty_file"

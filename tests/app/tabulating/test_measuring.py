@@ -12,6 +12,7 @@ from app.tabulating import measuring
 from app.tabulating.images import Image
 from app.tabulating.measuring import TRIES, Measure
 from tests.app.tabulating.conftest import FILES
+from tests.fakes import png_bytes
 
 LIMITS = Settings()
 
@@ -72,6 +73,13 @@ def test_notes_say_what_was_done_to_a_file(job, model, images):
     assert "inverted? use invert=auto" in row["notes"]
     (row,) = Measure(job.model_copy(update={"invert": "auto"}), model, LIMITS).rows([light])
     assert row["notes"] == "inverted"
+
+
+def test_notes_name_the_size_that_scores_hold_for(job, model):
+    larger = np.zeros((9, 9), np.uint8)
+    larger[4, 4] = 90
+    (row,) = Measure(job, model, LIMITS).rows([Image(0, "a.png", None, png_bytes(larger))])
+    assert row["notes"] == "scaled from 9 x 9: scores hold for 8 x 8"
 
 
 def test_more_images_than_one_computation_has_keep_their_order(job, model):
