@@ -4,7 +4,6 @@ import base64
 import io
 import json
 import re
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypedDict
@@ -189,16 +188,12 @@ def test_while_new_images_are_scored_nothing_is_said_of_the_old_ones(
     settled(page, 5)
     expect(page.locator("[data-summary]")).to_be_visible()
     held: list[Route] = []
-    goes_on = threading.Event()
-    page.route(
-        re.compile(r"/score[.?]"),
-        lambda route: route.continue_() if goes_on.is_set() else held.append(route),
-    )
+    released = False
+    page.route(re.compile(r"/score[.?]"), lambda route: route.continue_() if released else held.append(route))
     choose(page, files)
     expect(page.locator("[data-progress-words]")).to_contain_text("0 of 3 images scored")
     expect(page.locator("[data-summary]")).to_be_hidden()
-    page.wait_for_timeout(100)
-    goes_on.set()
+    released = True
     for route in held:
         route.continue_()
     settled(page, 3)
