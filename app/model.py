@@ -123,9 +123,10 @@ class Model:
         scoring: operation z and images -> (B, H, W) log p(x given z) in nats; see ``prepare_scoring``.
         examples: (N, H, W) levels of the held-out images that the version ships, uint8.
         map: of the test set; None if the version has none.
+        shipped_results: of its self-test; None if the version has none.
 
     Raises:
-        ModelError: the file of the prior or likelihood, an example or the map is not as the manifest says.
+        ModelError: an example, the map, the file of the prior, likelihood or self-test is not as it should be.
     """
 
     def __init__(self, version: Version, runtime: Runtime, threads: int = 1, wide_threads: int = 1) -> None:
@@ -133,6 +134,7 @@ class Model:
         self.prior = open_prior(version)
         self.examples = read_examples(version)
         self.map = open_map(version)
+        self.shipped_results = selftest.read(version)
         self._runtime = runtime
         self._checked = checked = Checked(version, runtime)
         self.encode, self.moments, self.log_prob = checked.encode, checked.moments, checked.log_prob

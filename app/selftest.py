@@ -33,26 +33,40 @@ class Tested(Protocol):
     """An opened model."""
 
     version: Version
+    shipped_results: Arrays | None
     decoding: Operation
     drawing: Operation
     encoding: Operation
+
+
+def read(version: Version) -> Arrays | None:
+    """Return what a version ships for its self-test; None: nothing.
+
+    It is read once, when the version is opened: its folder may be gone when it is tested again.
+
+    Raises:
+        ModelError: the file cannot be used; says why.
+    """
+    about = version.manifest.selftest
+    if about is None:
+        return None
+    try:
+        path = version.folder / about.path
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            return _checked({name: arrays[name] for name in arrays.files}, version.manifest)
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise _failed(version, f"{about.path}: {error}") from error
 
 
 def check(model: Tested) -> None:
     """Have a model compute what its version ships the results of; one without them passes.
 
     Raises:
-        ModelError: a result is another; says which and by how much, or that the file cannot be used.
+        ModelError: a result is another; says which and by how much.
     """
-    about = model.version.manifest.selftest
-    if about is None:
+    given = model.shipped_results
+    if given is None:
         return
-    try:
-        path = model.version.folder / about.path
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            given = _checked({name: arrays[name] for name in arrays.files}, model.version.manifest)
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise _failed(model, f"{about.path}: {error}") from error
     z = given["z"]
     noise = (given["noise"].astype(np.float32) + np.float32(0.5)) / np.float32(256)
     images = given["images"].astype(np.float32) / np.float32(255)
@@ -62,11 +76,11 @@ def check(model: Tested) -> None:
         _of_codes(model.encoding.whole(images), given["z_mean"]),
     )
     for difference in filter(None, differences):
-        raise _failed(model, difference)
+        raise _failed(model.version, difference)
 
 
-def _failed(model: Tested, reason: str) -> ModelError:
-    return ModelError(f"{model.version.reference}: the self-test failed: {reason}")
+def _failed(version: Version, reason: str) -> ModelError:
+    return ModelError(f"{version.reference}: the self-test failed: {reason}")
 
 
 def _checked(arrays: Arrays, manifest: Manifest) -> Arrays:

@@ -45,6 +45,16 @@ def plain_figures():
         yield
 
 
+@pytest.fixture
+def whole_figures(monkeypatch):
+    """Draw figures whole again, where they are what is tested."""
+    from matplotlib.figure import Figure
+
+    from training import figures
+
+    monkeypatch.setattr(figures, "Figure", Figure)
+
+
 @pytest.fixture(scope="session")
 def tiny_config():
     return from_dict(TINY)

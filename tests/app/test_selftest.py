@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -47,6 +48,16 @@ def opened(store, runtime):
 def test_a_model_that_computes_what_its_version_ships_is_opened(tmp_path):
     with_selftest(tmp_path, what_it_gives(FakeRuntime()))
     selftest.check(opened(tmp_path, FakeRuntime()))
+
+
+def test_a_model_whose_folder_is_gone_since_it_was_opened_is_tested_all_the_same(tmp_path):
+    folder = with_selftest(tmp_path, what_it_gives(FakeRuntime()))
+    model = opened(tmp_path, FakeRuntime())
+    shutil.rmtree(folder)
+    model.check()
+    model.shipped_results["decode"][:] += 5
+    with pytest.raises(ModelError, match="decode differs by 5 grey levels"):
+        model.check()
 
 
 def test_a_version_without_a_selftest_is_opened_as_before(tmp_path):

@@ -143,7 +143,7 @@ def test_it_says_what_begins_and_how_long_it_takes(measured):
     assert all("about" in line and line.endswith(" s") for line in measured.lines)
 
 
-def test_the_picture_shows_samples_over_their_neighbours(measured, tmp_path):
+def test_the_picture_shows_samples_over_their_neighbours(measured, tmp_path, whole_figures):
     import matplotlib.image
 
     from training import figures

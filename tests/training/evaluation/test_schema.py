@@ -56,5 +56,5 @@ def test_what_is_told_first_says_where_information_cannot_be_measured():
 
 def test_a_reference_lies_in_the_store_or_is_a_run():
     found = Report.model_validate(published(FASHION_VERSION)).quality.reference
-    assert found.folder == "model_store/fashion-dense/7"
+    assert found.folder == "model_store/fashion-dense/6"
     assert found.model_copy(update={"name": "other@3"}).folder == "model_store/other/3"

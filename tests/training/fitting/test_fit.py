@@ -27,10 +27,14 @@ def test_a_run_folder_says_all_that_was_found_and_left_out_of_its_images(tiny_ru
     assert written == tiny_dataset.describe() == {"notes": [], "classes": {}, "left_out": {}}
 
 
-def test_the_training_curves_are_a_picture(tiny_run):
+def test_the_training_curves_are_a_picture(tiny_run, tmp_path, whole_figures):
     from PIL import Image
 
-    with Image.open(tiny_run / "curves.png") as image:
+    from training import figures
+
+    history = json.loads((tiny_run / "history.json").read_text())
+    figures.training_curves(history, "elbo", "tiny", tmp_path / "curves.png")
+    with Image.open(tmp_path / "curves.png") as image:
         pixels = np.asarray(image.convert("L"))
     assert pixels.shape[1] > pixels.shape[0] > 200
     assert 0.01 < (pixels < 128).mean() < 0.5  # lines and letters, and mostly paper
