@@ -126,7 +126,7 @@ class Model:
         shipped_results: of its self-test; None if the version has none.
 
     Raises:
-        ModelError: an example, the map, the file of the prior, likelihood or self-test is not as it should be.
+        ModelError: an example, the map, the file of prior, likelihood or self-test is not as it should be.
     """
 
     def __init__(self, version: Version, runtime: Runtime, threads: int = 1, wide_threads: int = 1) -> None:
