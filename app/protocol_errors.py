@@ -1,10 +1,11 @@
-"""What can be wrong with a request before any endpoint sees it, and with how often a client asks.
+"""What can be wrong with a request's head, mostly before any endpoint sees it, and how often a client asks.
 
 * VitrineError              see app/errors.py
   * MalformedRequest        400  not HTTP, or no Host that can be read
   * HostNotAllowed          400  a Host that is none of ours
   * RequestTimeout          408  a head or a body that is not complete in time
   * AddressTooLong          414
+  * RangeNotSatisfiable     416  bytes that a file has not
   * HeadTooLarge            431
   * Overloaded              503
     * TooManyRequests       429  more than a client's share, while others wait
@@ -53,6 +54,21 @@ class AddressTooLong(VitrineError):
     def __init__(self, most: int) -> None:
         super().__init__(
             f"At most {most} bytes, half of VITRINE_MAX_HEAD_BYTES. Send points in the body of a POST."
+        )
+
+
+class RangeNotSatisfiable(VitrineError):
+    """A static file has none of the bytes that ``Range`` asks for."""
+
+    status = 416
+    kind = "range-not-satisfiable"
+    title = "The file has no such bytes"
+
+    def __init__(self, content_range: str) -> None:
+        size = content_range.rpartition("/")[2]
+        super().__init__(
+            f"The file has {size} bytes. Ask for some of these, or leave Range out.",
+            headers={"Content-Range": content_range},
         )
 
 

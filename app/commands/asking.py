@@ -18,7 +18,7 @@ from app.commands.exits import (
     errors_leave,
     leave,
 )
-from app.commands.options import Asked, asked_by
+from app.commands.options import Asked, asked_by, formats_of
 from app.commands.output import JSON_TYPE, Output
 from vitrine_client import AsyncClient, Picture, Request, VitrineError, errors, requests
 from vitrine_client.requests import Answer
@@ -43,7 +43,7 @@ def run(name: str, given: dict[str, Any]) -> None:
     has_formats = any(each.query.formats for each in methods)
     # What has no other format than JSON is printed so, asked for or not.
     as_json = given["as_json"] and (name == "render" or has_formats)
-    output = Output(name, given["out"], given["force"], as_json)
+    output = Output(name, given["out"], given["force"], as_json, formats_of(methods))
     suffix = None
     if has_formats:
         asked = output.format_of(query.get("format"))

@@ -67,7 +67,14 @@ def parameters_of(name: str) -> list[click.Parameter]:
     every = Query.model_fields
     ordered = sorted(fields.values(), key=lambda field: field["name"] in every)
     found += (_option(name, field, methods[0].query) for field in ordered)
-    return [*found, *_own_options()]
+    return [*found, *_own_options(formats_of(methods))]
+
+
+def formats_of(methods: list[Asked]) -> list[str]:
+    """Return the formats that answers of a command may have; no methods: any address may be asked."""
+    if not methods:
+        return list(FORMATS)
+    return list(dict.fromkeys(name for each in methods for name in each.query.formats or ("json",)))
 
 
 def _sent(methods: list[Asked]) -> list[click.Parameter]:
@@ -130,16 +137,16 @@ def _alternatives(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
     yield from schema.get("anyOf", ())
 
 
-def _own_options() -> list[click.Parameter]:
+def _own_options(formats: list[str]) -> list[click.Parameter]:
     """Return the options that say whom to ask, and where the answer goes."""
     out = click.Path(dir_okay=False, allow_dash=True, path_type=Path)
-    formats = ", ".join(FORMATS)
     return [
         click.Option(
             ["out", "-o", "--out"],
             type=out,
-            help=f"File to write; its end says the format: {formats}. - is standard output. If not given, "
-            "standard output; if that is a terminal, a picture goes into a file called like the command.",
+            help=f"File to write; its end says the format: {', '.join(formats)}. - is standard output. If "
+            "not given, standard output; if that is a terminal, a picture goes into a file called like the "
+            "command.",
         ),
         click.Option(["force", "--force"], is_flag=True, help="Write over a file that is there."),
         click.Option(["as_json", "--json"], is_flag=True, help="Print what the answer says, as JSON."),

@@ -6,7 +6,7 @@ import json
 import mimetypes
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ class Output:
         out: the file that was named, ``-`` for standard output; None: none was.
         force: whether a file that is there may be written over.
         as_json: whether it is printed what the answer says.
+        formats: that the answer may have.
 
     Raises:
         click.UsageError: two are to have standard output.
@@ -37,6 +38,7 @@ class Output:
     out: Path | None
     force: bool
     as_json: bool
+    formats: Sequence[str] = tuple(FORMATS)
 
     def __post_init__(self) -> None:
         if self.as_json and self.out is not None and self.file is None:
@@ -63,9 +65,10 @@ class Output:
         if given is not None or self.file is None or not self.file.suffix:
             return given
         suffix = self.file.suffix[1:].lower()
-        if suffix not in FORMATS:
+        if suffix not in self.formats:
+            offered = ", ".join(self.formats)
             raise click.UsageError(
-                f"-o {_name(self.file)}: {suffix} is none of {', '.join(FORMATS)}; or say which by --format."
+                f"-o {_name(self.file)}: {suffix} is none of {offered}; or say which by --format."
             )
         return suffix
 

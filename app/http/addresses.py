@@ -9,7 +9,7 @@ from app.engine.work import Work
 from app.explore.grids import Answer, Context
 from app.http.endpoint import MakePicture, PreparedPicture
 from app.http.middleware import RawHeaders
-from app.http.queries import Query
+from app.http.queries import StillQuery
 from app.models import Model
 from app.pictures.formats import FORMATS
 from app.pictures.grids import GridStyle
@@ -69,7 +69,9 @@ def _address(path: str, model: Model, parameters: Mapping[str, Any]) -> str:
     return f"{path}?{'&'.join(parts)}"
 
 
-def permanent(query: Query, context: Context, work: Work[Answer], seed: int | None = None) -> MakePicture:
+def permanent(
+    query: StillQuery, context: Context, work: Work[Answer], seed: int | None = None
+) -> MakePicture:
     """Return what asks for one and the same picture every time: the cache may keep it.
 
     Args:
@@ -94,7 +96,7 @@ def _etag(model: Model, address: str) -> bytes:
     return b'"%b"' % hashlib.sha256(told).hexdigest()[:32].encode()
 
 
-def cache_control(query: Query) -> bytes:
+def cache_control(query: StillQuery) -> bytes:
     """Return how long a picture may be kept whose query decides it: for good if a version is named."""
     return b"public, max-age=31536000, immutable" if query.is_pinned else b"no-cache"
 

@@ -11,14 +11,14 @@ from app.explore.maps import Show
 from app.explore.tables import TABLES
 from app.http.addresses import context_of, permanent
 from app.http.endpoint import MakePicture
-from app.http.queries import Query, Whole, contradictory
+from app.http.queries import StillQuery, Whole, contradictory
 from app.models import Model
 from app.settings import Settings
 
 REFUSALS = (MapUnavailable,)  # of what shows the map
 
 
-class MapQuery(Query):
+class MapQuery(StillQuery):
     """What ``GET /map`` takes."""
 
     columns: Whole | None = Field(

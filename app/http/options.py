@@ -69,8 +69,9 @@ def options(version: Version, settings: Settings, endpoints: Iterable[PictureEnd
         schema = endpoint.query.model_json_schema()
         own = ranges | _ranges_of(endpoint, version, settings, names)
         ruled_out = {*never(endpoint), *([] if names else ["label"])}
+        animated = [name for name in endpoint.query.formats if FORMATS[name].animated]
         for name in ("fps", "loop"):
-            own[name] = own[name] | {"only_with": {"format": _animated(endpoint)}}
+            own[name] = own[name] | {"only_with": {"format": animated}}
         parameters = {
             name: _merged(field, own.get(name, {}), name in schema.get("required", ()))
             for name, field in schema["properties"].items()
@@ -83,12 +84,7 @@ def options(version: Version, settings: Settings, endpoints: Iterable[PictureEnd
 
 def never(endpoint: PictureEndpoint) -> set[str]:
     """Return the parameters of an endpoint's query that it always refuses."""
-    still = () if _animated(endpoint) else ("fps", "loop")
-    return {*NEVER.get((endpoint.method, endpoint.path), ()), *still}
-
-
-def _animated(endpoint: PictureEndpoint) -> list[str]:
-    return [name for name in endpoint.query.formats if FORMATS[name].animated]
+    return set(NEVER.get((endpoint.method, endpoint.path), ()))
 
 
 def _merged(field: Schema, own: Schema, required: bool) -> Schema:

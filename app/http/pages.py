@@ -9,6 +9,7 @@ from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from app.http.assets import STATIC
+from app.protocol_errors import MalformedRequest, RangeNotSatisfiable
 
 CHECKED = "no-cache"  # kept, and asked for by its entity tag: a page never mixes modules of two releases
 FOR_GOOD = "public, max-age=31536000, immutable"  # a year
@@ -34,14 +35,26 @@ def keeping(path: Path, static: Path = STATIC) -> str:
 
 
 class _Files(StaticFiles):
-    """Static files that say how long browsers may keep them. An answer begins once its file is open."""
+    """Static files that say how long browsers may keep them. An answer begins once its file is open.
+
+    Starlette refuses ranges of bytes in words of its own: here they are problems like all others.
+    """
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request; what keeps a file from being opened can still become another answer."""
+        """Answer one request; what keeps a file from being opened can still become another answer.
+
+        Raises:
+            RangeNotSatisfiable: the file has none of the bytes that are asked for.
+            MalformedRequest: ``Range`` cannot be read.
+        """
         head: list[Message] = []
 
         async def send_with_body(message: Message) -> None:
             if message["type"] == "http.response.start":
+                if message["status"] == 416:
+                    raise RangeNotSatisfiable(dict(message["headers"])[b"content-range"].decode())
+                if message["status"] == 400:
+                    raise MalformedRequest("Range: expected bytes=FIRST-LAST, FIRST- or -LENGTH (RFC 9110).")
                 head.append(message)
                 return
             while head:

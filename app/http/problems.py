@@ -84,6 +84,7 @@ EXAMPLES: dict[type[VitrineError], Asked | Callable[[Service], Asked | VitrineEr
     protocol_errors.AddressTooLong: lambda service: protocol_errors.AddressTooLong(
         service.settings.max_head_bytes // 2
     ),
+    protocol_errors.RangeNotSatisfiable: lambda _: protocol_errors.RangeNotSatisfiable("bytes */4096"),
     protocol_errors.HeadTooLarge: lambda service: protocol_errors.HeadTooLarge(
         service.settings.max_head_bytes, service.settings.max_headers
     ),
@@ -119,6 +120,7 @@ NEVER_ANSWERED = {  # in this form: the one ends the start, the other has the fo
 ELSEWHERE = {
     errors.AddressNotFound: "/sample",
     errors.MetricsUnavailable: "/metrics",
+    protocol_errors.RangeNotSatisfiable: "/static/style.css",
     errors.UndecodableUpload: "/reconstruct",
     errors.DecoderUnavailable: "/reconstruct",
     errors.ScoringUnavailable: "/score",

@@ -173,7 +173,7 @@ class ModelQuery(Plain):
         )
 
 
-class Query(ModelQuery):
+class StillQuery(ModelQuery):
     """Parameters of every picture."""
 
     zoom: Whole = Field(1, description="Integer scale of the pixels.", examples=[3])
@@ -183,12 +183,6 @@ class Query(ModelQuery):
         "for a model of grey images on a dark ground, else light.",
     )
     format: str = Field("png", description=f"Format: {', '.join(FORMATS)}. It may stand behind the path too.")
-    fps: Whole | None = Field(None, description="1 to 50: images a second of an animation; 10 if not given.")
-    loop: Loop | None = Field(
-        None, description="How an animation goes on: forever (if not given), once, or bounce: there and back."
-    )
-
-    formats: ClassVar = tuple(FORMATS)
 
     def style(self, model: Model, columns: int | None = None) -> GridStyle:
         """Return how a grid of `model`'s images is drawn; no columns: everything in one row.
@@ -198,21 +192,32 @@ class Query(ModelQuery):
         """
         image = model.manifest.image
         blank = 0 if image.ground == "dark" else 255
+        ink = self.ink or image.ink
+        return GridStyle(columns, self.zoom, ink, self.format, blank, *self._played())
+
+    def _played(self) -> tuple[int, Loop]:
+        """Return the images a second of an animation, and how it goes on."""
+        return 10, "forever"
+
+
+class Query(StillQuery):
+    """Parameters of a picture that may be an animation."""
+
+    fps: Whole | None = Field(None, description="1 to 50: images a second of an animation; 10 if not given.")
+    loop: Loop | None = Field(
+        None, description="How an animation goes on: forever (if not given), once, or bounce: there and back."
+    )
+
+    formats: ClassVar = tuple(FORMATS)
+
+    def _played(self) -> tuple[int, Loop]:
         for name in ("fps", "loop"):
             if getattr(self, name) is not None and not FORMATS[self.format].animated:
                 animated = " or ".join(name for name, offered in FORMATS.items() if offered.animated)
                 remedy = f"Leave {name} out, or ask for one of these."
                 expected = f"format={animated} with it"
                 raise InvalidParameter.of(name, expected, self.format, remedy, "not_animated")
-        return GridStyle(
-            columns,
-            self.zoom,
-            self.ink or image.ink,
-            self.format,
-            blank,
-            10 if self.fps is None else self.fps,
-            self.loop or "forever",
-        )
+        return 10 if self.fps is None else self.fps, self.loop or "forever"
 
 
 SomeQuery = TypeVar("SomeQuery", bound=Plain)

@@ -17,7 +17,7 @@ from app.explore.scores import Draws
 from app.explore.tables import TABLES
 from app.http.addresses import answer_headers, context_of, permanent
 from app.http.endpoint import MakePicture, PreparedPicture
-from app.http.queries import Inverted, ModelQuery, Query, Seed, Whole
+from app.http.queries import Inverted, ModelQuery, Query, Seed, StillQuery, Whole
 from app.http.uploads import Files
 from app.models import Model
 from app.pictures.grids import GridStyle, Pixels
@@ -52,7 +52,7 @@ DRAWS = "Draws of q(z given x) for each image: more are closer to log p(x), and 
 SEED = "0 to 2^63-1, or a word: of the draws' noise. The same seed gives the same numbers."
 
 
-class ScoreQuery(Query):
+class ScoreQuery(StillQuery):
     """What ``GET /score`` takes."""
 
     format: str = Field("json", description="Format: json, csv, npy, npz, png or webp.")

@@ -26,6 +26,7 @@
     * HostNotAllowed
     * RequestTimeout
     * AddressTooLong
+    * RangeNotSatisfiable
     * HeadTooLarge
     * TooManyRequests
     * AccessRefused       see ``vitrine_client.access_errors``
@@ -231,6 +232,12 @@ class AddressTooLong(RequestRefused):
     """The address is too long."""
 
     kind = "address-too-long"
+
+
+class RangeNotSatisfiable(RequestRefused):
+    """A static file has no such bytes."""
+
+    kind = "range-not-satisfiable"
 
 
 class HeadTooLarge(RequestRefused):

@@ -25,14 +25,14 @@ class StyleQuery(ModelQuery, total=False):
 
     zoom: int  # whole scale of the pixels
     ink: Literal["dark", "light"]
-    fps: int  # images a second of an animation
-    loop: Literal["forever", "once", "bounce"]
 
 
 class PictureQuery(StyleQuery, total=False):
-    """What every picture takes."""
+    """What every picture takes that may be an animation."""
 
     format: Format
+    fps: int  # images a second of an animation
+    loop: Literal["forever", "once", "bounce"]
 
 
 class SamplesQuery(PictureQuery, total=False):
@@ -92,14 +92,9 @@ class ManifoldQuery(PictureQuery, total=False):
     show: Literal["images", "classes", "density"]  # of a model of two axes with a map
 
 
-class MapQuery(TypedDict, total=False):
+class MapQuery(StyleQuery, total=False):
     """What ``latent_map`` takes."""
 
-    model: str
-    zoom: int
-    ink: Literal["dark", "light"]
-    fps: int
-    loop: Literal["forever", "once", "bounce"]
     array: Literal["positions", "classes", "z_mean"]  # that npy holds
     format: Literal["png", "webp", "json", "csv", "npy", "npz"]
     columns: int

@@ -24,6 +24,7 @@ def test_a_host_is_repeated_escaped_and_names_the_setting():
         ("HostNotAllowed", 400),
         ("RequestTimeout", 408),
         ("AddressTooLong", 414),
+        ("RangeNotSatisfiable", 416),
         ("HeadTooLarge", 431),
         ("TooManyRequests", 429),
     ],

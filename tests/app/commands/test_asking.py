@@ -153,7 +153,6 @@ def test_what_is_refused_ends_in_one_line_with_the_remedy_and_nothing_written(
     [
         (("complete", "flat.png"), "hide=lower"),
         (("complete", "flat.png", "--mask", "flat.png", "--mask", "flat.png"), "one for each image"),
-        (("encode", "flat.png"), "Ask for one of: json, csv, npy, npz."),
     ],
 )
 def test_files_that_are_refused_are_named_with_the_remedy(run, tmp_path, arguments, said):

@@ -38,6 +38,26 @@ def test_choices_are_those_of_the_query():
     assert "gif" in option("samples", "format").type.choices
 
 
+def test_options_of_animations_are_those_of_commands_that_make_some():
+    for name in SUMMARIES:
+        formats = {each for asked in asked_by(name) for each in asked.query.formats}
+        assert ({"fps", "loop"} <= {each.name for each in parameters_of(name)}) == ("gif" in formats), name
+
+
+@pytest.mark.parametrize(
+    ("command", "formats"),
+    [
+        ("score", "json, csv, npy, npz, png, webp"),
+        ("encode", "json, csv, npy, npz"),
+        ("inspect", "json"),
+        ("samples", ", ".join(FORMATS)),
+        ("render", ", ".join(FORMATS)),
+    ],
+)
+def test_the_help_of_out_names_the_formats_that_are_offered(command, formats):
+    assert f"its end says the format: {formats}. -" in option(command, "out").help
+
+
 def test_defaults_stand_in_the_help_and_are_not_sent():
     n = option("samples", "n")
     assert n.help.endswith("[default: 21]")

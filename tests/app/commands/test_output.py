@@ -94,6 +94,14 @@ def test_a_file_that_cannot_be_written_is_an_error_and_leaves_nothing(run, tmp_p
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.bad_input(75)
+@pytest.mark.parametrize("end", ["gif", "apng", "zip"])
+def test_a_file_named_as_a_format_that_is_not_offered_is_refused_before_anything_is_asked(run, end):
+    done = run("score", "-o", f"out.{end}", "--url", "http://127.0.0.1:1")
+    assert done.exit_code == 2
+    assert f"{end} is none of json, csv, npy, npz, png, webp" in done.stderr
+
+
 def test_nothing_is_left_of_a_file_when_the_disk_is_full(run, tmp_path, monkeypatch):
     class Full:
         def __init__(self, stream):

@@ -50,6 +50,28 @@ def test_a_file_that_cannot_be_opened_now_is_503_and_not_half_an_answer(client, 
 
 
 @pytest.mark.bad_input(37)
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_bytes_that_a_file_has_not_are_refused_by_a_problem_with_its_size(client, method):
+    size = len(client.get("/static/style.css").content)
+    answer = client.request(method, "/static/style.css", headers={"Range": f"bytes={size}-"})
+    assert (answer.status_code, answer.headers["content-range"]) == (416, f"bytes */{size}")
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.headers["cache-control"] == "no-store"
+    if method == "GET":
+        assert answer.json()["type"] == "/problems/range-not-satisfiable"
+        assert f"{size} bytes" in answer.json()["detail"]
+    last = client.get("/static/style.css", headers={"Range": f"bytes={size - 1}-"})
+    assert (last.status_code, len(last.content)) == (206, 1)
+
+
+def test_a_range_that_cannot_be_read_is_a_problem_that_names_its_form(client):
+    answer = client.get("/static/style.css", headers={"Range": "bytes=a-b"})
+    assert (answer.status_code, answer.json()["type"]) == (400, "/problems/malformed-request")
+    assert "bytes=FIRST-LAST" in answer.json()["detail"]
+    assert answer.headers["cache-control"] == "no-store"
+
+
+@pytest.mark.bad_input(37)
 @pytest.mark.parametrize(
     "ranges",
     [

@@ -217,6 +217,14 @@ def test_what_only_animations_have_is_refused_of_still_pictures(client, paramete
         assert client.get(f"/interpolate.{moving}?{parameter}").status_code == 200
 
 
+@pytest.mark.parametrize("parameter", ["fps=12", "loop=once"])
+@pytest.mark.parametrize("address", ["/score", "/map", "/score.png"])
+def test_what_is_never_an_animation_does_not_know_of_them(client, address, parameter):
+    response = client.get(f"{address}?{parameter}")
+    problem = assert_problem(response, 422, parameter.partition("=")[0], "unknown_parameter")
+    assert "fps" not in problem["errors"][0]["remedy"]
+
+
 @pytest.mark.parametrize(
     ("query", "parameter", "word"),
     [
