@@ -44,15 +44,21 @@ def working(command: F) -> F:
 
 
 def require_folder(out: str) -> None:
-    """Refuse a place that is standard output or a file: a job has many files.
+    """Refuse a place that is standard output, a file or below one: a job has many files.
 
     Raises:
         click.UsageError: it is one.
     """
     if out == "-":
         raise click.UsageError("--out -: name a folder; nothing goes to standard output.")
-    if "://" not in out and Path(out).exists() and not Path(out).is_dir():
+    if "://" in out:
+        return
+    path = Path(out)
+    if path.exists() and not path.is_dir():
         raise click.UsageError(f"--out {out}: a file is there of that name; name a folder.")
+    for above in path.parents:
+        if above.exists() and not above.is_dir():
+            raise click.UsageError(f"--out {out}: {above} is a file; name a folder elsewhere.")
 
 
 def version_of(given: dict[str, Any]) -> tuple["Store", "Version", str]:

@@ -174,6 +174,8 @@ def _goal(given: dict[str, Any]) -> _Goal:
         raise click.UsageError(f"--out {out}: {file.absolute().parent} is no folder; make it first.")
     if file.is_dir():
         raise click.UsageError(f"--out {out}: a folder is there of that name.")
+    if Path(parts).exists() and not Path(parts).is_dir():
+        raise click.UsageError(f"--out {out}: its parts need a folder {parts}, and a file is there.")
     return _Goal(parts, file, cast("Format", ending))
 
 

@@ -58,7 +58,7 @@ class ShardedJob(BaseModel):
         try:
             return cls(**given)
         except ValidationError as error:
-            raise InvalidJob(error.errors()[0]["msg"].removeprefix("Value error, ")) from None
+            raise InvalidJob(_told(error)) from None
 
     @classmethod
     def read(cls, content: bytes, where: str) -> Self:
@@ -70,9 +70,16 @@ class ShardedJob(BaseModel):
         try:
             return cls.model_validate_json(content)
         except ValidationError as error:
-            raise InvalidJob(f"{where}: {error.errors()[0]['msg']}") from None
+            raise InvalidJob(f"{where}: {_told(error)}") from None
 
     def differences(self, other: Self) -> list[str]:
         """Return what differs from another one, each as ``name: this, not that``."""
         ours, theirs = self.model_dump(), other.model_dump()
         return [f"{name}: {ours[name]}, not {theirs[name]}" for name in ours if ours[name] != theirs[name]]
+
+
+def _told(error: ValidationError) -> str:
+    """Return what is wrong, behind the name of the value that is."""
+    fault = error.errors()[0]
+    name = ".".join(str(part) for part in fault["loc"])
+    return f"{name + ': ' if name else ''}{fault['msg'].removeprefix('Value error, ')}"

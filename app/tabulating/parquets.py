@@ -5,27 +5,27 @@ import itertools
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from app.jobs import parquet
 from app.jobs.job import InvalidJob
-from app.tabulating.images import Image, as_text, fingerprint_of, too_large
+from app.tabulating.images import Image, fingerprint_of, too_large
 
 LABEL = "label"  # the column of labels, if nobody names another
 AT_ONCE = 16  # rows that are held in memory
 
 
 class ParquetImages:
-    """The images of a Parquet file, a row each.
+    """The images of a Parquet file, a row each; there may be none.
 
     Args:
         path: the file; its foot is read here.
         most_bytes: that an image may have.
-        column: of the images; None: the only one that holds bytes.
+        column: of the images; None: the only one that holds bytes, labels aside.
         label_column: of the labels; None: ``label``, if there is one.
 
     Raises:
-        InvalidJob: it is none, has no such column or several; or pyarrow is not installed.
+        InvalidJob: it is none, or has rows and no such column or several; or pyarrow is not installed.
     """
 
     left_out = 0
@@ -36,6 +36,7 @@ class ParquetImages:
         import pyarrow.parquet  # type: ignore[import-not-found,import-untyped,unused-ignore]
 
         self._path, self._most_bytes, self._broken = path, most_bytes, (pyarrow.ArrowException, OSError)
+        self._struct = pyarrow.StructType
         try:
             self._file = pyarrow.parquet.ParquetFile(path)
             schema = self._file.schema_arrow
@@ -45,8 +46,9 @@ class ParquetImages:
         self._starts = [0, *itertools.accumulate(each.num_rows for each in stretches)]
         self._stretch, self._first, self._batch = -1, 0, ()
         self._batches: Iterator[Any] = iter(())
-        self._label = _label_of(schema, path, label_column)
-        self._column = _column_of(schema, path, column, self._label)
+        # Without rows, a file may lack the types of columns too.
+        self._label = _label_of(schema, path, label_column) if self.count else None
+        self._column = _column_of(schema, path, column, self._label) if self.count else ""
         self._name = _names(schema, self._label)
 
     @property
@@ -68,7 +70,8 @@ class ParquetImages:
         while start < numbers.stop:
             try:
                 first, batch = self._batch_at(start)
-                rows = batch.slice(start - first, numbers.stop - start).to_pylist()
+                some = batch.slice(start - first, numbers.stop - start)
+                rows: list[_Row | str] = [self._row(some, index) for index in range(len(some))]
             except self._broken as error:
                 self._stretch = -1
                 end = self._starts[bisect.bisect_right(self._starts, start)]
@@ -95,24 +98,48 @@ class ParquetImages:
                 raise OSError("fewer rows than the foot of the file says")
         return self._first, self._batch
 
-    def _image(self, number: int, row: dict[str, Any] | str) -> Image:
+    def _row(self, batch: Any, index: int) -> "_Row":
+        image = batch.column(self._column)[index]
+        label = None if self._label is None else self._name(_value(batch.column(self._label)[index]))
+        path = None
+        if isinstance(batch.column(self._column).type, self._struct):
+            parts = dict(image.items()) if image.is_valid else {}
+            path, image = _value(parts.get("path")), parts.get("bytes")
+        if isinstance(path, bytes):
+            path = path.decode("utf-8", "backslashreplace")
+        return _Row(_value(image), path if isinstance(path, str) else None, label)
+
+    def _image(self, number: int, row: "_Row | str") -> Image:
+        alone = f"{self._path.name}/{number}"
         if isinstance(row, str):
-            return Image(number, f"{self._path.name}/{number}", None, None, row)
-        value = row[self._column]
-        path = value.get("path") if isinstance(value, dict) else None
-        data = value.get("bytes") if isinstance(value, dict) else value
-        label = None if self._label is None else self._name(row[self._label])
-        name = as_text(path) if isinstance(path, str) and path else f"{self._path.name}/{number}"
-        error = "no bytes in this row" if data is None else too_large(len(data), self._most_bytes)
-        return Image(number, name, label, None if error else data, error)
+            return Image(number, alone, None, None, row)
+        error = "no bytes in this row" if row.data is None else too_large(len(row.data), self._most_bytes)
+        return Image(number, row.path or alone, row.label, None if error else row.data, error)
+
+
+class _Row(NamedTuple):
+    """What a row has; None: it has no such thing."""
+
+    data: bytes | None
+    path: str | None
+    label: str | None
+
+
+def _value(cell: Any) -> Any:
+    """Return what a cell holds, None if nothing that Python has; of text that is no UTF-8, its bytes."""
+    try:
+        return None if cell is None else cell.as_py()
+    except UnicodeDecodeError as error:
+        return error.object
+    except (ValueError, OverflowError, ImportError):  # a time that Python cannot tell
+        return None
 
 
 def _column_of(schema: Any, path: Path, asked: str | None, label: str | None) -> str:
     found = [field.name for field in schema if _holds_bytes(field.type)]
-    if asked is None and len(found) > 1:
-        found = [name for name in found if name != label]
-    if asked is None and len(found) == 1:
-        return str(found[0])
+    images = [name for name in found if name != label] or found
+    if asked is None and len(images) == 1:
+        return str(images[0])
     if asked in found:
         return str(asked)
     of = ", ".join(found) or "none"
@@ -131,8 +158,8 @@ def _holds_bytes(kind: Any) -> bool:
 
     if kinds.is_struct(kind):
         index = kind.get_field_index("bytes")
-        return index >= 0 and _holds_bytes(kind.field(index).type)
-    return bool(kinds.is_binary(kind) or kinds.is_large_binary(kind))
+        kind = kind.field(index).type if index >= 0 else None
+    return kind is not None and bool(kinds.is_binary(kind) or kinds.is_large_binary(kind))
 
 
 def _names(schema: Any, label: str | None) -> Callable[[Any], str | None]:

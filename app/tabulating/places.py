@@ -38,7 +38,7 @@ class Place(NamedTuple):
         """
         images = self._listed()
         if not images.count:
-            raise InvalidJob(f"{self.path}: no rows")
+            raise InvalidJob(f"{self.path}: no rows in Parquet files there, and no pictures in tar files")
         return images
 
     def _listed(self) -> Images:

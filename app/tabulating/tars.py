@@ -23,14 +23,14 @@ class _Stretch(NamedTuple):
 
 
 class TarImages:
-    """The pictures of a tar file without compression, in its order.
+    """The pictures of a tar file without compression, in its order; there may be none.
 
     Args:
         path: the tar file; its heads are read here, once.
         most_bytes: that a picture may have.
 
     Raises:
-        InvalidJob: it is none, is cut off, or holds no picture.
+        InvalidJob: it is none, or is cut off.
     """
 
     def __init__(self, path: Path, most_bytes: int) -> None:
@@ -46,8 +46,6 @@ class TarImages:
             raise InvalidJob(f"{path}: not a whole tar file without compression ({error})") from None
         except OSError as error:
             raise InvalidJob(f"{path}: {error.strerror or error}") from None
-        if not self._pictures:
-            raise InvalidJob(f"{path}: no picture there, by the names of the files")
 
     @property
     def count(self) -> int:

@@ -127,9 +127,19 @@ def test_a_place_that_cannot_be_written_ends_with_one_line(run, tmp_path):
     result = run("--out", tmp_path / "file")
     assert result.exit_code == 2
     assert f"--out {tmp_path / 'file'}: a file is there of that name; name a folder." in result.stderr
-    result = run("--out", tmp_path / "file" / "below")
+    result = run("--out", tmp_path / "file" / "deep" / "below")
+    assert result.exit_code == 2
+    assert f"{tmp_path / 'file'} is a file; name a folder elsewhere." in result.stderr
+
+
+def test_a_disk_that_is_full_ends_with_one_line(run, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("app.jobs.run.run", full)
+    result = run("--out", tmp_path / "out")
     assert result.exit_code == 1
-    assert "Not a directory. The same command goes on from there." in result.stderr
+    assert "out: No space left on device. The same command goes on from there." in result.stderr
 
 
 def test_without_seeds_it_takes_an_address_as_before():

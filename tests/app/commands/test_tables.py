@@ -170,7 +170,7 @@ def test_strict_ends_with_1_when_all_is_written(run, photos, tmp_path):
         (
             ["score", "photos", "-o", "x.csv", "-k", "9999999"],
             2,
-            "Input should be less than or equal to 1000000",
+            "k: Input should be less than or equal to 1000000",
         ),
         (["score", "photos", "-o", "x.csv", "-k", "1000000"], 2, "k: expected 1.."),
         (["score", "photos", "-o", "x.csv", "--seed", "1.5"], 2, "'1.5': expected 0..2^63-1, or a word"),
@@ -181,6 +181,16 @@ def test_strict_ends_with_1_when_all_is_written(run, photos, tmp_path):
         (["score", "photos", "-o", "begun.csv"], 1, "begun.csv is there already; --force writes over it"),
         (["score", "photos", "-o", "-"], 2, "--out -: name a folder; nothing goes to standard output"),
         (["encode", "photos", "-o", "there.txt"], 2, "--out there.txt: a file is there of that name"),
+        (
+            ["encode", "photos", "-o", "there.txt/x"],
+            2,
+            "--out there.txt/x: there.txt is a file; name a folder",
+        ),
+        (
+            ["encode", "photos", "-o", "file.csv"],
+            2,
+            "its parts need a folder file.csv.parts, and a file is there",
+        ),
         (["score", "empty", "-o", "x.csv"], 2, "no picture there, by the names of the files"),
         (["score", "broken.tar", "-o", "x.csv"], 2, "broken.tar: not a whole tar file"),
         (["encode", "photos", "-o", "x.csv", "--draws", "-1"], 2, "-1 is not in the range x>=0"),
@@ -195,7 +205,7 @@ def test_what_cannot_be_done_is_told_in_one_line_before_anything_is_written(
 ):
     (tmp_path / "empty").mkdir()
     (tmp_path / "broken.tar").write_bytes(b"broken")
-    for name in ("there.csv", "there.txt", "begun.csv"):
+    for name in ("there.csv", "there.txt", "begun.csv", "file.csv.parts"):
         (tmp_path / name).write_text("mine")
     (tmp_path / "begun.csv.parts").mkdir()
     before = files_in(tmp_path)

@@ -27,7 +27,7 @@ def test_what_is_no_job_is_refused_with_the_files_name(content):
 
 
 def test_a_job_that_cannot_be_is_refused_in_one_line():
-    with pytest.raises(InvalidJob, match="greater than or equal to 1"):
+    with pytest.raises(InvalidJob, match=r"^count: Input should be greater than or equal to 1$"):
         ShardedJob.of(**ASKED | {"count": 0})
 
 

@@ -103,15 +103,42 @@ def test_what_is_no_parquet_file_is_refused_in_one_line(content, tmp_path):
     assert "\n" not in str(refused.value)
 
 
-def test_a_table_without_rows_has_no_images(tmp_path):
-    images = opened(write(tmp_path / "x.parquet", {"a": pyarrow.array([], pyarrow.binary())}))
-    assert (images.count, list(images.read(range(0)))) == (0, [])
+def test_a_table_without_rows_has_no_images_whatever_its_columns(tmp_path):
+    for kind in (pyarrow.binary(), pyarrow.null()):
+        path = write(tmp_path / "x.parquet", {"a": pyarrow.array([], kind)})
+        for images in (opened(path), opened(path, column="file", label="class")):
+            assert (images.count, list(images.read(range(0)))) == (0, [])
 
 
-def test_a_path_that_is_no_text_is_no_name(tmp_path):
-    image = [{"bytes": b"one", "path": 5}, {"bytes": b"two", "path": 0}]
+@pytest.mark.parametrize("path", [5, 0, 0.5, True, {"at": "a.png"}, ["a.png"], ""], ids=repr)
+def test_a_path_that_is_no_text_is_no_name(path, tmp_path):
+    image = [{"bytes": b"one", "path": path}, {"bytes": b"two", "path": None}]
     images = opened(write(tmp_path / "x.parquet", {"image": image}))
     assert [each.name for each in images.read(range(2))] == ["x.parquet/0", "x.parquet/1"]
+
+
+def test_text_that_is_no_utf8_is_of_its_row_alone(tmp_path):
+    text = pyarrow.array([b"caf\xe9", b"b"]).view(pyarrow.string())
+    image = pyarrow.StructArray.from_arrays([pyarrow.array([b"one", b"two"]), text], ["bytes", "path"])
+    path = write(tmp_path / "x.parquet", {"image": image, "label": text})
+    assert list(opened(path).read(range(2))) == [
+        (0, r"caf\xe9", "caf\ufffd", b"one", ""),
+        (1, "b", "b", b"two", ""),
+    ]
+
+
+def test_a_label_that_python_has_no_value_for_is_none(tmp_path):
+    label = pyarrow.array([2**61, 0], pyarrow.timestamp("ms"))
+    path = write(tmp_path / "x.parquet", {"image": [b"one", b"two"], "label": label})
+    assert [(each.data, each.label) for each in opened(path).read(range(2))] == [
+        (b"one", None),
+        (b"two", "1970-01-01 00:00:00"),
+    ]
+
+
+def test_bytes_deeper_in_a_column_are_no_image(tmp_path):
+    with pytest.raises(InvalidJob, match="Columns of bytes: none"):
+        opened(write(tmp_path / "x.parquet", {"image": [{"bytes": {"bytes": b"one"}}]}))
 
 
 def test_labels_may_be_bytes_and_are_text_then(tmp_path):

@@ -55,14 +55,15 @@ def test_another_file_is_refused(tmp_path):
         Place(str(tmp_path / "x.csv"), MOST_BYTES).open()
 
 
-def test_a_table_without_rows_is_refused_only_where_no_other_has_any(tmp_path):
+def test_a_table_without_images_is_refused_only_where_no_other_has_any(tmp_path):
     pyarrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
     for name in ("a", "c"):
         parquet.write_table(
-            pyarrow.table({"a": pyarrow.array([], pyarrow.binary())}), tmp_path / f"{name}.parquet"
+            pyarrow.table({"a": pyarrow.array([], pyarrow.null())}), tmp_path / f"{name}.parquet"
         )
-    for place in (tmp_path, tmp_path / "a.parquet"):
-        with pytest.raises(InvalidJob, match=r": no rows$"):
+    write_tar(tmp_path / "d.tar", ["notes.txt"])
+    for place in (tmp_path, tmp_path / "a.parquet", tmp_path / "d.tar"):
+        with pytest.raises(InvalidJob, match="no rows in Parquet files there, and no pictures in tar files"):
             Place(str(place), MOST_BYTES).open()
     parquet.write_table(pyarrow.table({"a": [b"1", b"2"]}), tmp_path / "b.parquet")
     images = Place(str(tmp_path), MOST_BYTES).open()
