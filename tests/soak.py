@@ -68,6 +68,8 @@ def processes_of(pid: int) -> tuple[int, int, int]:
         with contextlib.suppress(OSError):  # it has ended meanwhile
             status = Path(f"/proc/{process}/status").read_text()
             fields = dict(line.split(":", 1) for line in status.splitlines())
+            if "VmRSS" not in fields:  # it has ended, and nobody has waited for it yet
+                continue
             memory += int(fields["VmRSS"].split()[0]) * 1024
             threads += int(fields["Threads"])
             files += sum(1 for _ in Path(f"/proc/{process}/fd").iterdir())

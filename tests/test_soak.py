@@ -1,8 +1,10 @@
 """A short form of ``make soak``: twenty seconds of mixed traffic, with clients that crash."""
 
+import os
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -35,14 +37,25 @@ def test_open_files_and_threads_of_a_process_and_its_children_are_seen():
     program = (
         "import subprocess, sys; subprocess.run([sys.executable, '-c', 'print(1, flush=True); input()'])"
     )
-    before = soak.processes_of(subprocess.os.getpid())
+    before = soak.processes_of(os.getpid())
     with subprocess.Popen(
         [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as child:
         child.stdout.readline()
         with socket.socket():
-            during = soak.processes_of(subprocess.os.getpid())
+            during = soak.processes_of(os.getpid())
         child.stdin.close()
     assert during[0] > before[0] + 5_000_000
     assert during[1] >= before[1] + 3
     assert during[2] == before[2] + 2
+
+
+def test_a_process_that_ended_and_that_nobody_waited_for_counts_for_nothing():
+    """Between its end and its parent's wait a process has a status, without memory in it."""
+    before = soak.processes_of(os.getpid())
+    with subprocess.Popen([sys.executable, "-c", "pass"]) as child:
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+        assert "Z (zombie)" in Path(f"/proc/{child.pid}/status").read_text()
+        with_it = soak.processes_of(os.getpid())
+    assert with_it[1:] == before[1:]
+    assert abs(with_it[0] - before[0]) < 5_000_000
