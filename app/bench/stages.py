@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 
 from uvicorn.loops.auto import auto_loop_factory
 
-from app.bench.engine import NO_DEADLINE, NO_LIMIT
 from app.bench.loop import draw_picture
 from app.bench.serving import HOST, Client, ServerFailed, serving
 from app.bench.turns import Measurement, in_turns
@@ -27,6 +26,8 @@ COUNTS = (1, 21, 400)
 RENDERS: tuple[Render, ...] = ("mean", "draw")
 STAGES = ("HTTP", "request", "threads", "codes", "compute", "grid", "png")
 PATH = "/samples"
+# A measurement is never refused.
+_LIMITS = ("max_waiting_images", "max_images", "max_pixels", "queue_seconds", "deadline_seconds")
 
 NOTES = (
     "HTTP: sockets and parsing; request: routing, the query, headers, counting; codes: a draw's noise too.",
@@ -80,18 +81,8 @@ def measure_stages(
         ServerFailed: the server did not start or answer.
         StoreError: the model cannot be opened.
     """
-    alone = settings.model_copy(
-        update={
-            "default_model": reference,
-            "workers": 1,
-            "root_path": "",
-            "max_waiting_images": NO_LIMIT,
-            "max_images": NO_LIMIT,
-            "max_pixels": NO_LIMIT,
-            "queue_seconds": NO_DEADLINE,
-            "deadline_seconds": NO_DEADLINE,
-        }
-    )
+    unlimited = settings.at_most(*_LIMITS)
+    alone = unlimited.model_copy(update={"default_model": reference, "workers": 1, "root_path": ""})
     with (
         serving(alone) as port,
         contextlib.closing(Client(port)) as client,

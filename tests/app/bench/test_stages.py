@@ -8,6 +8,7 @@ import pytest
 from app.bench import stages
 from app.bench.serving import ServerFailed
 from app.bench.stages import STAGES, Stages, differences, measure_stages
+from app.settings import Settings
 from tests.fakes import open_fake
 
 MEDIANS = {
@@ -95,6 +96,8 @@ def test_the_server_has_the_settings_in_force_but_for_limits_and_addresses(setti
     (asked,) = served
     assert (asked.worker_threads, asked.model_store) == (narrow.worker_threads, narrow.model_store)
     assert (asked.default_model, asked.workers, asked.root_path) == ("fake@1", 1, "")
+    Settings(**asked.model_dump())  # a process of its own would take them: each is in its range
+    assert asked.max_images >= 1_000_000
 
 
 def test_another_answer_than_a_picture_is_no_measurement(settings, served, monkeypatch):
