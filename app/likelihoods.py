@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from app.engine.parts import in_parts
 from app.errors import ModelError
 from app.native.causal import CausalDraw
 from app.runtimes import Runtime
@@ -14,6 +15,8 @@ from app.store import Version
 Array = npt.NDArray[np.float32]
 Draw = Callable[[Array, Array], Array]
 DrawAround = Callable[[Array, Array, Array], Array]
+
+LEAST_AT_ONCE, MOST_AT_ONCE = 3, 4  # rows; see held_at_once
 
 # Likelihoods under which the pixels of an image depend on each other given its code.
 SEQUENTIAL = frozenset({"autoregressive-logistic", "causal-logistic", "causal-colour-logistic"})
@@ -26,10 +29,12 @@ class Draws(NamedTuple):
         draw: codes, (B, D), and noise -> images, (B, H, W).
         around: the same with known levels in their place, (B, H, W) float32, NaN at pixels that are drawn.
             Each drawn pixel is drawn given those before it. None: nothing here can.
+        at_once: of so many codes, how many are drawn at once at most.
     """
 
     draw: Draw
     around: DrawAround | None = None
+    at_once: Callable[[int], int] = int
 
 
 def open_draws(version: Version, runtime: Runtime) -> Draws:
@@ -50,26 +55,23 @@ def open_draws(version: Version, runtime: Runtime) -> Draws:
     except (OSError, ValueError, KeyError) as error:
         raise ModelError(f"{version.reference}: {likelihood.path}: {error}") from error
 
-    def draw(*arrays: Array) -> Array:
-        z, *others = arrays
-        size = held_at_once(len(z))
-        if size == len(z):
-            return given(runtime.parameters(z), *others)
-        parts = (slice(start, start + size) for start in range(0, len(z), size))
-        return np.concatenate(
-            [given(runtime.parameters(z[part]), *(each[part] for each in others)) for part in parts]
-        )
+    def draw(z: Array, *others: Array) -> Array:
+        return runtime.with_parameters(z, lambda parameters: given(parameters, *others))
 
-    return Draws(draw, draw)
+    draw_in_parts = in_parts(draw, 1, held_at_once)
+    return Draws(draw_in_parts, draw_in_parts, held_at_once)
 
 
 def held_at_once(rows: int) -> int:
-    """Return of how many of so many rows the parameters are computed at once: equal parts of 4 to 8, or all.
+    """Return of how many of so many rows the parameters are computed at once.
 
-    They are a hundred kilobytes an image: of a few they stay in a processor's cache, and what a runtime
-    allocates for them is kept. Parts of unequal size would have it allocate anew.
+    They are a hundred kilobytes an image: of a few they stay in a processor's cache. All parts have this
+    size, as a runtime allocates its memory anew for another; where they cover more rows than there are, that
+    is time for nothing.
     """
-    return next((size for size in range(8, 3, -1) if rows % size == 0), rows)
+    if rows <= MOST_AT_ONCE:
+        return rows
+    return min(range(MOST_AT_ONCE, LEAST_AT_ONCE - 1, -1), key=lambda size: -rows % size)
 
 
 def _causal(arrays: dict[str, npt.NDArray[Any]]) -> CausalDraw:

@@ -69,6 +69,11 @@ class Checked:
         return self._images(self._draws.draw(z, noise))
 
     @property
+    def drawn_at_once(self) -> Callable[[int], int]:
+        """Of so many rows, how many are drawn at once at most."""
+        return self._draws.at_once
+
+    @property
     def draw_around(self) -> Callable[[Array, Array, Array], Array] | None:
         """What draws as ``draw`` given known levels, see ``app.likelihoods.Draws``; None: nothing can."""
         around = self._draws.around
@@ -260,7 +265,8 @@ class Model:
         if self._wide_threads <= self._threads or not self._runtime.widens:
             return
         z, _, noise = random_rows(self.manifest)
-        draw = in_parts(self.draw, self._wide_threads // self._threads)
+        threads, at_once = self._wide_threads // self._threads, self._checked.drawn_at_once
+        draw = in_parts(self.draw, threads, lambda rows: min(at_once(rows), -(-rows // threads)))
         decode = functools.partial(self._checked.decode_wide, threads=self._wide_threads)
         self.drawing.widen(Operation("draw", grids.levels_of(draw), draw, own_thread=False), z, noise)
         self.decoding.widen(Operation("decode", grids.levels_of(decode), decode, own_thread=False), z)

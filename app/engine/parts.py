@@ -1,6 +1,7 @@
-"""One computation by several threads, of which each computes a part of its rows."""
+"""One computation in parts, by one thread or several."""
 
 import functools
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -11,12 +12,20 @@ import numpy.typing as npt
 Array = npt.NDArray[Any]
 
 
-def in_parts(function: Callable[..., Array], threads: int) -> Callable[..., Array]:
-    """Return `function`, computed by so many threads: the one that calls, and others that wait for parts.
+def in_parts(
+    function: Callable[..., Array], threads: int, size_of: Callable[[int], int]
+) -> Callable[..., Array]:
+    """Return `function`, computed in parts by so many threads: the one that calls, and others that help.
+
+    Whoever is free takes the next part, so that a thread which is late, or whose core has other work, does
+    less. All parts have the same size: the last one begins so early that it ends with the last row, and what
+    it shares with the one before is computed twice.
 
     Args:
-        function: some rows of each argument -> as many rows of the result; several threads may call it.
+        function: some rows of each argument -> as many rows of the result, the same bytes of a row in any
+            part; several threads may call it.
         threads: at least 1.
+        size_of: the number of rows, 1 or more -> that of a part, at most as many.
 
     The result has the rows in their order. What a part raises is raised; that no thread can be started is a
     RuntimeError.
@@ -24,14 +33,32 @@ def in_parts(function: Callable[..., Array], threads: int) -> Callable[..., Arra
 
     def whole(*arrays: Array) -> Array:
         rows = len(arrays[0])
-        size = -(-rows // threads)
+        size = size_of(rows)
         if size == rows:
             return function(*arrays)
-        first, *others = (
-            tuple(array[start : start + size] for array in arrays) for start in range(0, rows, size)
-        )
-        computed = [_helpers(threads - 1).submit(function, *part) for part in others]
-        return np.concatenate([function(*first), *(each.result() for each in computed)])
+        starts = deque(range(0, rows, size))
+        computed: dict[int, Array] = {}
+
+        def take() -> None:
+            while starts:
+                try:
+                    start = starts.popleft()
+                except IndexError:  # another thread was faster
+                    return
+                first = min(start, rows - size)
+                part = function(*(array[first : first + size] for array in arrays))
+                computed[start] = part[start - first :]
+
+        helping = min(threads, len(starts)) - 1
+        helpers = [_helpers(threads - 1).submit(take) for _ in range(helping)]
+        try:
+            take()
+        finally:
+            starts.clear()  # after an error nobody needs the rest
+            late = [each for each in helpers if not each.cancel()]
+        for each in late:
+            each.result()
+        return np.concatenate([computed[start] for start in range(0, rows, size)])
 
     return whole
 

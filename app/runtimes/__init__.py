@@ -1,6 +1,7 @@
 """Ways of running a SavedModel: one file each, all with this interface."""
 
 import importlib.util
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -61,10 +62,11 @@ class Runtime(Protocol):
     def draw(self, z: Array, noise: Array) -> Array:
         """Return a draw from p(x given z), (B, H, W), made from uniform `noise` in (0, 1)."""
 
-    def parameters(self, z: Array) -> Array:
-        """Return what p(x given z) is made of at each pixel, (B, H, W, P), of `z`.
+    def with_parameters(self, z: Array, use: Callable[[Array], Array]) -> Array:
+        """Return what `use` makes of what p(x given z) is made of at each pixel, (B, H, W, P), of `z`.
 
-        Of versions with ``likelihood.path`` alone, which for LiteRT have it in place of ``draw``.
+        `use` must not keep it: the memory may be the runtime's. Of versions with ``likelihood.path`` alone,
+        which for LiteRT have it in place of ``draw``.
         """
 
     def log_prob(self, z: Array, images: Array) -> Array:

@@ -3,12 +3,16 @@
 import functools
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from ai_edge_litert.interpreter import Interpreter
 
 from app.runtimes import LITERT_DECODER, LITERT_ENCODER, Array
 from app.runtimes.trim import give_back
+
+T = TypeVar("T")
 
 UNUSED_SECONDS = 5.0  # after which an interpreter gives way, if others do what there is to do
 
@@ -57,9 +61,9 @@ class LiteRTRuntime:
         """Return a draw from p(x given z); see ``Runtime``."""
         return self._decoders.run("draw", z=z, noise=noise)["image"]
 
-    def parameters(self, z: Array) -> Array:
-        """Return what p(x given z) is made of at each pixel; see ``Runtime``."""
-        return self._decoders.run("parameters", z=z)["parameters"]
+    def with_parameters(self, z: Array, use: Callable[[Array], Array]) -> Array:
+        """Return what `use` makes of what p(x given z) is made of at each pixel; see ``Runtime``."""
+        return self._decoders.use("parameters", use, z=z)
 
     def log_prob(self, z: Array, images: Array) -> Array:
         """Return log p(x given z) of each pixel; see ``Runtime``."""
@@ -112,6 +116,24 @@ class _Interpreter:
         self._sizes[signature] = rows
         return outputs
 
+    def use(
+        self, signature: str, rows: int, arrays: dict[str, Array], use: Callable[[Array], Array]
+    ) -> Array:
+        """Return what `use` makes of the signature's only output, the interpreter's own memory.
+
+        A copy of it would go through the caches once more: what draws need is a hundred kilobytes an image.
+        """
+        runner = self._runners[signature]
+        interpreter, graph = runner._interpreter_wrapper, runner._subgraph_index
+        if self.is_allocated_for(signature, rows):
+            for name, array in arrays.items():
+                interpreter.SetTensor(runner._inputs[name], array, graph)
+            interpreter.Invoke(graph)
+        else:
+            self.run(signature, rows, arrays)
+        ((_, output),) = runner._outputs
+        return use(interpreter.tensor(None, output, graph))
+
 
 class _Interpreters:
     """As many interpreters of one flatbuffer as threads call at the same time.
@@ -141,18 +163,40 @@ class _Interpreters:
         Raises:
             ValueError: another number of rows than the flatbuffer takes.
         """
+        return self._with_one(signature, threads, arrays, _Interpreter.run)
+
+    def use(self, signature: str, use: Callable[[Array], Array], **arrays: Array) -> Array:
+        """Return what `use` makes of the signature's only output, which it must not keep.
+
+        Raises:
+            ValueError: as ``run``.
+        """
+
+        def lend(interpreter: _Interpreter, signature: str, rows: int, arrays: dict[str, Array]) -> Array:
+            return interpreter.use(signature, rows, arrays, use)
+
+        return self._with_one(signature, None, arrays, lend)
+
+    def _with_one(
+        self,
+        signature: str,
+        threads: int | None,
+        arrays: dict[str, Array],
+        compute: Callable[[_Interpreter, str, int, dict[str, Array]], T],
+    ) -> T:
+        """Return what `compute` makes of an interpreter that is nobody else's meanwhile."""
         rows = len(next(iter(arrays.values())))
         for name, array in arrays.items():
             if len(array) != (self.rows or rows):
                 raise ValueError(f"{name}: expected {self.rows or rows} rows. Received: {len(array)}")
         interpreter = self._take(signature, rows, threads or self._threads)
         try:
-            outputs = interpreter.run(signature, rows, arrays)
+            computed = compute(interpreter, signature, rows, arrays)
         except BaseException:
             self._put_back(None)
             raise
         self._put_back(interpreter)
-        return outputs
+        return computed
 
     def _take(self, signature: str, rows: int, threads: int) -> _Interpreter:
         """Take an idle interpreter: one allocated for `rows`, else that used least lately, else a new one."""

@@ -1,6 +1,7 @@
 """Runs a version's SavedModels by TensorFlow itself."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # read when TensorFlow is imported; hides start-up chatter
@@ -57,10 +58,9 @@ class TensorFlowRuntime:
         image: Array = self._draw(z=tf.constant(z), noise=tf.constant(noise))["image"].numpy()
         return image
 
-    def parameters(self, z: Array) -> Array:
-        """Return what p(x given z) is made of at each pixel; see ``Runtime``."""
-        parameters: Array = self._parameters(z=tf.constant(z))["parameters"].numpy()
-        return parameters
+    def with_parameters(self, z: Array, use: Callable[[Array], Array]) -> Array:
+        """Return what `use` makes of what p(x given z) is made of at each pixel; see ``Runtime``."""
+        return use(self._parameters(z=tf.constant(z))["parameters"].numpy())
 
     def log_prob(self, z: Array, images: Array) -> Array:
         """Return log p(x given z) of each pixel; see ``Runtime``."""

@@ -10,11 +10,18 @@ from tests.fakes import write_version
 WEIGHTS = {"into": np.full((10, 2), 0.01, "f4"), "out": np.full((2, 3), 0.1, "f4")}
 
 
-class Runtime:
-    """Gives the same parameters for every code, and draws what is asked of it alone."""
+def parameters_of(rows):
+    return np.full((rows, 4, 4, 11), 0.3, "f4")
 
-    def parameters(self, z):
-        return np.full((len(z), 4, 4, 11), 0.3, "f4")
+
+class Runtime:
+    """Gives the same parameters for every code, in memory of its own, and draws what is asked of it alone."""
+
+    def with_parameters(self, z, use):
+        lent = parameters_of(len(z))
+        used = use(lent)
+        lent[...] = np.nan
+        return used
 
     def draw(self, z, noise):
         return "drawn by the runtime"
@@ -37,7 +44,7 @@ def test_without_a_file_the_runtime_draws(tmp_path):
 def test_with_a_file_what_the_likelihood_names_draws_of_the_runtimes_parameters(tmp_path):
     draw = open_draws(version(tmp_path, **WEIGHTS), Runtime()).draw
     z, noise = np.zeros((3, 2), "f4"), np.random.default_rng(0).uniform(0.1, 0.9, (3, 4, 4, 2)).astype("f4")
-    expected = CausalDraw(**WEIGHTS)(Runtime().parameters(z), noise)
+    expected = CausalDraw(**WEIGHTS)(parameters_of(3), noise)
     np.testing.assert_array_equal(draw(z, noise), expected)
 
 
@@ -46,27 +53,30 @@ def test_known_levels_go_to_what_draws_and_without_a_file_nothing_can_draw_aroun
     rng = np.random.default_rng(0)
     noise = rng.uniform(0.1, 0.9, (16, 4, 4, 2)).astype("f4")  # more rows than are held at once
     known = np.where(rng.uniform(size=(16, 4, 4)) < 0.5, np.nan, 77).astype("f4")
-    expected = CausalDraw(**WEIGHTS)(Runtime().parameters(noise), noise, known)
+    expected = CausalDraw(**WEIGHTS)(parameters_of(16), noise, known)
     np.testing.assert_array_equal(around(np.zeros((16, 2), "f4"), noise, known), expected)
     write_version(tmp_path / "without")
     assert open_draws(scan(tmp_path / "without").find("fake"), Runtime()).around is None
 
 
-@pytest.mark.parametrize(("rows", "size"), [(1, 1), (4, 4), (7, 7), (11, 11), (16, 8), (21, 7), (32, 8)])
-def test_parameters_are_held_of_equal_parts_of_few_rows(tmp_path, rows, size):
+@pytest.mark.parametrize(
+    ("rows", "size"), [(1, 1), (4, 4), (5, 3), (6, 3), (7, 4), (11, 4), (16, 4), (21, 3), (32, 4)]
+)
+def test_parameters_are_held_of_few_rows_in_parts_of_one_size(tmp_path, rows, size):
     assert held_at_once(rows) == size
     asked = []
 
     class Listening(Runtime):
-        def parameters(self, z):
+        def with_parameters(self, z, use):
             asked.append(len(z))
-            return super().parameters(z)
+            return super().with_parameters(z, use)
 
-    draw = open_draws(version(tmp_path, **WEIGHTS), Listening()).draw
+    draws = open_draws(version(tmp_path, **WEIGHTS), Listening())
     noise = np.random.default_rng(0).uniform(0.1, 0.9, (rows, 4, 4, 2)).astype("f4")
-    expected = CausalDraw(**WEIGHTS)(Runtime().parameters(noise), noise)
-    np.testing.assert_array_equal(draw(np.zeros((rows, 2), "f4"), noise), expected)
-    assert asked == [size] * (rows // size)
+    expected = CausalDraw(**WEIGHTS)(parameters_of(rows), noise)
+    np.testing.assert_array_equal(draws.draw(np.zeros((rows, 2), "f4"), noise), expected)
+    assert asked == [size] * -(-rows // size)
+    assert draws.at_once(rows) == size
 
 
 @pytest.mark.parametrize(

@@ -192,6 +192,7 @@ def test_draws_that_are_alone_are_made_in_parts_by_idle_threads(version):
     class Drawing(Wide):
         def draw(self, z, noise):
             called.add((threading.current_thread().name, len(z)))
+            time.sleep(0.02)  # else one thread is done with both parts before the other begins
             return super().draw(z, noise)
 
     model = Model(version, Drawing(), threads=1, wide_threads=2)

@@ -183,15 +183,15 @@ class Chain:
     def decode(self, z):
         return np.repeat(np.where(z[:, 0] > 0, 0.6, 0.4), 4).reshape(-1, 2, 2).astype("f4")
 
-    def parameters(self, z):
+    def with_parameters(self, z, use):
         found = np.zeros((len(z), 2, 2, 10), "f4")
         found[..., 0] = self.decode(z)
         found[..., 3] = np.log(np.expm1((self.SPREAD - 0.1) / 20)) - np.log(np.expm1(1))
         found[..., 4:7] = np.arctanh(self.MOVED)
-        return found
+        return use(found)
 
     def draw(self, z, noise):
-        return CausalDraw(**self.WEIGHTS)(self.parameters(z), noise)
+        return self.with_parameters(z, lambda found: CausalDraw(**self.WEIGHTS)(found, noise))
 
     def log_prob(self, z, images):
         base = self.decode(z).astype("f8") * 255

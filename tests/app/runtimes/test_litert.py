@@ -11,7 +11,7 @@ import pytest
 
 from app.runtimes import LITERT_DECODER
 from app.runtimes.litert import UNUSED_SECONDS, LiteRTRuntime, _Interpreters
-from tests.conftest import PROJECT, SHIPPED_VERSION
+from tests.conftest import FASHION_VERSION, PROJECT, SHIPPED_VERSION
 
 RNG = np.random.default_rng(5)
 Z = RNG.standard_normal((32, 10), np.float32)
@@ -44,6 +44,45 @@ def test_what_it_returns_stays_when_it_is_called_again(runtime):
     runtime.decode(-Z)
     assert np.array_equal(first, kept)
     assert first.flags.owndata or first.base.flags.owndata
+
+
+CODES = RNG.standard_normal((12, 36), np.float32)
+
+
+def test_parameters_are_the_same_in_any_number_of_rows_and_in_many_threads():
+    runtime = LiteRTRuntime(FASHION_VERSION, threads=1)
+    expected = runtime.with_parameters(CODES, np.copy)
+    assert expected.shape == (12, 28, 28, 55)
+    for rows in (3, 3, 4, 3, 12):
+        assert np.array_equal(runtime.with_parameters(CODES[-rows:], np.copy), expected[-rows:])
+
+    def many_times(k):
+        return [runtime.with_parameters(CODES[k : k + 2], np.copy) for _ in range(20)]
+
+    with ThreadPoolExecutor(4) as pool:
+        for k, found in enumerate(pool.map(many_times, range(8))):
+            assert all(np.array_equal(each, expected[k : k + 2]) for each in found)
+
+
+def test_parameters_are_lent_without_a_copy_and_to_one_caller_at_a_time():
+    runtime = LiteRTRuntime(FASHION_VERSION, threads=1)
+    places = [runtime.with_parameters(CODES[:3], lambda lent: lent.ctypes.data) for _ in range(2)]
+    assert places[0] == places[1]
+
+    def use(parameters):
+        before = parameters.copy()
+        runtime.with_parameters(-CODES[:3], np.copy)  # by another interpreter
+        return np.array_equal(parameters, before)
+
+    assert runtime.with_parameters(CODES[:3], use)
+    assert runtime._decoders._running == 0
+
+
+def test_what_fails_with_the_parameters_in_hand_is_raised_and_the_next_call_is_answered():
+    runtime = LiteRTRuntime(FASHION_VERSION, threads=1)
+    with pytest.raises(ZeroDivisionError):
+        runtime.with_parameters(CODES[:3], lambda _: 1 / 0)
+    assert runtime.with_parameters(CODES[:3], np.shape) == (3, 28, 28, 55)
 
 
 def test_a_row_does_not_depend_on_the_others(runtime):
