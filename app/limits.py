@@ -124,6 +124,12 @@ class DecodingOptions(BaseModel):
     )
 
 
+def highest(settings: type[BaseModel], *names: str) -> dict[str, Any]:
+    """Return the most that the settings called `names` may be: of fields with an upper limit."""
+    fields = {name: settings.model_fields[name].metadata for name in names}
+    return {name: next(rule.le for rule in rules if hasattr(rule, "le")) for name, rules in fields.items()}
+
+
 def said_of(field: FieldInfo, fault: ErrorDetails) -> str:
     """Return what is wrong with a setting and what it may be: a range, or the sentence for a pattern."""
     extra = field.json_schema_extra

@@ -181,16 +181,6 @@ class Settings(ConnectionLimits, PictureLimits, DecodingOptions, AccessOptions, 
         """Return every limit by name, as shown at ``/version``."""
         return {name: value for name, value in self.model_dump().items() if name.startswith("max_")}
 
-    def at_most(self, *names: str) -> "Settings":
-        """Return these settings with the limits called `names` as high as each may be set."""
-        highest = {
-            name: rule.le
-            for name in names
-            for rule in type(self).model_fields[name].metadata
-            if hasattr(rule, "le")
-        }
-        return self.model_copy(update=highest)
-
     def for_process(self) -> dict[str, str]:
         """Return this process' environment with these settings in it: for another process of ours."""
         meant = {

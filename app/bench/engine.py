@@ -12,6 +12,7 @@ from app.bench.loop import COLUMNS, recipe_of
 from app.engine.engine import Engine
 from app.explore.grids import Context
 from app.explore.samples import Samples, sampler
+from app.limits import highest
 from app.metrics import Metrics
 from app.models import Model
 from app.pictures.grids import GridStyle
@@ -50,7 +51,7 @@ def measure_engine(
 
 
 async def _drive(model: Model, settings: Settings, worker_threads: int, load: Load, seconds: float) -> float:
-    limits = settings.at_most("max_images", "max_pixels")
+    limits = settings.model_copy(update=highest(Settings, "max_images", "max_pixels"))
     engine = Engine(worker_threads, NO_LIMIT, NO_DEADLINE, Metrics())
     context = Context(model, limits, GridStyle(columns=COLUMNS), recipe_of(model.version, load.n))
     work_of = sampler(context, Samples(load.n))

@@ -18,6 +18,7 @@ from app.bench.loop import draw_picture
 from app.bench.serving import HOST, Client, ServerFailed, serving
 from app.bench.turns import Measurement, in_turns
 from app.explore.samples import Render
+from app.limits import highest
 from app.models import Model
 from app.runtimes import OpenRuntime
 from app.settings import Settings
@@ -81,8 +82,9 @@ def measure_stages(
         ServerFailed: the server did not start or answer.
         StoreError: the model cannot be opened.
     """
-    unlimited = settings.at_most(*_LIMITS)
-    alone = unlimited.model_copy(update={"default_model": reference, "workers": 1, "root_path": ""})
+    alone = settings.model_copy(
+        update=highest(Settings, *_LIMITS) | {"default_model": reference, "workers": 1, "root_path": ""}
+    )
     with (
         serving(alone) as port,
         contextlib.closing(Client(port)) as client,

@@ -1,6 +1,7 @@
 import pytest
+from pydantic import ValidationError
 
-from app.limits import ConnectionLimits
+from app.limits import ConnectionLimits, highest
 from app.settings import Settings, SettingsError, load_settings, variable
 
 
@@ -47,3 +48,12 @@ def test_a_list_of_hosts_may_have_names_addresses_and_blanks_around_commas(monke
     hosts = "*, a.example., *.b_c.example ,10.0.0.7,::1,[2001:DB8::1],localhost,"
     monkeypatch.setenv("VITRINE_ALLOWED_HOSTS", hosts)
     assert load_settings().allowed_hosts == hosts
+
+
+def test_the_most_that_settings_may_be_is_accepted_and_nothing_more():
+    most = highest(Settings, "max_images", "queue_seconds")
+    assert most == {"max_images": 1_000_000, "queue_seconds": 3600}
+    Settings(**most)
+    for name, value in most.items():
+        with pytest.raises(ValidationError, match=name):
+            Settings(**{name: value + 1})
