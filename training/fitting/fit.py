@@ -187,7 +187,8 @@ def _check_images(config: Config, dataset: data.Dataset) -> None:
     """Refuse images that the likelihood is none of.
 
     Of greys a Bernoulli's formula sums to more than one over 256 levels, and bounds nothing; a causal network
-    knows one number for each pixel before, and colours lean on each other only where there are three.
+    knows one number for each pixel before, and its squares cover the images; colours lean on each other only
+    where there are three.
     """
     images = dataset.train
     name, coloured = config.likelihood.name, len(dataset.image_shape) > 2
@@ -195,6 +196,12 @@ def _check_images(config: Config, dataset: data.Dataset) -> None:
         raise ConfigError(
             "likelihood.name: expected another than causal-logistic, as the images are in colour; "
             "name causal-colour-logistic or autoregressive-logistic. Received: 'causal-logistic'"
+        )
+    block, sides = config.likelihood.parameters.get("block", 1), dataset.image_shape[:2]
+    if any(side % block for side in sides):
+        raise ConfigError(
+            f"likelihood.block: expected a divisor of both sides of the images, {sides[0]} and {sides[1]}. "
+            f"Received: {block}"
         )
     if name in ("colour-logistic", "causal-colour-logistic") and not coloured:
         raise ConfigError(

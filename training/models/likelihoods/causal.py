@@ -42,15 +42,22 @@ class CausalLogistic(DiscretizedLogistic):
     rule, as of PixelCNN (van den Oord et al. 2016), and a whole diagonal is drawn at once. Beyond the border
     the deviation is zero.
 
+    With a `block` of b, all pixels of a square of b x b share a and c: each has its own m and mixture, and a
+    part of the numbers of its square. To these are added, by a pixel's place in the square, weights of this
+    likelihood's own. So a pixel has 22 numbers in place of 55 (3 components, 40 hidden units), and a decoder
+    less to give: an image loses nothing by it, as the numbers of a square come from one place of the maps
+    before.
+
     ``mean`` gives the base m(z), which training pulls to E[x given z] by a squared error
     (``objective.mean_weight``): the expectation itself has no closed form.
 
     Args:
         components: K, of the mixture.
         hidden_units: of the causal network.
+        block: the side of the squares of pixels that share their coefficients and the hidden units' input.
 
     Raises:
-        ValueError: fewer than one component or hidden unit.
+        ValueError: fewer than one component or hidden unit, or no square.
     """
 
     name = "causal-logistic"
@@ -64,18 +71,20 @@ class CausalLogistic(DiscretizedLogistic):
     LINEAR = 5
     network: "CausalWeights"
 
-    def __init__(self, components: int, hidden_units: int) -> None:
+    def __init__(self, components: int, hidden_units: int, block: int = 1) -> None:
         super().__init__(components)
-        if hidden_units < 1:
-            raise ValueError(f"hidden_units: expected at least 1. Received: {hidden_units!r}")
-        self.hidden_units = hidden_units
-        self._sizes = [1, 3 * components, self.LINEAR, hidden_units]
-        self.num_parameters = sum(self._sizes)
-        self.network = CausalWeights(len(self.NEIGHBOURS), hidden_units, 3 * components)
+        for name, value in (("hidden_units", hidden_units), ("block", block)):
+            if value < 1:
+                raise ValueError(f"{name}: expected at least 1. Received: {value!r}")
+        self.hidden_units, self.block = hidden_units, block
+        shared, outputs = self.LINEAR + hidden_units, 3 * components
+        self.num_parameters = 1 + outputs + -(-shared // block**2)  # the last are its part of the square's
+        self.network = CausalWeights(len(self.NEIGHBOURS), hidden_units, outputs, block**2, shared)
 
     @property
     def parameters(self) -> dict[str, float]:  # noqa: D102
-        return {"components": self.components, "hidden_units": self.hidden_units}
+        found: dict[str, float] = {"components": self.components, "hidden_units": self.hidden_units}
+        return found if self.block == 1 else found | {"block": self.block}
 
     def log_prob(self, images: Tensor, decoded: Tensor) -> Tensor:  # noqa: D102
         levels = tf.round(images * LEVELS)
@@ -103,8 +112,10 @@ class CausalLogistic(DiscretizedLogistic):
 
     @property
     def service_weights(self) -> dict[str, Array] | None:
-        """W, for deviations in levels, and O: the graph of all diagonals is slow, and takes memory."""
-        return {"into": np.asarray(self.network.into) / DEVIATION, "out": np.asarray(self.network.out)}
+        """W, for deviations in levels, O, what places in a square add: the graph of all diagonals is slow."""
+        network = self.network
+        found = {"into": np.asarray(network.into) / DEVIATION, "out": np.asarray(network.out)}
+        return found if network.within is None else found | {"within": np.asarray(network.within)}
 
     def draw(self, decoded: Tensor, noise: Tensor) -> Tensor:
         """Draw a whole diagonal at a time: its neighbours lie on earlier ones."""
@@ -172,18 +183,39 @@ class CausalLogistic(DiscretizedLogistic):
 
     def _parts(self, decoded: Tensor) -> list[Tensor]:
         """Return the base, the mixture's parameters, the coefficients and the hidden units' input."""
-        parts: list[Tensor] = tf.split(decoded, self._sizes, axis=-1)
-        return parts
+        sizes = [1, 3 * self.components, -1]
+        base, mixture, shared = tf.split(decoded, sizes, axis=-1, num=3)
+        return [base, mixture, *self._of_squares(shared)]
+
+    def _of_squares(self, shares: Tensor) -> list[Tensor]:
+        """Return the coefficients and the hidden units' input of every pixel, of the pixels' shares."""
+        sizes, block = [self.LINEAR, self.hidden_units], self.block
+        if block > 1:
+            height, width, share = shares.shape[-3:]
+            squares = tf.nn.space_to_depth(tf.reshape(shares, (-1, height, width, share)), block)
+            places = tf.tile(squares[..., : sum(sizes)], (1, 1, 1, block**2))
+            places += tf.reshape(self.network.within, (-1,))
+            shape = tf.concat([tf.shape(shares)[:-1], [sum(sizes)]], axis=0)
+            shares = tf.reshape(tf.nn.depth_to_space(places, block), shape)
+        return list(tf.split(shares, sizes, axis=-1))
 
 
 class CausalWeights(keras.layers.Layer):  # type: ignore[misc]  # Keras publishes no types
-    """W and O: from the deviations of `neighbours` pixels to additions to `outputs` parameters."""
+    """W and O: from the deviations of `neighbours` pixels to additions to `outputs` parameters.
 
-    def __init__(self, neighbours: int, hidden_units: int, outputs: int) -> None:
+    Attributes:
+        within: by the place of a pixel in its square, what is added to the coefficients and the hidden units'
+            input of the square, (places, shared); None where squares are single pixels.
+    """
+
+    def __init__(
+        self, neighbours: int, hidden_units: int, outputs: int, places: int = 1, shared: int = 0
+    ) -> None:
         super().__init__(name="causal")
         self.into = self.add_weight((neighbours, hidden_units), "glorot_uniform", name="into")
         start = keras.initializers.RandomNormal(stddev=START_SPREAD)
         self.out = self.add_weight((hidden_units, outputs), start, name="out")
+        self.within = self.add_weight((places, shared), "zeros", name="within") if places > 1 else None
 
     def call(self, hidden: Any, neighbours: Any) -> Any:
         """Return O relu(hidden + W neighbours): (..., outputs)."""

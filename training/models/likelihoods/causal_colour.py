@@ -68,8 +68,7 @@ class CausalColourLogistic(CausalLogistic):
     def __init__(self, components: int, hidden_units: int) -> None:
         super().__init__(components, hidden_units)
         self.total = NUM_COPIES + components  # K
-        self._sizes = [1, 4 * self.total, hidden_units]
-        self.num_parameters = sum(self._sizes)
+        self.num_parameters = 1 + 4 * self.total + hidden_units
         inputs = COLOURS * (len(self.NEIGHBOURS) + len(EDGES))
         self.network = CausalWeights(inputs, COLOURS * hidden_units, COLOURS * 4 * self.total)
 
@@ -129,7 +128,7 @@ class CausalColourLogistic(CausalLogistic):
 
     def _mixture(self, differences: Tensor, decoded: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Return logits (..., K), means, scales and coefficients (..., 3, K); of differences (..., 3, N)."""
-        base, given, hidden = self._parts(decoded)
+        base, given, hidden = tf.split(decoded, [1, 4 * self.total, self.hidden_units], axis=-1)
         each = tf.unstack(differences, axis=-1)
         seen = tf.stack([*each, *(each[one] - each[other] for one, other in EDGES)], axis=-1)
         seen = tf.sign(seen) * tf.math.log1p(tf.abs(seen)) / COMPRESSION

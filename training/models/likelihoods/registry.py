@@ -31,6 +31,8 @@ COMPONENTS = {"components": (Annotated[int, Field(gt=0)], 1)}  # logistics in th
 
 HIDDEN = {"hidden_units": (Annotated[int, Field(gt=0)], 24)}  # of the network over the pixels before
 
+BLOCK = {"block": (Annotated[int, Field(gt=0)], 1)}  # side of squares of pixels that share their input
+
 REGISTRY = {
     "gaussian": Entry("gaussian:Gaussian", {"variance": (Annotated[float, Field(ge=MIN_VARIANCE)], ...)}),
     "gaussian-shared": Entry("gaussian:GaussianShared"),
@@ -40,7 +42,7 @@ REGISTRY = {
     "discretized-logistic": Entry("logistic:DiscretizedLogistic", COMPONENTS),
     "colour-logistic": Entry("colour:ColourLogistic", COMPONENTS),
     "autoregressive-logistic": Entry("autoregressive:AutoregressiveLogistic", COMPONENTS),
-    "causal-logistic": Entry("causal:CausalLogistic", COMPONENTS | HIDDEN),
+    "causal-logistic": Entry("causal:CausalLogistic", COMPONENTS | HIDDEN | BLOCK),
     "causal-colour-logistic": Entry("causal_colour:CausalColourLogistic", COMPONENTS | HIDDEN),
 }
 

@@ -127,6 +127,47 @@ def test_draws_of_causal_logistics_follow_their_conditional_probabilities():
     assert probability.std(axis=0).max() > 0.05
 
 
+def of_single_pixels(squares, decoded):
+    """The likelihood without squares, and parameters, that give each pixel what `squares` do."""
+    linear, hidden, side = squares.LINEAR, squares.hidden_units, squares.block
+    single = CausalLogistic(squares.components, hidden)
+    single.network.into.assign(squares.network.into)
+    single.network.out.assign(squares.network.out)
+    within = squares.network.within.numpy()
+    own = 1 + 3 * squares.components
+    full = np.zeros((*decoded.shape[:3], own + linear + hidden), np.float32)
+    full[..., :own] = decoded[..., :own]
+    for row, column in np.ndindex(*decoded.shape[1:3]):
+        top, left = row // side * side, column // side * side
+        square = decoded[:, top : top + side, left : left + side, own:].reshape(len(decoded), -1)
+        place = row % side * side + column % side
+        full[:, row, column, own:] = square[:, : linear + hidden] + within[place]
+    return single, full
+
+
+@pytest.mark.parametrize(("block", "hidden", "share"), [(2, 7, 3), (2, 4, 3), (3, 5, 2)])
+def test_pixels_of_a_square_share_what_single_pixels_have_for_themselves(block, hidden, share):
+    shape = (6, 12)
+    squares = CausalLogistic(2, hidden, block)
+    assert squares.num_parameters == 1 + 6 + share
+    assert squares.parameters == {"components": 2, "hidden_units": hidden, "block": block}
+    rng = np.random.default_rng(7)
+    for weights in squares.network.weights:
+        weights.assign(rng.normal(size=weights.shape, scale=0.5))
+    decoded = rng.normal(size=(2, *shape, squares.num_parameters), scale=0.7).astype("f4")
+    single, full = of_single_pixels(squares, decoded)
+    images = rng.integers(0, 256, (2, *shape)).astype("f4") / 255
+    noise = uniform(2, *squares.noise_shape(shape))
+    for both in zip(
+        (squares.log_prob(images, decoded), squares.log_prob(images[None], decoded[None])[0]),
+        (single.log_prob(images, full), single.log_prob(images, full)),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(*both)
+    np.testing.assert_array_equal(squares.draw(decoded, noise), single.draw(full, noise))
+    np.testing.assert_array_equal(squares.mean(decoded), decoded[..., 0])
+
+
 def test_the_mean_is_the_base_and_needs_one_number_of_a_pixel():
     likelihood, decoded = texture()
     np.testing.assert_array_equal(likelihood.mean(decoded), decoded[..., 0])
