@@ -75,10 +75,10 @@ def held_at_once(rows: int) -> int:
 
 
 def _causal(arrays: dict[str, npt.NDArray[Any]]) -> CausalDraw:
-    for name in ("into", "out"):
+    for name in {"into", "out", *arrays}:
         if arrays[name].dtype != np.float32 or not np.isfinite(arrays[name]).all():
             raise ValueError(f"{name}: expected float32, all finite; found {arrays[name].dtype}")
-    return CausalDraw(arrays["into"], arrays["out"])
+    return CausalDraw(arrays["into"], arrays["out"], arrays.get("within"))
 
 
 # By a likelihood's name in the manifest: what draws of parameters, noise and known levels, with its arrays.

@@ -168,7 +168,7 @@ NETWORKS = {
     ),
     "palette": sections.Palette(kind="palette", channels=(4, 8), residual_blocks=1, colours=3, **WIDTHS),
 }
-PARAMETERS = {"variance": 0.05, "components": 2, "hidden_units": 5}
+PARAMETERS = {"variance": 0.05, "components": 2, "hidden_units": 5, "block": 2}
 COMBINATIONS = [  # every network, and between them every operation of an observation model
     ("dense", "gaussian-shared"),
     ("dense", "colour-logistic"),

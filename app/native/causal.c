@@ -23,14 +23,17 @@ static const int LEFT[NEIGHBOURS] = {1, 0, 1, 2, 0, 2, 1, 2, -1, 2};
 enum { ABOVE = 2, BELOW = 1, BESIDE = 2 };
 
 struct task {
-    const float *parameters; // count x height x width x (1 + 3 components + LINEAR + hidden)
+    const float *parameters; // count x height x width x (1 + 3 components + a part of LINEAR + hidden)
     const float *noise;      // count x height x width x 2
     const float *into;       // NEIGHBOURS x ELEMENTS blocks: weights of the hidden units, zero beyond them
     const float *out;        // 3 components x ELEMENTS blocks
+    const float *within;     // block x block x record: what a place in a square adds, zero beyond the hidden units
     const float *known;      // count x height x width: levels that are not drawn, NaN elsewhere; NULL: all are drawn
     float *images;           // count x height x width
-    int32_t count, height, width, components, hidden;
+    float *squares;          // a record for each square of an image, zero beyond the hidden units
+    int32_t count, height, width, components, hidden, block; // block: the side of the squares
 };
+// A record: LINEAR coefficients, then the hidden units' input, ELEMENTS blocks of it.
 
 INLINE vector load(const float *from) { return *(const vector *)from; }
 INLINE vector all(float x) { return (vector){x, x, x, x, x, x, x, x}; }
@@ -108,19 +111,56 @@ struct diagonal {
     float choice[MOST_PIXELS], uniform[MOST_PIXELS], level[MOST_PIXELS];
 };
 
+// What draws know of a pixel. Of single pixels as squares nothing is added.
+struct pixel {
+    const float *own;    // the base and the mixture
+    const float *shared; // LINEAR coefficients, then the hidden units' input
+    const float *within; // what is added to these
+};
+
+INLINE struct pixel pixel_of(const struct task *task, const float *parameters, int components, int hidden, int block,
+                             int row, int column) {
+    const int outputs = 3 * components, part = (LINEAR + hidden + block * block - 1) / (block * block);
+    const float *own = parameters + (long long)(row * task->width + column) * (1 + outputs + part);
+    if (block == 1) return (struct pixel){own, own + 1 + outputs, own};
+    const int record = LINEAR + (hidden + ELEMENTS - 1) / ELEMENTS * ELEMENTS;
+    const int square = row / block * (task->width / block) + column / block, place = row % block * block + column % block;
+    return (struct pixel){own, task->squares + square * record, task->within + place * record};
+}
+
+// The records of an image's squares, of which each pixel has a part.
+INLINE void gather(const struct task *task, const float *parameters, int components, int hidden, int block) {
+    const int shared = LINEAR + hidden, part = (shared + block * block - 1) / (block * block);
+    const int numbers = 1 + 3 * components + part;
+    float *record = task->squares;
+    for (int row = 0; row < task->height; row += block)
+        for (int column = 0; column < task->width; column += block) {
+            for (int place = 0; place < block * block; place++) {
+                const int pixel = (row + place / block) * task->width + column + place % block;
+                const float *from = parameters + (long long)pixel * numbers + numbers - part;
+                for (int k = 0; k < part && place * part + k < shared; k++) record[place * part + k] = from[k];
+            }
+            record += LINEAR + (hidden + ELEMENTS - 1) / ELEMENTS * ELEMENTS;
+        }
+}
+
 // The parameters of the mixtures of one or two pixels of a diagonal, the second one row further down, without the
 // linear part. Two take less time than twice one, as they share what is loaded.
-INLINE void mix(const float *parameters, const float *before, const struct task *task, int components, int hidden,
-                int pixels, struct diagonal *of, int k) {
+INLINE void mix(const struct pixel *of_pixels, const float *before, const struct task *task, int components,
+                int hidden, int block, int pixels, struct diagonal *of, int k) {
     const int blocks = (hidden + ELEMENTS - 1) / ELEMENTS, outputs = 3 * components;
-    const int stride = BESIDE + task->width + BESIDE, next = (task->width - 1) * (1 + outputs + LINEAR + hidden);
-    const float *inputs = parameters + 1 + outputs + LINEAR;
+    const int stride = BESIDE + task->width + BESIDE;
     vector units[2][MOST_BLOCKS], products[2][ELEMENTS];
     for (int p = 0; p < pixels; p++) {
-        for (int b = 0; b < hidden / ELEMENTS; b++) units[p][b] = load(inputs + p * next + ELEMENTS * b);
+        const float *inputs = of_pixels[p].shared + LINEAR, *within = of_pixels[p].within + LINEAR;
+        if (block > 1) {
+            for (int b = 0; b < blocks; b++) units[p][b] = load(inputs + ELEMENTS * b) + load(within + ELEMENTS * b);
+            continue;
+        }
+        for (int b = 0; b < hidden / ELEMENTS; b++) units[p][b] = load(inputs + ELEMENTS * b);
         if (hidden % ELEMENTS) {
             vector last = all(0.0f);
-            for (int u = hidden / ELEMENTS * ELEMENTS; u < hidden; u++) last[u % ELEMENTS] = inputs[p * next + u];
+            for (int u = hidden / ELEMENTS * ELEMENTS; u < hidden; u++) last[u % ELEMENTS] = inputs[u];
             units[p][blocks - 1] = last;
         }
     }
@@ -144,13 +184,13 @@ INLINE void mix(const float *parameters, const float *before, const struct task 
         if (output % ELEMENTS < ELEMENTS - 1) continue;
         const int first = output - ELEMENTS + 1;
         for (int p = 0; p < pixels; p++) {
-            vector added = load(parameters + p * next + 1 + first) + sums(products[p]);
+            vector added = load(of_pixels[p].own + 1 + first) + sums(products[p]);
             for (int each = 0; each < ELEMENTS; each++) of->mixture[first + each][k + p] = added[each];
         }
     }
     for (int output = outputs / ELEMENTS * ELEMENTS; output < outputs; output++)
         for (int p = 0; p < pixels; p++)
-            of->mixture[output][k + p] = parameters[p * next + 1 + output] + sum(products[p][output % ELEMENTS]);
+            of->mixture[output][k + p] = of_pixels[p].own[1 + output] + sum(products[p][output % ELEMENTS]);
 }
 
 // The levels of ELEMENTS pixels of a diagonal, from the k-th on.
@@ -185,29 +225,37 @@ INLINE vector drawn(const struct diagonal *of, int components, int k) {
 }
 
 // `clamped`, whether some levels are known, is known when this is compiled: other draws pay nothing for it.
-INLINE void draw(const struct task *task, int components, int hidden, int clamped) {
-    const int height = task->height, width = task->width, numbers = 1 + 3 * components + LINEAR + hidden;
+INLINE void draw(const struct task *task, int components, int hidden, int block, int clamped) {
+    const int height = task->height, width = task->width;
+    const int numbers = 1 + 3 * components + (LINEAR + hidden + block * block - 1) / (block * block);
     const int stride = BESIDE + width + BESIDE, size = (ABOVE + height + BELOW) * stride;
     float deviations[(ABOVE + MOST_PIXELS + BELOW) * (MOST_PIXELS + 2 * BESIDE)]; // of what was drawn, in levels
     struct diagonal of;
     for (float *number = (float *)&of; number < (float *)(&of + 1); number++) *number = 0.5f; // in every element a number
     for (int image = 0; image < task->count; image++) {
         const long long pixels = (long long)image * height * width;
+        const float *parameters = task->parameters + pixels * numbers;
         for (int k = 0; k < size; k++) deviations[k] = 0.0f;
+        if (block > 1) gather(task, parameters, components, hidden, block);
         for (int number = 0; number < height + width - 1; number++) {
             const int first = number < width ? 0 : number - width + 1;
             const int length = (number < height ? number : height - 1) - first + 1;
             for (int k = 0; k < length; k++) {
                 const int row = first + k, column = number - row;
-                const long long pixel = pixels + row * width + column;
-                const float *parameters = task->parameters + pixel * numbers;
+                const long long number_of = pixels + row * width + column;
                 const float *before = deviations + (row + ABOVE) * stride + column + BESIDE;
-                if (k % 2 == 0 && k + 1 < length) mix(parameters, before, task, components, hidden, 2, &of, k);
-                else if (k % 2 == 0) mix(parameters, before, task, components, hidden, 1, &of, k);
-                of.base[k] = parameters[0] * 255.0f;
-                for (int n = 0; n < LINEAR; n++) of.coefficients[n][k] = parameters[1 + 3 * components + n];
-                of.choice[k] = task->noise[2 * pixel];
-                of.uniform[k] = task->noise[2 * pixel + 1];
+                struct pixel both[2] = {pixel_of(task, parameters, components, hidden, block, row, column)};
+                if (k % 2 == 0 && k + 1 < length) {
+                    both[1] = pixel_of(task, parameters, components, hidden, block, row + 1, column - 1);
+                    mix(both, before, task, components, hidden, block, 2, &of, k);
+                } else if (k % 2 == 0) {
+                    mix(both, before, task, components, hidden, block, 1, &of, k);
+                }
+                of.base[k] = both[0].own[0] * 255.0f;
+                for (int n = 0; n < LINEAR; n++)
+                    of.coefficients[n][k] = block > 1 ? both[0].shared[n] + both[0].within[n] : both[0].shared[n];
+                of.choice[k] = task->noise[2 * number_of];
+                of.uniform[k] = task->noise[2 * number_of + 1];
             }
             for (int k = 0; k < length; k += ELEMENTS) *(vector *)(of.level + k) = drawn(&of, components, k);
             for (int k = 0; k < length; k++) {
@@ -225,10 +273,13 @@ INLINE void draw(const struct task *task, int components, int hidden, int clampe
 
 // Numbers that are known now make loops of a known length.
 INLINE void draw_by_size(const struct task *task) {
-    if (task->components == 3 && task->hidden == 40 && !task->known) draw(task, 3, 40, 0);
-    else if (task->components == 3 && task->hidden == 40) draw(task, 3, 40, 1);
-    else if (!task->known) draw(task, task->components, task->hidden, 0);
-    else draw(task, task->components, task->hidden, 1);
+    const int components = task->components, hidden = task->hidden, block = task->block;
+    if (components == 3 && hidden == 39 && block == 2 && !task->known) draw(task, 3, 39, 2, 0);
+    else if (components == 3 && hidden == 39 && block == 2) draw(task, 3, 39, 2, 1);
+    else if (components == 3 && hidden == 40 && block == 1 && !task->known) draw(task, 3, 40, 1, 0);
+    else if (components == 3 && hidden == 40 && block == 1) draw(task, 3, 40, 1, 1);
+    else if (!task->known) draw(task, components, hidden, block, 0);
+    else draw(task, components, hidden, block, 1);
 }
 
 #if defined(__x86_64__)
@@ -257,7 +308,7 @@ static void draw_narrow(const struct task *task) { draw_by_size(task); }
 EXPORTED int vitrine_causal_draw(const struct task *task) {
     if (task->components < 1 || task->components > MOST_COMPONENTS || task->hidden < 1 ||
         task->hidden > ELEMENTS * MOST_BLOCKS || task->height < 1 || task->height > MOST_PIXELS || task->width < 1 ||
-        task->width > MOST_PIXELS)
+        task->width > MOST_PIXELS || task->block < 1 || task->height % task->block || task->width % task->block)
         return 1;
     if (is_wide()) draw_wide(task);
     else draw_narrow(task);

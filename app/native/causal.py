@@ -5,7 +5,8 @@ A mixture of K logistics at each pixel, whose parameters follow from the pixels 
     given = m + O relu(c + W d), every mean moved by sum_n tanh(a_n) d_n over the LINEAR nearest neighbours,
 
 with m, a and c the pixel's own, W and O the version's, and d the deviations of NEIGHBOURS from their bases,
-in levels. They become a level by the pixel's two uniform numbers: one chooses the component, one the place in
+in levels. Where pixels share, a and c are those of their square, and the version's for their place in it are
+added. They become a level by the pixel's two uniform numbers: one chooses the component, one the place in
 it. All neighbours lie on earlier diagonals i + j, so that a diagonal is drawn at once. A level that is known
 takes the place of the drawn one, so that the pixels after it are drawn given it.
 
@@ -15,6 +16,7 @@ of times as fast.
 """
 
 import ctypes
+import math
 
 import numpy as np
 import numpy.typing as npt
@@ -41,27 +43,37 @@ class CausalDraw:
     Args:
         into: W, (10, hidden units) float32, for deviations in levels.
         out: O, (hidden units, 3 K) float32; the parameters are K logits, K means, K scales.
+        within: what each place in a square adds, (b^2, LINEAR + hidden units) float32, row by row; None: each
+            pixel has coefficients and an input of its own.
         compiled: by the compiled code, where there is some for this machine and these sizes.
 
     Raises:
         ValueError: the arrays do not fit each other.
     """
 
-    def __init__(self, into: Array, out: Array, compiled: bool = True) -> None:
+    def __init__(self, into: Array, out: Array, within: Array | None = None, compiled: bool = True) -> None:
         hidden, outputs = out.shape
         if into.shape != (len(NEIGHBOURS), hidden) or outputs % 3 or not outputs:
             expected = f"({len(NEIGHBOURS)}, H) and (H, 3 K)"
             raise ValueError(f"likelihood: expected arrays {expected}. Received: {into.shape}, {out.shape}")
         self.components, self.hidden = int(outputs) // 3, int(hidden)
+        if within is None:
+            within = np.zeros((1, LINEAR + hidden), np.float32)
+        self.block = math.isqrt(len(within))
+        if within.shape != (max(1, self.block) ** 2, LINEAR + hidden):
+            raise ValueError(
+                f"likelihood: expected within (b^2, {LINEAR + hidden}). Received: {within.shape}"
+            )
         padding = ((0, 0), (0, -hidden % ELEMENTS))
+        self._within = np.ascontiguousarray(np.pad(within, padding), np.float32)
         self._into = np.ascontiguousarray(np.pad(into, padding), np.float32)
         self._out = np.ascontiguousarray(np.pad(out.T, padding), np.float32)
         self._library = library() if compiled else None
 
     @property
     def num_parameters(self) -> int:
-        """Numbers that the decoder's network has for every pixel."""
-        return 1 + 3 * self.components + LINEAR + self.hidden
+        """Numbers that the decoder's network has for every pixel; the last are a part of its square's."""
+        return 1 + 3 * self.components - (-(LINEAR + self.hidden) // self.block**2)
 
     def __call__(self, parameters: Array, noise: Array, known: Array | None = None) -> Array:
         """Return draws, (B, H, W) float32: levels over 255.
@@ -78,22 +90,43 @@ class CausalDraw:
         if numbers != self.num_parameters or noise.shape != (count, height, width, 2):
             expected = f"{self.num_parameters} parameters and noise of shape (B, H, W, 2)"
             raise ValueError(f"expected {expected}. Received: {parameters.shape}, {noise.shape}")
+        if height % self.block or width % self.block:
+            raise ValueError(f"expected sides that {self.block} divides. Received: {height}, {width}")
         if known is not None and known.shape != (count, height, width):
             raise ValueError(f"expected known levels of shape (B, H, W). Received: {known.shape}")
         parameters, noise = (np.ascontiguousarray(each, np.float32) for each in (parameters, noise))
         known = None if known is None else np.ascontiguousarray(known, np.float32)
         if self._library is not None:
             images = np.empty((count, height, width), np.float32)
-            task = self._task(parameters, noise, known, images)
+            task, _ = self._task(parameters, noise, known, images)
             if not self._library.vitrine_causal_draw(ctypes.byref(task)):
                 return images
         with np.errstate(over="ignore", invalid="ignore"):  # as C does; what is no number stays none
-            return self._draw(parameters, noise, known)
+            return self._draw(self._by_pixel(parameters), noise, known)
 
-    def _task(self, parameters: Array, noise: Array, known: Array | None, images: Array) -> Task:
-        arrays = (parameters, noise, self._into, self._out, known, images)
+    def _task(
+        self, parameters: Array, noise: Array, known: Array | None, images: Array
+    ) -> tuple[Task, Array]:
+        """Return what the compiled code is told, and its working memory, which must live as long."""
+        height, width = images.shape[1:]
+        squares = np.zeros((height * width // self.block**2, self._within.shape[1]), np.float32)
+        arrays = (parameters, noise, self._into, self._out, self._within, known, images, squares)
         places = (None if each is None else each.ctypes.data for each in arrays)
-        return Task(*places, *images.shape, self.components, self.hidden)
+        return Task(*places, *images.shape, self.components, self.hidden, self.block), squares
+
+    def _by_pixel(self, parameters: Array) -> Array:
+        """Return parameters in which every pixel has what its square shares, with what its place adds."""
+        if self.block == 1:
+            return parameters
+        count, height, width, _ = parameters.shape
+        own, shared, block = 1 + 3 * self.components, LINEAR + self.hidden, self.block
+        squares = parameters[..., own:].reshape(count, height // block, block, width // block, block, -1)
+        squares = squares.swapaxes(2, 3).reshape(count, height // block, 1, width // block, 1, -1)[
+            ..., :shared
+        ]
+        within = self._within[:, :shared].reshape(block, 1, block, shared)
+        full = (squares + within).reshape(count, height, width, shared)
+        return np.concatenate([parameters[..., :own], full], axis=-1)
 
     def _draw(self, parameters: Array, noise: Array, known: Array | None) -> Array:
         """Return what ``__call__`` does, by NumPy alone."""

@@ -17,8 +17,9 @@ class Task(ctypes.Structure):
     """What ``vitrine_causal_draw`` is to do: ``struct task`` of ``causal.c``."""
 
     _fields_ = (
-        *((name, ctypes.c_void_p) for name in ("parameters", "noise", "into", "out", "known", "images")),
-        *((name, ctypes.c_int32) for name in ("count", "height", "width", "components", "hidden")),
+        *((name, ctypes.c_void_p) for name in ("parameters", "noise", "into", "out", "within", "known")),
+        *((name, ctypes.c_void_p) for name in ("images", "squares")),
+        *((name, ctypes.c_int32) for name in ("count", "height", "width", "components", "hidden", "block")),
     )
 
 
