@@ -31,7 +31,9 @@ struct task {
     const float *known;      // count x height x width: levels that are not drawn, NaN elsewhere; NULL: all are drawn
     float *images;           // count x height x width
     float *squares;          // a record for each square of an image, zero beyond the hidden units
-    int32_t count, height, width, components, hidden, block; // block: the side of the squares
+    int32_t count, height, width, components, hidden;
+    int32_t block; // the side of the squares
+    int32_t given; // parameters of the mixture to which the hidden units add nothing: the first logit, or none
 };
 // A record: LINEAR coefficients, then the hidden units' input, ELEMENTS blocks of it.
 
@@ -104,12 +106,42 @@ INLINE vector sums(const vector v[ELEMENTS]) {
            __builtin_shufflevector(a, b, 1, 3, 5, 7, 9, 11, 13, 15);
 }
 
+// Rows to columns.
+INLINE void transpose(vector v[ELEMENTS]) {
+    vector a[ELEMENTS], b[ELEMENTS];
+    for (int i = 0; i < ELEMENTS; i += 2) {
+        a[i] = __builtin_shufflevector(v[i], v[i + 1], 0, 8, 2, 10, 4, 12, 6, 14);
+        a[i + 1] = __builtin_shufflevector(v[i], v[i + 1], 1, 9, 3, 11, 5, 13, 7, 15);
+    }
+    for (int i = 0; i < ELEMENTS; i += 4)
+        for (int j = i; j < i + 2; j++) {
+            b[j] = __builtin_shufflevector(a[j], a[j + 2], 0, 1, 8, 9, 4, 5, 12, 13);
+            b[j + 2] = __builtin_shufflevector(a[j], a[j + 2], 2, 3, 10, 11, 6, 7, 14, 15);
+        }
+    for (int i = 0; i < ELEMENTS / 2; i++) {
+        v[i] = __builtin_shufflevector(b[i], b[i + 4], 0, 1, 2, 3, 8, 9, 10, 11);
+        v[i + 4] = __builtin_shufflevector(b[i], b[i + 4], 4, 5, 6, 7, 12, 13, 14, 15);
+    }
+}
+
 // What a diagonal needs, one number a pixel; as many beyond its last one as fill the elements.
 struct diagonal {
+    vector added[3 * MOST_COMPONENTS / ELEMENTS][MOST_PIXELS]; // ELEMENTS parameters of a pixel, before they are rows
     float mixture[3 * MOST_COMPONENTS][MOST_PIXELS], base[MOST_PIXELS];
     float coefficients[LINEAR][MOST_PIXELS], near[LINEAR][MOST_PIXELS];
     float choice[MOST_PIXELS], uniform[MOST_PIXELS], level[MOST_PIXELS];
 };
+
+// Numbers that are known when this is compiled make loops of a known length.
+struct sizes {
+    int components, hidden, block, given;
+};
+INLINE int outputs_of(struct sizes of) { return 3 * of.components - of.given; }
+INLINE int blocks_of(struct sizes of) { return (of.hidden + ELEMENTS - 1) / ELEMENTS; }
+INLINE int record_of(struct sizes of) { return LINEAR + blocks_of(of) * ELEMENTS; }
+// Of what a square shares, a pixel's part.
+INLINE int part_of(struct sizes of) { return (LINEAR + of.hidden + of.block * of.block - 1) / (of.block * of.block); }
+INLINE int numbers_of(struct sizes of) { return 1 + 3 * of.components + part_of(of); }
 
 // What draws know of a pixel. Of single pixels as squares nothing is added.
 struct pixel {
@@ -118,42 +150,37 @@ struct pixel {
     const float *within; // what is added to these
 };
 
-INLINE struct pixel pixel_of(const struct task *task, const float *parameters, int components, int hidden, int block,
-                             int row, int column) {
-    const int outputs = 3 * components, part = (LINEAR + hidden + block * block - 1) / (block * block);
-    const float *own = parameters + (long long)(row * task->width + column) * (1 + outputs + part);
-    if (block == 1) return (struct pixel){own, own + 1 + outputs, own};
-    const int record = LINEAR + (hidden + ELEMENTS - 1) / ELEMENTS * ELEMENTS;
-    const int square = row / block * (task->width / block) + column / block, place = row % block * block + column % block;
-    return (struct pixel){own, task->squares + square * record, task->within + place * record};
+INLINE struct pixel pixel_of(const struct task *task, struct sizes of, const float *parameters, int row, int column) {
+    const float *own = parameters + (long long)(row * task->width + column) * numbers_of(of);
+    if (of.block == 1) return (struct pixel){own, own + 1 + 3 * of.components, own};
+    const int square = row / of.block * (task->width / of.block) + column / of.block;
+    const int place = row % of.block * of.block + column % of.block;
+    return (struct pixel){own, task->squares + square * record_of(of), task->within + place * record_of(of)};
 }
 
 // The records of an image's squares, of which each pixel has a part.
-INLINE void gather(const struct task *task, const float *parameters, int components, int hidden, int block) {
-    const int shared = LINEAR + hidden, part = (shared + block * block - 1) / (block * block);
-    const int numbers = 1 + 3 * components + part;
+INLINE void gather(const struct task *task, struct sizes of, const float *parameters) {
+    const int part = part_of(of), shared = LINEAR + of.hidden, numbers = numbers_of(of);
     float *record = task->squares;
-    for (int row = 0; row < task->height; row += block)
-        for (int column = 0; column < task->width; column += block) {
-            for (int place = 0; place < block * block; place++) {
-                const int pixel = (row + place / block) * task->width + column + place % block;
+    for (int row = 0; row < task->height; row += of.block)
+        for (int column = 0; column < task->width; column += of.block, record += record_of(of))
+            for (int place = 0; place < of.block * of.block; place++) {
+                const int pixel = (row + place / of.block) * task->width + column + place % of.block;
                 const float *from = parameters + (long long)pixel * numbers + numbers - part;
                 for (int k = 0; k < part && place * part + k < shared; k++) record[place * part + k] = from[k];
             }
-            record += LINEAR + (hidden + ELEMENTS - 1) / ELEMENTS * ELEMENTS;
-        }
 }
 
 // The parameters of the mixtures of one or two pixels of a diagonal, the second one row further down, without the
 // linear part. Two take less time than twice one, as they share what is loaded.
-INLINE void mix(const struct pixel *of_pixels, const float *before, const struct task *task, int components,
-                int hidden, int block, int pixels, struct diagonal *of, int k) {
-    const int blocks = (hidden + ELEMENTS - 1) / ELEMENTS, outputs = 3 * components;
+INLINE void mix(const struct pixel *of_pixels, const float *before, const struct task *task, struct sizes sizes,
+                int pixels, struct diagonal *of, int k) {
+    const int hidden = sizes.hidden, blocks = blocks_of(sizes), outputs = outputs_of(sizes), given = sizes.given;
     const int stride = BESIDE + task->width + BESIDE;
     vector units[2][MOST_BLOCKS], products[2][ELEMENTS];
     for (int p = 0; p < pixels; p++) {
         const float *inputs = of_pixels[p].shared + LINEAR, *within = of_pixels[p].within + LINEAR;
-        if (block > 1) {
+        if (sizes.block > 1) {
             for (int b = 0; b < blocks; b++) units[p][b] = load(inputs + ELEMENTS * b) + load(within + ELEMENTS * b);
             continue;
         }
@@ -175,6 +202,7 @@ INLINE void mix(const struct pixel *of_pixels, const float *before, const struct
     }
     for (int p = 0; p < pixels; p++)
         for (int b = 0; b < blocks; b++) units[p][b] = larger(units[p][b], all(0.0f));
+    for (int p = 0; p < pixels && given; p++) of->mixture[0][k + p] = of_pixels[p].own[1];
     for (int output = 0; output < outputs; output++) {
         const float *weights = task->out + output * blocks * ELEMENTS;
         for (int p = 0; p < pixels; p++) products[p][output % ELEMENTS] = units[p][0] * load(weights);
@@ -182,15 +210,25 @@ INLINE void mix(const struct pixel *of_pixels, const float *before, const struct
             for (int p = 0; p < pixels; p++)
                 products[p][output % ELEMENTS] = products[p][output % ELEMENTS] + units[p][b] * load(weights + b * ELEMENTS);
         if (output % ELEMENTS < ELEMENTS - 1) continue;
-        const int first = output - ELEMENTS + 1;
-        for (int p = 0; p < pixels; p++) {
-            vector added = load(of_pixels[p].own + 1 + first) + sums(products[p]);
-            for (int each = 0; each < ELEMENTS; each++) of->mixture[first + each][k + p] = added[each];
-        }
+        for (int p = 0; p < pixels; p++)
+            of->added[output / ELEMENTS][k + p] =
+                load(of_pixels[p].own + 1 + given + output + 1 - ELEMENTS) + sums(products[p]);
     }
     for (int output = outputs / ELEMENTS * ELEMENTS; output < outputs; output++)
         for (int p = 0; p < pixels; p++)
-            of->mixture[output][k + p] = of_pixels[p].own[1 + output] + sum(products[p][output % ELEMENTS]);
+            of->mixture[given + output][k + p] =
+                of_pixels[p].own[1 + given + output] + sum(products[p][output % ELEMENTS]);
+}
+
+// The added parameters of ELEMENTS pixels, from the k-th on, as rows of the mixture.
+INLINE void to_rows(struct diagonal *of, struct sizes sizes, int k) {
+    for (int block = 0; block < outputs_of(sizes) / ELEMENTS; block++) {
+        vector *added = of->added[block] + k, rows[ELEMENTS];
+        for (int each = 0; each < ELEMENTS; each++) rows[each] = added[each];
+        transpose(rows);
+        for (int each = 0; each < ELEMENTS; each++)
+            *(vector *)(of->mixture[sizes.given + block * ELEMENTS + each] + k) = rows[each];
+    }
 }
 
 // The levels of ELEMENTS pixels of a diagonal, from the k-th on.
@@ -225,18 +263,17 @@ INLINE vector drawn(const struct diagonal *of, int components, int k) {
 }
 
 // `clamped`, whether some levels are known, is known when this is compiled: other draws pay nothing for it.
-INLINE void draw(const struct task *task, int components, int hidden, int block, int clamped) {
+INLINE void draw(const struct task *task, struct sizes sizes, int clamped) {
     const int height = task->height, width = task->width;
-    const int numbers = 1 + 3 * components + (LINEAR + hidden + block * block - 1) / (block * block);
     const int stride = BESIDE + width + BESIDE, size = (ABOVE + height + BELOW) * stride;
     float deviations[(ABOVE + MOST_PIXELS + BELOW) * (MOST_PIXELS + 2 * BESIDE)]; // of what was drawn, in levels
     struct diagonal of;
     for (float *number = (float *)&of; number < (float *)(&of + 1); number++) *number = 0.5f; // in every element a number
     for (int image = 0; image < task->count; image++) {
         const long long pixels = (long long)image * height * width;
-        const float *parameters = task->parameters + pixels * numbers;
+        const float *parameters = task->parameters + pixels * numbers_of(sizes);
         for (int k = 0; k < size; k++) deviations[k] = 0.0f;
-        if (block > 1) gather(task, parameters, components, hidden, block);
+        if (sizes.block > 1) gather(task, sizes, parameters);
         for (int number = 0; number < height + width - 1; number++) {
             const int first = number < width ? 0 : number - width + 1;
             const int length = (number < height ? number : height - 1) - first + 1;
@@ -244,20 +281,23 @@ INLINE void draw(const struct task *task, int components, int hidden, int block,
                 const int row = first + k, column = number - row;
                 const long long number_of = pixels + row * width + column;
                 const float *before = deviations + (row + ABOVE) * stride + column + BESIDE;
-                struct pixel both[2] = {pixel_of(task, parameters, components, hidden, block, row, column)};
+                struct pixel both[2] = {pixel_of(task, sizes, parameters, row, column)};
                 if (k % 2 == 0 && k + 1 < length) {
-                    both[1] = pixel_of(task, parameters, components, hidden, block, row + 1, column - 1);
-                    mix(both, before, task, components, hidden, block, 2, &of, k);
+                    both[1] = pixel_of(task, sizes, parameters, row + 1, column - 1);
+                    mix(both, before, task, sizes, 2, &of, k);
                 } else if (k % 2 == 0) {
-                    mix(both, before, task, components, hidden, block, 1, &of, k);
+                    mix(both, before, task, sizes, 1, &of, k);
                 }
                 of.base[k] = both[0].own[0] * 255.0f;
                 for (int n = 0; n < LINEAR; n++)
-                    of.coefficients[n][k] = block > 1 ? both[0].shared[n] + both[0].within[n] : both[0].shared[n];
+                    of.coefficients[n][k] = sizes.block > 1 ? both[0].shared[n] + both[0].within[n] : both[0].shared[n];
                 of.choice[k] = task->noise[2 * number_of];
                 of.uniform[k] = task->noise[2 * number_of + 1];
             }
-            for (int k = 0; k < length; k += ELEMENTS) *(vector *)(of.level + k) = drawn(&of, components, k);
+            for (int k = 0; k < length; k += ELEMENTS) {
+                to_rows(&of, sizes, k);
+                *(vector *)(of.level + k) = drawn(&of, sizes.components, k);
+            }
             for (int k = 0; k < length; k++) {
                 const int row = first + k, column = number - row;
                 if (clamped) {
@@ -271,15 +311,21 @@ INLINE void draw(const struct task *task, int components, int hidden, int block,
     }
 }
 
-// Numbers that are known now make loops of a known length.
+INLINE int has(const struct task *task, struct sizes sizes) {
+    return task->components == sizes.components && task->hidden == sizes.hidden && task->block == sizes.block &&
+           task->given == sizes.given;
+}
+
+// The sizes of shipped models first.
 INLINE void draw_by_size(const struct task *task) {
-    const int components = task->components, hidden = task->hidden, block = task->block;
-    if (components == 3 && hidden == 39 && block == 2 && !task->known) draw(task, 3, 39, 2, 0);
-    else if (components == 3 && hidden == 39 && block == 2) draw(task, 3, 39, 2, 1);
-    else if (components == 3 && hidden == 40 && block == 1 && !task->known) draw(task, 3, 40, 1, 0);
-    else if (components == 3 && hidden == 40 && block == 1) draw(task, 3, 40, 1, 1);
-    else if (!task->known) draw(task, components, hidden, block, 0);
-    else draw(task, components, hidden, block, 1);
+    const struct sizes shared = {3, 39, 2, 1}, single = {3, 40, 1, 0};
+    const struct sizes any = {task->components, task->hidden, task->block, task->given};
+    if (has(task, shared) && !task->known) draw(task, shared, 0);
+    else if (has(task, shared)) draw(task, shared, 1);
+    else if (has(task, single) && !task->known) draw(task, single, 0);
+    else if (has(task, single)) draw(task, single, 1);
+    else if (!task->known) draw(task, any, 0);
+    else draw(task, any, 1);
 }
 
 #if defined(__x86_64__)
@@ -308,7 +354,7 @@ static void draw_narrow(const struct task *task) { draw_by_size(task); }
 EXPORTED int vitrine_causal_draw(const struct task *task) {
     if (task->components < 1 || task->components > MOST_COMPONENTS || task->hidden < 1 ||
         task->hidden > ELEMENTS * MOST_BLOCKS || task->height < 1 || task->height > MOST_PIXELS || task->width < 1 ||
-        task->width > MOST_PIXELS || task->block < 1 || task->height % task->block || task->width % task->block)
+        task->width > MOST_PIXELS || task->block < 1 || task->height % task->block || task->width % task->block || (task->given & ~1))
         return 1;
     if (is_wide()) draw_wide(task);
     else draw_narrow(task);

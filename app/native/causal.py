@@ -42,7 +42,8 @@ class CausalDraw:
 
     Args:
         into: W, (10, hidden units) float32, for deviations in levels.
-        out: O, (hidden units, 3 K) float32; the parameters are K logits, K means, K scales.
+        out: O, (hidden units, 3 K) float32; the parameters are K logits, K means, K scales. Or (hidden units,
+            3 K - 1): nothing is added to the first logit, as only differences of logits count.
         within: what each place in a square adds, (b^2, LINEAR + hidden units) float32, row by row; None: each
             pixel has coefficients and an input of its own.
         compiled: by the compiled code, where there is some for this machine and these sizes.
@@ -53,10 +54,11 @@ class CausalDraw:
 
     def __init__(self, into: Array, out: Array, within: Array | None = None, compiled: bool = True) -> None:
         hidden, outputs = out.shape
-        if into.shape != (len(NEIGHBOURS), hidden) or outputs % 3 or not outputs:
-            expected = f"({len(NEIGHBOURS)}, H) and (H, 3 K)"
+        if into.shape != (len(NEIGHBOURS), hidden) or outputs % 3 == 1 or not outputs:
+            expected = f"({len(NEIGHBOURS)}, H) and (H, 3 K) or (H, 3 K - 1)"
             raise ValueError(f"likelihood: expected arrays {expected}. Received: {into.shape}, {out.shape}")
-        self.components, self.hidden = int(outputs) // 3, int(hidden)
+        self.components, self.hidden = -(-int(outputs) // 3), int(hidden)
+        self._given = 3 * self.components - int(outputs)  # logits to which nothing is added
         if within is None:
             within = np.zeros((1, LINEAR + hidden), np.float32)
         self.block = math.isqrt(len(within))
@@ -112,7 +114,7 @@ class CausalDraw:
         squares = np.zeros((height * width // self.block**2, self._within.shape[1]), np.float32)
         arrays = (parameters, noise, self._into, self._out, self._within, known, images, squares)
         places = (None if each is None else each.ctypes.data for each in arrays)
-        return Task(*places, *images.shape, self.components, self.hidden, self.block), squares
+        return Task(*places, *images.shape, self.components, self.hidden, self.block, self._given), squares
 
     def _by_pixel(self, parameters: Array) -> Array:
         """Return parameters in which every pixel has what its square shares, with what its place adds."""
@@ -181,15 +183,15 @@ class CausalDraw:
 
     def _mixture(self, pixels: Array, before: list[Array]) -> list[Array]:
         """Return the 3 K parameters of the mixtures without the linear part, each (B, n)."""
-        outputs = 3 * self.components
+        outputs, given = 3 * self.components, self._given
         padded = self._into.shape[1]
         units = np.zeros((*pixels.shape[:2], padded), np.float32)
         units[..., : self.hidden] = pixels[..., 1 + outputs + LINEAR :]
         for deviation, weights in zip(before, self._into, strict=True):
             units = units + deviation[..., None] * weights
         units = np.where(units > 0, units, np.float32(0))
-        found = []
-        for number, weights in enumerate(self._out):
+        found = [pixels[..., 1 + number] for number in range(given)]
+        for number, weights in enumerate(self._out, start=given):
             products = (units * weights).reshape(*units.shape[:2], padded // ELEMENTS, ELEMENTS)
             elements = products[..., 0, :]
             for block in range(1, padded // ELEMENTS):

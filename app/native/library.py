@@ -19,7 +19,8 @@ class Task(ctypes.Structure):
     _fields_ = (
         *((name, ctypes.c_void_p) for name in ("parameters", "noise", "into", "out", "within", "known")),
         *((name, ctypes.c_void_p) for name in ("images", "squares")),
-        *((name, ctypes.c_int32) for name in ("count", "height", "width", "components", "hidden", "block")),
+        *((name, ctypes.c_int32) for name in ("count", "height", "width", "components", "hidden")),
+        *((name, ctypes.c_int32) for name in ("block", "given")),
     )
 
 

@@ -112,9 +112,14 @@ class CausalLogistic(DiscretizedLogistic):
 
     @property
     def service_weights(self) -> dict[str, Array] | None:
-        """W, for deviations in levels, O, what places in a square add: the graph of all diagonals is slow."""
+        """W, for deviations in levels, O, what places in a square add: the graph of all diagonals is slow.
+
+        Only differences of logits count: so O has a column less, and nothing to add to the first one.
+        """
         network = self.network
-        found = {"into": np.asarray(network.into) / DEVIATION, "out": np.asarray(network.out)}
+        out = np.array(network.out)
+        out[:, 1 : self.components] -= out[:, :1]
+        found = {"into": np.asarray(network.into) / DEVIATION, "out": out[:, 1:]}
         return found if network.within is None else found | {"within": np.asarray(network.within)}
 
     def draw(self, decoded: Tensor, noise: Tensor) -> Tensor:
