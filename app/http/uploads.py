@@ -108,7 +108,7 @@ async def _read(request: Request, settings: Settings, most: int) -> list[Part] |
         return parse_form(await read_body(request, settings), request.headers["content-type"], most)
     if kind.startswith("image/"):
         return await read_body(request, settings)
-    expected = "multipart/form-data with a field file, or image/*"
+    expected = "multipart/form-data with a field called file, or image/*"
     alone = "(curl --data-binary @shirt.png -H 'Content-Type: image/png')"
     remedy = f"Send a form (curl -F file=@shirt.png) or the file itself {alone}."
     raise UnsupportedUpload.of("Content-Type", expected, kind or "none", remedy, "unsupported_content_type")
@@ -128,9 +128,9 @@ def _files_of(parts: list[Part], known: tuple[str, ...] = ("file",)) -> Files:
     found = [part for part in parts if part.name == "file" and not part.left_empty]
     if not found:
         names = ", ".join(dict.fromkeys(part.name for part in parts)) or "no fields"
-        expected, remedy = "at least one image in the field file", "Name the field file."
+        expected, remedy = "at least one image in a field called file", "The field's name must be file."
         if any(part.name == "file" for part in parts):
-            names, remedy = "the field file without a file", "Choose a file, then send the form."
+            names, remedy = "a field called file, without a file", "Choose a file, then send the form."
         raise UploadError.of("file", expected, names, remedy, "no_file")
     # A form's own field for its encoding (RFC 7578, section 4.6) is no parameter.
     unknown = {part.name: part for part in parts if part.name not in (*known, "_charset_")}
@@ -149,12 +149,12 @@ def _files_of(parts: list[Part], known: tuple[str, ...] = ("file",)) -> Files:
 def _unknown(part: Part, known: tuple[str, ...]) -> Fault:
     """Return what is wrong with a field that the form has beside those that are known."""
     fields = " or ".join(known)
-    remedy = f"Name the field {fields}."
+    remedy = f"The field's name must be {fields}."
     if not part.is_file:
         value = part.content.decode("utf-8", "replace")
         example = echo(f"?{quote_plus(part.name)}={quote_plus(value)}")
         remedy = f"Parameters stand in the query: send it as {example}, not in the form."
-    return Fault(echo(part.name), f"a field {fields}", echo(part.name), remedy, "unknown_field")
+    return Fault(echo(part.name), f"a field called {fields}", echo(part.name), remedy, "unknown_field")
 
 
 async def read_body(request: Request, settings: Settings) -> bytes:

@@ -155,7 +155,7 @@ def test_the_models_own_examples_are_completed_for_good(client):
 
 
 def test_an_image_of_which_nothing_is_missing_and_masks_alone_are_refused(client):
-    for images, masks, said in (([FLAT], [], "hide=lower"), ([], [FLAT], "Name the field file")):
+    for images, masks, said in (([FLAT], [], "hide=lower"), ([], [FLAT], "The field's name must be file")):
         with pytest.raises(UploadError, match=said):
             client.complete(*images, masks=masks)
 

@@ -164,8 +164,8 @@ def test_the_same_seed_gives_the_same_completions(client):
     [
         ("invert", (None, "auto"), "?invert=auto"),
         ("model", (None, "a b&c"), "?model=a+b%26c"),
-        ("masks", ("m.png", GREY), "Name the field file"),
-        ("image", ("a.png", GREY), "Name the field file"),
+        ("masks", ("m.png", GREY), "The field's name must be file"),
+        ("image", ("a.png", GREY), "The field's name must be file"),
         ("note", (None, ""), "?note="),
     ],
 )
@@ -181,7 +181,7 @@ def test_every_field_too_many_is_named_once_and_a_mask_only_completes(client):
         "k",
         "seed",
     ]
-    assert_problem(posted(client, "/score", GREY, masks=[GREY]), 422, "mask", "a field file")
+    assert_problem(posted(client, "/score", GREY, masks=[GREY]), 422, "mask", "a field called file")
 
 
 def test_a_forms_own_field_for_its_encoding_is_no_parameter(client):
