@@ -38,7 +38,7 @@ from app.pictures.files import encoding_of, open_file
 from app.pictures.marks import frames_of, read_mark
 from app.settings import Settings
 from tests.picture_files import encoded, lossless_jpeg, with_chunk, with_segment
-from tests.reliability import commit, machine
+from tests.reliability import tell
 
 LIMITS = Settings(max_upload_pixels=250_000, max_upload_side=1000)
 MOST_SECONDS = 2.0  # that one input may take
@@ -284,13 +284,8 @@ def led_by_code(target: str, minutes: float, out: Path | None) -> None:
 
 
 def write(figures: dict[str, int], targets: list[str], minutes: float, out: Path | None) -> None:
-    """Tell the figures of a run, as ``python -m tests.reliability --record`` takes them up."""
-    sys.stdout.write("".join(f"{name}: {value}\n" for name, value in figures.items()))
-    sys.stdout.flush()
-    if out:
-        command = f"python -m tests.broken_uploads {' '.join(targets)} --minutes {minutes:g}"
-        told = {"command": command, "hardware": machine(), "commit": commit(), "figures": figures}
-        out.write_text(json.dumps(told, indent=1) + "\n")
+    """Tell the figures of a run that found nothing."""
+    tell(figures, [], f"python -m tests.broken_uploads {' '.join(targets)} --minutes {minutes:g}", out)
 
 
 def main() -> None:

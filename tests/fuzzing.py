@@ -4,7 +4,6 @@
 """
 
 import argparse
-import json
 import math
 import os
 import re
@@ -17,7 +16,7 @@ from pathlib import Path
 from app.settings import Settings
 from tests.conftest import PROJECT
 from tests.fakes import CARD, MAP, MIXTURE, write_version
-from tests.reliability import commit, machine
+from tests.reliability import tell
 from tests.serving import serving_fakes
 
 SCHEMATHESIS = Path(sys.executable).with_name("schemathesis")
@@ -78,15 +77,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         made, told = run(Path(folder), examples, seed=asked.seed)
     sys.stdout.write(told)
-    if asked.out and made:
-        figures = {
-            "requests": made,
-            "wrong answers": 0,
-            "minutes": round((time.monotonic() - started) / 60, 1),
-        }
+    if made:
+        minutes = round((time.monotonic() - started) / 60, 1)
+        figures = {"requests": made, "wrong answers": 0, "minutes": minutes}
         command = f"python -m tests.fuzzing --requests {asked.requests} --seed {asked.seed}"
-        found = {"command": command, "hardware": machine(), "commit": commit(), "figures": figures}
-        asked.out.write_text(json.dumps(found, indent=1) + "\n")
+        tell(figures, [], command, asked.out)
     sys.exit(made < asked.requests)
 
 

@@ -10,7 +10,6 @@ import collections
 import contextlib
 import dataclasses
 import io
-import json
 import sys
 import tempfile
 import threading
@@ -24,7 +23,7 @@ import httpx
 import numpy as np
 from PIL import Image
 
-from tests.reliability import commit, machine
+from tests.reliability import tell
 from tests.serving import serving
 from tests.soak import REFUSALS, processes_of
 
@@ -207,15 +206,8 @@ def main() -> None:
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         found, told = run(Path(folder), asked.uploads)
-    for name, value in told.items():
-        print(f"{name}: {value}")  # noqa: T201
-    for line in found.wrong[:20]:
-        print(line)  # noqa: T201
-    if asked.out:
-        command = f"python -m tests.large_uploads --uploads {asked.uploads}"
-        run_of = {"command": command, "hardware": machine(), "commit": commit(), "figures": told}
-        asked.out.write_text(json.dumps(run_of, indent=1) + "\n")
-    sys.exit(bool(found.wrong))
+    command = f"python -m tests.large_uploads --uploads {asked.uploads}"
+    sys.exit(tell(told, found.wrong, command, asked.out))
 
 
 if __name__ == "__main__":

@@ -103,6 +103,27 @@ def results(junit: Path) -> dict[str, dict[str, int]]:
     return {test: dict(sorted(counts.items())) for test, counts in sorted(found.items())}
 
 
+def tell(figures: dict[str, Any], wrong: list[str], command: str, out: Path | None, **more: object) -> int:
+    """Print what a long run found, and write it to `out`, as ``--record`` takes it up.
+
+    Args:
+        figures: by name.
+        wrong: a line for each fault; the first ones are printed.
+        command: that repeats it.
+        out: nothing is written if None.
+        more: what is written beside the figures.
+
+    Returns:
+        The exit code: 1 if anything was wrong.
+    """
+    for line in (*(f"{name}: {value}" for name, value in figures.items()), *wrong[:20]):
+        print(line, flush=True)  # noqa: T201
+    if out:
+        run = {"command": command, "hardware": machine(), "commit": commit(), "figures": figures} | more
+        out.write_text(json.dumps(run, indent=1) + "\n")
+    return int(bool(wrong))
+
+
 def machine() -> str:
     """Return the hardware in a few words."""
     from app.cores import available_cores, processor_name

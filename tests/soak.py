@@ -26,7 +26,7 @@ import numpy as np
 
 from tests import counted
 from tests.fakes import png_bytes
-from tests.reliability import commit, machine
+from tests.reliability import tell
 from tests.serving import serving
 
 MODEL = "fashion"
@@ -316,21 +316,8 @@ def main() -> None:
         found, told = run(Path(folder), asked.minutes * 60, asked.workers, asked.model)
         series = Path(folder, "series.jsonl")
         lines = [json.loads(line) for line in series.read_text().splitlines()] if series.exists() else []
-    for name, value in told.items():
-        print(f"{name}: {value}")  # noqa: T201
-    for line in found.unexpected[:20]:
-        print(line)  # noqa: T201
-    if asked.out:
-        command = f"python -m tests.soak --minutes {asked.minutes:g} --workers {asked.workers}"
-        run_of = {
-            "command": command,
-            "hardware": machine(),
-            "commit": commit(),
-            "figures": told,
-            "series": lines,
-        }
-        asked.out.write_text(json.dumps(run_of, indent=1) + "\n")
-    sys.exit(bool(found.unexpected))
+    command = f"python -m tests.soak --minutes {asked.minutes:g} --workers {asked.workers}"
+    sys.exit(tell(told, found.unexpected, command, asked.out, series=lines))
 
 
 if __name__ == "__main__":

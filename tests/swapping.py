@@ -24,7 +24,7 @@ import numpy as np
 from app import labels
 from app.labels import Labels
 from tests.fakes import seal
-from tests.reliability import commit, machine
+from tests.reliability import tell
 from tests.serving import Server, serving
 from tests.soak import processes_of
 
@@ -229,15 +229,8 @@ def main() -> None:
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         found, told = run(Path(folder), asked.swaps, asked.rate)
-    for name, value in told.items():
-        print(f"{name}: {value}")  # noqa: T201
-    for line in found.wrong[:20]:
-        print(line)  # noqa: T201
-    if asked.out:
-        command = f"python -m tests.swapping --swaps {asked.swaps} --rate {asked.rate:g}"
-        run_of = {"command": command, "hardware": machine(), "commit": commit(), "figures": told}
-        asked.out.write_text(json.dumps(run_of, indent=1) + "\n")
-    sys.exit(bool(found.wrong))
+    command = f"python -m tests.swapping --swaps {asked.swaps} --rate {asked.rate:g}"
+    sys.exit(tell(told, found.wrong, command, asked.out))
 
 
 if __name__ == "__main__":

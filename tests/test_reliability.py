@@ -75,3 +75,20 @@ def test_figures_of_a_long_run_stand_below_its_command_hardware_and_commit(tmp_p
     reliability.main()
     assert reliability.kept() == {"long": {"soak": measured}}
     assert (tmp_path / "page.md").read_text() == page
+
+
+def test_a_long_run_is_told_with_what_repeats_it_and_ends_by_what_was_wrong(tmp_path, capsys):
+    out = tmp_path / "run.json"
+    wrong = [f"fault {number}" for number in range(30)]
+    assert reliability.tell({"requests": 7}, wrong, "python -m tests.soak", out, series=[1, 2]) == 1
+    told = json.loads(out.read_text())
+    assert (told["command"], told["figures"], told["series"]) == (
+        "python -m tests.soak",
+        {"requests": 7},
+        [1, 2],
+    )
+    assert told["commit"] == reliability.commit()
+    assert told["hardware"] == reliability.machine()
+    printed = capsys.readouterr().out.splitlines()
+    assert printed == ["requests: 7", *wrong[:20]]
+    assert reliability.tell({"requests": 7}, [], "python -m tests.soak", None) == 0
