@@ -3,7 +3,7 @@
 import functools
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -40,21 +40,26 @@ def in_parts(
         computed: dict[int, Array] = {}
 
         def take() -> None:
-            while starts:
-                try:
-                    start = starts.popleft()
-                except IndexError:  # another thread was faster
-                    return
-                first = min(start, rows - size)
-                part = function(*(array[first : first + size] for array in arrays))
-                computed[start] = part[start - first :]
+            try:
+                while starts:
+                    try:
+                        start = starts.popleft()
+                    except IndexError:  # another thread was faster
+                        return
+                    first = min(start, rows - size)
+                    part = function(*(array[first : first + size] for array in arrays))
+                    computed[start] = part[start - first :]
+            except BaseException:
+                starts.clear()  # after an error nobody needs the rest
+                raise
 
-        helping = min(threads, len(starts)) - 1
-        helpers = [_helpers(threads - 1).submit(take) for _ in range(helping)]
+        helpers: list[Future[None]] = []
         try:
+            for _ in range(min(threads, len(starts)) - 1):
+                helpers.append(_helpers(threads - 1).submit(take))
             take()
         finally:
-            starts.clear()  # after an error nobody needs the rest
+            starts.clear()  # what was submitted and cannot begin finds nothing to do
             late = [each for each in helpers if not each.cancel()]
         for each in late:
             each.result()

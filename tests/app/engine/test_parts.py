@@ -104,6 +104,23 @@ def test_what_a_part_raises_is_raised_and_no_other_is_begun(wrong):
     assert len(called) < 10
 
 
+def test_what_fails_in_a_helper_ends_the_parts_of_the_caller_too():
+    own, failed, called = threading.current_thread().name, threading.Event(), []
+
+    def refuse_in_helpers(z):
+        called.append(z)
+        if threading.current_thread().name != own:
+            failed.set()
+            raise ValueError("a helper")
+        assert failed.wait(10)
+        time.sleep(0.05)
+        return z
+
+    with pytest.raises(ValueError, match="a helper"):
+        in_parts(refuse_in_helpers, 2, of(1))(np.arange(40))
+    assert len(called) < 10
+
+
 def test_threads_stay_for_the_next_computation():
     called = []
 

@@ -203,7 +203,7 @@ def test_every_likelihood_trains(tiny_config, tiny_dataset, likelihood):
     if "colour" in likelihood:
         images, shape = np.stack([images, 1 - images, images**2], axis=-1), (6, 5, 3)
     keras.utils.set_random_seed(0)
-    wanted = {"variance": 0.5, "components": 2, "hidden_units": 5}
+    wanted = {"variance": 0.5, "components": 2, "hidden_units": 5, "block": 1}
     own = {name: wanted[name] for name in REGISTRY[likelihood].parameters}
     changes = {"likelihood": {"name": likelihood} | own, "objective": {"name": "elbo"}}
     vae = VariationalAutoencoder(tiny_config.replaced(changes), shape)

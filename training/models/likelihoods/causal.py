@@ -83,8 +83,7 @@ class CausalLogistic(DiscretizedLogistic):
 
     @property
     def parameters(self) -> dict[str, float]:  # noqa: D102
-        found: dict[str, float] = {"components": self.components, "hidden_units": self.hidden_units}
-        return found if self.block == 1 else found | {"block": self.block}
+        return {"components": self.components, "hidden_units": self.hidden_units, "block": self.block}
 
     def log_prob(self, images: Tensor, decoded: Tensor) -> Tensor:  # noqa: D102
         levels = tf.round(images * LEVELS)
@@ -114,13 +113,14 @@ class CausalLogistic(DiscretizedLogistic):
     def service_weights(self) -> dict[str, Array] | None:
         """W, for deviations in levels, O, what places in a square add: the graph of all diagonals is slow.
 
-        Only differences of logits count: so O has a column less, and nothing to add to the first one.
+        Only differences of logits count: where pixels share, O has a column less, and nothing for the first.
         """
-        network = self.network
-        out = np.array(network.out)
+        network, out = self.network, np.array(self.network.out)
+        into = np.asarray(network.into) / DEVIATION
+        if network.within is None:
+            return {"into": into, "out": out}
         out[:, 1 : self.components] -= out[:, :1]
-        found = {"into": np.asarray(network.into) / DEVIATION, "out": out[:, 1:]}
-        return found if network.within is None else found | {"within": np.asarray(network.within)}
+        return {"into": into, "out": out[:, 1:], "within": np.asarray(network.within)}
 
     def draw(self, decoded: Tensor, noise: Tensor) -> Tensor:
         """Draw a whole diagonal at a time: its neighbours lie on earlier ones."""

@@ -72,6 +72,10 @@ class CausalColourLogistic(CausalLogistic):
         inputs = COLOURS * (len(self.NEIGHBOURS) + len(EDGES))
         self.network = CausalWeights(inputs, COLOURS * hidden_units, COLOURS * 4 * self.total)
 
+    @property
+    def parameters(self) -> dict[str, float]:  # noqa: D102
+        return {"components": self.components, "hidden_units": self.hidden_units}
+
     def log_prob(self, images: Tensor, decoded: Tensor) -> Tensor:
         """Return log P(red), log P(green given red), log P(blue given both) of every pixel, (B, *S).
 

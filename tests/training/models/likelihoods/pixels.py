@@ -29,5 +29,5 @@ def uniform(count, *shape, seed=1):
 
 def built(name, variance=0.05, components=2):
     """The likelihood of a name, with those of the parameters that it has."""
-    given = {"variance": variance, "components": components, "hidden_units": 5}
+    given = {"variance": variance, "components": components, "hidden_units": 5, "block": 1}
     return build(name, **{key: given[key] for key in REGISTRY[name].parameters})
