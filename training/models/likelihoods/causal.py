@@ -45,7 +45,7 @@ class CausalLogistic(DiscretizedLogistic):
     With a `block` of b, all pixels of a square of b x b share a and c: each has its own m and mixture, and a
     part of the numbers of its square. To these are added, by a pixel's place in the square, weights of this
     likelihood's own. So a pixel has 22 numbers in place of 55 (3 components, 40 hidden units), and a decoder
-    less to give: an image loses nothing by it, as the numbers of a square come from one place of the maps
+    less to give: an image loses little by it, as the numbers of a square come from one place of the maps
     before.
 
     ``mean`` gives the base m(z), which training pulls to E[x given z] by a squared error
