@@ -36,36 +36,46 @@ def in_parts(
         size = size_of(rows)
         if size == rows:
             return function(*arrays)
-        starts = deque(range(0, rows, size))
-        computed: dict[int, Array] = {}
-
-        def take() -> None:
-            try:
-                while starts:
-                    try:
-                        start = starts.popleft()
-                    except IndexError:  # another thread was faster
-                        return
-                    first = min(start, rows - size)
-                    part = function(*(array[first : first + size] for array in arrays))
-                    computed[start] = part[start - first :]
-            except BaseException:
-                starts.clear()  # after an error nobody needs the rest
-                raise
-
+        parts = _Parts(function, arrays, size)
         helpers: list[Future[None]] = []
         try:
-            for _ in range(min(threads, len(starts)) - 1):
-                helpers.append(_helpers(threads - 1).submit(take))
-            take()
+            for _ in range(min(threads, len(parts.left)) - 1):
+                helpers.append(_helpers(threads - 1).submit(parts.take))
+            parts.take()
         finally:
-            starts.clear()  # what was submitted and cannot begin finds nothing to do
+            parts.left.clear()  # what was submitted and cannot begin finds nothing to do
             late = [each for each in helpers if not each.cancel()]
         for each in late:
             each.result()
-        return np.concatenate([computed[start] for start in range(0, rows, size)])
+        return np.concatenate([parts.computed[start] for start in sorted(parts.computed)])
 
     return whole
+
+
+class _Parts:
+    """The parts of one computation: the starts of those that are left, and the results of the others."""
+
+    def __init__(self, function: Callable[..., Array], arrays: tuple[Array, ...], size: int) -> None:
+        self.function = function
+        self.arrays = arrays
+        self.size = size
+        self.left = deque(range(0, len(arrays[0]), size))
+        self.computed: dict[int, Array] = {}
+
+    def take(self) -> None:
+        """Compute parts until none is left; an error leaves none, since nobody needs the rest."""
+        try:
+            while self.left:
+                try:
+                    start = self.left.popleft()
+                except IndexError:  # another thread was faster
+                    return
+                first = min(start, len(self.arrays[0]) - self.size)
+                part = self.function(*(array[first : first + self.size] for array in self.arrays))
+                self.computed[start] = part[start - first :]
+        except BaseException:
+            self.left.clear()
+            raise
 
 
 @functools.cache
