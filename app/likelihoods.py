@@ -1,5 +1,7 @@
 """What makes the draws of a version."""
 
+import zipfile
+import zlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -52,7 +54,7 @@ def open_draws(version: Version, runtime: Runtime) -> Draws:
     try:
         with np.load(version.folder / likelihood.path, allow_pickle=False) as arrays:
             given = _MADE_OF[likelihood.name]({name: arrays[name] for name in arrays.files})
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise ModelError(f"{version.reference}: {likelihood.path}: {error}") from error
 
     def draw(z: Array, *others: Array) -> Array:

@@ -256,13 +256,18 @@ class Model:
                 reason = f"what {operation.name} makes of a row depends on the others"
                 raise ModelError(f"{self.version.reference}: {reason}")
 
+    @property
+    def widens(self) -> bool:
+        """Whether there are threads beyond those of every computation, and the runtime can use them."""
+        return self._wide_threads > self._threads and self._runtime.widens
+
     def widen(self) -> None:
         """Have decoding and drawing that are alone done by more threads, where that saves time.
 
         They are asked for most. It takes as long as half of ``warm_up``, and the first requests need not wait
         for it: the bytes are the same.
         """
-        if self._wide_threads <= self._threads or not self._runtime.widens:
+        if not self.widens:
             return
         z, _, noise = random_rows(self.manifest)
         threads, at_once = self._wide_threads // self._threads, self._checked.drawn_at_once

@@ -106,7 +106,8 @@ class Models:
             try:
                 self._open_chosen(name)
                 for new in self.opened.keys() - before:
-                    self.opened[new].rest()  # found fit; nobody may ever ask for it
+                    # Found fit; nobody may ever ask for it. The opener comes to it behind the widening.
+                    self.opener.submit(self.opened[new].rest)
             finally:  # whatever comes of one model, the next has its turn, and `then` in the end
                 with contextlib.suppress(RuntimeError):  # the service has come to its end
                     self.opener.submit(open_next)

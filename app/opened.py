@@ -205,10 +205,12 @@ def least_bytes(version: Version) -> int:
 
 def _widen(model: Model) -> None:
     """Have an opened model use idle threads, unless it has been unloaded meanwhile; without, it serves on."""
-    if model.retired:
+    if model.retired or not model.widens:
         return
+    before = resident_bytes()
     try:
         model.widen()
+        model.num_bytes += max(0, resident_bytes() - before)
     except Exception as error:
         log.warning("%s: computed by one thread, as several failed: %s", model.version.reference, error)
 

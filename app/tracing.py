@@ -112,8 +112,8 @@ def _traced(work: Work[T], tracer: Tracer, above: Context) -> Work[T]:
                     span("draw", started, time.time_ns())
                 answer: T = end.value
                 return answer
-            if result is None and work.upload_bytes:
-                span("decode upload", started, time.time_ns(), upload_bytes=work.upload_bytes)
+            if result is None and work.upload_cost:
+                span("decode upload", started, time.time_ns())
             asked, times = time.time_ns(), _Times()
             result = yield _noting(rows, times)
             begun, done = times.begun or asked, time.time_ns()

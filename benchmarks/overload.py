@@ -32,7 +32,7 @@ from benchmarks.client import Answer, Pool, percentiles
 from benchmarks.load import require_wrk, wrk
 from benchmarks.processes import Server
 from tests.nginx import running_nginx
-from tests.reliability import commit, machine
+from tests.reliability import command_of, commit, machine
 
 CLOSED_CONNECTIONS = 16  # as many pictures of 400 images fit into the queue
 PROBE_SECONDS = 0.05
@@ -117,8 +117,7 @@ def main() -> None:
             found |= {"ceiling_of_capacity": round(left / capacity, 3)}
     print(json.dumps(found, indent=1))
     if arguments.out:
-        asked = f"--model {arguments.model} --n {arguments.n} --times {arguments.times:g}"
-        command = f"python -m benchmarks.overload {asked} --seconds {arguments.seconds:g}"
+        command = command_of("benchmarks.overload", arguments)
         told = {"command": command, "hardware": machine(), "commit": commit(), "figures": figures(found)}
         arguments.out.write_text(json.dumps(told, indent=1) + "\n")
 

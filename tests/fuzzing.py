@@ -16,7 +16,7 @@ from pathlib import Path
 from app.settings import Settings
 from tests.conftest import PROJECT
 from tests.fakes import CARD, MAP, MIXTURE, write_version
-from tests.reliability import tell
+from tests.reliability import command_of, tell
 from tests.serving import serving_fakes
 
 SCHEMATHESIS = Path(sys.executable).with_name("schemathesis")
@@ -80,8 +80,7 @@ def main() -> None:
     if made:
         minutes = round((time.monotonic() - started) / 60, 1)
         figures = {"requests": made, "wrong answers": 0, "minutes": minutes}
-        command = f"python -m tests.fuzzing --requests {asked.requests} --seed {asked.seed}"
-        tell(figures, [], command, asked.out)
+        tell(figures, [], command_of("tests.fuzzing", asked), asked.out)
     sys.exit(made < asked.requests)
 
 

@@ -23,7 +23,7 @@ import httpx
 import numpy as np
 from PIL import Image
 
-from tests.reliability import tell
+from tests.reliability import command_of, tell
 from tests.serving import serving
 from tests.soak import REFUSALS, processes_of
 
@@ -114,7 +114,8 @@ def highest_of(pid: int) -> Iterator[list[int]]:
 
 def send(url: str, kind: str, body: bytes, media_type: str, uploads: int, found: Found) -> None:
     """Send a picture so many times at the same moment, on as many connections, and judge the answers."""
-    together = threading.Barrier(uploads)
+    together = threading.Barrier(uploads, timeout=60)  # of connecting: whoever waits longer is not coming
+    counting = threading.Lock()
     pictures = set()
 
     def ask(_: int) -> None:
@@ -126,8 +127,9 @@ def send(url: str, kind: str, body: bytes, media_type: str, uploads: int, found:
             except httpx.HTTPError as error:
                 found.wrong.append(f"{kind}: {type(error).__name__}: {error}"[:200])
                 return
-        found.slowest = max(found.slowest, time.monotonic() - started)
-        found.statuses[answer.status_code] += 1
+        with counting:
+            found.slowest = max(found.slowest, time.monotonic() - started)
+            found.statuses[answer.status_code] += 1
         if answer.status_code == 200:
             pictures.add(answer.content)
         elif answer.status_code not in REFUSALS or not answer.headers.get("retry-after", "").isdecimal():
@@ -206,8 +208,7 @@ def main() -> None:
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         found, told = run(Path(folder), asked.uploads)
-    command = f"python -m tests.large_uploads --uploads {asked.uploads}"
-    sys.exit(tell(told, found.wrong, command, asked.out))
+    sys.exit(tell(told, found.wrong, command_of("tests.large_uploads", asked), asked.out))
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import collections
 import json
 import platform
 import re
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -122,6 +123,22 @@ def tell(figures: dict[str, Any], wrong: list[str], command: str, out: Path | No
         run = {"command": command, "hardware": machine(), "commit": commit(), "figures": figures} | more
         out.write_text(json.dumps(run, indent=1) + "\n")
     return int(bool(wrong))
+
+
+def command_of(module: str, asked: argparse.Namespace) -> str:
+    """Return the command that repeats a run, with every option that was given or that has a default.
+
+    Args:
+        module: what Python runs.
+        asked: its options; where the figures go is left out.
+    """
+    words = ["python", "-m", module]
+    for name, value in vars(asked).items():
+        if name != "out" and value is not None and value is not False:
+            words.append("--" + name.replace("_", "-"))
+            if value is not True:
+                words.append(f"{value:g}" if isinstance(value, float) else str(value))
+    return shlex.join(words)
 
 
 def machine() -> str:

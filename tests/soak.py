@@ -26,7 +26,7 @@ import numpy as np
 
 from tests import counted
 from tests.fakes import png_bytes
-from tests.reliability import tell
+from tests.reliability import command_of, tell
 from tests.serving import serving
 
 MODEL = "fashion"
@@ -316,8 +316,7 @@ def main() -> None:
         found, told = run(Path(folder), asked.minutes * 60, asked.workers, asked.model)
         series = Path(folder, "series.jsonl")
         lines = [json.loads(line) for line in series.read_text().splitlines()] if series.exists() else []
-    command = f"python -m tests.soak --minutes {asked.minutes:g} --workers {asked.workers}"
-    sys.exit(tell(told, found.unexpected, command, asked.out, series=lines))
+    sys.exit(tell(told, found.unexpected, command_of("tests.soak", asked), asked.out, series=lines))
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ import numpy as np
 from app import labels
 from app.labels import Labels
 from tests.fakes import seal
-from tests.reliability import tell
+from tests.reliability import command_of, tell
 from tests.serving import Server, serving
 from tests.soak import processes_of
 
@@ -229,8 +229,7 @@ def main() -> None:
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         found, told = run(Path(folder), asked.swaps, asked.rate)
-    command = f"python -m tests.swapping --swaps {asked.swaps} --rate {asked.rate:g}"
-    sys.exit(tell(told, found.wrong, command, asked.out))
+    sys.exit(tell(told, found.wrong, command_of("tests.swapping", asked), asked.out))
 
 
 if __name__ == "__main__":

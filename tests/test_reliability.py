@@ -1,5 +1,6 @@
 """Every fault and bad input has a test that stands for it; the page says what there is."""
 
+import argparse
 import json
 
 import pytest
@@ -75,6 +76,14 @@ def test_figures_of_a_long_run_stand_below_its_command_hardware_and_commit(tmp_p
     reliability.main()
     assert reliability.kept() == {"long": {"soak": measured}}
     assert (tmp_path / "page.md").read_text() == page
+
+
+def test_the_command_of_a_run_has_every_option_but_where_the_figures_go():
+    asked = argparse.Namespace(
+        minutes=45.0, workers=2, max_waiting=None, ceiling=True, quick=False, out=reliability.PAGE
+    )
+    expected = "python -m tests.soak --minutes 45 --workers 2 --ceiling"
+    assert reliability.command_of("tests.soak", asked) == expected
 
 
 def test_a_long_run_is_told_with_what_repeats_it_and_ends_by_what_was_wrong(tmp_path, capsys):

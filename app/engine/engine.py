@@ -126,12 +126,12 @@ class Engine:
     def _seconds_for_steps(self, work: Work[Any]) -> float:
         """Return how long the request's own steps will wait for their threads."""
         seconds = self._drawing.predicted_seconds() if work.heavy or work.slow_start else 0.0
-        if work.upload_bytes:
+        if work.upload_cost:
             seconds += self._decoders(work).predicted_seconds()
         return seconds
 
     def _decoders(self, work: Work[Any]) -> StepThreads:
-        return self._decoding_large if work.upload_bytes > LARGE_UPLOAD else self._decoding
+        return self._decoding_large if work.upload_cost > LARGE_UPLOAD else self._decoding
 
     async def run(self, work: Work[T]) -> T:
         """Return what `work` returns, or raise what ``submit`` does, or DeadlinePassed."""
@@ -186,7 +186,7 @@ class Engine:
     def _advance(self, request: Request[Any], result: Array | None = None) -> None:
         """Go on with a request whose rows have been computed."""
         threads = None
-        if result is None and request.work.upload_bytes:
+        if result is None and request.work.upload_cost:
             threads = self._decoders(request.work)
         elif request.work.slow_start if result is None else request.heavy:
             threads = self._drawing
@@ -215,7 +215,7 @@ class Engine:
                 self._metrics.observe(self._metrics.drawing_seconds, seconds)
             self._take_up(request, rows, answer, error)
 
-        size = request.work.upload_bytes if threads is self._decoding_large else 1
+        size = request.work.upload_cost if threads is self._decoding_large else 1
         threads.begin(step, size)
 
     def _take_up(

@@ -303,8 +303,8 @@ class Work(Generic[T]):
         operations: what it will ask for; its price is theirs.
         heavy: whether its own steps, behind the rows, take so long that they need a thread. It also keeps
             its batches off the event loop.
-        upload_bytes: size of the files that its first step decodes, in a thread; 0: it decodes none. Of files
-            that unpack to much, as many bytes as take so long.
+        upload_cost: of decoding the files of its first step, which then needs a thread: their bytes, or as
+            many as take so long, if they unpack to much. 0: it decodes none.
         slow_start: whether its first step needs a thread for another reason.
     """
 
@@ -312,7 +312,7 @@ class Work(Generic[T]):
     count: int
     operations: tuple[Operation, ...] = ()
     heavy: bool = False
-    upload_bytes: int = 0
+    upload_cost: int = 0
     slow_start: bool = False
 
     @property

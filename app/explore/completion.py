@@ -123,7 +123,7 @@ def complete(
     wanted: Wanted,
     read: Callable[[], Incomplete],
     images: int,
-    upload_bytes: int = 1,
+    upload_cost: int = 1,
 ) -> Work[Completions]:
     """Return the work of completing images.
 
@@ -135,7 +135,7 @@ def complete(
         wanted: what is asked for.
         read: gives the images; called in a thread, and may raise what refuses an upload.
         images: how many those will be.
-        upload_bytes: size of the files that `read` decodes.
+        upload_cost: of decoding what `read` decodes; see ``Work``.
 
     Raises:
         InvalidParameter: n, k or the seed is out of range.
@@ -157,7 +157,7 @@ def complete(
     rows = images * wanted.draws.k
     drawer = (_drawer(model),) if model.is_sequential else ()
     operations = (model.means, model.scoring, *drawer)
-    return Work(steps, rows, operations, heavy=True, upload_bytes=max(1, upload_bytes))
+    return Work(steps, rows, operations, heavy=True, upload_cost=max(1, upload_cost))
 
 
 def _drawer(model: Model) -> Operation:

@@ -36,6 +36,6 @@ def decode(context: Context, points: tuple[Point, ...], uploads: Uploads = NO_UP
         len(points),
         (*operations_of(points, model), model.decoding),
         slow or context.is_heavy(len(points)),
-        upload_bytes=uploads.num_bytes,
+        upload_cost=uploads.cost,
         slow_start=slow,
     )

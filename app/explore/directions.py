@@ -86,7 +86,7 @@ def follow(context: Context, direction: Direction, uploads: Uploads = NO_UPLOADS
     operations = (*operations_of(direction.points, model), model.decoding)
     slow = are_slow(direction.points)
     heavy = slow or context.is_heavy(direction.steps)
-    return Work(steps, direction.steps, operations, heavy, uploads.num_bytes, slow_start=slow)
+    return Work(steps, direction.steps, operations, heavy, uploads.cost, slow_start=slow)
 
 
 def described(model: Model, difference: Codes) -> dict[str, Any]:

@@ -41,7 +41,7 @@ def encode(context: Context, sent: Uploads) -> Work[Answer]:
         return Answer(write(table), media_type, (("images", str(len(originals))),), notes)
 
     operations = (model.posterior, model.encoding)
-    return Work(steps, len(sent.files), operations, upload_bytes=sent.num_bytes)
+    return Work(steps, len(sent.files), operations, upload_cost=sent.cost)
 
 
 def _table(z_mean: Array, z_log_var: Array, examples: Array, found: Map | None) -> Table:

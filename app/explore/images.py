@@ -22,8 +22,8 @@ class Uploads(NamedTuple):
     invert: Invert = "no"
 
     @property
-    def num_bytes(self) -> int:
-        """Size of all files; see ``reading.size_of``."""
+    def cost(self) -> int:
+        """What decoding them costs; see ``reading.size_of``."""
         return reading.size_of(self.files)
 
     def read(self, context: Context, *, on_white: bool = True) -> tuple[Pixels, tuple[str, ...]]:

@@ -31,7 +31,7 @@ def presented(work: Work[T], present: Present[T]) -> Work[Answer]:
     def steps() -> Steps[Answer]:
         return present((yield from work.steps()))
 
-    return Work(steps, work.count, work.operations, work.heavy, work.upload_bytes, work.slow_start)
+    return Work(steps, work.count, work.operations, work.heavy, work.upload_cost, work.slow_start)
 
 
 def present_scores(context: Context, found: Scores) -> Answer:

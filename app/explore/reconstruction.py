@@ -43,7 +43,7 @@ def reconstruct(context: Context, sent: Uploads, show: Show = "both", draws: int
         return sent.read(context)
 
     work = _work(context, read, len(sent.files), show, draws)
-    return dataclasses.replace(work, upload_bytes=sent.num_bytes)
+    return dataclasses.replace(work, upload_cost=sent.cost)
 
 
 def reconstruct_examples(context: Context, show: Show = "both", draws: int = 0) -> Work[Answer]:

@@ -122,8 +122,8 @@ def score(
         images = np.stack([found.pixels for found in read])
         return Scores(images, (yield from scores_of(model, images, draws)), notes)
 
-    upload_bytes = reading.size_of(files)
-    return Work(steps, len(files) * draws.k, (model.scoring,), heavy=True, upload_bytes=upload_bytes)
+    upload_cost = reading.size_of(files)
+    return Work(steps, len(files) * draws.k, (model.scoring,), heavy=True, upload_cost=upload_cost)
 
 
 def score_examples(model: Model, limits: Settings, draws: Draws) -> Work[Scores]:
@@ -144,7 +144,7 @@ def score_examples(model: Model, limits: Settings, draws: Draws) -> Work[Scores]
         return Scores(examples, (yield from scores_of(model, examples, draws)))
 
     # As if something were uploaded: the first step, which may measure the model, then has a thread.
-    return Work(steps, len(examples) * draws.k, (model.scoring,), heavy=True, upload_bytes=1)
+    return Work(steps, len(examples) * draws.k, (model.scoring,), heavy=True, upload_cost=1)
 
 
 def check_draws(

@@ -67,7 +67,7 @@ def reading(data: bytes, limits: Settings) -> Work[Frames]:
         return read_frames(data, "file", limits)
         yield  # a generator, like the steps of all work
 
-    return Work(steps, 1, upload_bytes=size_of([("file", data)]))
+    return Work(steps, 1, upload_cost=size_of([("file", data)]))
 
 
 def comparing(found: Frames, answer: Answer, image: int | None) -> Work[Difference]:

@@ -126,4 +126,4 @@ def between(
     operations = (*operations_of(points, model), model.decoding)
     slow = path == "density" or are_slow(points)
     heavy = slow or context.is_heavy(count)
-    return Work(steps, count, operations, heavy, uploads.num_bytes, slow_start=slow)
+    return Work(steps, count, operations, heavy, uploads.cost, slow_start=slow)

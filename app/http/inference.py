@@ -228,7 +228,7 @@ def infer(
     operations = (signature.operation,)
     if len(body) > SMALL_BODY:
         rows = _most_rows(signature, len(body), json_bytes, limits)
-        return Work(functools.partial(steps, None), rows, operations, heavy=True, upload_bytes=len(body))
+        return Work(functools.partial(steps, None), rows, operations, heavy=True, upload_cost=len(body))
     request = read()
     heavy = request.json_numbers(signature) > HEAVY_NUMBERS
     return Work(functools.partial(steps, request), request.rows, operations, heavy)

@@ -143,9 +143,8 @@ class CompareQuery(Query):
     """What ``GET /compare`` takes."""
 
     columns: Whole | None = Field(None, description="Images in a row; all in one row if not given.")
-    with_: Reference = Field(
-        alias="with", description="The second model, drawn below the first.", examples=["fashion-map"]
-    )
+    # No example: the service may have any models, and its API's documentation names one that it has.
+    with_: Reference = Field(alias="with", description="The second model, drawn below the first.")
     points: PointsText = Field(
         ";".join(f"seed:0/{number}" for number in range(7)), description="What both decode."
     )

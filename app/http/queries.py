@@ -322,8 +322,8 @@ def _invalid_parameters(error: ValidationError, kind: type[Plain]) -> InvalidPar
 def _missing(name: str, field: FieldInfo) -> Fault:
     """Return what is wrong if a parameter is not given without which there is nothing to answer."""
     about = str(field.description).removesuffix(".")
-    remedy = f"Name it, like {name}={field.examples[0]}." if field.examples else "Name it."
-    return Fault(name, about[0].lower() + about[1:], "(not given)", remedy, "missing")
+    like = f"it, like {name}={field.examples[0]}" if field.examples else "one of those at /models.json"
+    return Fault(name, about[0].lower() + about[1:], "(not given)", f"Name {like}.", "missing")
 
 
 def contradictory(name: str, expected: str, received: str, remedy: str) -> InvalidParameter:

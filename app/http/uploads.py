@@ -125,7 +125,8 @@ def refuse_compressed(request: Request, remedy: str) -> None:
 
 def _files_of(parts: list[Part], known: tuple[str, ...] = ("file",)) -> Files:
     """Return the fields called ``file``, each with the name that errors give it; no others but `known`."""
-    found = [part for part in parts if part.name == "file" and not part.left_empty]
+    filled = [part for part in parts if not part.left_empty]
+    found = [part for part in filled if part.name == "file"]
     if not found:
         names = ", ".join(dict.fromkeys(part.name for part in parts)) or "no fields"
         expected, remedy = "at least one image in a field called file", "The field's name must be file."
@@ -133,7 +134,7 @@ def _files_of(parts: list[Part], known: tuple[str, ...] = ("file",)) -> Files:
             names, remedy = "a field called file, without a file", "Choose a file, then send the form."
         raise UploadError.of("file", expected, names, remedy, "no_file")
     # A form's own field for its encoding (RFC 7578, section 4.6) is no parameter.
-    unknown = {part.name: part for part in parts if part.name not in (*known, "_charset_")}
+    unknown = {part.name: part for part in filled if part.name not in (*known, "_charset_")}
     if unknown:
         raise UploadError(*(_unknown(part, known) for part in unknown.values()))
     files = []

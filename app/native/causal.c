@@ -23,10 +23,10 @@ static const int LEFT[NEIGHBOURS] = {1, 0, 1, 2, 0, 2, 1, 2, -1, 2};
 enum { ABOVE = 2, BELOW = 1, BESIDE = 2 };
 
 struct task {
-    const float *parameters; // count x height x width x (1 + 3 components + a part of LINEAR + hidden)
+    const float *parameters; // count x height x width x (1 + 3 components + a pixel's part of its square's LINEAR + hidden)
     const float *noise;      // count x height x width x 2
     const float *into;       // NEIGHBOURS x ELEMENTS blocks: weights of the hidden units, zero beyond them
-    const float *out;        // 3 components x ELEMENTS blocks
+    const float *out;        // (3 components - given) x ELEMENTS blocks
     const float *within;     // block x block x record: what a place in a square adds, zero beyond the hidden units
     const float *known;      // count x height x width: levels that are not drawn, NaN elsewhere; NULL: all are drawn
     float *images;           // count x height x width

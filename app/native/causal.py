@@ -44,8 +44,8 @@ class CausalDraw:
         into: W, (10, hidden units) float32, for deviations in levels.
         out: O, (hidden units, 3 K) float32; the parameters are K logits, K means, K scales. Or (hidden units,
             3 K - 1): nothing is added to the first logit, as only differences of logits count.
-        within: what each place in a square adds, (b^2, LINEAR + hidden units) float32, row by row; None: each
-            pixel has coefficients and an input of its own.
+        within: what each place in a square of b x b pixels adds, (b^2, LINEAR + hidden units) float32, row by
+            row, b at least 2; None: each pixel has coefficients and an input of its own.
         compiled: by the compiled code, where there is some for this machine and these sizes.
 
     Raises:
@@ -54,18 +54,17 @@ class CausalDraw:
 
     def __init__(self, into: Array, out: Array, within: Array | None = None, compiled: bool = True) -> None:
         hidden, outputs = out.shape
-        if into.shape != (len(NEIGHBOURS), hidden) or outputs % 3 == 1 or not outputs:
+        if into.shape != (len(NEIGHBOURS), hidden) or outputs % 3 == 1 or not outputs or not hidden:
             expected = f"({len(NEIGHBOURS)}, H) and (H, 3 K) or (H, 3 K - 1)"
             raise ValueError(f"likelihood: expected arrays {expected}. Received: {into.shape}, {out.shape}")
         self.components, self.hidden = -(-int(outputs) // 3), int(hidden)
         self._given = 3 * self.components - int(outputs)  # logits to which nothing is added
+        self.block = 1 if within is None else math.isqrt(len(within))
         if within is None:
             within = np.zeros((1, LINEAR + hidden), np.float32)
-        self.block = math.isqrt(len(within))
-        if within.shape != (max(1, self.block) ** 2, LINEAR + hidden):
-            raise ValueError(
-                f"likelihood: expected within (b^2, {LINEAR + hidden}). Received: {within.shape}"
-            )
+        elif within.shape != (max(2, self.block) ** 2, LINEAR + hidden):
+            expected = f"(b^2, {LINEAR + hidden}), b at least 2"
+            raise ValueError(f"likelihood: expected within {expected}. Received: {within.shape}")
         padding = ((0, 0), (0, -hidden % ELEMENTS))
         self._within = np.ascontiguousarray(np.pad(within, padding), np.float32)
         self._into = np.ascontiguousarray(np.pad(into, padding), np.float32)
@@ -111,7 +110,8 @@ class CausalDraw:
     ) -> tuple[Task, Array]:
         """Return what the compiled code is told, and its working memory, which must live as long."""
         height, width = images.shape[1:]
-        squares = np.zeros((height * width // self.block**2, self._within.shape[1]), np.float32)
+        count = height * width // self.block**2 if self.block > 1 else 0
+        squares = np.zeros((count, self._within.shape[1]), np.float32)
         arrays = (parameters, noise, self._into, self._out, self._within, known, images, squares)
         places = (None if each is None else each.ctypes.data for each in arrays)
         return Task(*places, *images.shape, self.components, self.hidden, self.block, self._given), squares

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from app.registry.refusals import Refused
+from app.registry.refusals import NotThere, Refused
 
 if sys.platform != "win32":
     import fcntl
@@ -34,7 +34,7 @@ def locked(model: Path) -> Iterator[None]:
         # Whoever deletes a model deletes its lock last; a lock on a file without a name holds nobody off.
         while not _is_file(descriptor, model / LOCK):
             os.close(descriptor)
-            descriptor = -1
+            descriptor = -1  # until there is another: the model itself may have been deleted
             descriptor = os.open(model / LOCK, flags, 0o644)
             with contextlib.suppress(OSError):
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -54,11 +54,18 @@ def _is_file(descriptor: int, path: Path) -> bool:
 
 @contextlib.contextmanager
 def changing(model: Path) -> Iterator[None]:
-    """Hold the lock of a model; whatever keeps its folder from being written becomes a Refused."""
+    """Hold the lock of a model.
+
+    Raises:
+        NotThere: it has no folder: it may have been removed while this waited.
+        Refused: its folder cannot be written to.
+    """
     try:
         with locked(model):
             yield
     except OSError as error:
+        if isinstance(error, FileNotFoundError) and not model.is_dir():
+            raise NotThere(f"{model}: no such folder; it may have been removed a moment ago") from None
         raise Refused(f"{error.filename or model}: cannot be written ({error.strerror or error})") from None
 
 

@@ -93,6 +93,15 @@ def test_a_file_that_is_not_as_expected_is_refused_by_name(tmp_path, arrays, rea
         open_draws(version(tmp_path, **arrays), Runtime())
 
 
+@pytest.mark.parametrize("left", [0, 1, 40, 300])
+def test_a_file_that_was_cut_off_is_refused_by_name(tmp_path, left):
+    found = version(tmp_path, **WEIGHTS)
+    path = found.folder / "likelihood.npz"
+    path.write_bytes(path.read_bytes()[:left])
+    with pytest.raises(ModelError, match=r"fake@1: likelihood\.npz: "):
+        open_draws(found, Runtime())
+
+
 def test_a_likelihood_that_nobody_knows_to_draw_from_is_refused(tmp_path):
     with pytest.raises(ModelError, match=r"fake@1: likelihood\.npz: 'another'"):
         open_draws(version(tmp_path, "another", **WEIGHTS), Runtime())

@@ -182,6 +182,7 @@ def test_a_model_serves_before_it_is_found_out_whether_idle_threads_help(store, 
         goes_on.wait(30)
         seen.append(model.version.reference)
 
+    monkeypatch.setattr(Model, "widens", True)
     monkeypatch.setattr(Model, "widen", widen)
     models = Models(scan(store), open_fake, 1)
     models.open_default("fake@3")
@@ -193,10 +194,38 @@ def test_a_model_serves_before_it_is_found_out_whether_idle_threads_help(store, 
     assert seen == ["fake@3"]
 
 
+def test_what_idle_threads_need_counts_as_a_models_memory(store, monkeypatch):
+    kept = []
+    monkeypatch.setattr(Model, "widens", True)
+    monkeypatch.setattr(Model, "widen", lambda _: kept.append(np.ones(8 * MIB)))  # 64 MiB
+    models = with_sizes(Models(scan(store), open_fake, 1), 10 * MIB)
+    models.open_default("fake@3")
+    models.opener.submit(int).result()
+    # What else the process needs meanwhile is a few MiB.
+    assert models.opened["fake@3"].num_bytes == pytest.approx(74 * MIB, abs=8 * MIB)
+
+
+def test_a_model_that_was_opened_ahead_rests_behind_its_widening(store, monkeypatch):
+    """Widening takes the memory that resting gives back."""
+    write_version(store, "other")
+    seen = []
+    monkeypatch.setattr(Model, "widens", True)
+    monkeypatch.setattr(Model, "widen", lambda model: seen.append(("widen", model.version.name)))
+    monkeypatch.setattr(Model, "rest", lambda model: seen.append(("rest", model.version.name)))
+    models = Models(scan(store), open_fake, 1)
+    models.open_default("fake@3")
+    done = threading.Event()
+    models.open_in_background(then=done.set)
+    assert done.wait(30)
+    models.opener.submit(int).result()
+    assert [each for each in seen if each[1] == "other"] == [("widen", "other"), ("rest", "other")]
+
+
 def test_idle_threads_that_fail_leave_a_model_as_it_was(store, monkeypatch, caplog):
     def fails(_):
         raise MemoryError("none left")
 
+    monkeypatch.setattr(Model, "widens", True)
     monkeypatch.setattr(Model, "widen", fails)
     models = Models(scan(store), open_fake, 1)
     models.open_default("fake@3")
@@ -207,6 +236,7 @@ def test_idle_threads_that_fail_leave_a_model_as_it_was(store, monkeypatch, capl
 
 def test_a_model_unloaded_meanwhile_is_not_tried_with_more_threads(store, monkeypatch):
     tried = []
+    monkeypatch.setattr(Model, "widens", True)
     monkeypatch.setattr(Model, "widen", lambda model: tried.append(model.version.reference))
     models = Models(scan(store), open_fake, 1)
     held = threading.Event()

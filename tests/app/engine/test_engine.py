@@ -375,7 +375,7 @@ def test_a_small_picture_is_let_in_beside_uploads_that_take_long_to_decode():
             return (yield Rows.of(held.operation, np.ones(1, np.float32))).tolist()
 
         def upload(size):
-            return engine.submit(Work(steps, 1, (held.operation,), upload_bytes=size))
+            return engine.submit(Work(steps, 1, (held.operation,), upload_cost=size))
 
         engine._decoding_large._seconds = 1.0  # what the last ones took
         large = [upload(10**7)]
@@ -400,7 +400,7 @@ def test_the_first_large_uploads_of_a_service_are_not_all_let_in():
             yield
 
         def upload():
-            return engine.submit(Work(steps, 1, upload_bytes=3_276_800))  # of 25 megapixels
+            return engine.submit(Work(steps, 1, upload_cost=3_276_800))  # of 25 megapixels
 
         let_in = [upload() for _ in range(3)]
         with pytest.raises(Overloaded) as refusal:
@@ -449,9 +449,9 @@ def test_whatever_leaves_a_requests_own_step_fails_that_request_alone(error):
             raise error
             yield
 
-        for upload_bytes in (0, 1, 10**7):
+        for upload_cost in (0, 1, 10**7):
             with pytest.raises(Exception, match="left"):
-                await engine.run(Work(steps, 1, upload_bytes=upload_bytes))
+                await engine.run(Work(steps, 1, upload_cost=upload_cost))
         assert engine.waiting == 0
         assert await engine.run(held.work(7)) == doubled(7)
 
@@ -497,7 +497,7 @@ def test_the_event_loop_answers_while_every_worker_and_every_heavy_thread_is_bus
             held.go_on.wait(10)
             return (yield Rows.of(held.operation, np.ones(1, np.float32))).tolist()
 
-        heavy = engine.submit(Work(steps, 1, heavy=True, upload_bytes=1))
+        heavy = engine.submit(Work(steps, 1, heavy=True, upload_cost=1))
         started = time.perf_counter()
         for _ in range(10):
             await asyncio.sleep(0)

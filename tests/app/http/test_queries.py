@@ -456,8 +456,8 @@ def test_whatever_a_class_is_called_the_address_of_its_point_leads_back_to_it(tm
     [
         (
             "/compare",
-            "with: expected the second model, drawn below the first. Received: (not given). Name it, like "
-            "with=fashion-map.",
+            "with: expected the second model, drawn below the first. Received: (not given). Name one of "
+            "those at /models.json.",
         ),
         (
             "/decode",
@@ -495,6 +495,6 @@ def test_every_required_parameter_of_a_query_has_words_and_an_example():
         if field.is_required()
     }
     assert {"with", "points", "plus", "minus"} <= set(required)
-    for field in required.values():
+    for name, field in required.items():
         assert field.description
-        assert field.examples
+        assert name == "with" or field.examples  # which models there are is not known beforehand

@@ -240,3 +240,14 @@ def test_the_address_of_a_score_gives_it_again_in_its_format(client, name):
     assert again.content == answer.content
     assert again.headers["etag"] == answer.headers["etag"]
     assert again.headers["content-type"] == answer.headers["content-type"]
+
+
+def test_an_input_for_a_mask_that_was_left_empty_is_passed_over_everywhere(client):
+    """A browser sends it all the same, without a file's name."""
+    head = b'--b\r\nContent-Disposition: form-data; name="%s"; filename="%s"\r\n\r\n%s\r\n'
+    body = head % (b"file", b"a.png", GREY) + head % (b"mask", b"", b"") + b"--b--\r\n"
+    kind = {"Content-Type": "multipart/form-data; boundary=b"}
+    for address in ("/reconstruct", "/complete?k=4&hide=left"):
+        answer = client.post(address, content=body, headers=kind)
+        assert answer.status_code == 200
+        assert np.array_equal(pixels_of(answer.content), pixels_of(posted(client, address, GREY).content))

@@ -10,30 +10,32 @@ from app.native.causal import LINEAR, NEIGHBOURS, CausalDraw
 from app.native.library import library
 from tests.conftest import skip
 
-# (components, hidden units, side of squares, images, height, width): the sizes that the code knows beforehand,
-# others that fill the elements or do not, one pixel, and images wider than high and higher than wide. Where pixels
-# share, nothing is added to the first logit.
+# (components, hidden units, side of squares, logits to which nothing is added, images, height, width): the sizes
+# that the code knows beforehand, others that fill the elements or do not, one pixel, and images wider than high and
+# higher than wide.
 SIZES = [
-    (3, 39, 2, 3, 28, 28),
-    (3, 39, 2, 1, 8, 18),
-    (3, 40, 1, 3, 28, 28),
-    (3, 40, 1, 1, 9, 17),
-    (2, 13, 1, 2, 17, 9),
-    (2, 11, 2, 2, 18, 10),
-    (5, 16, 3, 2, 6, 6),
-    (8, 128, 2, 1, 4, 6),
-    (1, 1, 4, 1, 4, 4),
-    (1, 1, 1, 2, 1, 1),
+    (3, 39, 2, 1, 3, 28, 28),
+    (3, 39, 2, 1, 1, 8, 18),
+    (3, 39, 2, 0, 1, 8, 18),
+    (3, 40, 1, 0, 3, 28, 28),
+    (3, 40, 1, 1, 1, 9, 17),
+    (2, 13, 1, 0, 2, 17, 9),
+    (2, 11, 2, 1, 2, 18, 10),
+    (5, 16, 3, 1, 2, 6, 6),
+    (8, 128, 2, 0, 1, 4, 6),
+    (8, 128, 1, 1, 1, 4, 6),
+    (1, 1, 4, 1, 1, 4, 4),
+    (1, 1, 1, 0, 2, 1, 1),
 ]
 
 
-def random_draw(components, hidden, block, count, height, width, seed=0, **options):
+def random_draw(components, hidden, block, given, count, height, width, seed=0, **options):
     """What draws, with weights that matter, and the parameters and noise of some images."""
     rng = np.random.default_rng(seed)
     into = rng.normal(size=(len(NEIGHBOURS), hidden), scale=0.02).astype("f4")
     out = rng.normal(size=(hidden, 3 * components), scale=0.2).astype("f4")
     within = rng.normal(size=(block**2, LINEAR + hidden), scale=0.2).astype("f4") if block > 1 else None
-    draw = CausalDraw(into, out if within is None else out[:, 1:], within, **options)
+    draw = CausalDraw(into, out[:, given:], within, **options)
     parameters = rng.normal(size=(count, height, width, draw.num_parameters)).astype("f4")
     parameters[..., 0] = rng.uniform(size=(count, height, width))
     noise = rng.uniform(1e-6, 1 - 1e-6, size=(count, height, width, 2)).astype("f4")
@@ -43,6 +45,15 @@ def random_draw(components, hidden, block, count, height, width, seed=0, **optio
 def test_this_machine_has_compiled_code():
     if library() is None:
         skip("there is no compiled code: make native")
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+@pytest.mark.parametrize("around", [False, True])
+def test_compiled_code_draws_all_of_these(size, around, monkeypatch):
+    """Beside NumPy's draws those of NumPy would be the same."""
+    draw, parameters, noise = random_draw(*size)
+    monkeypatch.setattr(CausalDraw, "_draw", lambda *_: pytest.fail("drawn by NumPy"))
+    assert draw(parameters, noise, half_known(*size[4:]) if around else None).shape == noise.shape[:3]
 
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
@@ -60,7 +71,7 @@ def test_compiled_code_and_numpy_give_the_same_bytes(size):
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e30, -1e30])
 @pytest.mark.parametrize("place", [0, 1, 4, 7, 10, 15])
-@pytest.mark.parametrize("sizes", [(3, 40, 1, 2, 5, 6), (3, 39, 2, 2, 6, 8)], ids=str)
+@pytest.mark.parametrize("sizes", [(3, 40, 1, 0, 2, 5, 6), (3, 39, 2, 1, 2, 6, 8)], ids=str)
 def test_they_agree_about_parameters_that_no_network_gives(sizes, place, value):
     compiled, parameters, noise = random_draw(*sizes)
     parameters[0, 1, 2, place] = value
@@ -81,7 +92,7 @@ def half_known(count, height, width):
 @pytest.mark.parametrize("size", SIZES, ids=str)
 def test_compiled_code_and_numpy_give_the_same_bytes_around_known_pixels(size):
     compiled, parameters, noise = random_draw(*size)
-    known = half_known(*size[3:])
+    known = half_known(*size[4:])
     images = compiled(parameters, noise, known)
     assert images.tobytes() == random_draw(*size, compiled=False)[0](parameters, noise, known).tobytes()
     seen = np.isfinite(known)
@@ -92,7 +103,7 @@ def test_compiled_code_and_numpy_give_the_same_bytes_around_known_pixels(size):
 
 @pytest.mark.parametrize("compiled", [True, False])
 def test_pixels_that_are_known_to_be_what_is_drawn_change_nothing(compiled):
-    draw, parameters, noise = random_draw(3, 39, 2, 3, 10, 12, compiled=compiled)
+    draw, parameters, noise = random_draw(3, 39, 2, 1, 3, 10, 12, compiled=compiled)
     images = draw(parameters, noise)
     nothing = np.full(images.shape, np.nan, "f4")
     assert draw(parameters, noise, nothing).tobytes() == images.tobytes()
@@ -102,7 +113,7 @@ def test_pixels_that_are_known_to_be_what_is_drawn_change_nothing(compiled):
 
 def test_a_known_pixel_moves_those_after_it_alone():
     """Its neighbours' places say which lean on it, and theirs which lean on these."""
-    draw, parameters, noise = random_draw(3, 39, 2, 1, 10, 10)
+    draw, parameters, noise = random_draw(3, 39, 2, 1, 1, 10, 10)
     known = np.full((1, 10, 10), np.nan, "f4")
     known[0, 4, 4] = 255 if draw(parameters, noise)[0, 4, 4] < 0.5 else 0
     rows, columns = np.nonzero((draw(parameters, noise, known) != draw(parameters, noise))[0])
@@ -112,7 +123,7 @@ def test_a_known_pixel_moves_those_after_it_alone():
 
 
 def test_known_levels_of_another_shape_are_refused():
-    draw, parameters, noise = random_draw(3, 39, 2, 1, 4, 4)
+    draw, parameters, noise = random_draw(3, 39, 2, 1, 1, 4, 4)
     with pytest.raises(ValueError, match=r"known levels of shape \(B, H, W\). Received: \(1, 4, 3\)"):
         draw(parameters, noise, np.zeros((1, 4, 3), "f4"))
 
@@ -144,13 +155,13 @@ def test_a_drawn_pixel_has_the_mean_that_its_known_neighbour_gives_it():
 
 def test_draws_have_the_bytes_that_they_always_had():
     """Whatever is served under a version's permanent addresses hangs on them."""
-    for size, expected in (((3, 40, 1), "71ec03d01e17d16b"), ((3, 39, 2), "d1c2998e2501199b")):
+    for size, expected in (((3, 40, 1, 0), "71ec03d01e17d16b"), ((3, 39, 2, 1), "d1c2998e2501199b")):
         draw, parameters, noise = random_draw(*size, 2, 28, 28, compiled=False)
         assert hashlib.sha256(draw(parameters, noise).tobytes()).hexdigest()[:16] == expected
 
 
 def test_an_image_is_the_same_alone_and_among_others():
-    draw, parameters, noise = random_draw(3, 39, 2, 5, 28, 28)
+    draw, parameters, noise = random_draw(3, 39, 2, 1, 5, 28, 28)
     together = draw(parameters, noise)
     for number in range(5):
         alone = draw(parameters[number : number + 1], noise[number : number + 1])
@@ -158,15 +169,15 @@ def test_an_image_is_the_same_alone_and_among_others():
 
 
 def test_sizes_that_the_compiled_code_does_not_know_are_drawn_by_numpy():
-    draw, parameters, noise = random_draw(9, 3, 1, 1, 3, 3)
+    draw, parameters, noise = random_draw(9, 3, 1, 0, 1, 3, 3)
     assert draw(parameters, noise).shape == (1, 3, 3)
-    wide, parameters, noise = random_draw(1, 1, 1, 1, 1, 129)
+    wide, parameters, noise = random_draw(1, 1, 1, 0, 1, 1, 129)
     assert wide(parameters, noise).shape == (1, 1, 129)
 
 
 def test_pixels_of_a_square_share_what_single_pixels_have_for_themselves():
     """Squares of one pixel that are told what the squares of 2 x 2 are made of."""
-    squares, parameters, noise = random_draw(3, 39, 2, 3, 10, 8)
+    squares, parameters, noise = random_draw(3, 39, 2, 1, 3, 10, 8)
     single = CausalDraw(squares._into[:, :39], squares._out[:, :39].T)  # of 8 columns both
     full = np.zeros((3, 10, 8, single.num_parameters), "f4")
     full[..., :10] = parameters[..., :10]
@@ -178,34 +189,34 @@ def test_pixels_of_a_square_share_what_single_pixels_have_for_themselves():
 
 
 def test_no_images_are_no_error():
-    draw, parameters, noise = random_draw(3, 39, 2, 1, 28, 28)
+    draw, parameters, noise = random_draw(3, 39, 2, 1, 1, 28, 28)
     assert draw(parameters[:0], noise[:0]).shape == (0, 28, 28)
 
 
 @pytest.mark.parametrize(
     ("into", "out"),
-    [((9, 4), (4, 6)), ((10, 4), (5, 6)), ((10, 4), (4, 7)), ((10, 4), (4, 0))],
+    [((9, 4), (4, 6)), ((10, 4), (5, 6)), ((10, 4), (4, 7)), ((10, 4), (4, 0)), ((10, 0), (0, 6))],
 )
 def test_weights_that_do_not_fit_each_other_are_refused(into, out):
     with pytest.raises(ValueError, match=r"expected arrays \(10, H\) and \(H, 3 K\) or \(H, 3 K - 1\)"):
         CausalDraw(np.zeros(into, "f4"), np.zeros(out, "f4"))
 
 
-@pytest.mark.parametrize("shape", [(3, 44), (4, 43), (0, 44)])
+@pytest.mark.parametrize("shape", [(3, 44), (4, 43), (0, 44), (1, 44)])
 def test_what_places_add_is_for_squares_and_all_that_they_share(shape):
     weights = np.zeros((10, 39), "f4"), np.zeros((39, 9), "f4")
-    with pytest.raises(ValueError, match=r"expected within \(b\^2, 44\)"):
+    with pytest.raises(ValueError, match=r"expected within \(b\^2, 44\), b at least 2"):
         CausalDraw(*weights, np.zeros(shape, "f4"))
 
 
 def test_sides_that_squares_do_not_cover_are_refused():
-    draw, parameters, noise = random_draw(3, 39, 2, 1, 4, 4)
+    draw, parameters, noise = random_draw(3, 39, 2, 1, 1, 4, 4)
     with pytest.raises(ValueError, match=r"sides that 2 divides\. Received: 3, 4"):
         draw(parameters[:, 1:], noise[:, 1:])
 
 
 def test_parameters_or_noise_of_another_shape_are_refused():
-    draw, parameters, noise = random_draw(3, 39, 2, 1, 4, 4)
+    draw, parameters, noise = random_draw(3, 39, 2, 1, 1, 4, 4)
     with pytest.raises(ValueError, match="expected 21 parameters"):
         draw(parameters[..., 1:], noise)
     with pytest.raises(ValueError, match="noise of shape"):

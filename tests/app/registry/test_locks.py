@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from app.registry.locks import changing, fsync, locked
-from app.registry.refusals import Refused
+from app.registry.locks import LOCK, changing, fsync, locked
+from app.registry.refusals import NotThere, Refused
 from tests.conftest import PROJECT
 
 HOLDS = """
@@ -79,11 +79,32 @@ def test_who_waited_for_a_lock_file_that_was_deleted_still_holds_others_off(tmp_
 
 
 def test_a_folder_that_cannot_be_written_is_named_in_one_line(tmp_path: Path) -> None:
-    with (
-        pytest.raises(Refused, match=r"missing.*cannot be written.*No such file"),
-        changing(tmp_path / "missing"),
-    ):
+    (tmp_path / LOCK).mkdir()
+    with pytest.raises(Refused, match=r"\.lock: cannot be written \(Is a directory\)$"), changing(tmp_path):
         pass
+
+
+def test_a_model_that_is_removed_while_somebody_waits_for_it_is_said_not_to_be_there(tmp_path: Path) -> None:
+    model = tmp_path / "fashion"
+    model.mkdir()
+    words: list[str] = []
+
+    def wait() -> None:
+        try:
+            with changing(model):
+                words.append("entered")
+        except NotThere as error:
+            words.append(str(error))
+
+    with locked(model):
+        waiting = threading.Thread(target=wait)
+        waiting.start()
+        waiting.join(0.3)
+        assert waiting.is_alive()
+        (model / LOCK).unlink()
+        model.rmdir()
+    waiting.join()
+    assert words == [f"{model}: no such folder; it may have been removed a moment ago"]
 
 
 def test_files_and_folders_are_flushed(tmp_path: Path) -> None:

@@ -178,6 +178,17 @@ def test_a_likelihood_of_colours_refuses_grey_images(tiny_config, tiny_dataset, 
     assert not (tmp_path / "run").exists()
 
 
+def test_squares_that_do_not_cover_the_images_are_refused_before_anything_is_written(
+    tiny_config, tiny_dataset, tmp_path
+):
+    likelihood = {"name": "causal-logistic", "components": 1, "hidden_units": 4, "block": 7}
+    changes = {"objective": {"name": "elbo"}, "likelihood": likelihood}
+    sides = " and ".join(map(str, tiny_dataset.image_shape))
+    with pytest.raises(ConfigError, match=rf"a divisor of both sides of the images, {sides}\. Received: 7"):
+        fit.fit(tiny_config.replaced(changes), tiny_dataset, tmp_path / "run", progress=False)
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_gradient_is_clipped_only_if_that_is_asked_for(tiny_config):
     assert fit._optimizer(tiny_config, num_images=100).global_clipnorm is None
     clipped = tiny_config.replaced({"optimizer.clip_norm": 0.5})

@@ -189,7 +189,7 @@ def test_causal_logistics_stay_finite_at_extremes():
     assert draws.max() <= 1
 
 
-@pytest.mark.parametrize("arguments", [(0, 4), (2, 0)])
-def test_causal_logistics_without_components_or_hidden_units_are_refused(arguments):
+@pytest.mark.parametrize("arguments", [(0, 4), (2, 0), (2, 4, 0)])
+def test_causal_logistics_without_components_hidden_units_or_pixels_in_a_square_are_refused(arguments):
     with pytest.raises(ValueError, match=r"expected at least 1\. Received: 0"):
         CausalLogistic(*arguments)
