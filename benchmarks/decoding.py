@@ -1,6 +1,6 @@
 """How fast one runtime decodes one model in this process: codes in, images out, nothing around it.
 
-    .venv/bin/python -m benchmarks.decoding --runtime litert --folder model_store/fashion/7 --at-once 2
+    .venv/bin/python -m benchmarks.decoding --runtime litert --folder model_store/fashion/8 --at-once 2
 
 ``benchmarks.runtimes`` runs it, each time in a process of its own, by the Python that has the runtime. So
 nothing but NumPy may be imported before the runtime is. Prints one line of JSON.

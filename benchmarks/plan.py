@@ -57,7 +57,7 @@ INPUTS: Inputs = {
         BENCHMARKS,
         "| 21 | Vitrine (ISA-L, level 1) | 0.082 | 11565 |",
     ),
-    "model_mb": Input(43, "MB that an opened model adds", OPERATING, "| `fashion@7` | 28 x 28 | 43 MB |"),
+    "model_mb": Input(43, "MB that an opened model adds", OPERATING, "| `fashion@8` | 28 x 28 | 43 MB |"),
     "service_mb": Input(
         204,
         "MB of a process beside its models: 70 itself, 34 kept, 100 under way",

@@ -1,7 +1,7 @@
 """What scores and completions of a version are worth: unusual images found, lower halves filled in.
 
-    .venv/bin/python -m benchmarks.unusual model_store/fashion/7    a quarter of an hour
-    .venv/bin/python -m benchmarks.unusual model_store/fashion/7 --images 50 --completions 20
+    .venv/bin/python -m benchmarks.unusual model_store/fashion/8    a quarter of an hour
+    .venv/bin/python -m benchmarks.unusual model_store/fashion/8 --images 50 --completions 20
 
 Of Fashion-MNIST's test images and of as many of other kinds: the AUROC of -L_k, and of the score that is
 corrected for complexity. Then the mean of L_k beside the card's. Then the mean squared error on the lower

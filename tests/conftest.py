@@ -41,7 +41,7 @@ SHIPPED_STORE = PROJECT / "model_store"
 SHIPPED_MODEL = "fashion-dense@7"  # with its version: the store may hold later ones that somebody trained
 
 SHIPPED_VERSION = SHIPPED_STORE / "fashion-dense" / "7"
-FASHION = "fashion@7"  # the model that a service answers with by default
+FASHION = "fashion@8"  # the model that a service answers with by default
 FASHION_VERSION = SHIPPED_STORE / "fashion" / FASHION.split("@")[1]
 FASHION_AXES: int = json.loads((FASHION_VERSION / "manifest.json").read_text())["latent_dim"]
 FASHION_ACTIVE = sum(

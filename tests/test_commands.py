@@ -50,14 +50,14 @@ EXCEPTIONS = {
     **dict.fromkeys(
         (
             "vitrine keygen release.key",
-            "vitrine sign fashion@7 --key release.key",
+            "vitrine sign fashion@8 --key release.key",
             "VITRINE_TRUSTED_KEYS=release.key.pub vitrine serve",
         ),
         "writes a key and beside a shipped version; tests/app/commands/test_signing.py does it in a copy",
     ),
     **dict.fromkeys(
         (
-            "vitrine models push fashion@7 s3://bucket/models",
+            "vitrine models push fashion@8 s3://bucket/models",
             "VITRINE_MODEL_STORE=s3://bucket/models vitrine serve",
         ),
         "needs a bucket; tests/test_remote_store.py does both with an S3 server of this machine",

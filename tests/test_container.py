@@ -249,7 +249,7 @@ def test_podman_plays_the_manifests_with_their_settings_as_any_user_on_a_root_th
     podman("exec", played, "python", "-c", write)  # the empty folder
     assert json.loads(podman("exec", played, "python", "-c", ASK))["/samples?n=21"] == [196, 84]
     lines = [line for line in run("podman", "logs", played).stderr.splitlines() if line.startswith("{")]
-    assert "serving fashion@7 from /srv/model_store" in [json.loads(line)["message"] for line in lines]
+    assert "serving fashion@8 from /srv/model_store" in [json.loads(line)["message"] for line in lines]
     podman("stop", "--time", "27", played)
     assert json.loads(podman("inspect", played))[0]["State"]["ExitCode"] == 0
 

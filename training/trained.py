@@ -51,7 +51,7 @@ class TrainedModel:
     (N, *image_shape) with pixels about [0, 1], codes are (N, D).
     """
 
-    name: str  # with its version if it has one: ``fashion`` or ``fashion@7``
+    name: str  # with its version if it has one: ``fashion`` or ``fashion@8``
     image_shape: tuple[int, ...]  # (H, W) or (H, W, 3)
     latent_dim: int  # D
     encoder: Callable[..., tuple[Tensor, Tensor]]  # images -> z_mean, z_log_var

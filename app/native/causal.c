@@ -316,14 +316,12 @@ INLINE int has(const struct task *task, struct sizes sizes) {
            task->given == sizes.given;
 }
 
-// The sizes of shipped models first.
+// The sizes of the shipped model first.
 INLINE void draw_by_size(const struct task *task) {
-    const struct sizes shared = {3, 39, 2, 1}, single = {3, 40, 1, 0};
+    const struct sizes shipped = {3, 39, 2, 1};
     const struct sizes any = {task->components, task->hidden, task->block, task->given};
-    if (has(task, shared) && !task->known) draw(task, shared, 0);
-    else if (has(task, shared)) draw(task, shared, 1);
-    else if (has(task, single) && !task->known) draw(task, single, 0);
-    else if (has(task, single)) draw(task, single, 1);
+    if (has(task, shipped) && !task->known) draw(task, shipped, 0);
+    else if (has(task, shipped)) draw(task, shipped, 1);
     else if (!task->known) draw(task, any, 0);
     else draw(task, any, 1);
 }

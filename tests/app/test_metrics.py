@@ -41,10 +41,10 @@ def test_requests_are_counted_by_method_route_and_status():
 
 def test_computations_and_images_are_counted_by_model_version_and_operation():
     metrics = Metrics()
-    metrics.observe_batch("fashion@7", "draw", 21, 0.002)
-    metrics.observe_batch("fashion@7", "draw", 32, 0.003)
+    metrics.observe_batch("fashion@8", "draw", 21, 0.002)
+    metrics.observe_batch("fashion@8", "draw", 32, 0.003)
     metrics.observe_batch("other@1", "encode", 1, 0.1)
-    metrics.count_images("fashion@7", 53)
+    metrics.count_images("fashion@8", 53)
     drawn = 'model="fashion",operation="draw",version="7"'
     encoded = 'model="other",operation="encode",version="1"'
     assert read(metrics, "vitrine_inference_duration_seconds_count") == {drawn: 2.0, encoded: 1.0}

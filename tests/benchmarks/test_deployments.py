@@ -10,7 +10,7 @@ from benchmarks import deployments
 from tests.conftest import SHIPPED_STORE
 from tests.serving import serving_in_a_thread
 
-MODELS = ["fashion@7", "fashion-dense@7"]
+MODELS = ["fashion@8", "fashion-dense@7"]
 
 
 def drawn(count):

@@ -75,7 +75,7 @@ def test_show_tells_of_the_version_that_answers_to_the_name(run: Run, folder: Pa
 def test_show_measures_the_memory_of_a_real_model(run: Run) -> None:
     found = json.loads(run("show", FASHION, "--json", "--model-store", str(SHIPPED_STORE)).output)
     assert 1e6 < found["memory_bytes"] < 300e6
-    assert found["card"] == str(SHIPPED_STORE / "fashion" / "7" / "card.md")
+    assert found["card"] == str(SHIPPED_STORE / "fashion" / "8" / "card.md")
     assert found["data"]["name"] == "fashion-mnist"
 
 

@@ -19,29 +19,13 @@ from training.trained import TrainedModel  # noqa: E402
 VERSIONS = [path.parent for path in sorted(SHIPPED_STORE.glob("*/*/manifest.json"))]
 # What published cards call what has another name now, and what they did not say yet.
 BESIDE_PCA = "beside PCA of the same dimension"
-HALVED = "3 x 3, at half the size of the one before, SiLU"
 FORMER = {
     "vitrine-train rescore": "vitrine-train recalibrate",
-    # It said of every kind of network what is so of one alone.
-    f"784 pixels -> 32 channels ({HALVED}) -> 96 channels ({HALVED}) -> 1 residual block -> 256 (dense": "28 x 28 pixels -> 4 channels at 14 x 14 (pixel unshuffle) -> 32 channels at 14 x 14 (3 x 3, SiLU) -> 96 channels "
-    "at 7 x 7 (3 x 3, stride 2, SiLU) -> 1 residual block (3 x 3, SiLU, 1 x 1), SiLU -> 32 channels at 7 x 7 "
-    "(1 x 1, SiLU) -> 256 (dense",
-    f"784 pixels -> 32 channels ({HALVED}) -> 64 channels ({HALVED}) -> 1 residual block -> 256 (dense": "28 x 28 pixels -> 4 channels at 14 x 14 (pixel unshuffle) -> 32 channels at 14 x 14 (3 x 3, SiLU) -> 64 channels "
-    "at 7 x 7 (3 x 3, stride 2, SiLU) -> 1 residual block (3 x 3, SiLU, 1 x 1), SiLU -> 21 channels at 7 x 7 "
-    "(1 x 1, SiLU) -> 256 (dense",
-    f"192 (dense, SiLU) -> 1 residual block -> 96 channels ({HALVED}) -> 32 channels ({HALVED}) -> 784 x 55 (linear)": "192 -> 1029 (dense, SiLU) = 21 channels at 7 x 7 -> 64 channels at 7 x 7 (3 x 3, ReLU) -> inverted residual "
-    "(128 channels 1 x 1, ReLU, depthwise 3 x 3, ReLU, 64 1 x 1), ReLU -> 28 channels at 14 x 14 (1 x 1, pixel "
-    "shuffle, ReLU) -> inverted residual (56 channels 1 x 1, ReLU, depthwise 3 x 3, ReLU, 28 1 x 1), ReLU -> "
-    "28 x 28 x 55 (1 x 1, pixel shuffle, linear)",
-    f"256 -> 256 (dense, SiLU) -> 1 residual block -> 64 channels ({HALVED}) -> 32 channels ({HALVED}) -> 784 x 9 (linear)": "256 -> 256 -> 1029 (dense, SiLU) = 21 channels at 7 x 7 -> 64 channels at 7 x 7 (3 x 3, SiLU) -> 1 residual "
-    "block (3 x 3, SiLU, 1 x 1), SiLU -> 32 channels at 14 x 14 (1 x 1, pixel shuffle, SiLU) -> 28 x 28 x 9 (3 x 3, "
-    "pixel shuffle, linear)",
     "This likelihood is absurdly wide for pixels in [0, 1]: storing the raw bytes\ncosts 8 bits a pixel. The figure "
     "says what the loss really claims, and that it can hardly tell a good\nmodel from a dead one.\n": "Storing the raw "
     "bytes costs 8 bits a pixel. The variance of p(x given z), 0.5, is 26.9 times the squared error\nof a "
     "reconstructed pixel: this likelihood is far too wide. The figure says what the loss really claims, and that "
     "it\ncan hardly tell a good model from a dead one.\n",
-    "--beside": "--reference",
     f"{BESIDE_PCA}:\n": f"{BESIDE_PCA}\n(rounded to 256 levels and cut off at 0 and 1, which the errors of all "
     "test images above are not):\n",
     " active, KL ": " active, KL to N(0, I) ",
@@ -49,11 +33,6 @@ FORMER = {
     "*draw* a draw from it:\n": "*draw* a draw from it. *Told from real* is how well two convolutions, trained for "
     "2 epochs on half of the pictures, tell the\nother half from test images; trained longer they tell "
     "better:\n",
-    # It did not say which pictures of the other model these are.
-    "By the worse of the two classifiers, the Frechet distance of *fashion-dense@7* is 28.1 times that of this model's "
-    "draws, and 5.3 times\nthat of its means.\n": "The Frechet distance of means of *fashion-dense@7* is 28.1 times "
-    "that of draws of this model, by the worse of two classifiers.\nThe Frechet distance of means of "
-    "*fashion-dense@7* is 5.3 times that of means of this model, by the worse of two classifiers.\n",
     # It promised what only a recorded state can give.
     "`. The same machine, libraries and state of this project give the same weights, bit for bit; others\n"
     "round differently.\n": "`.\nThe state of this project was not recorded then, so these weights cannot be "
