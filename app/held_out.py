@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from app import manifest
+from app.arrays import read_arrays
 from app.errors import ModelError
 from app.pictures.encode import decode_png, shape_of_png
 from app.pictures.grids import Pixels
@@ -82,8 +83,8 @@ def open_map(version: Version) -> Map | None:
     if about is None:
         return None
     try:
-        with np.load(version.folder / about.path, allow_pickle=False) as arrays:
-            positions, z_mean, classes = (arrays[name] for name in ("positions", "z_mean", "classes"))
+        arrays = read_arrays(version.folder / about.path)
+        positions, z_mean, classes = (arrays[name] for name in ("positions", "z_mean", "classes"))
         _check(positions, (about.num_images, 2), "positions")
         _check(z_mean, (about.num_images, version.manifest.latent_dim), "z_mean")
         _check(classes, (about.num_images if about.classes else 0,), "classes")

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from app import latent
+from app.arrays import Arrays, read_arrays
 from app.errors import ModelError
 from app.latent import Latents
 from app.manifest import Manifest
@@ -223,8 +224,7 @@ def open_prior(version: Version) -> Prior:
         return StandardNormal(manifest.latent_dim)
     path = version.folder / manifest.prior.path
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return _MADE_OF[manifest.prior.name]({name: arrays[name] for name in arrays.files}, manifest)
+        return _MADE_OF[manifest.prior.name](read_arrays(path), manifest)
     except (OSError, ValueError, KeyError) as error:
         raise ModelError(f"{version.reference}: {manifest.prior.path}: {error}") from error
 
@@ -232,7 +232,7 @@ def open_prior(version: Version) -> Prior:
 _ARRAYS = ("weights", "means", "cholesky", "component_class")
 
 
-def _mixture(arrays: dict[str, npt.NDArray[Any]], manifest: Manifest) -> GaussianMixture:
+def _mixture(arrays: Arrays, manifest: Manifest) -> GaussianMixture:
     components, latent_dim = len(arrays["weights"]), manifest.latent_dim
     classes = manifest.prior.classes
     shapes = ((components,), (components, latent_dim), (components, latent_dim, latent_dim))
@@ -253,6 +253,6 @@ def _mixture(arrays: dict[str, npt.NDArray[Any]], manifest: Manifest) -> Gaussia
 
 
 # By a prior's name in the manifest: what makes it of its arrays.
-_MADE_OF: dict[str, Callable[[dict[str, npt.NDArray[Any]], Manifest], Prior]] = {
+_MADE_OF: dict[str, Callable[[Arrays, Manifest], Prior]] = {
     "gaussian_mixture": _mixture,
 }

@@ -5,20 +5,18 @@ runtime with another idea of an operation, or a processor that rounds wrongly, i
 is served.
 """
 
-import zipfile
-import zlib
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from app.arrays import Arrays, read_arrays
 from app.engine.work import BATCH_ROWS, Operation
 from app.errors import ModelError
 from app.manifest import Manifest
 from app.store import Version
 
 Levels = npt.NDArray[np.uint8]
-Arrays = dict[str, npt.NDArray[Any]]
 
 # What two runtimes may differ by, as model_store/README.md promises it.
 MAX_LEVELS = 1  # of a mean
@@ -51,10 +49,8 @@ def read(version: Version) -> Arrays | None:
     if about is None:
         return None
     try:
-        path = version.folder / about.path
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            return _checked({name: arrays[name] for name in arrays.files}, version.manifest)
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        return _checked(read_arrays(version.folder / about.path), version.manifest)
+    except (OSError, ValueError, KeyError) as error:
         raise _failed(version, f"{about.path}: {error}") from error
 
 

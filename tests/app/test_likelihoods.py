@@ -60,7 +60,7 @@ def test_known_levels_go_to_what_draws_and_without_a_file_nothing_can_draw_aroun
 
 
 @pytest.mark.parametrize(
-    ("rows", "size"), [(1, 1), (4, 4), (5, 3), (6, 3), (7, 4), (11, 4), (16, 4), (21, 3), (32, 4)]
+    ("rows", "size"), [(1, 1), (8, 8), (9, 6), (11, 6), (13, 7), (16, 8), (21, 7), (32, 8)]
 )
 def test_parameters_are_held_of_few_rows_in_parts_of_one_size(tmp_path, rows, size):
     assert held_at_once(rows) == size
