@@ -136,8 +136,8 @@ def command_of(module: str, asked: argparse.Namespace) -> str:
     for name, value in vars(asked).items():
         if name != "out" and value is not None and value is not False:
             words.append("--" + name.replace("_", "-"))
-            if value is not True:
-                words.append(f"{value:g}" if isinstance(value, float) else str(value))
+            values = value if isinstance(value, list) else [value] * (value is not True)
+            words += [f"{each:g}" if isinstance(each, float) else str(each) for each in values]
     return shlex.join(words)
 
 

@@ -80,9 +80,9 @@ def test_figures_of_a_long_run_stand_below_its_command_hardware_and_commit(tmp_p
 
 def test_the_command_of_a_run_has_every_option_but_where_the_figures_go():
     asked = argparse.Namespace(
-        minutes=45.0, workers=2, max_waiting=None, ceiling=True, quick=False, out=reliability.PAGE
+        minutes=45.0, workers=2, max_waiting=None, ceiling=True, n=[1, 21], quick=False, out=reliability.PAGE
     )
-    expected = "python -m tests.soak --minutes 45 --workers 2 --ceiling"
+    expected = "python -m tests.soak --minutes 45 --workers 2 --ceiling --n 1 21"
     assert reliability.command_of("tests.soak", asked) == expected
 
 
