@@ -142,7 +142,7 @@ def verdict(report: "Report", num_train: int) -> list[str]:
     )
     told = (
         f"{measured.num_images} pictures that training never saw come back with a PSNR of {model:.1f} dB; "
-        f"PCA with as many numbers a picture: {pca:.1f} dB"
+        f"PCA with as many numbers a picture, and fewer than training pictures: {pca:.1f} dB"
     )
     if model >= pca + NOTICEABLE:
         return [told, f"that is {model - pca:.1f} dB better than PCA"]

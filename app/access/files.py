@@ -18,6 +18,10 @@ class AccessError(Exception):
     """A file of keys or secrets cannot be used; names the line, never what it holds."""
 
 
+class Unreadable(AccessError):
+    """The system did not give what is in the file; it may do so later, though the file is the same."""
+
+
 def read(path: Path, parse: Callable[[str], T]) -> T:
     """Return what a file says.
 
@@ -35,7 +39,7 @@ def read(path: Path, parse: Callable[[str], T]) -> T:
             raise AccessError(f"has more than {MAX_BYTES} bytes")
         return parse(found.decode())
     except OSError as error:
-        raise AccessError(str(error.strerror or error)) from error
+        raise Unreadable(str(error.strerror or error)) from error
     except UnicodeDecodeError:
         raise AccessError("is no text in UTF-8") from None
 
@@ -44,7 +48,7 @@ class WatchedFile(Generic[T]):
     """A file that is read again when it has changed. Used on one event loop.
 
     A file that cannot be used any more changes nothing: what it said last stays in force, and the log says so
-    once for each change.
+    once for each change. One that cannot be read is tried again at every look.
 
     Args:
         path: of the file.
@@ -58,6 +62,7 @@ class WatchedFile(Generic[T]):
         self._path = path
         self._parse = parse
         self._seen = _state(path)
+        self._unread = False
         self._value = read(path, parse)
         self._next_look = time.monotonic() + LOOK_SECONDS
 
@@ -71,14 +76,19 @@ class WatchedFile(Generic[T]):
     def _look(self) -> None:
         self._next_look = time.monotonic() + LOOK_SECONDS
         state = _state(self._path)
-        if state == self._seen:
+        same = state == self._seen
+        if same and not self._unread:
             return
         self._seen = state
         try:
             self._value = read(self._path, self._parse)
         except AccessError as error:
-            log.error("%s: %s; what it said before stays in force", self._path, error)
+            told = same and isinstance(error, Unreadable)
+            self._unread = isinstance(error, Unreadable)
+            if not told:
+                log.error("%s: %s; what it said before stays in force", self._path, error)
         else:
+            self._unread = False
             log.info("%s was read again", self._path)
 
 

@@ -26,7 +26,8 @@ KEPT_SECONDS = 0.5
 MAX_KEPT = 256  # refusals
 MAX_SERVED = 4096  # addresses
 
-_SEED = re.compile(rb"(?<=[?&]seed=)\d{1,20}(?=&|$)")
+# A seed that is right in any case, and what stands in its place in a key: no target has it.
+_SEED, _ANY = re.compile(rb"(?<=[?&]seed=)\d{1,18}(?=&|$)"), b"\n"
 # What these ask for, or say, is answered request by request.
 _OTHER = frozenset(
     (b"content-length", b"expect", b"if-none-match", b"origin", b"transfer-encoding", b"x-request-id")
@@ -114,14 +115,14 @@ class KeptRefusals:
         head = STATUS_LINE[refusal.status] + _lines(headers)
         until, wait = now + KEPT_SECONDS, refusal.retry_after_seconds
         kept = Kept(until, refusal.holds, head, (parts[0], parts[1]), wait, tell)
-        self._kept[_SEED.sub(b"", _target(scope))] = kept
+        self._kept[_SEED.sub(_ANY, _target(scope))] = kept
 
     def find(self, scope: Any, now: float) -> Kept | None:
         """Return what answers a request that would be refused, if that is known."""
         if now >= self._until or scope["method"] != "GET":
             return None
         target = _target(scope)
-        kept = self._kept.get(_SEED.sub(b"", target))
+        kept = self._kept.get(_SEED.sub(_ANY, target))
         if kept is None or target in self._served:
             return None
         if any(name in _OTHER for name, _ in scope["headers"]):

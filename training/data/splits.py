@@ -35,6 +35,22 @@ class Gathered:
     left_out: dict[str, str] = dataclasses.field(default_factory=dict)  # what is not used -> why
     files: tuple[str, ...] = ()  # of each image, for people; of arrays none
 
+    def by_digest(self) -> "Gathered":
+        """Return the same images by the SHA-256 of their levels: so the first ones are as good as any."""
+        digests = digests_of(self.pixels)
+        order = sorted(range(len(digests)), key=digests.__getitem__)
+
+        def moved(each: tuple[str, ...]) -> tuple[str, ...]:
+            return tuple(each[number] for number in order)
+
+        return dataclasses.replace(
+            self,
+            pixels=self.pixels[order],
+            splits=moved(self.splits),
+            classes=None if self.classes is None else moved(self.classes),
+            files=moved(self.files) if self.files else (),
+        )
+
 
 def words(name: str) -> list[str]:
     """Return the words of a name in lower case: `latest-train_x` has three."""

@@ -49,7 +49,7 @@ PROTOCOLS = {
     "outliers": "AUROC of the score between test images and images of another kind; less_complexity: of the "
     "score less what a general code needs for the image (Serra et al. 2020): JPEG-LS' prediction, adaptive "
     "frequencies",
-    "second": "the same test images and one set of samples, drawn anew, in the 64 features of a second "
+    "second": "the same test images and one set of samples, in the 64 features of a second "
     "classifier, by which nothing was chosen; comparable with no other, nor with the first; no spread",
     "accuracy_score": "classification accuracy score (Ravuri & Vinyals 2019): accuracy on the real test "
     "images of the first classifier's network, trained on labelled draws alone, over that of the same "

@@ -34,7 +34,7 @@ def second_opinion(
     """Measure samples and reconstructions in the features of the second classifier.
 
     Args:
-        model: with its prior. Its samples are drawn anew.
+        model: with its prior. Its samples are drawn by the same seed as those of the first judge, one set each.
         dataset: images, of which the same are taken as for the first classifier.
         reference: a model beside it, whose means are measured.
 
@@ -84,7 +84,8 @@ def accuracy_score(
         epochs: of each of the two classifiers.
 
     Returns:
-        Both accuracies, or None if the prior or the data set knows no classes.
+        Both accuracies, or None if the prior or the data set knows no classes, or the classifier of the real
+        images names no test image rightly.
     """
     labels = dataset.labels
     labelled = model.known_prior.draw_labelled(len(dataset.train), np.random.default_rng(model.seed))
@@ -92,6 +93,9 @@ def accuracy_score(
         return None
     logger.info("two classifiers, one of %d draws and one of real images, about 150 s", len(dataset.train))
     codes, classes = labelled
+    number_of = {name: number for number, name in enumerate(labels.names)}
+    # The prior's classes are those that training images have, and numbered among themselves.
+    classes = np.array([number_of[name] for name in model.known_prior.classes])[classes]
     draws = classifier.eight_bit_levels(model.draw(codes, np.random.default_rng(model.seed + 1)))
     pretended = dataclasses.replace(
         dataset, train=draws, labels=dataclasses.replace(labels, train=classes.astype(labels.train.dtype))
@@ -100,6 +104,8 @@ def accuracy_score(
         classifier.train(each, epochs=epochs, verbose=0).accuracy(dataset.test, labels.test)
         for each in (pretended, dataset)
     )
+    if not of_real:
+        return None
     return schema.AccuracyScore(
         of_draws=of_draws, of_real=of_real, num_images=len(draws), epochs=epochs, score=of_draws / of_real
     )

@@ -229,9 +229,11 @@ def _moments(z: Codes, responsibilities: Callable[[int, Codes], Codes]) -> _Mome
     number, first, second = np.zeros(()), np.zeros(()), np.zeros(())
     for start in range(0, len(z), BATCH):
         batch = z[start : start + BATCH]
-        weight = responsibilities(start, batch)
-        number = number + weight.sum(axis=0, dtype=np.float64)
-        first = first + (weight.T @ batch).astype(np.float64)
+        weight = responsibilities(start, batch).astype(np.float64)
+        # A component may lie hundreds of its widths from the origin: its squares are then nearly all mean.
+        batch = batch.astype(np.float64)
+        number = number + weight.sum(axis=0)
+        first = first + weight.T @ batch
         second = second + np.stack([(batch * column[:, None]).T @ batch for column in weight.T])
     return number, first, second
 

@@ -52,6 +52,22 @@ def test_a_file_that_is_spoiled_changes_nothing_and_is_told_once(watched, caplog
     assert file.value == "mended"
 
 
+def test_a_file_that_could_not_be_read_for_a_moment_is_read_later_though_it_is_the_same(
+    watched, monkeypatch, caplog
+):
+    """A key that was taken away must not stay in force because descriptors were short just then."""
+    path, file = watched
+    path.write_text("second")
+    with monkeypatch.context() as patch, caplog.at_level(logging.ERROR, "vitrine"):
+        patch.setattr(
+            type(path), "open", lambda *_: (_ for _ in ()).throw(OSError(24, "Too many open files"))
+        )
+        assert [file.value for _ in range(3)] == ["first"] * 3
+    (record,) = caplog.records
+    assert record.getMessage() == f"{path}: Too many open files; what it said before stays in force"
+    assert file.value == "second"
+
+
 def test_a_file_is_looked_at_once_a_second_at_most(tmp_path):
     path = tmp_path / "words"
     path.write_text("first")

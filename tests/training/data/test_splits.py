@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from training.data import splits
-from training.data.splits import split_of
+from training.data.splits import Gathered, split_of
 from training.errors import DataError
 
 
@@ -45,6 +45,17 @@ def test_the_split_depends_on_the_pixels_alone():
     order = np.random.default_rng(1).permutation(100)
     straight, shuffled = assign(pixels, [""] * 100), assign(pixels[order], [""] * 100)
     assert [straight[index] for index in order] == list(shuffled)
+
+
+def test_images_in_the_order_of_their_digests_keep_what_is_said_of_each():
+    pixels = np.arange(20, dtype=np.uint8).repeat(4).reshape(20, 2, 2)
+    names = tuple(map(str, range(20)))
+    found = Gathered(pixels, names, names, 20, (), files=names).by_digest()
+    assert list(found.splits) != list(names)
+    for each in (found.splits, found.classes, found.files):
+        assert [int(name) for name in each] == found.pixels[:, 0, 0].tolist()
+    digests = splits.digests_of(found.pixels)
+    assert digests == sorted(digests)
 
 
 def test_equal_images_land_together():

@@ -17,6 +17,7 @@ class Copies:
     def __init__(self, dataset, labels=None):
         self.train = dataset.train
         self.labels = dataset.labels.train if labels is None else labels
+        self.classes = () if dataset.labels is None else dataset.labels.names
 
     @property
     def known_prior(self):
@@ -52,6 +53,29 @@ def test_a_model_whose_draws_are_the_real_images_has_an_accuracy_score_of_one(th
     assert found.of_real > 0.9
     assert found.score == pytest.approx(1, abs=0.1)
     assert (found.num_images, found.epochs) == (300, 8)
+
+
+def test_the_priors_classes_are_known_by_their_names(three_classes):
+    """They are those that training images have, so that their numbers may be others."""
+    labels = three_classes.labels
+    names = ("held out only", *labels.names)
+    moved = dataclasses.replace(
+        labels,
+        names=names,
+        **{split: getattr(labels, split) + 1 for split in ("train", "validation", "test")},
+    )
+    copies = Copies(three_classes)
+    found = second.accuracy_score(copies, dataclasses.replace(three_classes, labels=moved), epochs=8)
+    assert found.score == pytest.approx(1, abs=0.1)
+
+
+def test_where_no_test_image_is_named_rightly_there_is_no_accuracy_score(three_classes):
+    labels = three_classes.labels
+    unseen = dataclasses.replace(
+        labels, names=(*labels.names, "unseen"), test=np.full_like(labels.test, len(labels.names))
+    )
+    unseen = dataclasses.replace(three_classes, labels=unseen)
+    assert second.accuracy_score(Copies(three_classes), unseen, epochs=1) is None
 
 
 def test_draws_that_all_bear_one_label_teach_no_more_than_that_label(three_classes):

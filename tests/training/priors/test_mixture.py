@@ -75,6 +75,15 @@ def test_a_fit_recovers_the_likelihood_of_a_known_mixture_within_one_percent():
     np.testing.assert_allclose(fitted.means[order], mixture().means, atol=0.05)
 
 
+def test_codes_that_lie_far_out_for_their_spread_are_fitted_as_those_about_nought_are():
+    """Squares of codes at 3 are nearly all 9, of which a variance of 1e-4 is what is left."""
+    z = np.random.default_rng(0).normal(3, 0.01, (20_000, 2)).astype("f4")
+    fitted = mixtures.fit(z, 1, np.random.default_rng(1))
+    expected = -np.log(2 * np.pi * np.e * 0.01**2)  # minus the entropy of two axes
+    # The mean of 20,000 log densities, each with a standard deviation of 1; and float32's steps at 3, 2.4e-7.
+    assert float(np.mean(fitted.log_prob(z))) == pytest.approx(expected, abs=4 / np.sqrt(20_000))
+
+
 def test_a_fit_to_few_codes_stays_a_proper_density():
     rng = np.random.default_rng(3)
     few = rng.normal(size=(12, 8)).astype(np.float32)

@@ -7,6 +7,7 @@ such, by their names, or by the rule that the codes of a VAE together have varia
 
 import dataclasses
 import itertools
+import math
 import re
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
@@ -14,6 +15,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from training.data.dataset import batches
 from training.errors import RunError
 from training.publish.importing import keras_files, layouts
 from training.publish.importing.layouts import Layout, Scale
@@ -74,13 +76,20 @@ class Found:
     mean: "Column"
     spread: tuple["Column", Spread] | None
     told_by: str
-    error: float
-    error_of_mean_image: float
+    error: float = math.nan
+    error_of_mean_image: float = math.nan
 
     @property
     def latent_dim(self) -> int:
         """D."""
         return int(np.prod(self.code_shape))
+
+    def reconstructed(self, encoder: Network, decoder: Network, pictures: Images) -> Array:
+        """Return pictures decoded from their z_mean, on the ground that the networks know."""
+        codes = self.mean.of(encoder(_taken(pictures, self.way, self.into)))
+        pixels = next(iter(decoder(codes.reshape(-1, *self.code_shape)).values()))
+        levels = layouts.from_scale(self.out_of.from_network(pixels), self.way.given)
+        return np.asarray(layouts.exchanged(levels, self.way.swapped))
 
 
 class Column(NamedTuple):
@@ -122,12 +131,19 @@ def measure(encoder: Network, decoder: Network, into: Layout, out_of: Layout, pi
             best = error, way, column
     if best is None:
         raise _nothing_to_decode(encoder, latent_dim)
-    error, way, mean = best
+    _, way, mean = best
     taken = _taken(images, way, into)
     spread, told_by = _spread(encoder, taken, mean, latent_dim)
-    shown = 1 - images if way.inverted else images
+    found = Found(way, into, out_of, code_shape, mean, spread, told_by)
+    shown = 1 - pictures if way.inverted else pictures
+    squares = [
+        (found.reconstructed(encoder, decoder, some) - some_shown) ** 2
+        for some, some_shown in zip(batches(pictures, TRIED), batches(shown, TRIED), strict=True)
+    ]
     of_mean_image = float(np.mean((shown - shown.mean(axis=0)) ** 2))
-    return Found(way, into, out_of, code_shape, mean, spread, told_by, error, of_mean_image)
+    return dataclasses.replace(
+        found, error=float(np.mean(np.concatenate(squares))), error_of_mean_image=of_mean_image
+    )
 
 
 def code_shape_of(encoder: Network, decoder: Network, into: Layout) -> tuple[int, ...]:

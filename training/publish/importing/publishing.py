@@ -79,7 +79,7 @@ def publish(asked: Asked, store: Path) -> Imported:
     """
     encoder, decoder = (networks.load(path, asked.trust) for path in (asked.encoder, asked.decoder))
     into, out_of = _layouts(encoder, decoder, asked)
-    gathered = _pictures(asked.pictures, out_of)
+    gathered = _pictures(asked.pictures, out_of).by_digest()
     levels = gathered.pixels[:MOST_PICTURES].astype(np.float32) / np.float32(255)
     found = measuring.measure(encoder, decoder, into, out_of, levels)
     shown = np.asarray(1 - levels, np.float32) if found.way.inverted else levels

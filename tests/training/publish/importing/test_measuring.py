@@ -42,6 +42,18 @@ def test_a_plain_pair_is_what_it_is(tmp_path):
     assert found.error < 0.5 * found.error_of_mean_image
 
 
+def test_errors_are_those_of_all_pictures_not_of_those_that_ways_are_tried_with(tmp_path):
+    images = blobs(400, size=8)
+    encoder, decoder = linear_pair(images)
+    found = measured(tmp_path, encoder, decoder, images)
+    codes = encoder(images.reshape(-1, 64))[0]
+    errors = (np.asarray(decoder(codes)) - images.reshape(-1, 64)) ** 2
+    assert found.error == pytest.approx(float(errors.mean()), rel=1e-5)
+    assert abs(float(errors[:128].mean()) / found.error - 1) > 1e-4  # which are others
+    mean_image = ((images - images.mean(axis=0)) ** 2).mean()
+    assert found.error_of_mean_image == pytest.approx(float(mean_image), rel=1e-5)
+
+
 @pytest.mark.parametrize(
     ("before", "after", "taken", "given"),
     [
