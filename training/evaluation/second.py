@@ -34,7 +34,7 @@ def second_opinion(
     """Measure samples and reconstructions in the features of the second classifier.
 
     Args:
-        model: with its prior. Its samples are drawn by the same seed as those of the first judge, one set each.
+        model: with its prior. Its samples have the seed of those of the first judge, one set each.
         dataset: images, of which the same are taken as for the first classifier.
         reference: a model beside it, whose means are measured.
 
