@@ -17,6 +17,7 @@ from app.settings import Settings, variable
 
 MAX_CODE = 8.0  # further out a decoder has never been trained; N(0, 1) goes there once in 10^15 draws
 
+MAX_WHOLE = 10**19 - 1  # columns: a shorter grid has as many as images, and permanent addresses may name more
 MAX_FPS = 50  # what the slowest of the formats knows
 LONGEST_WHOLE = 2.0**53  # beyond, a float is not every whole number
 
@@ -128,8 +129,8 @@ class Context:
         Every row of images takes `rows_each` rows of the grid: two where reconstructions stand below.
         """
         style, limits = self.style, self.limits
-        if style.columns is not None and style.columns < 1:
-            raise InvalidParameter.of("columns", "1 or more", style.columns, "Use 1 or more.", "out_of_range")
+        if style.columns is not None:
+            check_columns(style.columns)
         check_count("zoom", style.zoom, 1, limits.max_zoom, "max_zoom")
         check_range("fps", style.fps, 1, MAX_FPS)
         image = self.model.manifest.image
@@ -147,6 +148,13 @@ class Context:
             remedy = "Ask for other columns, a smaller zoom, or a png."
             raise InvalidParameter.of("zoom", expected, f"{side} pixels", remedy, "too_many_pixels")
         return columns
+
+
+def check_columns(columns: int) -> None:
+    """Refuse a grid of no columns, or of a number that is meant to be no columns."""
+    if not 1 <= columns <= MAX_WHOLE:
+        expected = f"1 or more, in at most {len(str(MAX_WHOLE))} digits"
+        raise InvalidParameter.of("columns", expected, columns, "Use a number in this range.", "out_of_range")
 
 
 def check_count(name: str, value: int, least: int, most: int, setting: str) -> None:

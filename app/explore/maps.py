@@ -15,7 +15,7 @@ import numpy.typing as npt
 from app.engine.work import Steps, Work
 from app.errors import InvalidParameter, MapUnavailable
 from app.explore import legends
-from app.explore.grids import Answer, Context, check_range
+from app.explore.grids import Answer, Context, check_columns
 from app.explore.tables import TABLES, Table
 from app.held_out import Map
 from app.manifest import Image, Manifest
@@ -57,7 +57,7 @@ def resolve_columns(model: Model, columns: int | None, show: Show) -> int:
     check_class_names(found, model, show)
     if columns is None:
         return found.columns if show == "sprites" else COLUMNS
-    check_range("columns", columns, 1, math.inf)
+    check_columns(columns)
     return columns
 
 

@@ -280,7 +280,7 @@ def test_the_address_may_end_in_png_and_the_end_wins_over_the_accept_header(clie
         ("nn=3", "nn", "did you mean n?"),  # 8
         ("N=3", "N", "did you mean n?"),
         ("seed=-1", "seed", "2^63"),  # 9
-        ("seed=18446744073709551616", "seed", "whole number"),
+        ("seed=18446744073709551616", "seed", "2^63"),
         ("seed=9223372036854775808", "seed", "2^63"),
         ("seed=1.5", "seed", "whole number"),
         ("temperature=nan", "temperature", "finite_number"),  # 10

@@ -79,6 +79,38 @@ def test_a_number_stays_the_number_that_it_is(client, number):
     assert answer.headers["content-location"].endswith(f"&seed={int(number)}")
 
 
+@pytest.mark.parametrize("digits", ["9" * 20, "-" + "9" * 20, "1" + "0" * 100, "9" * 9000], ids=len)
+@pytest.mark.parametrize(
+    ("address", "name", "expected"),
+    [
+        ("/samples", "seed", "0..2^63-1"),
+        ("/interpolate", "seed", "0..2^63-1"),
+        ("/score", "seed", "0..2^63-1"),
+        ("/samples", "n", "1..400 (the limit is VITRINE_MAX_IMAGES)"),
+        ("/samples", "offset", "0..1099511627776"),
+        ("/samples", "columns", "1 or more, in at most 19 digits"),
+        ("/decode?points=centre", "columns", "1 or more, in at most 19 digits"),
+        ("/samples", "zoom", "1..16 (the limit is VITRINE_MAX_ZOOM)"),
+        ("/interpolate", "axis", "axes 0..1"),
+        ("/interpolate.gif", "fps", "1..50"),
+        ("/manifold", "rows", "1..64 (the limit is VITRINE_MAX_STEPS)"),
+        ("/complete", "k", "1..4096 (the limit is VITRINE_MAX_DRAWS: 8192 for all 2 images)"),
+    ],
+)
+def test_a_whole_number_of_many_digits_is_refused_with_its_range(client, address, name, expected, digits):
+    sign = "&" if "?" in address else "?"
+    problem = assert_problem(client.get(f"{address}{sign}{name}={digits}"), 422, name)
+    (fault,) = problem["errors"]
+    assert (fault["code"], fault["received"][:20]) == ("out_of_range", digits[:20])
+    assert fault["expected"] == expected
+
+
+def test_zeros_before_a_whole_number_do_not_count(client):
+    answer = client.get(f"/samples?n={'0' * 5000}2&seed={'0' * 200}7")
+    assert answer.content == client.get("/samples?n=2&seed=7").content
+    assert answer.headers["x-seed"] == "7"
+
+
 @pytest.mark.parametrize(
     "escaped",
     [
