@@ -84,10 +84,10 @@ def draw_map(context: Context, show: Show, array: Array = "positions") -> Work[A
     if context.style.format in TABLES:
         return Work(_immediately(lambda: _table(context, found, array)), 1, heavy=True, slow_start=True)
     if show == "sprites":
-        columns = context.check_grid(len(found))
+        columns = context.check_grid(len(found), other_columns=True)
         return Work(_immediately(lambda: _sprites(context, found, columns)), 1, slow_start=True)
     layout = Layout.of(found.positions, columns, context.model.manifest.image)
-    context.check_grid(layout.rows * columns)
+    context.check_grid(layout.rows * columns, by=["columns"])
     return Work(_immediately(lambda: _scatter(context, found, layout, show)), 1, slow_start=True)
 
 

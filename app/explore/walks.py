@@ -80,7 +80,7 @@ def interpolate(context: Context, walk: Walk, at: Point | None) -> Work[Answer]:
         InvalidParameter: the model has no such point, or the answer would be too large.
     """
     model = context.model
-    columns = context.check_grid(walk.steps)
+    columns = context.check_grid(walk.steps, by=["steps"])
     points = () if at is None else (at,)
 
     def steps() -> Steps[Answer]:
@@ -110,7 +110,7 @@ def between(
         InvalidParameter: the model has no such point, or the answer would be too large.
     """
     model = context.model
-    columns = context.check_grid(count)
+    columns = context.check_grid(count, by=["steps"])
     if len(points) > (most := min(count, MAX_POINTS)):  # of more than images some would be passed by
         expected = f"at most {most - 2} points on a way of {count} images"
         remedy = "Leave some of them out, or ask for more steps."

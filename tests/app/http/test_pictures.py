@@ -382,7 +382,7 @@ def test_an_answer_of_too_many_pixels_is_refused(client):  # 21
     service = client.app.service
     service.settings = service.settings.model_copy(update={"max_pixels": 64 * 8})
     assert client.get("/samples?n=8&columns=4").status_code == 200
-    assert_problem(client.get("/samples?n=9&columns=3"), 422, "zoom", "VITRINE_MAX_PIXELS")
+    assert_problem(client.get("/samples?n=9&columns=3"), 422, "n", "VITRINE_MAX_PIXELS")
 
 
 @pytest.mark.bad_input(23)
