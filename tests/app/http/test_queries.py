@@ -459,6 +459,19 @@ def test_a_walk_that_contradicts_itself_is_refused_by_name(client, query, parame
     assert client.get("/interpolate").status_code == 200
 
 
+@pytest.mark.parametrize("query", ["", "?from=centre", "?via=image:0&steps=4"])
+def test_one_image_is_no_walk_unless_its_end_is_named(client, query):
+    files = {"file": ("a.png", png_bytes(np.full((8, 8), 51, np.uint8)))}
+    response = client.post(f"/interpolate{query}", files=files)
+    problem = assert_problem(response, 422, "to", '"code":"missing"')
+    assert problem["detail"] == (
+        "to: expected two images, or a point named. Received: 1 image. "
+        "Send a second image, or name to, like to=centre."
+    )
+    named = client.post(f"/interpolate{query + '&' if query else '?'}to=centre", files=files)
+    assert named.status_code == 200
+
+
 def test_an_unknown_parameter_is_told_the_name_that_a_request_writes(client):
     problem = assert_problem(client.get("/interpolate?From=centre"), 422, "From")
     assert "did you mean from?" in problem["errors"][0]["remedy"]
