@@ -385,6 +385,13 @@ def test_every_command_within_a_sentence_exists_with_its_options(document):
                 load(PROJECT / word)
 
 
+@pytest.mark.parametrize("document", ["README.md", "docs/commands.md"])
+def test_a_shell_is_told_where_the_commands_are_before_the_first_of_them(document):
+    printed = commands_of(document, (PROJECT / document).read_text())
+    first = next(number for number, command in enumerate(printed) if re.match(r"vitrine", command))
+    assert ". .venv/bin/activate" in printed[:first]
+
+
 def test_every_exception_stands_in_a_document_and_has_a_reason():
     printed = [command for name in documents() for command in commands_of(name, (PROJECT / name).read_text())]
     assert len(printed) > 40

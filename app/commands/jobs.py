@@ -148,8 +148,13 @@ class Report:
             click.echo(f"\r{line:<78}" if self._changes else line, err=True, nl=not self._changes or whole)
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun, which has an s unless there is one."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def _line(progress: "Progress") -> str:
-    done = f"{progress.images:,} of {progress.total:,} images"
+    done = f"{progress.images:,} of {counted(progress.total, 'image')}"
     left = progress.seconds_left
     if left is None or progress.images == progress.total:
         return done

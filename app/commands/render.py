@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from app.commands.exits import errors_leave
-from app.commands.jobs import Report, ends_in_one_line, maker_of, require_folder, summary, version_of, working
+from app.commands.jobs import (
+    Report,
+    counted,
+    ends_in_one_line,
+    maker_of,
+    require_folder,
+    summary,
+    version_of,
+    working,
+)
 
 if TYPE_CHECKING:
     from app.rendering.job import Job
@@ -80,7 +89,9 @@ def render_seeds(**given: Any) -> None:
         told = summary(given["out"], job, shards, report) | {"drawn": report.done}
         click.echo(json.dumps(told, indent=2))
         return
-    click.echo(f"{given['out']}: {job.count} images of {job.model} in {job.shards} shards")
+    click.echo(
+        f"{given['out']}: {counted(job.count, 'image')} of {job.model} in {counted(job.shards, 'shard')}"
+    )
 
 
 def _job(given: dict[str, Any]) -> tuple["Job", tuple[str, ...], str]:

@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 import click
 
 from app.commands.exits import EXIT_FAILURE, errors_leave, leave
-from app.commands.jobs import Report, ends_in_one_line, maker_of, require_folder, summary, version_of, working
+from app.commands.jobs import (
+    Report,
+    counted,
+    ends_in_one_line,
+    maker_of,
+    require_folder,
+    summary,
+    version_of,
+    working,
+)
 from app.tabulating.places import is_table
 
 if TYPE_CHECKING:
@@ -240,9 +249,9 @@ def _tell(
         click.echo(json.dumps(told, indent=2))
     else:
         done = "scores" if job.kind == "score" else "codes"
-        line = f"{given['out']}: {done} of {job.count} images by {job.model}"
+        line = f"{given['out']}: {done} of {counted(job.count, 'image')} by {job.model}"
         line += f"; {unread} could not be read: see the column error" if unread else ""
         line += f"; left out, as no picture by its name: {left_out}" if left_out else ""
         click.echo(line)
     if unread and given["strict"]:
-        leave(EXIT_FAILURE, f"{unread} of {job.count} images could not be read")
+        leave(EXIT_FAILURE, f"{unread} of {counted(job.count, 'image')} could not be read")

@@ -39,7 +39,7 @@ def contact_sheet(context: Context, at: Point, steps: int) -> Work[Answer]:
     model = context.model
     axes = model.manifest.axes
     count = len(axes) * steps
-    context.check_grid(count)
+    context.check_grid(count, by=["steps"])
     facts = (("dead-axes", str(sum(axis.kl < DEAD_NATS for axis in axes))),)
 
     def work() -> Steps[Answer]:

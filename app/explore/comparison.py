@@ -30,7 +30,7 @@ def compare(
         expected = f"a model of images of {' x '.join(map(str, shapes[0]))}"
         received = f"{other.version.reference}, of {' x '.join(map(str, shapes[1]))}"
         raise InvalidParameter.of("with", expected, received, "Name another model.", "other_images")
-    columns = context.check_grid(count, rows_each=2)
+    columns = context.check_grid(count, rows_each=2, by=["points"], other_columns=True)
 
     def steps() -> Steps[Answer]:
         images = []

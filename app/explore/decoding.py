@@ -22,7 +22,7 @@ def decode(context: Context, points: tuple[Point, ...], uploads: Uploads = NO_UP
         InvalidParameter: there are too many, or the answer would be too large.
     """
     check_count("points", len(points), 1, context.limits.max_images, "max_images")
-    model, columns = context.model, context.check_grid(len(points))
+    model, columns = context.model, context.check_grid(len(points), by=["points"], other_columns=True)
 
     def steps() -> Steps[Answer]:
         originals, notes = uploads.read(context)

@@ -66,7 +66,7 @@ def follow(context: Context, direction: Direction, uploads: Uploads = NO_UPLOADS
     """
     for name, value in (("low", direction.low), ("high", direction.high)):
         check_range(name, value, -MAX_STRENGTH, MAX_STRENGTH)
-    model, columns = context.model, context.check_grid(direction.steps)
+    model, columns = context.model, context.check_grid(direction.steps, by=["steps"])
 
     def steps() -> Steps[Answer]:
         originals, notes = uploads.read(context)

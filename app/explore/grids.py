@@ -17,8 +17,14 @@ from app.settings import Settings, variable
 
 MAX_CODE = 8.0  # further out a decoder has never been trained; N(0, 1) goes there once in 10^15 draws
 
+MAX_WHOLE = 10**19 - 1  # columns: a shorter grid has as many as images, and permanent addresses may name more
 MAX_FPS = 50  # what the slowest of the formats knows
 LONGEST_WHOLE = 2.0**53  # beyond, a float is not every whole number
+
+# What a request for a smaller picture asks for, by parameter, where that is no smaller number.
+_SMALLER = {"file": "fewer images"} | {
+    name: f"fewer {name}" for name in ("columns", "points", "rows", "steps")
+}
 
 # Pixels that are drawn and deflated on the event loop: a quarter of a millisecond.
 LIGHT_PIXELS = 65_536
@@ -122,14 +128,22 @@ class Context:
                 rows.append(row)
         return np.concatenate(rows)
 
-    def check_grid(self, count: int, rows_each: int = 1) -> int:
+    def check_grid(
+        self, count: int, rows_each: int = 1, by: Sequence[str] = (), other_columns: bool = False
+    ) -> int:
         """Return the columns of a grid of `count` images, or refuse one that is malformed or too large.
 
         Every row of images takes `rows_each` rows of the grid: two where reconstructions stand below.
+
+        Args:
+            count: images, of those that stand below one another one.
+            rows_each: see above.
+            by: the parameters by which a request may ask for fewer cells.
+            other_columns: the request may choose `columns`, which leaves the number of images as it is.
         """
         style, limits = self.style, self.limits
-        if style.columns is not None and style.columns < 1:
-            raise InvalidParameter.of("columns", "1 or more", style.columns, "Use 1 or more.", "out_of_range")
+        if style.columns is not None:
+            check_columns(style.columns)
         check_count("zoom", style.zoom, 1, limits.max_zoom, "max_zoom")
         check_range("fps", style.fps, 1, MAX_FPS)
         image = self.model.manifest.image
@@ -138,15 +152,40 @@ class Context:
         pixels = rows * columns * image.height * image.width * style.zoom**2
         if pixels > limits.max_pixels:
             expected = f"at most {limits.max_pixels} pixels in all ({variable('max_pixels')})"
-            remedy = "Ask for fewer images or a smaller zoom."
-            raise InvalidParameter.of("zoom", expected, f"{pixels} pixels", remedy, "too_many_pixels")
+            raise self._too_large(expected, pixels, limits.max_pixels * style.zoom**2, by)
         longest = FORMATS[style.format].max_side
         side = max(columns * image.width, rows * image.height) * style.zoom
         if longest is not None and side > longest:
             expected = f"at most {longest} pixels a side of a {style.format}"
-            remedy = "Ask for other columns, a smaller zoom, or a png."
-            raise InvalidParameter.of("zoom", expected, f"{side} pixels", remedy, "too_many_pixels")
+            others = (*(["other columns"] if other_columns else []), "a png")
+            raise self._too_large(expected, side, longest * style.zoom, by, others)
         return columns
+
+    def _too_large(
+        self, expected: str, pixels: int, most: int, by: Sequence[str], others: Sequence[str] = ()
+    ) -> InvalidParameter:
+        """Return the refusal of a grid that is too large.
+
+        Args:
+            expected: how large it may be.
+            pixels: that it has.
+            most: that it may have to be small enough without the zoom: beyond it, the zoom is not to blame.
+            by: see ``check_grid``.
+            others: what helps beside smaller values of parameters.
+        """
+        zoomed = pixels <= most
+        smaller = [_SMALLER.get(name, f"a smaller {name}") for name in (*by, *(["zoom"] if zoomed else []))]
+        *first, last = [*smaller, *others] or ["a model of smaller images"]
+        remedy = f"Ask for {', '.join(first)}{' or ' if first else ''}{last}."
+        name = "zoom" if zoomed or not by else by[0]
+        return InvalidParameter.of(name, expected, f"{pixels} pixels", remedy, "too_many_pixels")
+
+
+def check_columns(columns: int) -> None:
+    """Refuse a grid of no columns, or of a number that is meant to be no columns."""
+    if not 1 <= columns <= MAX_WHOLE:
+        expected = f"1 or more, in at most {len(str(MAX_WHOLE))} digits"
+        raise InvalidParameter.of("columns", expected, columns, "Use a number in this range.", "out_of_range")
 
 
 def check_count(name: str, value: int, least: int, most: int, setting: str) -> None:

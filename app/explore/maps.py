@@ -15,7 +15,7 @@ import numpy.typing as npt
 from app.engine.work import Steps, Work
 from app.errors import InvalidParameter, MapUnavailable
 from app.explore import legends
-from app.explore.grids import Answer, Context, check_range
+from app.explore.grids import Answer, Context, check_columns
 from app.explore.tables import TABLES, Table
 from app.held_out import Map
 from app.manifest import Image, Manifest
@@ -57,7 +57,7 @@ def resolve_columns(model: Model, columns: int | None, show: Show) -> int:
     check_class_names(found, model, show)
     if columns is None:
         return found.columns if show == "sprites" else COLUMNS
-    check_range("columns", columns, 1, math.inf)
+    check_columns(columns)
     return columns
 
 
@@ -84,10 +84,10 @@ def draw_map(context: Context, show: Show, array: Array = "positions") -> Work[A
     if context.style.format in TABLES:
         return Work(_immediately(lambda: _table(context, found, array)), 1, heavy=True, slow_start=True)
     if show == "sprites":
-        columns = context.check_grid(len(found))
+        columns = context.check_grid(len(found), other_columns=True)
         return Work(_immediately(lambda: _sprites(context, found, columns)), 1, slow_start=True)
     layout = Layout.of(found.positions, columns, context.model.manifest.image)
-    context.check_grid(layout.rows * columns)
+    context.check_grid(layout.rows * columns, by=["columns"])
     return Work(_immediately(lambda: _scatter(context, found, layout, show)), 1, slow_start=True)
 
 

@@ -158,7 +158,7 @@ def manifold(context: Context, plane: Plane, show: Show = "images") -> Work[Answ
     model, count = context.model, plane.columns * plane.rows
     for name, value in (("columns", plane.columns), ("rows", plane.rows)):
         check_count(name, value, 1, context.limits.max_steps, "max_steps")
-    context.check_grid(count)
+    context.check_grid(count, by=["columns", "rows"])
 
     def steps() -> Steps[Answer]:
         corners = yield from codes_of(plane.points, model)

@@ -4,7 +4,7 @@ from __future__ import annotations  # those of inner functions would be evaluate
 
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import numpy as np
@@ -42,7 +42,7 @@ def reconstruct(context: Context, sent: Uploads, show: Show = "both", draws: int
     def read() -> tuple[Pixels, tuple[str, ...]]:
         return sent.read(context)
 
-    work = _work(context, read, len(sent.files), show, draws)
+    work = _work(context, read, len(sent.files), show, draws, by=["file"])
     return dataclasses.replace(work, upload_cost=sent.cost)
 
 
@@ -67,9 +67,10 @@ def _work(
     count: int,
     show: Show,
     draws: int,
+    by: Sequence[str] = (),
 ) -> Work[Answer]:
     """Return the work of reconstructing `count` images that are still to be read, with notes on them."""
-    model, columns = context.model, context.check_grid(count, rows_each=ROWS[show])
+    model, columns = context.model, context.check_grid(count, ROWS[show], by, other_columns=True)
     operations: tuple[Operation, ...] = (model.encoding, model.decoding)
     if draws:
         scores.check_draws(model, context.limits, count, Draws(draws), "elbo", least=0)

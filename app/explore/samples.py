@@ -110,7 +110,7 @@ def sampler(context: Context, samples: Samples) -> Callable[[int], Work[Answer]]
     """
     samples.check(context)
     model, n, around = context.model, samples.n, samples.around
-    columns, heavy = context.check_grid(n), context.is_heavy(n)
+    columns, heavy = context.check_grid(n, by=["n"], other_columns=True), context.is_heavy(n)
     provenance = SeededProvenance(context.recipe)
     codes_of_seed = _codes(model, samples)
     noise_shape = model.manifest.likelihood.noise_shape

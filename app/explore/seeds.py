@@ -11,7 +11,20 @@ from app.explore.labels import JOINERS, spelled
 MAX_WORD_CHARACTERS = 64
 WORD_BITS = 53  # so that a reader whose numbers are doubles, like JavaScript, reads the seed as it is
 
-_WHOLE = re.compile(r"-?[0-9]{1,19}", re.ASCII)
+MAX_DIGITS = 100  # more than a refusal shows, and few enough for a double
+
+_WHOLE = re.compile(r"-?[0-9]+", re.ASCII)
+
+
+def read_whole(text: str) -> int | None:
+    """Return the whole number that a text is in digits, None if it is none.
+
+    Of a longer one the first MAX_DIGITS digits: it lies beyond every range, and so do they.
+    """
+    if not _WHOLE.fullmatch(text):
+        return None
+    number = int(text.lstrip("-").lstrip("0")[:MAX_DIGITS] or "0")
+    return -number if text.startswith("-") else number
 
 
 def read_seed(text: str) -> int:
@@ -26,8 +39,8 @@ def read_seed(text: str) -> int:
     Raises:
         ValueError: another kind of number, like 1.5, more than 64 characters, or nothing that can be seen.
     """
-    if _WHOLE.fullmatch(text):
-        return int(text)
+    if (number := read_whole(text)) is not None:
+        return number
     if len(text) > 4 * MAX_WORD_CHARACTERS or _is_number(text):  # a keyboard may write a character as several
         raise ValueError(text)
     word = spelled(text)

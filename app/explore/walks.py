@@ -45,13 +45,34 @@ def resolve_walk(
     axis = manifest.walk.axis if axis is None else axis
     check_axis("axis", axis, model)
     default_low, default_high = manifest.walk_range(axis)
+    own = "low" if low is None else "high" if high is None else None
     low = default_low if low is None else low
     high = default_high if high is None else high
     for name, value in (("low", low), ("high", high)):
         check_range(name, value, -MAX_CODE, MAX_CODE)
     if low > high:
-        raise InvalidParameter.of("low", f"at most high ({high})", low, "Swap low and high.", "out_of_order")
+        raise _out_of_order(axis, low, high, own)
     return Walk(axis, low, high, resolve_steps(model, limits, steps))
+
+
+def _out_of_order(axis: int, low: float, high: float, own: str | None) -> InvalidParameter:
+    """Return the refusal of a walk whose `low` is above its `high`.
+
+    Args:
+        axis: that is walked along.
+        low: where the walk would begin.
+        high: where it would end.
+        own: which of the two is not given, but axis `axis`'s own; None: neither.
+    """
+    name, expected, received, remedy = "low", f"at most high ({high})", low, "Swap low and high."
+    if own == "high":
+        expected = f"at most high ({high}: axis {axis}'s own, as none is given)"
+        remedy = "Give a lower low or a higher high."
+    elif own == "low":
+        name, received = "high", high
+        expected = f"at least low ({low}: axis {axis}'s own, as none is given)"
+        remedy = "Give a higher high or a lower low."
+    return InvalidParameter.of(name, expected, received, remedy, "out_of_order")
 
 
 def check_axis(name: str, axis: int, model: Model) -> None:
@@ -80,7 +101,7 @@ def interpolate(context: Context, walk: Walk, at: Point | None) -> Work[Answer]:
         InvalidParameter: the model has no such point, or the answer would be too large.
     """
     model = context.model
-    columns = context.check_grid(walk.steps)
+    columns = context.check_grid(walk.steps, by=["steps"])
     points = () if at is None else (at,)
 
     def steps() -> Steps[Answer]:
@@ -110,7 +131,7 @@ def between(
         InvalidParameter: the model has no such point, or the answer would be too large.
     """
     model = context.model
-    columns = context.check_grid(count)
+    columns = context.check_grid(count, by=["steps"])
     if len(points) > (most := min(count, MAX_POINTS)):  # of more than images some would be passed by
         expected = f"at most {most - 2} points on a way of {count} images"
         remedy = "Leave some of them out, or ask for more steps."

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import re
+from http import HTTPMethod
 from typing import TYPE_CHECKING, Any
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-from app.errors import VitrineError, echo
+from app.errors import MethodNotAllowed, VitrineError, echo
 from app.http.connections import EXEMPT
 from app.limits import ConnectionLimits
 from app.protocol_errors import AddressTooLong, HeadTooLarge, MalformedRequest
@@ -19,6 +21,21 @@ if TYPE_CHECKING:
 PIECE_BYTES = 4096  # read at once: what stands in them of requests that are sent together is read ahead
 _NAMED = frozenset({b"host", b"transfer-encoding"})
 _ABSOLUTE = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*://([^/?#]*)")
+_REQUEST_LINE = re.compile(rb"\s*([!#$%&'*+.^_`|~0-9A-Za-z-]+) \S+ HTTP/1\.[01]\r?\n", re.ASCII)
+
+
+def unreadable(received: bytes, error: httptools.HttpParserError) -> VitrineError:
+    """Return the refusal of what the parser does not read: an unknown method, or what is not HTTP.
+
+    Args:
+        received: the piece at which the parser stopped; a method is known from its first line.
+        error: the parser's.
+    """
+    if isinstance(error, httptools.HttpParserInvalidMethodError):
+        line = _REQUEST_LINE.match(received)
+        if line is not None and line[1].decode() not in set(HTTPMethod):
+            return MethodNotAllowed({"GET", "POST"})  # as of the service as a whole
+    return MalformedRequest("What was received is not HTTP/1.1 or 1.0.")
 
 
 def too_large(limits: ConnectionLimits, url: bytes) -> VitrineError:

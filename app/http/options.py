@@ -11,14 +11,13 @@ from typing import Any
 from app import latent
 from app.explore import maps, planes
 from app.explore.directions import MAX_STRENGTH
-from app.explore.grids import MAX_CODE, MAX_FPS
+from app.explore.grids import MAX_CODE, MAX_FPS, MAX_WHOLE
 from app.explore.labels import MAX_LABEL_CHARACTERS
 from app.explore.paths import MAX_POINTS
 from app.explore.points import MAX_CHARACTERS, MAX_TERMS
 from app.explore.samples import MAX_OFFSET, MAX_TEMPERATURE
 from app.explore.seeds import MAX_WORD_CHARACTERS
 from app.http.endpoint import PictureEndpoint
-from app.http.queries import MAX_WHOLE
 from app.http.walks import ALONG_AXIS
 from app.pictures.formats import FORMATS
 from app.pictures.grids import GridStyle

@@ -96,7 +96,8 @@ PICTURES = (
         DecodeQuery,
         prepare_decode,
         "Pictures of given points",
-        "Decode points of the latent space: the mean of p(x given z) for each.",
+        "Decode points of the latent space: the mean picture of each. That is the mean of p(x given z), or "
+        "of a causal likelihood the base m(z) that deviations are counted from.",
     ),
     PictureEndpoint(
         "/decode",

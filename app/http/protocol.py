@@ -27,12 +27,11 @@ from app.errors import VitrineError
 from app.http import writing
 from app.http.clients import client_of
 from app.http.connections import Connections, Stage, connections_of
-from app.http.heads import PIECE_BYTES, check_head, is_too_large, refusing, too_large
+from app.http.heads import PIECE_BYTES, check_head, is_too_large, refusing, too_large, unreadable
 from app.http.middleware import new_request_id
 from app.http.refusals import Kept
 from app.http.writing import Flow, JoinedWrites
 from app.metrics import Metrics
-from app.protocol_errors import MalformedRequest
 from app.settings import Settings
 
 HALF_CLOSED_SECONDS = 1.0  # that a picture may take before a half-closed client is asked for a sign of life
@@ -122,8 +121,8 @@ class VitrineProtocol(HttpToolsProtocol):
                     self._broken, self.parser = True, None  # type: ignore[assignment]
                     return
                 data, start = self._without_offer() + piece[offer.args[0] :] + data[start:], 0
-            except httptools.HttpParserError:
-                self._refuse(self._refusal or MalformedRequest("What was received is not HTTP/1.1 or 1.0."))
+            except httptools.HttpParserError as error:
+                self._refuse(self._refusal or unreadable(piece, error))
 
     def on_message_begin(self) -> None:
         """Begin to read a head."""

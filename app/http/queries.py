@@ -27,7 +27,7 @@ from app.errors import Fault, InvalidParameter, UnsupportedFormat, echo
 from app.explore import points
 from app.explore.labels import MAX_LABEL_CHARACTERS
 from app.explore.points import MAX_CHARACTERS, NUMBER, SEPARATORS, parse, parse_all
-from app.explore.seeds import MAX_WORD_CHARACTERS, read_seed
+from app.explore.seeds import MAX_WORD_CHARACTERS, read_seed, read_whole
 from app.models import Model
 from app.pictures.formats import FORMATS
 from app.pictures.grids import GridStyle, Ink, Loop
@@ -36,9 +36,7 @@ from app.pictures.uploads import Invert
 MAX_FAULTS = 8  # in one answer; a request with thousands is no honest mistake
 
 _ASCII = bytes(range(128)).decode()
-_WHOLE = re.compile(r"-?[0-9]{1,19}", re.ASCII)
 REFERENCE = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}(@[1-9][0-9]{0,8}(-[0-9a-f]{12})?)?", re.ASCII)
-MAX_WHOLE = 10**19 - 1  # what fits into the digits that are read
 
 
 def _refuse(code: str, expected: str, remedy: str) -> PydanticCustomError:
@@ -47,8 +45,8 @@ def _refuse(code: str, expected: str, remedy: str) -> PydanticCustomError:
 
 
 def _whole(text: Any) -> int:
-    if isinstance(text, str) and _WHOLE.fullmatch(text):
-        return int(text)
+    if isinstance(text, str) and (number := read_whole(text)) is not None:
+        return number
     raise _refuse("not_a_whole_number", "a whole number in digits", "Write digits only, like 21.")
 
 

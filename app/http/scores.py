@@ -74,7 +74,7 @@ class SentScoreQuery(ScoreQuery):
 def prepare_score(query: ScoreQuery, model: Model, settings: Settings) -> MakePicture:
     """Check ``GET /score``; see ``app.explore.scores``."""
     context = _score_context(query, model, settings)
-    context.check_grid(max(1, len(model.examples)), rows_each=2)
+    context.check_grid(max(1, len(model.examples)), rows_each=2, other_columns=True)
     work = scores.score_examples(model, settings, Draws(query.k, query.seed))
     return permanent(query, context, presenting.presented(work, _presenter(context)), query.seed)
 
@@ -86,7 +86,7 @@ def prepare_sent_score(query: SentScoreQuery, model: Model, settings: Settings) 
     model.require_scoring()
 
     def ask(files: Files) -> PreparedPicture:
-        context.check_grid(len(files), rows_each=2)
+        context.check_grid(len(files), rows_each=2, by=["file"], other_columns=True)
         work = scores.score(model, settings, files, query.invert, Draws(query.k, query.seed))
         return PreparedPicture(presenting.presented(work, _presenter(context)), headers)
 
@@ -144,7 +144,7 @@ def prepare_completion(query: CompleteQuery, model: Model, settings: Settings) -
         return Incomplete(examples, np.stack([_half(examples[0], query.hide)] * len(examples)))
 
     work = completion.complete(model, settings, query.wanted, read, len(examples))
-    context.check_grid(len(examples) * (2 + query.n))
+    context.check_grid(len(examples) * (2 + query.n), by=["n"])
     return permanent(query, context, presenting.presented(work, _completer(context)), query.seed)
 
 
@@ -163,7 +163,7 @@ def prepare_sent_completion(query: SentCompleteQuery, model: Model, settings: Se
             return Incomplete(pixels, _seen(query, context, files, masks, pixels), notes)
 
         work = completion.complete(model, settings, query.wanted, read, len(files), size)
-        context.check_grid(len(files) * (2 + query.n))
+        context.check_grid(len(files) * (2 + query.n), by=["n", "file"])
         return PreparedPicture(presenting.presented(work, _completer(context)), headers)
 
     return ask

@@ -114,6 +114,12 @@ def prepare_uploaded_walk(query: UploadedWalkQuery, model: Model, settings: Sett
     headers = answer_headers(model, caching=b"no-store")
 
     def ask(files: list[tuple[str, bytes]]) -> PreparedPicture:
+        if "to" not in given and len(files) < 2:
+            expected, remedy = (
+                "two images, or a point named",
+                "Send a second image, or name to, like to=centre.",
+            )
+            raise InvalidParameter.of("to", expected, "1 image", remedy, "missing")
         sent = Uploads(tuple(files), query.invert)
         via = () if query.via is None else points_in(query.via, "via", model, len(files))
         first, last = (

@@ -5,7 +5,7 @@ import pytest
 from click.testing import CliRunner
 
 from app.commands import jobs
-from app.commands.jobs import Report, ends_in_one_line, maker_of, working
+from app.commands.jobs import Report, counted, ends_in_one_line, maker_of, working
 from app.errors import InvalidParameter
 from app.jobs.job import InvalidJob
 from app.jobs.run import Interrupted, Progress
@@ -33,6 +33,13 @@ def test_what_ends_a_job_is_one_line_and_an_exit_code(error, code, line, capsys)
     assert left.value.code == code
     assert said.startswith(line)
     assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("number", "told"), [(0, "0 images"), (1, "1 image"), (2, "2 images"), (12000, "12,000 images")]
+)
+def test_one_of_a_thing_is_told_in_the_singular(number, told):
+    assert counted(number, "image") == told
 
 
 def test_progress_is_told_at_the_beginning_now_and_then_and_at_the_end(monkeypatch, capsys):

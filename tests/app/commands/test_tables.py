@@ -81,6 +81,16 @@ def test_scores_are_those_of_the_service_for_each_file_alone(run, photos, tmp_pa
 
 
 @pytest.mark.process
+def test_one_image_is_told_in_the_singular(run, tmp_path):
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one" / "shirt.jpg").write_bytes(SHIRT.read_bytes())
+    result = run("encode", "one", "-o", "x.csv", "--processes", 1)
+    assert result.exit_code == 0, result.output
+    assert result.stdout.startswith(f"x.csv: codes of 1 image by {MODEL}-")
+    assert "1 of 1 image\n" in result.stderr
+
+
+@pytest.mark.process
 def test_codes_are_those_of_the_service_for_each_file_alone(run, photos, tmp_path):
     result = run("encode", photos, "-o", "x.npz", "--draws", 2, "--processes", 1, "--json")
     assert result.exit_code == 0, result.output

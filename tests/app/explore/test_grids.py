@@ -57,6 +57,46 @@ def test_a_grid_that_is_longer_than_its_format_can_be_is_refused_and_the_longest
     assert context_of(model, GridStyle(columns, zoom)).check_grid(count + 1) == min(columns or 999, count + 1)
 
 
+@pytest.mark.parametrize(
+    ("style", "arguments", "blamed", "remedy"),
+    [
+        (GridStyle(2), {"by": ["n"]}, "n", "Ask for a smaller n."),
+        (GridStyle(2), {"by": ["n"], "other_columns": True}, "n", "Ask for a smaller n."),
+        (GridStyle(2, 2), {"by": ["n"]}, "n", "Ask for a smaller n."),
+        (GridStyle(2, 2), {"by": ["columns", "rows"]}, "columns", "Ask for fewer columns or fewer rows."),
+        (GridStyle(2, 2), {"by": ["steps"], "count": 4}, "zoom", "Ask for fewer steps or a smaller zoom."),
+        (GridStyle(2, 2), {"count": 4}, "zoom", "Ask for a smaller zoom."),
+        (GridStyle(2), {"by": ["file"]}, "file", "Ask for fewer images."),
+        (GridStyle(2), {}, "zoom", "Ask for a model of smaller images."),
+    ],
+)
+def test_a_grid_of_too_many_pixels_is_blamed_on_what_can_mend_it(model, style, arguments, blamed, remedy):
+    context = context_of(model, style, Settings(max_pixels=8 * 8 * 4))
+    fault = faults(context.check_grid, **({"count": 5} | arguments))
+    assert (fault.parameter, fault.code) == (blamed, "too_many_pixels")
+    assert fault.remedy == remedy
+
+
+@pytest.mark.parametrize(
+    ("style", "arguments", "blamed", "remedy"),
+    [
+        (GridStyle(None, 1, format="webp"), {"by": ["steps"]}, "steps", "Ask for fewer steps or a png."),
+        (GridStyle(None, 16, format="webp"), {"count": 200}, "zoom", "Ask for a smaller zoom or a png."),
+        (
+            GridStyle(None, 1, format="webp"),
+            {"other_columns": True},
+            "zoom",
+            "Ask for other columns or a png.",
+        ),
+    ],
+)
+def test_a_grid_that_is_longer_than_its_format_can_be_is_told_what_can_mend_it(
+    model, style, arguments, blamed, remedy
+):
+    fault = faults(context_of(model, style).check_grid, **({"count": 3000} | arguments))
+    assert (fault.parameter, fault.remedy) == (blamed, remedy)
+
+
 @pytest.mark.parametrize("fps", [0, 51])
 def test_a_rate_that_no_format_knows_is_refused(model, fps):
     fault = faults(context_of(model, GridStyle(format="apng", fps=fps)).check_grid, 3)

@@ -83,6 +83,31 @@ def test_a_walk_beyond_a_limit_is_refused_by_name(model, changes, parameter, wor
 
 
 @pytest.mark.parametrize(
+    ("ends", "parameter", "expected", "remedy"),
+    [
+        ((1.0, 0.5), "low", "at most high (0.5)", "Swap low and high."),
+        (
+            (2.6, None),
+            "low",
+            "at most high (2.5: axis 1's own, as none is given)",
+            "Give a lower low or a higher high.",
+        ),
+        (
+            (None, -1.6),
+            "high",
+            "at least low (-1.5: axis 1's own, as none is given)",
+            "Give a higher high or a lower low.",
+        ),
+    ],
+)
+def test_ends_out_of_order_name_the_one_that_is_the_axis_own(model, ends, parameter, expected, remedy):
+    low, high = ends
+    fault = faults(walked, model=model, axis=1, low=low, high=high)
+    assert (fault.parameter, fault.expected, fault.remedy) == (parameter, expected, remedy)
+    assert (fault.received, fault.code) == (str(low if parameter == "low" else high), "out_of_order")
+
+
+@pytest.mark.parametrize(
     "at", ["seed:9/3", "label:low", "example:1", "0.5*seed:9/3~0.5*z:1,1", "centre", "z:0,-3"]
 )
 def test_a_walk_holds_the_other_axes_at_any_point(of_classes, at):

@@ -187,6 +187,11 @@ def test_the_description_says_what_a_picture_shows_unless_asked_otherwise(client
     assert "draws from p(x given z)" in told
 
 
+def test_of_a_causal_likelihood_the_mean_picture_of_a_point_is_said_to_be_its_base(client):
+    told = client.get("/openapi.json").json()["paths"]["/decode"]["get"]["description"]
+    assert "the mean of p(x given z), or of a causal likelihood the base m(z)" in told
+
+
 def test_the_documents_own_page_names_no_other_host(client):
     own = "http://vitrine"  # in lines to be copied
     assert "http" not in client.get("/docs").text.replace(own, "")

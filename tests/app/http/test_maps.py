@@ -55,7 +55,7 @@ def test_a_point_of_the_map_can_be_asked_for(client_of_a_map):
     [
         ("/map?columns=0", 422, "columns"),
         ("/map.json?columns=0", 422, "columns"),
-        ("/map?columns=999999999999999999", 422, "zoom"),
+        ("/map?columns=999999999999999999", 422, "columns"),
         ("/map?show=density", 422, "show"),
         ("/map?steps=3", 422, "steps"),
         ("/map.gif", 406, "format"),

@@ -60,3 +60,25 @@ def test_three_points_span_a_plane(client):
 )
 def test_a_bad_parameter_is_refused_by_name(client, address, parameter, word):
     assert_problem(client.get(address), 422, parameter, word)
+
+
+@pytest.mark.parametrize(
+    ("address", "parameter", "remedy"),
+    [
+        ("/axes?zoom=5&steps=4", "zoom", "Ask for fewer steps or a smaller zoom."),
+        ("/axes?steps=64", "steps", "Ask for fewer steps."),
+        ("/manifold?columns=12&rows=12", "columns", "Ask for fewer columns or fewer rows."),
+        ("/interpolate?steps=10&zoom=5", "zoom", "Ask for fewer steps or a smaller zoom."),
+        ("/reconstruct?zoom=7", "zoom", "Ask for a smaller zoom."),
+        ("/decode?points=centre;centre&zoom=8", "zoom", "Ask for fewer points or a smaller zoom."),
+        ("/complete?n=60", "n", "Ask for a smaller n."),
+        ("/score?zoom=7", "zoom", "Ask for a smaller zoom."),
+    ],
+)
+def test_a_picture_of_too_many_pixels_is_blamed_on_a_parameter_of_its_address(
+    client, address, parameter, remedy
+):
+    service = client.app.service
+    service.settings = service.settings.model_copy(update={"max_pixels": 64 * 100})
+    problem = assert_problem(client.get(address), 422, parameter, "too_many_pixels")
+    assert problem["errors"][0]["remedy"] == remedy

@@ -361,6 +361,30 @@ def test_links_are_made_of_the_host_that_an_absolute_address_names(service):
     assert (status, json.loads(body)["title"]) == (400, "The service does not answer by this host name")
 
 
+@pytest.mark.parametrize("method", ["BREW", "get", "GETX", "X-1", "B"])
+def test_a_method_that_nobody_knows_is_refused_with_those_that_there_are(service, method):
+    ((status, headers, body),) = answers(talk(service, request(method, "/samples")))
+    assert (status, headers["connection"], headers["allow"]) == (405, "close", "get, head, options, post")
+    found = json.loads(body)
+    assert found["type"].endswith("method-not-allowed")
+    assert found["detail"] == "Use one of: GET, HEAD, OPTIONS, POST."
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03",
+        b"SSH-2.0-OpenSSH_9.2\r\n",
+        b"BREW /samples\r\n\r\n",
+        b"EHLO example.org HTTP\r\n",
+    ],
+)
+def test_what_is_not_http_is_refused_as_such(service, sent):
+    *_, (status, headers, body) = answers(talk(service, sent))
+    assert (status, headers["connection"]) == (400, "close")
+    assert json.loads(body)["detail"] == "What was received is not HTTP/1.1 or 1.0."
+
+
 def test_another_version_or_coding_is_refused_on_a_connection_which_then_ends(service):
     version = request("GET", "/livez").replace(b"HTTP/1.1", b"HTTP/2.0")
     coded = chunked().replace(b": chunked", b": gzip, chunked")

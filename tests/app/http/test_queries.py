@@ -79,6 +79,38 @@ def test_a_number_stays_the_number_that_it_is(client, number):
     assert answer.headers["content-location"].endswith(f"&seed={int(number)}")
 
 
+@pytest.mark.parametrize("digits", ["9" * 20, "-" + "9" * 20, "1" + "0" * 100, "9" * 9000], ids=len)
+@pytest.mark.parametrize(
+    ("address", "name", "expected"),
+    [
+        ("/samples", "seed", "0..2^63-1"),
+        ("/interpolate", "seed", "0..2^63-1"),
+        ("/score", "seed", "0..2^63-1"),
+        ("/samples", "n", "1..400 (the limit is VITRINE_MAX_IMAGES)"),
+        ("/samples", "offset", "0..1099511627776"),
+        ("/samples", "columns", "1 or more, in at most 19 digits"),
+        ("/decode?points=centre", "columns", "1 or more, in at most 19 digits"),
+        ("/samples", "zoom", "1..16 (the limit is VITRINE_MAX_ZOOM)"),
+        ("/interpolate", "axis", "axes 0..1"),
+        ("/interpolate.gif", "fps", "1..50"),
+        ("/manifold", "rows", "1..64 (the limit is VITRINE_MAX_STEPS)"),
+        ("/complete", "k", "1..4096 (the limit is VITRINE_MAX_DRAWS: 8192 for all 2 images)"),
+    ],
+)
+def test_a_whole_number_of_many_digits_is_refused_with_its_range(client, address, name, expected, digits):
+    sign = "&" if "?" in address else "?"
+    problem = assert_problem(client.get(f"{address}{sign}{name}={digits}"), 422, name)
+    (fault,) = problem["errors"]
+    assert (fault["code"], fault["received"][:20]) == ("out_of_range", digits[:20])
+    assert fault["expected"] == expected
+
+
+def test_zeros_before_a_whole_number_do_not_count(client):
+    answer = client.get(f"/samples?n={'0' * 5000}2&seed={'0' * 200}7")
+    assert answer.content == client.get("/samples?n=2&seed=7").content
+    assert answer.headers["x-seed"] == "7"
+
+
 @pytest.mark.parametrize(
     "escaped",
     [
@@ -425,6 +457,19 @@ def test_a_seed_and_the_point_of_a_seed_hold_the_same_code(client, name):
 def test_a_walk_that_contradicts_itself_is_refused_by_name(client, query, parameter, code):
     assert_problem(client.get(f"/interpolate?{query}"), 422, parameter, f'"code":"{code}"')
     assert client.get("/interpolate").status_code == 200
+
+
+@pytest.mark.parametrize("query", ["", "?from=centre", "?via=image:0&steps=4"])
+def test_one_image_is_no_walk_unless_its_end_is_named(client, query):
+    files = {"file": ("a.png", png_bytes(np.full((8, 8), 51, np.uint8)))}
+    response = client.post(f"/interpolate{query}", files=files)
+    problem = assert_problem(response, 422, "to", '"code":"missing"')
+    assert problem["detail"] == (
+        "to: expected two images, or a point named. Received: 1 image. "
+        "Send a second image, or name to, like to=centre."
+    )
+    named = client.post(f"/interpolate{query + '&' if query else '?'}to=centre", files=files)
+    assert named.status_code == 200
 
 
 def test_an_unknown_parameter_is_told_the_name_that_a_request_writes(client):
