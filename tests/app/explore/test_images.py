@@ -20,13 +20,13 @@ def test_uploads_are_read_as_the_encoder_sees_them(model):
 def test_without_uploads_there_are_no_images(model):
     pixels, notes = NO_UPLOADS.read(context_of(model))
     assert pixels.shape == (0, 8, 8)
-    assert (notes, NO_UPLOADS.num_bytes) == ((), 0)
+    assert (notes, NO_UPLOADS.cost) == ((), 0)
 
 
 def test_the_size_of_uploads_is_that_of_all_their_files():
-    assert Uploads((("a", b"123"), ("b", b"4567"))).num_bytes == 7
+    assert Uploads((("a", b"123"), ("b", b"4567"))).cost == 7
 
 
 def test_a_flat_picture_of_many_pixels_has_the_size_of_one_that_takes_as_long_to_decode():
     flat = encoded(Image.new("1", (5000, 5000)))
-    assert len(flat) < LARGE_UPLOAD < Uploads((("a", flat),)).num_bytes
+    assert len(flat) < LARGE_UPLOAD < Uploads((("a", flat),)).cost
