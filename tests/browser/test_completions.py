@@ -225,7 +225,9 @@ def test_a_file_that_cannot_be_used_changes_nothing_of_what_is_shown(
     pages.expect("status of 415")
     opened(page, service, "?model=fashion&k=64&n=2")
     before = page.url
-    page.set_input_files("[data-files]", [{"name": "bad.png", "mimeType": "image/png", "buffer": b"no image"}])
+    page.set_input_files(
+        "[data-files]", [{"name": "bad.png", "mimeType": "image/png", "buffer": b"no image"}]
+    )
     expect(page.get_by_role("alert")).to_contain_text("Convert the file")
     expect(page.get_by_role("heading", name="The image: Example 0")).to_be_visible()
     expect(page.locator("[data-example='example:0']")).to_have_attribute("aria-pressed", "true")
