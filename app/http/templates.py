@@ -11,7 +11,7 @@ from typing import Any
 from fastapi import Request, Response
 from fastapi.templating import Jinja2Templates
 
-from app.faults import VitrineError
+from app.errors import VitrineError
 from app.http import modules
 from app.http.assets import vendor
 from app.http.navigation import VIEWS
