@@ -26,6 +26,7 @@ from app.http import (
     views,
 )
 from app.http.endpoint import PictureEndpoint
+from app.http.missing import Missing
 from app.http.options import never, ranges_of_all
 from app.http.pictures import PICTURES
 from app.http.pictures import by_path as pictures_by_path
@@ -175,7 +176,7 @@ def application(service: Service) -> ASGIApp:
     FastAPI's router stands alone, without the layers that a FastAPI application has around it: they would
     answer exceptions in a place of their own.
     """
-    return AsyncExitStackMiddleware(api(service).router)
+    return Missing(AsyncExitStackMiddleware(api(service).router))
 
 
 def _answers(endpoint: PictureEndpoint) -> dict[str, Any]:

@@ -6,7 +6,6 @@ parameters of ``GET /manifold`` that say which plane: ``x=``, ``y=`` and ``at=``
 
 import dataclasses
 import re
-from collections.abc import Iterable
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
@@ -15,6 +14,7 @@ from app.explore.planes import Plane
 from app.explore.points import point_in
 from app.explore.pyramid import LEVELS, Pyramid
 from app.http import queries
+from app.http.accepts import preference
 from app.http.middleware import Scope
 from app.http.overviews import ManifoldQuery, plane_of
 from app.models import Model
@@ -29,7 +29,6 @@ EXTRA_FEATURES = ("canonicalLinkHeader", "mirroring", "profileLinkHeader", "size
 _PLANE_KEYS = ("x", "y", "at")
 _AS_THEY_ARE = "!$'()*,:;=~"  # characters of an identifier that need no escape in a path, and get none
 _HOST = re.compile(rb"([A-Za-z0-9._~-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?")
-_QUALITY = re.compile(r"q=(0(\.[0-9]{0,3})?|1(\.0{0,3})?)")
 
 
 class PlaneImage(NamedTuple):
@@ -151,18 +150,6 @@ def information(image: PlaneImage, base: str) -> dict[str, Any]:
 
 def media_type(accept: bytes) -> str:
     """Return the type of an ``info.json``: JSON-LD, unless Accept prefers plain JSON (section 5.1)."""
-    ranges = [part.strip().lower() for part in accept.decode("latin-1").split(",")]
-    if _preference(PLAIN, ranges) > _preference(LINKED_DATA, ranges):
+    if preference(PLAIN, accept) > preference(LINKED_DATA, accept):
         return PLAIN
     return f'{LINKED_DATA};profile="{CONTEXT}"'
-
-
-def _preference(offered: str, ranges: Iterable[str]) -> float:
-    """Return the weight of a media type by the most specific of the ranges that it is in; 0: in none."""
-    weights = {}
-    for each in ranges:
-        name, *parameters = (part.strip() for part in each.split(";"))
-        found = next((quality for part in parameters if (quality := _QUALITY.fullmatch(part))), None)
-        weights[name] = float(found[1]) if found else 1.0
-    specific_first = (offered, f"{offered.partition('/')[0]}/*", "*/*")
-    return next((weights[name] for name in specific_first if name in weights), 0.0)

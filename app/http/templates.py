@@ -11,6 +11,7 @@ from typing import Any
 from fastapi import Request, Response
 from fastapi.templating import Jinja2Templates
 
+from app.errors import VitrineError
 from app.http import modules
 from app.http.assets import vendor
 from app.http.navigation import VIEWS
@@ -47,6 +48,14 @@ def page(request: Request, template: str, context: dict[str, Any]) -> Response:
     """Return a page; its template knows ``up``, the service's root, beside the context."""
     content = TEMPLATES.get_template(template).render(request=request, up=up_from(request), **context)
     return text(request, content, HTML)
+
+
+def problem_page(request: Request, problem: VitrineError) -> tuple[bytes, bytes]:
+    """Return media type and body of a page that tells of a problem; see ``Middleware``."""
+    shown = TEMPLATES.get_template("answer.html").render(
+        request=request, problem=problem, up=up_from(request)
+    )
+    return HTML.encode(), shown.encode()
 
 
 def text(request: Request, content: str | bytes, media_type: str) -> Response:

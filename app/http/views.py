@@ -23,7 +23,7 @@ from app.http.listed_images import listed_images
 from app.http.navigation import VIEWS, VIEWS_BY_NAME, View
 from app.http.options import mean_of
 from app.http.pictures import PICTURES
-from app.http.templates import HTML, TEMPLATES, compact, page, up_from
+from app.http.templates import TEMPLATES, compact, page, problem_page, up_from
 from app.models import Models
 from app.pictures import palette
 from app.pictures.grids import GridStyle
@@ -69,7 +69,7 @@ def router(service: Service) -> APIRouter:
 
 def _show(service: Service, view: View, request: Request) -> Response:
     """Show a view of the model that the address names; what else its query holds is its module's."""
-    request.state.problem_body = functools.partial(_problem_page, request)
+    request.state.problem_body = functools.partial(problem_page, request)
     asked = request.query_params.get("model") or service.settings.default_model
     version = service.models.find(asked)
     context = context_of(service, view, version)
@@ -196,14 +196,8 @@ async def answer_form(uploads: PictureApp, request: Request) -> HTMLResponse:
     The form is sent here and not to /reconstruct, so that no address has to choose by Accept whether it
     answers people or programs: some programs' libraries prefer HTML unless told otherwise.
     """
-    request.state.problem_body = functools.partial(_problem_page, request)
+    request.state.problem_body = functools.partial(problem_page, request)
     answer = await uploads.draw(request.scope, request.receive)
     source = f"data:{answer.media_type};base64,{base64.b64encode(answer.content).decode()}"
     context = {"source": source, "picture": answer, "problem": None, "up": up_from(request)}
     return TEMPLATES.TemplateResponse(request, "answer.html", context, headers={"Cache-Control": "no-store"})
-
-
-def _problem_page(request: Request, problem: errors.VitrineError) -> tuple[bytes, bytes]:
-    template = TEMPLATES.get_template("answer.html")
-    shown = template.render(request=request, problem=problem, up=up_from(request))
-    return HTML.encode(), shown.encode()

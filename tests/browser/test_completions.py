@@ -219,6 +219,25 @@ def test_an_own_image_is_completed_and_stays_in_this_browser(
     elsewhere.close()
 
 
+def test_a_file_that_cannot_be_used_changes_nothing_of_what_is_shown(
+    pages: Pages, page: Page, service: str
+) -> None:
+    pages.expect("status of 415")
+    opened(page, service, "?model=fashion&k=64&n=2")
+    before = page.url
+    page.set_input_files(
+        "[data-files]", [{"name": "bad.png", "mimeType": "image/png", "buffer": b"no image"}]
+    )
+    expect(page.get_by_role("alert")).to_contain_text("Convert the file")
+    expect(page.get_by_role("heading", name="The image: Example 0")).to_be_visible()
+    expect(page.locator("[data-example='example:0']")).to_have_attribute("aria-pressed", "true")
+    expect(page.get_by_text("Your image stays in this browser")).to_be_hidden()
+    assert page.url == before
+    page.locator("[data-example='example:1']").click()
+    expect(page.get_by_role("alert")).to_have_count(0)
+    shows_what_is_answered(page, completed(service, EXAMPLES[1], lower(), n="2", k="64", seed="42"))
+
+
 def test_everything_shown_is_downloaded_as_one_picture(page: Page, service: str) -> None:
     opened(page, service, "?model=fashion&k=64&n=2")
     with page.expect_download() as waiting:

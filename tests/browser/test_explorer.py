@@ -99,6 +99,18 @@ def test_the_picture_is_the_one_of_the_point_in_the_address(opened: Open, servic
     assert page.input_value("#seed") == "42/3"
 
 
+@pytest.mark.parametrize(("seed", "point"), [("7", "seed:7/0"), ("tulip/3", "seed:tulip/3")])
+def test_a_seed_in_the_address_alone_is_the_point_of_its_image(
+    opened: Open, service: str, seed: str, point: str
+):
+    page = opened(f"?model=fashion&seed={seed}")
+    shows(page, point)
+    assert said(page, "at") == point
+    assert page.input_value("#seed") == point.removeprefix("seed:")
+    expected = answered(service, "decode", model="fashion", points=point)
+    assert levels(page, PICTURE) == expected.ravel().tolist()
+
+
 def test_the_axes_come_by_what_they_know_and_those_that_know_nothing_are_folded_away(
     opened: Open, service: str
 ):

@@ -262,7 +262,26 @@ def test_a_file_that_cannot_be_used_is_said_and_the_others_are_scored(
     expect(card(page, "notes.png").locator(".fault")).to_contain_text(
         "Convert the file to one of these formats"
     )
-    assert titles(page)[0] == "shirt.png"
+    assert titles(page)[-1] == "shirt.png"
+
+
+def test_a_file_that_cannot_be_used_is_told_in_sight_and_comes_before_the_images(
+    pages: Pages, page: Page, service: str
+) -> None:
+    pages.expect("status of 415")
+    page.set_viewport_size({"width": 1280, "height": 900})
+    page.goto(f"{service}/reconstructions?k=32")
+    page.get_by_role("button", name="Three that differ").click()
+    settled(page, 3)
+    choose(page, {"bad.png": b"no image here"})
+    alert = page.get_by_role("alert")
+    expect(alert).to_contain_text("bad.png cannot be used. Expected: ")
+    settled(page, 3)
+    expect(alert).to_be_in_viewport(ratio=1)  # also when the others are scored
+    assert titles(page)[0] == "bad.png"
+    expect(card(page, "bad.png")).to_be_in_viewport()
+    page.get_by_role("button", name="Remove bad.png").click()
+    expect(alert).to_have_count(0)
 
 
 def test_images_are_dropped_on_the_page_and_pasted_into_it(

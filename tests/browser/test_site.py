@@ -48,6 +48,35 @@ def test_no_column_of_addresses_leaves_the_others_of_the_manual_without_space(pa
     assert page.evaluate(scrolls)[0] < 20  # pixels
 
 
+def test_most_tables_of_the_reference_fit_a_telephone_and_a_shadow_tells_of_those_that_scroll(pages):
+    page = pages.open("/docs", width=390)
+    shown = page.evaluate("""() => [...document.querySelectorAll(".reference .scroll")]
+      .filter((each) => each.checkVisibility())
+      .map((each) => [each.scrollWidth - each.clientWidth, getComputedStyle(each).backgroundImage])""")
+    assert len(shown) > 10
+    beyond = [over for over, _ in shown if over > 0]
+    assert len(beyond) < len(shown) / 4
+    assert max(beyond, default=0) < 60  # pixels
+    assert all(background.count("linear-gradient") == 4 for _, background in shown)
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_placeholders_have_the_contrast_of_text(pages, dark):
+    page = pages.open("/docs", dark=dark)
+    style = "(input) => [getComputedStyle(input, '::placeholder'), getComputedStyle(input)]"
+    read = f"(input) => {{ const [own, around] = ({style})(input); return [own.color, around.backgroundColor, own.opacity]; }}"
+    colour, ground, opacity = page.locator("input[placeholder]").first.evaluate(read)
+    assert opacity == "1"
+
+    def luminance(rgb):
+        levels = np.array([int(each) for each in rgb.removeprefix("rgb(").removesuffix(")").split(",")]) / 255
+        linear = np.where(levels <= 0.04045, levels / 12.92, ((levels + 0.055) / 1.055) ** 2.4)
+        return linear @ [0.2126, 0.7152, 0.0722]
+
+    low, high = sorted([luminance(colour), luminance(ground)])
+    assert (high + 0.05) / (low + 0.05) >= 4.5
+
+
 @pytest.mark.parametrize("width", [1280, 390, 320])
 def test_the_text_of_charts_is_whole_and_large_enough(pages, width):
     page = pages.open("/models/fashion", width=width)

@@ -36,8 +36,12 @@ const newest = new Newest(answer);
 /** @type {import("./images/kept.js").OwnImage | null} */
 let own = null;
 let taken = 0; // own images so far: another may have the same name
-const sourceOf = remembered((/** @type {string} */ of) => (own && of.startsWith(OWN) ? sourceOfFile(own) : sourceOfSample(of)), 1);
+const fitted = remembered(sourceOfFile, 1);
+const sourceOf = remembered((/** @type {string} */ of) => (own && of.startsWith(OWN) ? fitted(own) : sourceOfSample(of)), 1);
 let answered = ""; // what the shown completions were asked for
+/** @type {unknown} */
+let refusal = null; // of a file that was given since the address changed; what is shown is another image still
+let given = 0; // files so far: the last of them counts
 
 /** @param {Values} values */
 function maskOf({ mask }) {
@@ -113,7 +117,7 @@ async function answer() {
     if (asked === wanted()) {
       showCompletions(found, values);
       answered = asked;
-      showError(null);
+      showError(refusal);
     }
   } catch (error) {
     if (asked === wanted()) {
@@ -151,6 +155,7 @@ function showControls(values) {
 
 /** @param {Values} values */
 function show(values) {
+  refusal = null;
   editor.show(maskOf(values));
   showControls(values);
   keepForOtherModels(values);
@@ -162,15 +167,37 @@ function show(values) {
   }
 }
 
-/** @param {File[]} files */
-function take(files) {
+/** @param {unknown} why A file cannot be completed. */
+function refuse(why) {
+  refusal = why;
+  showError(why);
+}
+
+/** Complete a file of the user's, if the service can use it. @param {File[]} files */
+async function take(files) {
   const [file] = files;
-  const refusal = whyNot(file);
-  if (refusal) {
-    showError(`${file.name}: ${refusal}`);
+  const words = whyNot(file);
+  if (words) {
+    refuse(`${file.name}: ${words}`);
     return;
   }
-  own = { name: file.name, blob: file };
+  const image = { name: file.name, blob: file };
+  given += 1;
+  const number = given;
+  const { of } = state.values;
+  const wantedNoMore = () => number !== given || of !== state.values.of; // another image was chosen meanwhile
+  try {
+    await fitted(image);
+  } catch (error) {
+    if (!wantedNoMore()) {
+      refuse(error);
+    }
+    return;
+  }
+  if (wantedNoMore()) {
+    return;
+  }
+  own = image;
   taken += 1;
   keep(VIEW, [own]);
   if (files.length > 1) {

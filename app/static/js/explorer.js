@@ -287,6 +287,12 @@ onKey("ctrl+y", () => stepBack(1));
 onKey("ctrl+shift+z", () => stepBack(1));
 
 const asked = new URLSearchParams(location.search);
+if (asked.has("seed") && !asked.has("at")) {
+  const given = asked.get("seed") || DEFAULTS.seed;
+  const seed = given.includes("/") ? given : `${given}/0`; // as a link to the gallery has it: the first of its images
+  state.values = { ...state.values, at: `seed:${seed}`, seed };
+  history.replaceState(null, "", state.address());
+}
 if (asked.has("to") && !asked.has("from")) {
   state.values = { ...state.values, from: state.values.at }; // a link from one point to another
   history.replaceState(null, "", state.address());

@@ -33,6 +33,8 @@ const state = new State({ samples: "", invert: "auto", k: String(described.score
 /** @type {Own[]} */
 let own = [];
 let numbered = 0;
+/** @type {string[]} */
+let refused = []; // why files that were given last are not among the images
 const latest = new Latest();
 const sample = remembered(sampleOf);
 
@@ -81,13 +83,16 @@ function cardOf(item) {
   return new Card(item, { original, remove: removable ? () => remove(item) : null, more });
 }
 
-/** Sort the cards, the least usual first, and say which that is. @param {Card[]} cards @param {number[] | null} found */
+/**
+ * Sort the cards, the least usual first, and say which that is. Files that cannot be used come before all.
+ * @param {Card[]} cards @param {number[] | null} found
+ */
 function sort(cards, found) {
   const ranked = cards.flatMap((card) => (card.score ? [{ card, name: card.item.name, score: card.score }] : []));
   ranked.sort((a, b) => measure(b.score) - measure(a.score));
   ranked.forEach(({ card }, i) => card.rank(i + 1, ranked.length));
   const rest = cards.filter((card) => !card.score);
-  list.append(...ranked.map(({ card }) => card.element), ...rest.map((card) => card.element));
+  list.append(...rest.map((card) => card.element), ...ranked.map(({ card }) => card.element));
   showSummary(ranked, found);
 }
 
@@ -104,6 +109,7 @@ function say(words, share = 0) {
 
 /** @param {AbortSignal} signal */
 async function showItems(signal) {
+  const unusable = [...refused];
   showSummary([], null); // what it said was of other images
   say("Getting the images …");
   const [shown, found] = await Promise.all([items(), quantiles()]);
@@ -123,7 +129,12 @@ async function showItems(signal) {
       card(item).scored(score, found);
       count();
     },
-    failed: (item, words) => card(item).fail(words),
+    failed: (item, words) => {
+      card(item).fail(words);
+      unusable.push(`${item.name} cannot be used. ${words}`);
+      showError(unusable.join(" "));
+      document.querySelector(".error-card")?.scrollIntoView({ block: "nearest" });
+    },
   });
   signal.throwIfAborted();
   sort([...cards.values()], found);
@@ -184,15 +195,17 @@ function withUrls(images) {
 
 /** @param {File[]} files */
 function take(files) {
-  const refused = files.flatMap((file) => (whyNot(file) ? [`${file.name}: ${whyNot(file)}`] : []));
+  const reasons = files.flatMap((file) => (whyNot(file) ? [`${file.name}: ${whyNot(file)}`] : []));
   const good = files.filter((file) => !whyNot(file)).map((file) => ({ name: file.name, blob: file }));
   const free = described.limits.upload_images - own.length;
   if (good.length > free) {
-    refused.push(`At most ${described.limits.upload_images} images at once: ${good.length - Math.max(free, 0)} were left out.`);
+    reasons.push(`At most ${described.limits.upload_images} images at once: ${good.length - Math.max(free, 0)} were left out.`);
   }
+  refused = reasons;
   setOwn([...own, ...withUrls(good.slice(0, Math.max(free, 0)))]);
-  if (refused.length) {
-    showError(refused.join(" "));
+  refused = []; // what is asked from here on is not of these files
+  if (reasons.length) {
+    showError(reasons.join(" "));
   }
 }
 

@@ -54,7 +54,7 @@ def test_a_problem_whose_page_fails_too_is_told_as_json(client, monkeypatch):
         raise OSError(24, "Too many open files")
 
     monkeypatch.setattr(views, "page", fails)
-    monkeypatch.setattr(views, "_problem_page", fails)
+    monkeypatch.setattr(views, "problem_page", fails)
     answer = client.get("/", headers={"Accept": "text/html", "X-Request-Id": "mine"})
     assert answer.status_code == 503
     assert answer.headers["content-type"] == "application/problem+json"

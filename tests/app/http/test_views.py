@@ -59,6 +59,20 @@ def test_the_gallery_shows_the_images_of_a_seed_and_each_leads_to_its_point(clie
     assert (decoded == whole[3 * height : 4 * height]).all()
 
 
+@pytest.mark.parametrize(
+    ("query", "point"),
+    [
+        ("", "seed:42/0"),
+        ("?seed=7", "seed:7/0"),
+        ("?seed=tulip/3", "seed:tulip/3"),
+        ("?seed=7&at=centre", "centre"),
+    ],
+)
+def test_the_explorer_without_javascript_shows_the_point_or_the_first_image_of_a_seed(client, query, point):
+    page = html.unescape(client.get(f"/explorer{query}").text)
+    assert f'name="at" type="text" value="{point}"' in page
+
+
 def test_the_gallery_without_javascript_offers_every_kind_and_more_images(client_of_classes):
     page = html.unescape(client_of_classes.get("/?label=b&seed=tulip&temperature=0.5&offset=21").text)
     kinds = re.findall(r'name="label" value="([^"]+)"( checked)?', page)
@@ -67,6 +81,11 @@ def test_the_gallery_without_javascript_offers_every_kind_and_more_images(client
     assert "&seed=tulip&n=1&offset=21&" in source
     assert client_of_classes.get(source).status_code == 200 or "label=b" in source
     assert re.search(r'data-more href="[^"]*&offset=42"', page)
+
+
+def test_the_page_of_completions_promises_no_more_than_draws_that_count(client):
+    lead = re.search(r'<p class="lead">(.*?)</p>', client.get("/completions").text, re.DOTALL)[1]
+    assert "Completions differ only as much as the draws that count" in lead
 
 
 @pytest.mark.parametrize(("own", "other"), [("mean", "draw"), ("draw", "mean")])
