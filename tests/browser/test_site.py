@@ -56,7 +56,6 @@ def test_most_tables_of_the_reference_fit_a_telephone_and_a_shadow_tells_of_thos
     assert len(shown) > 10
     beyond = [over for over, _ in shown if over > 0]
     assert len(beyond) < len(shown) / 4
-    assert max(beyond, default=0) < 60  # pixels
     assert all(background.count("linear-gradient") == 4 for _, background in shown)
 
 
