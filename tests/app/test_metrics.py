@@ -45,12 +45,12 @@ def test_computations_and_images_are_counted_by_model_version_and_operation():
     metrics.observe_batch("fashion@8", "draw", 32, 0.003)
     metrics.observe_batch("other@1", "encode", 1, 0.1)
     metrics.count_images("fashion@8", 53)
-    drawn = 'model="fashion",operation="draw",version="7"'
+    drawn = 'model="fashion",operation="draw",version="8"'
     encoded = 'model="other",operation="encode",version="1"'
     assert read(metrics, "vitrine_inference_duration_seconds_count") == {drawn: 2.0, encoded: 1.0}
     assert read(metrics, "vitrine_inference_duration_seconds_sum")[drawn] == pytest.approx(0.005)
     assert read(metrics, "vitrine_batch_images_sum") == {"": 54.0}
-    assert read(metrics, "vitrine_images_total") == {'model="fashion",version="7"': 53.0}
+    assert read(metrics, "vitrine_images_total") == {'model="fashion",version="8"': 53.0}
 
 
 def test_uploads_and_swaps_are_counted_by_their_result():

@@ -167,15 +167,15 @@ def test_arrow_keys_that_are_held_down_are_one_step_to_undo(opened: Open):
     page.focus("#axis-0")
     for _ in range(5):
         page.keyboard.press("ArrowLeft")
-    moved_to(page, 0, 0.25)  # from what is shown at 0.5, by 0.05 each
+    moved_to(page, 0, 0.4)  # from what is shown at 0.65, by 0.05 each
     page.keyboard.press("Control+z")
     shows(page, "seed:42/0")
     expect(page.locator("[data-undo]")).to_be_disabled()
     page.keyboard.press("Control+Shift+Z")
-    moved_to(page, 0, 0.25)
+    moved_to(page, 0, 0.4)
     page.keyboard.press("Control+z")
     page.keyboard.press("Control+y")
-    moved_to(page, 0, 0.25)
+    moved_to(page, 0, 0.4)
 
 
 def test_back_and_forward_go_where_undo_and_redo_do(opened: Open):
