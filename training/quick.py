@@ -140,9 +140,10 @@ def verdict(report: "Report", num_train: int) -> list[str]:
         -10 * math.log10(max(error, 1e-12))
         for error in (measured.reconstruction_mse, measured.pca_reconstruction_mse)
     )
+    components = min(len(report.axes), num_train - 1)  # as many as pictures give
     told = (
         f"{measured.num_images} pictures that training never saw come back with a PSNR of {model:.1f} dB; "
-        f"PCA with as many numbers a picture, and fewer than training pictures: {pca:.1f} dB"
+        f"PCA with {components} numbers a picture: {pca:.1f} dB"
     )
     if model >= pca + NOTICEABLE:
         return [told, f"that is {model - pca:.1f} dB better than PCA"]
