@@ -10,6 +10,7 @@ from app import file_systems
 from app.jobs.job import InvalidJob
 
 HIDDEN = ".part-"  # what the names of files begin with that are not whole yet
+LARGE = 1_048_576  # bytes of a file that is not kept in the system's memory
 
 
 class Storage(Protocol):
@@ -48,6 +49,7 @@ class Folder:
                 if durable:
                     file.flush()
                     os.fsync(file.fileno())
+                    _leave_the_cache(file.fileno(), len(content))
             partial.replace(path)
         except BaseException:
             partial.unlink(missing_ok=True)
@@ -72,6 +74,16 @@ class Folder:
     def settle(self) -> None:
         """Return when every file that was written will outlive a loss of power."""
         os.sync()
+
+
+def _leave_the_cache(descriptor: int, num_bytes: int) -> None:
+    """Tell the system that a large file, which is on the disk, need not stay in memory.
+
+    A data set would push out what other programs read. And its pages serve the next file: a virtual machine
+    may have to ask its host for each new one, which took 2.6 % of the time of drawing.
+    """
+    if num_bytes >= LARGE and hasattr(os, "posix_fadvise"):  # macOS has none
+        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 class Remote:

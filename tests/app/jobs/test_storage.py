@@ -4,7 +4,7 @@ import sys
 import pytest
 
 from app.jobs.job import InvalidJob
-from app.jobs.storage import Folder, Remote, storage_at
+from app.jobs.storage import LARGE, Folder, Remote, storage_at
 
 fsspec = pytest.importorskip("fsspec")
 
@@ -43,6 +43,18 @@ def test_a_file_that_could_not_be_written_leaves_the_former_one(tmp_path, monkey
         storage.put("a", b"new")
     assert storage.get("a") == b"former"
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fadvise"), reason="this system has no posix_fadvise")
+def test_a_large_file_that_is_on_the_disk_leaves_the_systems_memory(tmp_path, monkeypatch):
+    told = []
+    monkeypatch.setattr(os, "fsync", lambda descriptor: told.append("written"))
+    monkeypatch.setattr(os, "posix_fadvise", lambda *given: told.append(given[1:]))
+    storage = Folder(tmp_path)
+    storage.put("small", bytes(LARGE - 1))
+    storage.put("large", bytes(LARGE))
+    assert told == ["written", "written", (0, 0, os.POSIX_FADV_DONTNEED)]
+    assert storage.get("large") == bytes(LARGE)
 
 
 def test_what_a_killed_process_left_behind_does_not_count(tmp_path):
