@@ -1,12 +1,14 @@
-"""What the HTTP proxy of Ray Serve does for this service, by its callback.
+"""What Ray Serve's HTTP servers, the proxy's and each replica's, do for this service: Serve's callback.
 
     RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH=app.http.ray_proxy:middlewares
 
 The proxy answers for a replica that died with 500, and for a full queue with 503, neither with a Retry-After.
-It reads the model of a request from a header alone.
+It reads the model of a request from a header alone. Both servers are uvicorn's, which writes the head of an
+answer before its body: a replica that is killed in between leaves half an answer, which nobody can ask again.
 """
 
 import secrets
+from typing import Any, Protocol
 from urllib.parse import parse_qs, quote
 
 from starlette.middleware import Middleware
@@ -32,20 +34,26 @@ class Proxied:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on; answer 503 where nothing has been answered. What has begun is not completed."""
+        """Pass a request on; answer 503 where nothing has been answered. What has begun is not completed.
+
+        The head of an answer waits for the body, or its first part.
+        """
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        started = False
+        started, head = False, None
 
         async def sent(message: Message) -> None:
-            nonlocal started
+            nonlocal started, head
             if message["type"] == "http.response.start":
-                started = True
-                names = {name.lower() for name, _ in message["headers"]}
-                if message["status"] == 503 and b"retry-after" not in names:
-                    message = {**message, "headers": [*message["headers"], RETRY_AFTER]}
-            await send(message)
+                head = _with_retry_after(message)
+                return
+            started = True
+            if head is None:
+                await send(message)
+                return
+            first, head = head, None
+            await send_together(send, first, message)
 
         await self._app(with_model(scope), receive, sent)
         if not started:
@@ -58,8 +66,65 @@ class Proxied:
                 (b"x-request-id", request_id.encode()),
                 RETRY_AFTER,
             ]
-            await send({"type": "http.response.start", "status": problem.status, "headers": headers})
-            await send({"type": "http.response.body", "body": body})
+            start = {"type": "http.response.start", "status": problem.status, "headers": headers}
+            await send_together(send, start, {"type": "http.response.body", "body": body})
+
+
+def _with_retry_after(start: Message) -> Message:
+    names = {name.lower() for name, _ in start["headers"]}
+    if start["status"] == 503 and b"retry-after" not in names:
+        return {**start, "headers": [*start["headers"], RETRY_AFTER]}
+    return start
+
+
+class _Transport(Protocol):
+    """What uvicorn sends an answer by."""
+
+    def write(self, content: bytes) -> None: ...
+    def close(self) -> None: ...
+
+
+class _Held:
+    """A transport that waits with what is written, and then writes it at once."""
+
+    def __init__(self, transport: _Transport) -> None:
+        self._transport = transport
+        self._parts: list[bytes] = []
+        self._closing = False
+
+    def write(self, content: bytes) -> None:
+        self._parts.append(content)
+
+    def close(self) -> None:
+        self._closing = True
+
+    def __getattr__(self, name: str) -> Any:  # what a uvicorn to come may use: in order, then
+        self.release()
+        return getattr(self._transport, name)
+
+    def release(self) -> None:
+        if self._parts:
+            self._transport.write(b"".join(self._parts))
+            self._parts.clear()
+        if self._closing:
+            self._transport.close()
+
+
+async def send_together(send: Send, *messages: Message) -> None:
+    """Send messages of one answer in one write, where `send` is uvicorn's; else one after the other."""
+    cycle = getattr(send, "__self__", None)
+    transport: _Transport | None = getattr(cycle, "transport", None)
+    if cycle is None or transport is None:
+        for message in messages:
+            await send(message)
+        return
+    cycle.transport = held = _Held(transport)
+    try:
+        for message in messages:
+            await send(message)
+    finally:
+        cycle.transport = transport
+        held.release()
 
 
 def with_model(scope: Scope) -> Scope:

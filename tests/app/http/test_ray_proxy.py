@@ -2,6 +2,10 @@ import asyncio
 import json
 
 import pytest
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
 
 from app.http.ray_proxy import Proxied, middlewares, with_model
 
@@ -46,6 +50,52 @@ def test_where_a_replica_died_without_an_answer_503_says_when_to_ask_again():
 def test_an_answer_that_has_begun_is_neither_completed_nor_begun_again():
     begun = [start(200, (b"content-length", b"9")), {**BODY, "more_body": True}]
     assert through(begun)[0] == begun
+
+
+def test_an_answer_whose_replica_died_before_its_body_has_not_begun():
+    (head, _), _ = through([start(200, (b"content-length", b"9"))])
+    assert head["status"] == 503
+
+
+class Wire(asyncio.Transport):
+    """A connection that remembers each write, and its close."""
+
+    def __init__(self):
+        super().__init__()
+        self.told = []
+
+    def write(self, content):
+        self.told.append(bytes(content))
+
+    def close(self):
+        self.told.append("closed")
+
+    def is_closing(self):
+        return "closed" in self.told
+
+
+@pytest.mark.parametrize("protocol", [HttpToolsProtocol, H11Protocol])
+@pytest.mark.parametrize("connection", ["keep-alive", "close"])
+def test_uvicorn_writes_head_and_body_at_once_so_that_no_replica_dies_in_between(protocol, connection):
+    async def proxy(scope, receive, send):
+        for message in (start(200, (b"content-length", b"7")), BODY):
+            await send(message)
+
+    async def answered():
+        config = uvicorn.Config(Proxied(proxy), lifespan="off", log_config=None)
+        config.load()
+        wire = Wire()
+        speaking = protocol(config, ServerState(), {}, asyncio.get_running_loop())
+        speaking.connection_made(wire)
+        speaking.data_received(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: %s\r\n\r\n" % connection.encode())
+        for _ in range(5):  # its tasks
+            await asyncio.sleep(0)
+        return wire.told
+
+    first, *more = asyncio.run(answered())
+    assert first.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert first.endswith(b"\r\n\r\npicture")
+    assert more == (["closed"] if connection == "close" else [])
 
 
 def test_an_answer_is_passed_on_as_it_is():
