@@ -199,6 +199,18 @@ def test_the_source_distribution_has_all_that_is_versioned_and_nothing_else(buil
         assert sources <= found, sources - found
 
 
+def test_the_image_can_be_built_with_each_set_of_requirements_that_the_dockerfile_speaks_of():
+    dockerfile = (PROJECT / "Dockerfile").read_text()
+    sets = {*re.findall(r"REQUIREMENTS=(\w+)", dockerfile)}
+    assert sets == {"serve", "remote"}
+    copied = [line.split()[1:-1] for line in dockerfile.splitlines() if line.startswith("COPY requirements/")]
+    needed = {
+        source.replace("${REQUIREMENTS}", each) for sources in copied for source in sources for each in sets
+    }
+    let_in = {line[1:] for line in (PROJECT / ".dockerignore").read_text().splitlines() if line[:1] == "!"}
+    assert needed <= let_in
+
+
 @pytest.mark.process
 def test_the_wheel_has_both_programs_and_the_newest_versions_and_nothing_else(wheel):
     names = zipfile.ZipFile(wheel).namelist()
