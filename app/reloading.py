@@ -177,7 +177,9 @@ class Reloader:
 
     async def _open(self, choose: Callable[[], Choice | None]) -> None:
         """Open the versions of a choice; of another one, if one of them cannot be opened."""
-        while (version := self._models.to_open(choose())) is not None:
+        tried: set[str] = set()
+        while (version := self._models.to_open(choose(), tried)) is not None:
+            tried.add(version.reference)
             with contextlib.suppress(ModelError):
                 await self._loop.run_in_executor(self._models.opener, self._models.get, version)
 
