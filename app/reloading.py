@@ -73,6 +73,7 @@ class Reloader:
         self._models, self._reader, self._metrics = models, reader, metrics
         self._poll_seconds = poll_seconds
         self._one_at_a_time = asyncio.Lock()
+        self._broken_off = False  # the last look: what it read may not have been taken up
         self._loop = asyncio.get_running_loop()
         self._store_thread = ThreadPoolExecutor(1, thread_name_prefix="store")
         self._tasks: set[asyncio.Task[object]] = set()
@@ -133,17 +134,21 @@ class Reloader:
         async with self._one_at_a_time:
             models = self._models
             read, refused = self._reader.read, set(models.rejected)
+            anew = again or bool(models.lost)
+            whole, self._broken_off = anew or self._broken_off, True
             try:
-                found = await self._loop.run_in_executor(
-                    self._store_thread, read, refused, again or bool(models.lost)
-                )
+                found = await self._loop.run_in_executor(self._store_thread, read, refused, whole)
             except StoreError as error:
+                self._broken_off = False
                 return self._keep(error.detail)
             if found is None:
-                return Reload("unchanged", warning=self.warning)
-            models.renew(found, again or bool(models.lost))
-            models.lost = ""
-            return await self._take_up(found)
+                done = Reload("unchanged", warning=self.warning)
+            else:
+                models.renew(found, anew)
+                models.lost = ""
+                done = await self._take_up(found)
+            self._broken_off = False
+            return done
 
     def _keep(self, reason: str) -> Reload:
         if not self._models.lost:

@@ -354,6 +354,31 @@ def test_a_look_that_fails_in_an_unforeseen_way_is_logged_and_the_next_one_follo
 
 
 @pytest.mark.fault(15)
+@pytest.mark.parametrize("how", ["cancelled", "failed"])
+def test_what_a_look_read_that_was_broken_off_is_taken_up_by_the_next(store, monkeypatch, how):
+    async def life():
+        async with reloading(store) as (models, reloader):
+            write_version(store, number=2)
+            take_up = reloader._take_up
+
+            async def broken_off(found):
+                task.cancel() if how == "cancelled" else None
+                await asyncio.sleep(0)
+                raise OSError("no descriptors are left")
+
+            monkeypatch.setattr(reloader, "_take_up", broken_off)
+            task = asyncio.create_task(reloader.reload())
+            with pytest.raises(asyncio.CancelledError if how == "cancelled" else OSError):
+                await task
+            monkeypatch.setattr(reloader, "_take_up", take_up)
+            assert serving(models) == "fake@1"
+            assert (await reloader.reload()).result == "reloaded"
+            assert serving(models) == "fake@2"
+            assert (await reloader.reload()).result == "unchanged"
+
+    asyncio.run(life())
+
+
 def test_many_swaps_leave_no_model_behind(store):
     alive = []
 
