@@ -145,6 +145,22 @@ def test_uploads_that_come_just_when_decoders_end_are_answered():
         assert pool.failures == {}
 
 
+def test_an_upload_that_comes_when_all_idle_decoders_end_is_no_crash(monkeypatch):
+    with decoders(2, idle_seconds=0.5) as pool:
+        threads = [threading.Thread(target=assert_answers, args=(pool,)) for _ in range(2)]
+        for each in threads:
+            each.start()
+        for each in threads:
+            each.join()
+        idle = pool.numbers
+        while any(map(is_alive, idle)):
+            time.sleep(0.01)
+        monkeypatch.setattr(decoder.Decoder, "has_ended", False)  # nobody knows yet
+        assert_answers(pool)
+        assert pool.failures == {}
+        assert not set(pool.numbers) & set(idle)
+
+
 def test_there_are_never_more_decoders_than_were_set_and_large_uploads_leave_one_free(monkeypatch):
     make_decoders_faulty(monkeypatch)
     with decoders(2, seconds=1) as pool:
