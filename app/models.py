@@ -278,13 +278,21 @@ class Models:
         model, unusable = self.opened.get(reference), self._opened.unusable
         if model is None or reference in unusable or ("@" in self._default and reference in self._defaults()):
             return False
-        others = [each for each in self.store.versions[model.version.name] if each.reference not in unusable]
-        if len(others) < 2:
+        usable = [each for each in self.store.versions[model.version.name] if each.reference not in unusable]
+        if self.lost:  # none can be opened, nor this one again
+            usable = [each for each in usable if each.reference in self.opened]
+        if len(usable) < 2:
             return False
         self._opened.quarantine(reference, reason)
         self._choose(model.version.name)
         self._opened.unload(reference)
         return True
+
+    def release(self, reference: str) -> None:
+        """Have a version in quarantine serve all the same, as no other can; on the event loop."""
+        self._opened.release(reference)
+        self._choose(reference.partition("@")[0])
+        self.on_change(False)
 
     def state_of(self, version: Version) -> str:
         """Return what becomes of requests for a version.

@@ -145,6 +145,10 @@ class OpenedModels:
         self._quarantined[reference] = self.models[reference].manifest.digest
         self.unusable[reference] = ModelError(f"{reference}: {reason}; it was taken out of service")
 
+    def release(self, reference: str) -> None:
+        """Let a version in quarantine be opened again."""
+        del self.unusable[reference], self._quarantined[reference]
+
     def renew(self, before: Store, found: Store, again: bool) -> None:
         """Let versions be tried again that could not be opened and have changed, or all of them if `again`.
 

@@ -218,7 +218,16 @@ class Reloader:
         serves = self._models.find(name).reference
         log.error("%s was taken out of service, and %s serves: %s", reference, serves, reason)
         self._metrics.count_swap("rolled_back")
-        self._begin(self._open(lambda: self._models.chosen.get(name)))
+        self._begin(self._open_instead(reference, name))
+
+    async def _open_instead(self, reference: str, name: str) -> None:
+        """Open what serves in the place of a version in quarantine; that one again, if nothing can."""
+        models = self._models
+        await self._open(lambda: models.chosen.get(name))
+        if name not in models.chosen:
+            models.release(reference)
+            log.error("%s serves again, as no other version can", reference)
+            await self._open(lambda: models.chosen.get(name))
 
 
 def _swap(before: Choice | None, after: Choice) -> Swap | None:
