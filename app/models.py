@@ -7,6 +7,7 @@ versions are opened when they are first asked for. One that fails is passed over
 import asyncio
 import contextlib
 import logging
+import threading
 from collections.abc import Callable, Collection, Mapping
 
 from app.choices import NO_LABELS, Choice, choose, read_labels
@@ -53,6 +54,7 @@ class Models:
     ) -> None:
         self.store = self._on_disk = store
         self._default = ""
+        self._choosing = threading.RLock()  # while what there is, or answers to a name, is set by it
         self._opened = OpenedModels(
             Opening(open_runtime, threads, wide_threads, max_bytes), self._changed, self._failed
         )
@@ -115,21 +117,30 @@ class Models:
         self.opener.submit(open_next)
 
     def _open_chosen(self, name: str) -> None:
-        while (version := self.to_open(self._choices.get(name))) is not None:
+        tried: set[str] = set()
+        while (version := self.to_open(self._choices.get(name), tried)) is not None:
+            tried.add(version.reference)
             try:
                 self.get(version)
             except ModelError as error:
                 log.warning("not served: %s", error.detail)
 
-    def to_open(self, choice: Choice | None) -> Version | None:
+    def to_open(self, choice: Choice | None, tried: Collection[str]) -> Version | None:
         """Return the next version that a choice needs opened; None: none.
 
         Also None if the memory budget has no place for it, unless it replaces one that is open.
+
+        Args:
+            choice: what is to answer to a name; None: nothing.
+            tried: references that were opened for it before: they may have given way to each other.
         """
-        for version in () if choice is None else choice.versions:
-            if version.reference not in self.opened:
+        chosen = () if choice is None else choice.versions
+        for version in chosen:
+            if version.reference not in {*self.opened, *tried}:
                 now = self._choices.get(version.name)
-                replaces = now is not None and any(each.reference in self.opened for each in now.versions)
+                former = {each.reference for each in (now.versions if now is not None else ())}
+                replaced = former.difference(each.reference for each in chosen)
+                replaces = not replaced.isdisjoint(self.opened)
                 return version if replaces or self._opened.fits(version) else None
         return None
 
@@ -148,11 +159,12 @@ class Models:
         return self._opened.beside(found)
 
     def _choose(self, name: str) -> None:
-        choice = self.choose(name, self.store, self.labels)
-        if choice is None:
-            self._choices.pop(name, None)
-        else:
-            self._choices[name] = choice
+        with self._choosing:
+            choice = self.choose(name, self.store, self.labels)
+            if choice is None:
+                self._choices.pop(name, None)
+            else:
+                self._choices[name] = choice
 
     def find(self, reference: str) -> Version:
         """Return the version that a reference means, see ``Store.find``; ``name``: what answers to it.
@@ -164,8 +176,10 @@ class Models:
         choice = self._choices.get(reference)
         if choice is not None:
             return choice.stable
-        for version in reversed(self.store.versions.get(reference, ())):
-            raise self._opened.refusal(version.reference)
+        newest_first = reversed(self.store.versions.get(reference, ()))
+        refusals = [self._opened.refusal(version.reference) for version in newest_first]
+        if refusals and refusals[0] is not None and None not in refusals:
+            raise refusals[0]  # else one may be tried again
         return self.store.find(reference, passed_over=self._opened.unusable)
 
     def get(self, version: Version) -> Model:
@@ -188,9 +202,10 @@ class Models:
             return set()
 
     def _changed(self, version: Version, unloaded: bool) -> None:
-        if unloaded:
-            self.store = self._opened.beside(self._on_disk)
-        self._choose(version.name)
+        with self._choosing:
+            if unloaded:
+                self.store = self._opened.beside(self._on_disk)
+            self._choose(version.name)
         self.on_change(unloaded)
 
     def _failed(self, reference: str, reason: str) -> None:
@@ -232,11 +247,12 @@ class Models:
         Returns:
             What answered before to the names for which other versions do now.
         """
-        before = dict(self._choices)
-        self._on_disk, self.labels, self.label_faults = found, dict(labels), dict(faults)
-        self.store = self._opened.beside(found)
-        for name in before.keys() | self.store.versions.keys():
-            self._choose(name)
+        with self._choosing:
+            before = dict(self._choices)
+            self._on_disk, self.labels, self.label_faults = found, dict(labels), dict(faults)
+            self.store = self._opened.beside(found)
+            for name in before.keys() | self.store.versions.keys():
+                self._choose(name)
         self.on_change(False)
         return [choice for name, choice in before.items() if not choice.is_alike(self._choices.get(name))]
 
@@ -262,13 +278,21 @@ class Models:
         model, unusable = self.opened.get(reference), self._opened.unusable
         if model is None or reference in unusable or ("@" in self._default and reference in self._defaults()):
             return False
-        others = [each for each in self.store.versions[model.version.name] if each.reference not in unusable]
-        if len(others) < 2:
+        usable = [each for each in self.store.versions[model.version.name] if each.reference not in unusable]
+        if self.lost:  # none can be opened, nor this one again
+            usable = [each for each in usable if each.reference in self.opened]
+        if len(usable) < 2:
             return False
         self._opened.quarantine(reference, reason)
         self._choose(model.version.name)
         self._opened.unload(reference)
         return True
+
+    def release(self, reference: str) -> None:
+        """Have a version in quarantine serve all the same, as no other can; on the event loop."""
+        self._opened.release(reference)
+        self._choose(reference.partition("@")[0])
+        self.on_change(False)
 
     def state_of(self, version: Version) -> str:
         """Return what becomes of requests for a version.

@@ -89,21 +89,22 @@ class OpenedModels:
         """
         reference = version.reference
         with self._lock:
-            if reference in self.unusable:
-                raise self.refusal(reference)
-            if reference not in self.models:
+            if (known := self.refusal(reference)) is not None:
+                raise known
+            model = self.models.get(reference)  # which may be unloaded meanwhile, as below
+            if model is None:
                 try:
                     model = self._open(version)
                 except (Exception, SystemExit) as error:  # a model is a program: it can fail in any way
-                    self.unusable[reference] = _as_refusal(reference, error)
+                    refusal = self.unusable[reference] = _as_refusal(reference, error)
                     self._changed(version, False)
-                    raise self.refusal(reference) from error
+                    raise _anew(refusal) from error
                 self.models[reference] = model
                 with contextlib.suppress(RuntimeError):  # the service has come to its end
                     self.opener.submit(_widen, model)
                 self._keep_within_budget(reference, kept())
                 self._changed(version, False)
-            return self.models[reference]
+            return model
 
     def _open(self, version: Version) -> Model:
         before, opening = resident_bytes(), self._opening
@@ -144,6 +145,10 @@ class OpenedModels:
         self._quarantined[reference] = self.models[reference].manifest.digest
         self.unusable[reference] = ModelError(f"{reference}: {reason}; it was taken out of service")
 
+    def release(self, reference: str) -> None:
+        """Let a version in quarantine be opened again."""
+        del self.unusable[reference], self._quarantined[reference]
+
     def renew(self, before: Store, found: Store, again: bool) -> None:
         """Let versions be tried again that could not be opened and have changed, or all of them if `again`.
 
@@ -157,10 +162,10 @@ class OpenedModels:
                 self.unusable.pop(reference)
                 self._quarantined.pop(reference, None)
 
-    def refusal(self, reference: str) -> ModelError:
-        """Return a new error of a version that is not served."""
-        kept = self.unusable[reference]
-        return type(kept)(kept.detail)
+    def refusal(self, reference: str) -> ModelError | None:
+        """Return a new error of a version that is not served; None: it is, or may be tried."""
+        kept = self.unusable.get(reference)
+        return None if kept is None else _anew(kept)
 
     def beside(self, store: Store) -> Store:
         """Return a store with the versions beside it that are served from memory, though it has them not."""
@@ -219,6 +224,11 @@ def _give_back_by(opener: ThreadPoolExecutor) -> None:
     """Give memory back in a thread that may wait, behind what frees it now."""
     with contextlib.suppress(RuntimeError):  # the service has come to its end
         opener.submit(give_back)
+
+
+def _anew(kept: ModelError) -> ModelError:
+    """Return an error like one that is kept: who gets it adds frames to it."""
+    return type(kept)(kept.detail)
 
 
 def _as_refusal(reference: str, error: BaseException) -> ModelError:

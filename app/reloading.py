@@ -73,6 +73,7 @@ class Reloader:
         self._models, self._reader, self._metrics = models, reader, metrics
         self._poll_seconds = poll_seconds
         self._one_at_a_time = asyncio.Lock()
+        self._broken_off = False  # the last look: what it read may not have been taken up
         self._loop = asyncio.get_running_loop()
         self._store_thread = ThreadPoolExecutor(1, thread_name_prefix="store")
         self._tasks: set[asyncio.Task[object]] = set()
@@ -133,17 +134,21 @@ class Reloader:
         async with self._one_at_a_time:
             models = self._models
             read, refused = self._reader.read, set(models.rejected)
+            anew = again or bool(models.lost)
+            whole, self._broken_off = anew or self._broken_off, True
             try:
-                found = await self._loop.run_in_executor(
-                    self._store_thread, read, refused, again or bool(models.lost)
-                )
+                found = await self._loop.run_in_executor(self._store_thread, read, refused, whole)
             except StoreError as error:
+                self._broken_off = False
                 return self._keep(error.detail)
             if found is None:
-                return Reload("unchanged", warning=self.warning)
-            models.renew(found, again or bool(models.lost))
-            models.lost = ""
-            return await self._take_up(found)
+                done = Reload("unchanged", warning=self.warning)
+            else:
+                models.renew(found, anew)
+                models.lost = ""
+                done = await self._take_up(found)
+            self._broken_off = False
+            return done
 
     def _keep(self, reason: str) -> Reload:
         if not self._models.lost:
@@ -177,7 +182,9 @@ class Reloader:
 
     async def _open(self, choose: Callable[[], Choice | None]) -> None:
         """Open the versions of a choice; of another one, if one of them cannot be opened."""
-        while (version := self._models.to_open(choose())) is not None:
+        tried: set[str] = set()
+        while (version := self._models.to_open(choose(), tried)) is not None:
+            tried.add(version.reference)
             with contextlib.suppress(ModelError):
                 await self._loop.run_in_executor(self._models.opener, self._models.get, version)
 
@@ -211,7 +218,16 @@ class Reloader:
         serves = self._models.find(name).reference
         log.error("%s was taken out of service, and %s serves: %s", reference, serves, reason)
         self._metrics.count_swap("rolled_back")
-        self._begin(self._open(lambda: self._models.chosen.get(name)))
+        self._begin(self._open_instead(reference, name))
+
+    async def _open_instead(self, reference: str, name: str) -> None:
+        """Open what serves in the place of a version in quarantine; that one again, if nothing can."""
+        models = self._models
+        await self._open(lambda: models.chosen.get(name))
+        if name not in models.chosen:
+            models.release(reference)
+            log.error("%s serves again, as no other version can", reference)
+            await self._open(lambda: models.chosen.get(name))
 
 
 def _swap(before: Choice | None, after: Choice) -> Swap | None:

@@ -69,7 +69,7 @@ def main(descriptor: int, bounds: Bounds) -> None:
     # A peer that is gone is no error here: the service has ended, or has given this decoder up.
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
         while waiting.poll(bounds.idle_seconds * 1000):
-            asked = messages.receive(connection, sys.maxsize)
+            asked = messages.receive(connection, sys.maxsize, most_words=sys.maxsize)
             signal.setitimer(signal.ITIMER_PROF, bounds.seconds)
             answer = _answer(asked)
             del asked

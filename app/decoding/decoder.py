@@ -136,7 +136,8 @@ class Decoder:
         try:
             messages.send(self._connection, messages.ASK, words, contents, until)
             took = True
-            return messages.receive(self._connection, most, until)
+            words_at_most = messages.MAX_WORDS + messages.WORDS_A_FILE * len(contents)
+            return messages.receive(self._connection, most, until, words_at_most)
         except TimeoutError:
             self.end()
             raise EndedError(

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 READY, ASK, DONE, REFUSED, NO_MEMORY, FAILED = _KINDS = b"HADRMF"
 MAX_WORDS = 1_048_576  # bytes of JSON
+WORDS_A_FILE = 512  # and as many for each file of an upload: its name and its size, or the notes on it
 _HEAD = struct.Struct(">BIQ")  # what it is, bytes of JSON, bytes behind that
 _SMALL = 65_536  # bytes that are copied into one send
 
@@ -59,13 +60,16 @@ def send(
             view = view[connection.send(view) :]
 
 
-def receive(connection: socket.socket, most: int, until: float | None = None) -> Message:
+def receive(
+    connection: socket.socket, most: int, until: float | None = None, most_words: int = MAX_WORDS
+) -> Message:
     """Return the next message.
 
     Args:
         connection: where it comes from.
         most: bytes that its content may have.
         until: how long it may take; see ``send``.
+        most_words: bytes that its JSON may have.
 
     Raises:
         EOFError: the other side has ended.
@@ -80,7 +84,7 @@ def receive(connection: socket.socket, most: int, until: float | None = None) ->
             raise EOFError
         begun += piece
     kind, words_size, size = _HEAD.unpack_from(begun)
-    if kind not in _KINDS or words_size > MAX_WORDS or size > most:
+    if kind not in _KINDS or words_size > most_words or size > most:
         raise GarbledError(f"kind {kind}, {words_size} and {size} bytes")
     whole = _completed(connection, begun, _HEAD.size + words_size + size, until)
     try:

@@ -73,7 +73,8 @@ class Pool:
         contents = [data for _, data in files]
         size = sum(map(len, contents))
         with self._counted(size), self._turn(large):
-            for others_left in (True, False):
+            # Each one that was idle may be ending, and so have taken nothing; one that is new is not.
+            for others_left in (*[True] * self._processes, False):
                 decoder = self._take()
                 try:
                     answer = decoder.ask(words, contents, most)
@@ -84,7 +85,7 @@ class Pool:
                 with self._changed:
                     self._idle.append(decoder)
                 return answer
-        raise AssertionError  # the second decoder answers or fails
+        raise AssertionError  # the last decoder answers or fails
 
     def end(self) -> None:
         """End those that nobody needs just now; whoever asks later has others started."""

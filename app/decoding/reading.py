@@ -59,12 +59,19 @@ def read_uploads(
     given = {"invert": invert, "polarity": polarity, "on_white": on_white}
     answer, arrays = _read("uploads", files, shape, limits, given)
     notes = answer.words.get("notes")
-    if not isinstance(notes, list) or len(notes) != len(files):
+    if not isinstance(notes, list) or len(notes) != len(files) or not all(map(_are_notes, notes)):
         raise _garbled()
     return [
-        Upload(name, pixels, tuple(map(str, each)))
+        Upload(name, pixels, tuple(each))
         for (name, _), pixels, each in zip(files, arrays, notes, strict=True)
     ]
+
+
+def _are_notes(said: object) -> bool:
+    """Say whether a decoder's notes of a file can stand in a header of the answer."""
+    return isinstance(said, list) and all(
+        isinstance(note, str) and note.isprintable() and note.isascii() for note in said
+    )
 
 
 def read_seen(files: Files, shape: tuple[int, ...], limits: Settings) -> list[npt.NDArray[np.bool_]]:

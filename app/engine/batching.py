@@ -42,7 +42,9 @@ class Request(Generic[T]):
         self.started = False  # a batch of it has been packed
 
     def want(self, rows: Rows) -> None:
-        """Take up the next rows to wait for."""
+        """Take up the next rows to wait for; ValueError: none, which would keep others waiting for ever."""
+        if rows.count < 1:
+            raise ValueError("a request wants no rows")
         self.rows = rows
         self.taken = 0  # rows that are in a batch already
         self.done = 0  # rows that are computed

@@ -225,8 +225,8 @@ class Engine:
         if request.future.done():
             return
         if rows is not None:
-            request.want(rows)
             try:
+                request.want(rows)
                 if rows.cheap and rows.count <= BATCH_ROWS and rows.operation.is_shared:
                     request.make_ahead()
             except BaseException as failure:

@@ -7,6 +7,7 @@ It reads the model of a request from a header alone. Both servers are uvicorn's,
 answer before its body: a replica that is killed in between leaves half an answer, which nobody can ask again.
 """
 
+import logging
 import secrets
 from typing import Any, Protocol
 from urllib.parse import parse_qs, quote
@@ -15,6 +16,8 @@ from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.errors import NotReady
+
+log = logging.getLogger("vitrine")
 
 MODEL_HEADERS = (b"serve_multiplexed_model_id", b"serve-multiplexed-model-id")
 MAX_PATH = 200  # characters of it in a problem
@@ -55,7 +58,12 @@ class Proxied:
             first, head = head, None
             await send_together(send, first, message)
 
-        await self._app(with_model(scope), receive, sent)
+        try:
+            await self._app(with_model(scope), receive, sent)
+        except Exception:
+            if started:  # too late for another answer: the server cuts the connection
+                raise
+            log.exception("a request was lost before it was answered")
         if not started:
             request_id = secrets.token_hex(8)
             problem = NotReady(LOST)
@@ -71,9 +79,9 @@ class Proxied:
 
 
 def _with_retry_after(start: Message) -> Message:
-    names = {name.lower() for name, _ in start["headers"]}
-    if start["status"] == 503 and b"retry-after" not in names:
-        return {**start, "headers": [*start["headers"], RETRY_AFTER]}
+    headers = start.get("headers", ())
+    if start["status"] == 503 and b"retry-after" not in {name.lower() for name, _ in headers}:
+        return {**start, "headers": [*headers, RETRY_AFTER]}
     return start
 
 

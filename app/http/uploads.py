@@ -75,7 +75,7 @@ async def read_files(request: Request, settings: Settings) -> Files:
     Raises:
         UploadError: or one of its kinds: malformed, too large, of no known kind, no file in it.
     """
-    sent = await _read(request, settings, settings.max_upload_images)
+    sent = await _read(request, settings)
     return [("body", sent)] if isinstance(sent, bytes) else _files_of(sent)
 
 
@@ -85,7 +85,7 @@ async def read_masked(request: Request, settings: Settings) -> tuple[Files, File
     Raises:
         UploadError: as ``read_files``, or there are masks, and not as many as images.
     """
-    sent = await _read(request, settings, 2 * settings.max_upload_images)
+    sent = await _read(request, settings, kinds=2)
     if isinstance(sent, bytes):
         return [("body", sent)], []
     files = _files_of(sent, ("file", "mask"))
@@ -96,8 +96,8 @@ async def read_masked(request: Request, settings: Settings) -> tuple[Files, File
     return files, [(f"mask[{index}]", content) for index, content in enumerate(masks)]
 
 
-async def _read(request: Request, settings: Settings, most: int) -> list[Part] | bytes:
-    """Return the parts of a form, with at most so many files, or an image that is the body."""
+async def _read(request: Request, settings: Settings, kinds: int = 1) -> list[Part] | bytes:
+    """Return the parts of a form, see ``parse_form``, or an image that is the body."""
     types = request.headers.getlist("content-type") or [""]
     if len(types) > 1:
         received, remedy = f"{len(types)} of them", "Send the header once."
@@ -105,7 +105,8 @@ async def _read(request: Request, settings: Settings, most: int) -> list[Part] |
     kind = types[0].partition(";")[0].strip().lower()
     refuse_compressed(request, "Send the image as it is; images are compressed already.")
     if kind == "multipart/form-data":
-        return parse_form(await read_body(request, settings), request.headers["content-type"], most)
+        body = await read_body(request, settings)
+        return parse_form(body, request.headers["content-type"], settings.max_upload_images, kinds)
     if kind.startswith("image/"):
         return await read_body(request, settings)
     expected = "multipart/form-data with a field called file, or image/*"
@@ -201,13 +202,14 @@ def _too_large(limit: int, received: str) -> UploadTooLarge:
     return error
 
 
-def parse_form(body: bytes, content_type: str, max_files: int) -> list[Part]:
+def parse_form(body: bytes, content_type: str, max_files: int, kinds: int = 1) -> list[Part]:
     """Return the parts of a form in their order.
 
     Args:
         body: the whole request body.
         content_type: the request's header, which names the boundary.
-        max_files: parts with a file name that are allowed.
+        max_files: parts with a file name that are allowed, of each kind.
+        kinds: of such parts, each with a name of its own.
 
     Raises:
         MalformedUpload: not a form, cut off, going on after its end, or with too many or too long fields.
@@ -232,7 +234,7 @@ def parse_form(body: bytes, content_type: str, max_files: int) -> list[Part]:
         raise _malformed(f"no boundary within the first {MAX_PREAMBLE_BYTES} bytes")
     if start and body[start - 1] != ord("\n"):
         raise _malformed("a first boundary that does not begin a line")
-    collector = _Collector(max_files)
+    collector = _Collector(max_files, kinds)
     try:
         parser = MultipartParser(boundary, collector.callbacks, max_header_size=MAX_HEADER_BYTES)
         parser.write(body[start : len(body) - len(after)])
@@ -245,9 +247,9 @@ def parse_form(body: bytes, content_type: str, max_files: int) -> list[Part]:
 class _Collector:
     """Gathers what the parser reports; its methods are named for the parser's events."""
 
-    def __init__(self, max_files: int) -> None:
+    def __init__(self, max_files: int, kinds: int) -> None:
         self.parts: list[Part] = []
-        self._max_files = max_files
+        self._max_files, self._kinds = max_files, kinds
         self._pieces: list[bytes] = []
         self._header: dict[bytes, bytes] = {}
         self._name = b""
@@ -300,12 +302,12 @@ class _Collector:
             self._check_encoding(part)
         if not part.is_file and len(part.content) > MAX_FIELD_BYTES:
             raise _malformed(f"a field of more than {MAX_FIELD_BYTES} bytes")
-        files = sum(part.is_file and not part.left_empty for part in self.parts)
-        if files > self._max_files:
+        files = [each.name for each in self.parts if each.is_file and not each.left_empty]
+        if len(files) > self._kinds * self._max_files or files.count(part.name) > self._max_files:
             expected = f"at most {self._max_files} images ({variable('max_upload_images')})"
             received, remedy = f"more than {self._max_files}", "Send fewer images at once."
             raise UploadError.of("file", expected, received, remedy, "too_many_files")
-        if len(self.parts) - files > MAX_FIELDS:
+        if len(self.parts) - len(files) > MAX_FIELDS:
             raise _malformed(f"more than {MAX_FIELDS} fields")
 
     def _check_encoding(self, part: Part) -> None:
@@ -323,7 +325,7 @@ def _malformed(reason: str) -> MalformedUpload:
 
 
 BINARY = {"schema": {"type": "string", "format": "binary"}}
-_FORM = {
+_FORM: dict[str, Any] = {
     "type": "object",
     "required": ["file"],
     "properties": {"file": {"type": "array", "minItems": 1, "items": BINARY["schema"]}},
@@ -333,14 +335,8 @@ FILES = Body(
     read_files,
     {"multipart/form-data": {"schema": _FORM, "encoding": {"file": _KINDS}}, "image/*": BINARY},
 )
-_MASKED_FORM = {
-    "type": "object",
-    "required": ["file"],
-    "properties": {
-        "file": {"type": "array", "minItems": 1, "items": BINARY["schema"]},
-        "mask": {"type": "array", "items": BINARY["schema"]},
-    },
-}
+_MASKED = _FORM["properties"] | {"mask": {"type": "array", "items": BINARY["schema"]}}
+_MASKED_FORM = _FORM | {"properties": _MASKED}
 MASKED = Body(
     read_masked,
     {

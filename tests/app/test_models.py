@@ -1,5 +1,6 @@
 import asyncio
 import shutil
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -167,6 +168,52 @@ def test_a_model_that_ends_the_program_is_refused_and_does_not_end_it(tmp_path):
     models = Models(scan(tmp_path), ends, threads=1)
     with pytest.raises(ModelError, match="fake@1: SystemExit: 3"):
         asyncio.run(models.find_opened("fake@1"))
+
+
+def test_a_version_that_is_tried_again_is_opened_for_who_asks_for_its_bare_name_meanwhile(tmp_path):
+    write_version(tmp_path)
+    broken = {"1"}
+
+    def open_runtime(folder, threads):
+        return failing_open(*broken)(folder, threads)
+
+    models = Models(scan(tmp_path), open_runtime, threads=1)
+    with pytest.raises(ModelError, match="fake@1: KeyError"):
+        asyncio.run(models.find_opened("fake"))
+    with pytest.raises(ModelError, match="fake@1: KeyError"):
+        models.find("fake")
+    models.renew(scan(tmp_path), again=True)
+    assert models.find("fake").reference == "fake@1"
+    with pytest.raises(ModelError, match="fake@1: KeyError"):
+        asyncio.run(models.find_opened("fake"))
+    broken.clear()
+    models.renew(scan(tmp_path), again=True)
+    assert asyncio.run(models.find_opened("fake")).version.number == 1
+
+
+def test_a_store_that_is_installed_while_a_model_is_unloaded_is_not_taken_back_by_that(tmp_path, monkeypatch):
+    write_version(tmp_path, number=1)
+    models = Models(scan(tmp_path), open_fake, threads=1)
+    models.open_default("fake")
+    write_version(tmp_path, number=2)
+    beside, begun, installed = models._opened.beside, threading.Event(), threading.Event()
+
+    def slow(store):
+        merged = beside(store)
+        if threading.current_thread() is unloading:
+            begun.set()
+            installed.wait(0.2)
+        return merged
+
+    monkeypatch.setattr(models._opened, "beside", slow)
+    unloading = threading.Thread(target=models._opened.unload, args=("fake@1",))
+    unloading.start()
+    begun.wait(10)
+    models.install(scan(tmp_path), {}, {})
+    installed.set()
+    unloading.join()
+    assert [each.reference for each in models.store.all] == ["fake@1", "fake@2"]
+    assert models.find("fake").number == 2
 
 
 def needs_tensorflow(folder, threads):

@@ -8,7 +8,9 @@ import weakref
 import numpy as np
 import pytest
 
+from app import labels
 from app.errors import ModelError, ModelGone
+from app.labels import Labels
 from app.model import Model
 from app.models import Models
 from app.opened import least_bytes
@@ -75,6 +77,52 @@ def test_what_answers_to_other_names_is_opened_ahead_only_as_far_as_the_budget_g
     while not done:
         models.opener.submit(int).result()
     assert done == [["a@1", "fake@3"]]
+
+
+def canary(store, stable, other):
+    found = Labels(stable=stable, canary=other, canary_share=0.5)
+    labels.write(store / "a", found)
+    return found
+
+
+def test_a_canary_without_a_place_in_the_budget_waits_for_a_request_and_does_not_change_places_for_ever(
+    store,
+):
+    for number in (1, 2):
+        write_version(store, "a", number=number)
+    canary(store, 1, 2)
+    models = with_sizes(Models(scan(store), open_fake, 1, max_bytes=25 * MIB), 10 * MIB)
+    models.open_default("fake")
+    models._opened._budget.max_bytes = 20 * MIB + 5
+    done = []
+    models.open_in_background(then=lambda: done.append(sorted(models.opened)))
+    for _ in range(20):
+        models.opener.submit(int).result(10)
+    assert done == [["a@1", "fake@3"]]
+    assert [find(models, "a").version.number for _ in range(4)] == [1, 2, 1, 2]
+
+
+def test_versions_that_drive_each_other_out_of_the_budget_are_opened_once_for_a_choice(store):
+    for number in (1, 2, 3, 4):
+        write_version(store, "a", number=number)
+    canary(store, 1, 2)
+    models = with_sizes(Models(scan(store), open_fake, 1, max_bytes=25 * MIB), 10 * MIB)
+    models.open_default("fake")
+    assert find(models, "a").version.number == 1
+    found = canary(store, 3, 4)
+    tried = []
+    while (version := models.to_open(models.choose("a", models.store, {"a": found}), tried)) is not None:
+        models.get(version)
+        find(models, "a@1")  # its requests go on
+        tried.append(version.reference)
+    assert tried == ["a@3", "a@4"]
+
+
+def test_a_model_that_is_unloaded_as_soon_as_it_is_opened_is_who_asked_for_its(store):
+    models = Models(scan(store), open_fake, 1)
+    models.on_change = lambda unloaded: unloaded or models._opened.unload("fake@1")
+    assert models.get(models.find("fake@1")).retired
+    assert not models.opened
 
 
 def test_nothing_is_unloaded_while_the_store_is_lost_as_it_could_not_come_back(store):

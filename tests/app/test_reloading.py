@@ -200,6 +200,43 @@ def test_the_only_version_goes_on_serving_whatever_it_gave_once(store):
     asyncio.run(life())
 
 
+def test_a_version_goes_on_serving_where_the_one_before_it_cannot_be_opened(store, caplog):
+    record(write_version(store, number=2))
+
+    def open_runtime(folder, threads):
+        if folder.name == "1":
+            raise KeyError("draw")
+        return open_fake(folder, threads)
+
+    async def life():
+        async with reloading(store, open_runtime) as (models, reloader):
+            reloader._roll_back("fake@2", "the model's output is not finite")
+            while "fake@2" not in models.opened:
+                await asyncio.sleep(0.001)
+            assert (await models.find_opened("fake")).version.number == 2
+            assert list(models.rejected) == ["fake/1"]
+            assert "fake@2 serves again, as no other version can" in caplog.text
+            reloader._roll_back("fake@2", "once more")
+            assert (await models.find_opened("fake")).version.number == 2
+
+    asyncio.run(asyncio.wait_for(life(), 30))
+
+
+def test_a_version_goes_on_serving_while_the_store_is_lost_and_no_other_is_open(store):
+    record(write_version(store, number=2))
+
+    async def life():
+        async with reloading(store) as (models, reloader):
+            models.lost = "the store is unmounted"
+            reloader._roll_back("fake@2", "the model's output is not finite")
+            assert serving(models) == "fake@2"
+            await models.find_opened("fake@1")
+            reloader._roll_back("fake@2", "the model's output is not finite")
+            assert serving(models) == "fake@1"
+
+    asyncio.run(life())
+
+
 @pytest.mark.fault(10)
 @pytest.mark.parametrize("loss", ["emptied", "unmounted", "without its models"])
 def test_a_store_that_is_lost_changes_nothing_but_a_warning_and_is_taken_up_when_it_is_back(store, loss):
@@ -354,6 +391,31 @@ def test_a_look_that_fails_in_an_unforeseen_way_is_logged_and_the_next_one_follo
 
 
 @pytest.mark.fault(15)
+@pytest.mark.parametrize("how", ["cancelled", "failed"])
+def test_what_a_look_read_that_was_broken_off_is_taken_up_by_the_next(store, monkeypatch, how):
+    async def life():
+        async with reloading(store) as (models, reloader):
+            write_version(store, number=2)
+            take_up = reloader._take_up
+
+            async def broken_off(found):
+                task.cancel() if how == "cancelled" else None
+                await asyncio.sleep(0)
+                raise OSError("no descriptors are left")
+
+            monkeypatch.setattr(reloader, "_take_up", broken_off)
+            task = asyncio.create_task(reloader.reload())
+            with pytest.raises(asyncio.CancelledError if how == "cancelled" else OSError):
+                await task
+            monkeypatch.setattr(reloader, "_take_up", take_up)
+            assert serving(models) == "fake@1"
+            assert (await reloader.reload()).result == "reloaded"
+            assert serving(models) == "fake@2"
+            assert (await reloader.reload()).result == "unchanged"
+
+    asyncio.run(life())
+
+
 def test_many_swaps_leave_no_model_behind(store):
     alive = []
 

@@ -4,11 +4,15 @@ import threading
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from app.decoding import decoder, messages
 from app.errors import DecoderUnavailable, UndecodableUpload
 from tests.app.decoding.asking import LEVELS, ask, decoders, is_alive, make_decoders_faulty
+from tests.fakes import png_bytes
+
+SMALL = png_bytes(np.zeros((9, 9), np.uint8))
 
 
 def assert_answers(pool):
@@ -143,6 +147,32 @@ def test_uploads_that_come_just_when_decoders_end_are_answered():
             time.sleep(wait / 1000 + 0.01)
             assert_answers(pool)
         assert pool.failures == {}
+
+
+def test_of_many_files_there_may_be_more_to_say(monkeypatch):
+    monkeypatch.setattr(messages, "MAX_WORDS", 64)
+    with decoders() as pool:
+        given = {"invert": None, "polarity": "dark", "on_white": True}
+        words = {"task": "uploads", "shape": (28, 28), "limits": (10_000, 1_000), "given": given}
+        files = [(f"file[{number}]", SMALL) for number in range(20)]
+        answer = pool.ask(words, files, False, 20 * 784)
+    assert answer.words["notes"] == [["scaled from 9 x 9: scores hold for 28 x 28"]] * 20
+
+
+def test_an_upload_that_comes_when_all_idle_decoders_end_is_no_crash(monkeypatch):
+    with decoders(2, idle_seconds=0.5) as pool:
+        threads = [threading.Thread(target=assert_answers, args=(pool,)) for _ in range(2)]
+        for each in threads:
+            each.start()
+        for each in threads:
+            each.join()
+        idle = pool.numbers
+        while any(map(is_alive, idle)):
+            time.sleep(0.01)
+        monkeypatch.setattr(decoder.Decoder, "has_ended", False)  # nobody knows yet
+        assert_answers(pool)
+        assert pool.failures == {}
+        assert not set(pool.numbers) & set(idle)
 
 
 def test_there_are_never_more_decoders_than_were_set_and_large_uploads_leave_one_free(monkeypatch):

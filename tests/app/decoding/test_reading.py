@@ -136,10 +136,15 @@ def test_a_refusal_that_is_none_of_ours_is_not_believed(monkeypatch, words):
     [
         messages.Message(messages.DONE, {"notes": [[]]}, bytearray(783)),
         messages.Message(messages.DONE, {"notes": []}, bytearray(784)),
+        messages.Message(messages.DONE, {"notes": [7]}, bytearray(784)),
+        messages.Message(messages.DONE, {"notes": ["text"]}, bytearray(784)),
+        messages.Message(messages.DONE, {"notes": [[7]]}, bytearray(784)),
+        messages.Message(messages.DONE, {"notes": [["a note\r\nset-cookie: a=b"]]}, bytearray(784)),
+        messages.Message(messages.DONE, {"notes": [["\u4e00"]]}, bytearray(784)),
         messages.Message(messages.DONE, {}, bytearray(784)),
     ],
 )
-def test_an_answer_of_another_size_is_not_believed(monkeypatch, message):
+def test_an_answer_of_another_size_or_with_other_notes_is_not_believed(monkeypatch, message):
     assert_not_believed(monkeypatch, message)
 
 

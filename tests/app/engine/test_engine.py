@@ -182,6 +182,23 @@ def test_rows_that_cannot_be_made_fail_their_request_alone(count, cheap, failure
     asyncio.run(scenario())
 
 
+@pytest.mark.parametrize("cheap", [False, True])
+def test_a_request_that_wants_no_rows_fails_alone_and_keeps_nobody_waiting(cheap):
+    async def scenario():
+        held, engine = Held(held=False), new_engine()
+
+        def steps():
+            yield Rows(held.operation, 0, lambda *_: (np.empty(0, np.float32),), cheap)
+
+        with pytest.raises(ValueError, match="no rows"):
+            await asyncio.wait_for(engine.run(Work(steps, 1, (held.operation,))), 10)
+        assert await asyncio.wait_for(engine.run(held.work(7)), 10) == [14]
+        assert engine.waiting == 0
+        engine.close()
+
+    asyncio.run(scenario())
+
+
 async def answers_of_who_stays(engine, held, requests):
     """Ask for all `requests`, (rows, whether the client leaves); yield first number, rows and answer."""
     futures = [engine.submit(held.work(100 * k, n)) for k, (n, _) in enumerate(requests)]

@@ -17,6 +17,8 @@ def through(messages, query=b"", headers=()):
     async def proxy(scope, receive, send):
         given.extend(scope["headers"])
         for message in messages:
+            if isinstance(message, Exception):
+                raise message
             await send(message)
 
     async def send(message):
@@ -55,6 +57,23 @@ def test_an_answer_that_has_begun_is_neither_completed_nor_begun_again():
 def test_an_answer_whose_replica_died_before_its_body_has_not_begun():
     (head, _), _ = through([start(200, (b"content-length", b"9"))])
     assert head["status"] == 503
+
+
+@pytest.mark.parametrize("begun", [[], [start(200, (b"content-length", b"9"))]])
+def test_a_proxy_that_fails_before_an_answer_has_begun_gives_503_too_and_the_log_says_why(begun, caplog):
+    (head, _), _ = through([*begun, RuntimeError("the replica is gone")])
+    assert (head["status"], dict(head["headers"])[b"retry-after"]) == (503, b"1")
+    assert "the replica is gone" in caplog.text
+
+
+def test_a_proxy_that_fails_behind_the_beginning_has_the_connection_cut():
+    with pytest.raises(RuntimeError, match="the replica is gone"):
+        through([start(200), {**BODY, "more_body": True}, RuntimeError("the replica is gone")])
+
+
+def test_a_503_of_the_proxy_without_any_header_says_when_to_ask_again():
+    (head, _), _ = through([{"type": "http.response.start", "status": 503}, BODY])
+    assert head["headers"] == [(b"retry-after", b"1")]
 
 
 class Wire(asyncio.Transport):

@@ -1,3 +1,4 @@
+import asyncio
 import base64
 import contextlib
 import time
@@ -5,9 +6,11 @@ import time
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from starlette.requests import Request
 
 from app.errors import MalformedUpload, UnsupportedUpload, UploadError
-from app.http.uploads import Part, parse_form, read_json
+from app.http.uploads import Part, parse_form, read_json, read_masked
+from app.settings import Settings
 
 TYPE = "multipart/form-data; boundary=frontier"
 
@@ -65,6 +68,27 @@ def test_every_prefix_of_a_form_is_refused():
 def test_what_breaks_the_rules_is_refused_with_the_rule(content, reason):
     with pytest.raises(MalformedUpload, match=reason):
         parse_form(content, TYPE, max_files=2)
+
+
+@pytest.mark.parametrize(
+    ("files", "masks", "refused"), [(2, 2, False), (2, 0, False), (3, 0, True), (4, 0, True), (2, 3, True)]
+)
+def test_masks_beside_them_let_no_more_images_in_than_the_limit(files, masks, refused):
+    mask = b'Content-Disposition: form-data; name="mask"; filename="m.png"'
+    content = body(*[(FILE, b"image")] * files, *[(mask, b"mask")] * masks)
+
+    async def receive():
+        return {"type": "http.request", "body": content, "more_body": False}
+
+    request = Request({"type": "http", "headers": [(b"content-type", TYPE.encode())]}, receive)
+    reading = read_masked(request, Settings(max_upload_images=2))
+    if refused:
+        with pytest.raises(UploadError, match="at most 2 images") as caught:
+            asyncio.run(reading)
+        assert [fault.code for fault in caught.value.faults] == ["too_many_files"]
+    else:
+        images, hidden = asyncio.run(reading)
+        assert (len(images), len(hidden)) == (files, masks)
 
 
 def test_too_many_files_are_refused_with_the_limit():
