@@ -70,8 +70,13 @@ def take(browser: Browser, url: str, scheme: str, width: int, path: Path) -> Non
     page.screenshot(path=path)
     page.close()
     with Image.open(path) as image:
-        image.convert("RGB").quantize(128, dither=Image.Dither.NONE).save(path, optimize=True)
+        with_palette(image).save(path, optimize=True)
     print(f"{path.relative_to(PROJECT)}: {path.stat().st_size // 1000} kB")
+
+
+def with_palette(image: Image.Image) -> Image.Image:
+    """Return a screenshot in 128 colours, of which no rare one, like that of links, becomes another."""
+    return image.convert("RGB").quantize(128, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
 
 
 def main() -> None:
