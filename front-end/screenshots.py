@@ -18,6 +18,7 @@ from playwright.sync_api import Browser, sync_playwright
 PROJECT = Path(__file__).resolve().parent.parent
 IMAGES = PROJECT / "docs" / "images"
 WIDTH, HEIGHT = 1280, 860
+FREQUENT = 32  # colours that a screenshot has exactly
 SETTLED = 1500  # milliseconds: pictures that follow the page are there by then
 
 # By name of the picture: the address, and the scheme of colours.
@@ -75,8 +76,17 @@ def take(browser: Browser, url: str, scheme: str, width: int, path: Path) -> Non
 
 
 def with_palette(image: Image.Image) -> Image.Image:
-    """Return a screenshot in 128 colours, of which no rare one, like that of links, becomes another."""
-    return image.convert("RGB").quantize(128, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    """Return a screenshot in 256 colours: the most frequent ones, and more that no rare one is far from.
+
+    Links are rare on a page of many greys, and would be grey by a median cut.
+    """
+    image = image.convert("RGB")
+    frequent = sorted(image.getcolors(image.width * image.height) or [], reverse=True)[:FREQUENT]
+    colours = [level for _, colour in frequent for level in colour]  # type: ignore[union-attr]
+    colours += image.quantize(256 - FREQUENT, method=Image.Quantize.MAXCOVERAGE).getpalette() or []
+    palette = Image.new("P", (1, 1))
+    palette.putpalette(colours[: 3 * 256])
+    return image.quantize(palette=palette, dither=Image.Dither.NONE)
 
 
 def main() -> None:
