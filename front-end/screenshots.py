@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 from playwright.sync_api import Browser, sync_playwright
 
@@ -81,12 +82,16 @@ def with_palette(image: Image.Image) -> Image.Image:
     Links are rare on a page of many greys, and would be grey by a median cut.
     """
     image = image.convert("RGB")
-    frequent = sorted(image.getcolors(image.width * image.height) or [], reverse=True)[:FREQUENT]
-    colours = [level for _, colour in frequent for level in colour]  # type: ignore[union-attr]
-    colours += image.quantize(256 - FREQUENT, method=Image.Quantize.MAXCOVERAGE).getpalette() or []
-    palette = Image.new("P", (1, 1))
-    palette.putpalette(colours[: 3 * 256])
-    return image.quantize(palette=palette, dither=Image.Dither.NONE)
+    pixels = np.asarray(image).reshape(-1, 3)
+    found, where, counts = np.unique(pixels, axis=0, return_inverse=True, return_counts=True)
+    covering = image.quantize(256 - FREQUENT, method=Image.Quantize.MAXCOVERAGE).getpalette() or []
+    palette = np.vstack([found[np.argsort(-counts)[:FREQUENT]], np.reshape(covering, (-1, 3))])[:256]
+    # Pillow itself gives colours that are near each other one place of a palette.
+    distances = ((found[:, None].astype(int) - palette[None].astype(int)) ** 2).sum(axis=-1)
+    indices = distances.argmin(axis=1)[where].astype(np.uint8)
+    shown = Image.fromarray(indices.reshape(image.height, image.width))
+    shown.putpalette(palette.astype(np.uint8).tobytes())
+    return shown
 
 
 def main() -> None:
