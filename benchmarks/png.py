@@ -24,8 +24,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from app import latent
 from app.pictures import grids
 from app.pictures.encode import encode_png
+from app.store import Version, scan
 
 STORE = Path(__file__).resolve().parent.parent / "model_store"
+MODEL = "fashion-dense"
 ROUNDS = 15
 
 
@@ -34,10 +36,15 @@ def main() -> None:
     argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
     from app.runtimes.tensorflow import TensorFlowRuntime  # takes seconds, which help should not
 
-    runtime = TensorFlowRuntime(STORE / "fashion-dense" / "4", threads=1)
+    version = newest(STORE, MODEL)
+    print(f"Samples of {version.reference}.\n")
+    runtime = TensorFlowRuntime(version.folder, threads=1)
     pictures = {
         count: grids.grid(
-            grids.to_pixels(runtime.decode(latent.standard_normal(42, 0, count, 10))), columns=columns
+            grids.to_pixels(
+                runtime.decode(latent.standard_normal(42, 0, count, version.manifest.latent_dim))
+            ),
+            columns=columns,
         )
         for count, columns in ((21, 7), (400, 25))
     }
@@ -54,6 +61,11 @@ def main() -> None:
                 sizes[name] = len(png)
         for name, values in times.items():
             print(f"| {count} | {name} | {1000 * statistics.median(values):.3f} | {sizes[name]} |")
+
+
+def newest(store: Path, name: str) -> Version:
+    """Return the newest version of a model, which the name alone means."""
+    return scan(store).find(name)
 
 
 def encoders() -> dict[str, Callable[[grids.Pixels], bytes]]:

@@ -12,12 +12,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 from playwright.sync_api import Browser, sync_playwright
 
 PROJECT = Path(__file__).resolve().parent.parent
 IMAGES = PROJECT / "docs" / "images"
 WIDTH, HEIGHT = 1280, 860
+FREQUENT = 32  # colours that a screenshot has exactly
 SETTLED = 1500  # milliseconds: pictures that follow the page are there by then
 
 # By name of the picture: the address, and the scheme of colours.
@@ -70,8 +72,26 @@ def take(browser: Browser, url: str, scheme: str, width: int, path: Path) -> Non
     page.screenshot(path=path)
     page.close()
     with Image.open(path) as image:
-        image.convert("RGB").quantize(128, dither=Image.Dither.NONE).save(path, optimize=True)
+        with_palette(image).save(path, optimize=True)
     print(f"{path.relative_to(PROJECT)}: {path.stat().st_size // 1000} kB")
+
+
+def with_palette(image: Image.Image) -> Image.Image:
+    """Return a screenshot in 256 colours: the most frequent ones, and more that no rare one is far from.
+
+    Links are rare on a page of many greys, and would be grey by a median cut.
+    """
+    image = image.convert("RGB")
+    pixels = np.asarray(image).reshape(-1, 3)
+    found, where, counts = np.unique(pixels, axis=0, return_inverse=True, return_counts=True)
+    covering = image.quantize(256 - FREQUENT, method=Image.Quantize.MAXCOVERAGE).getpalette() or []
+    palette = np.vstack([found[np.argsort(-counts)[:FREQUENT]], np.reshape(covering, (-1, 3))])[:256]
+    # Pillow itself gives colours that are near each other one place of a palette.
+    distances = ((found[:, None].astype(int) - palette[None].astype(int)) ** 2).sum(axis=-1)
+    indices = distances.argmin(axis=1)[where].astype(np.uint8)
+    shown = Image.fromarray(indices.reshape(image.height, image.width))
+    shown.putpalette(palette.astype(np.uint8).tobytes())
+    return shown
 
 
 def main() -> None:

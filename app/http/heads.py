@@ -22,13 +22,36 @@ PIECE_BYTES = 4096  # read at once: what stands in them of requests that are sen
 _NAMED = frozenset({b"host", b"transfer-encoding"})
 _ABSOLUTE = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*://([^/?#]*)")
 _REQUEST_LINE = re.compile(rb"\s*([!#$%&'*+.^_`|~0-9A-Za-z-]+) \S+ HTTP/1\.[01]\r?\n", re.ASCII)
+# What may become such a line.
+_BEGINNING = re.compile(
+    rb"\s*[!#$%&'*+.^_`|~0-9A-Za-z-]*(?: (?:\S+(?: (?:H|HT|HTT|HTTP|HTTP/|HTTP/1|HTTP/1\.[01]?\r?)?)?)?)?"
+)
+
+
+class FirstLine:
+    """A head's first line, whose method the parser does not know: in the parser's place until it ends.
+
+    Args:
+        line: what was received of it in the pieces before, which the parser took.
+        error: the parser's.
+    """
+
+    def __init__(self, line: bytes, error: httptools.HttpParserInvalidMethodError) -> None:
+        self.line = line
+        self._error = error
+
+    def feed_data(self, piece: bytes) -> None:
+        """Take a piece; the parser's error is raised when the line has ended, or will be none."""
+        self.line += piece
+        if len(self.line) > PIECE_BYTES or _BEGINNING.fullmatch(self.line) is None:
+            raise self._error
 
 
 def unreadable(received: bytes, error: httptools.HttpParserError) -> VitrineError:
     """Return the refusal of what the parser does not read: an unknown method, or what is not HTTP.
 
     Args:
-        received: the piece at which the parser stopped; a method is known from its first line.
+        received: from the head's begin on; a method is known from its first line.
         error: the parser's.
     """
     if isinstance(error, httptools.HttpParserInvalidMethodError):

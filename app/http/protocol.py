@@ -15,8 +15,6 @@
 """
 
 import asyncio
-import contextlib
-import socket
 from collections import deque
 from typing import Any
 
@@ -27,7 +25,7 @@ from app.errors import VitrineError
 from app.http import writing
 from app.http.clients import client_of
 from app.http.connections import Connections, Stage, connections_of
-from app.http.heads import PIECE_BYTES, check_head, is_too_large, refusing, too_large, unreadable
+from app.http.heads import PIECE_BYTES, FirstLine, check_head, is_too_large, refusing, too_large, unreadable
 from app.http.middleware import new_request_id
 from app.http.refusals import Kept
 from app.http.writing import Flow, JoinedWrites
@@ -38,7 +36,6 @@ HALF_CLOSED_SECONDS = 1.0  # that a picture may take before a half-closed client
 LOOK_SECONDS = 0.25  # between two looks whether it is still there
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"  # which a client of HTTP/1.1 passes over, asked for or not
-_TCP_CLOSE = 7  # the state of a connection that the other end has reset, in Linux' tcp_info
 
 
 class VitrineProtocol(HttpToolsProtocol):
@@ -54,6 +51,7 @@ class VitrineProtocol(HttpToolsProtocol):
         self._broken = False  # what was received is not HTTP
         self._last: Any = None  # the request whose answer is the last, as the server is to end
         self._head_bytes: int | None = None  # received of a head that has not ended; None: none is being read
+        self._line = b""  # received of a head that has no address yet
         self._rest = b""  # received, and not read yet
         self._refusal: VitrineError | None = None  # why the parser was stopped
         self._bodies: deque[list[Any]] = deque()  # of requests that are not answered, each with its bytes
@@ -113,6 +111,8 @@ class VitrineProtocol(HttpToolsProtocol):
             try:
                 self.parser.feed_data(piece)
                 if self._head_bytes is not None:
+                    if not self.url:
+                        self._line = (self._line if self._head_bytes else b"") + piece
                     self._head_bytes += len(piece)
                     if is_too_large(self.shared.limits, self._head_bytes, self.url):
                         self._refuse(too_large(self.shared.limits, self.url))
@@ -121,6 +121,12 @@ class VitrineProtocol(HttpToolsProtocol):
                     self._broken, self.parser = True, None  # type: ignore[assignment]
                     return
                 data, start = self._without_offer() + piece[offer.args[0] :] + data[start:], 0
+            except httptools.HttpParserInvalidMethodError as error:
+                if isinstance(self.parser, FirstLine):
+                    self._refuse(unreadable(self.parser.line, error))
+                else:  # once more, up to the end of the line
+                    self.parser = FirstLine(self._line if self._head_bytes else b"", error)  # type: ignore[assignment]
+                    start -= len(piece)
             except httptools.HttpParserError as error:
                 self._refuse(self._refusal or unreadable(piece, error))
 
@@ -332,16 +338,7 @@ class VitrineProtocol(HttpToolsProtocol):
             return
         if speak and not self.cycle.response_started and not self.pipeline:
             self.transport.write(_CONTINUE)
-        elif _was_reset(self.transport):
+        elif writing.was_reset(self.transport):
             self.transport.abort()
             return
         self.loop.call_later(LOOK_SECONDS, self._look_for_client, False)
-
-
-def _was_reset(transport: asyncio.Transport) -> bool:
-    """Say whether the other end has reset a connection from which nothing is read; False if nobody knows."""
-    connection = transport.get_extra_info("socket")
-    with contextlib.suppress(AttributeError, OSError):  # not on Linux, or not TCP
-        state: bytes = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)
-        return state[0] == _TCP_CLOSE
-    return False

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +10,8 @@ from uvicorn.protocols.http.flow_control import FlowControl
 
 LINGER_SECONDS = 30.0  # that a client may go on sending what nobody reads
 LINGER_IDLE_SECONDS = 5.0  # the same without a byte
+
+_TCP_CLOSE = 7  # the state of a connection that the other end has reset, in Linux' tcp_info
 
 
 class JoinedWrites:
@@ -117,3 +120,12 @@ class Flow(FlowControl):
         """Read on, unless enough waits."""
         if self.read_paused and not self._is_blocked():
             super().resume_reading()
+
+
+def was_reset(transport: asyncio.Transport) -> bool:
+    """Say whether the other end has reset a connection from which nothing is read; False if nobody knows."""
+    connection = transport.get_extra_info("socket")
+    with contextlib.suppress(AttributeError, OSError):  # not on Linux, or not TCP
+        state: bytes = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)
+        return state[0] == _TCP_CLOSE
+    return False

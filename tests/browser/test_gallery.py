@@ -58,7 +58,9 @@ def test_one_click_brings_bags_and_the_state_survives_reload_and_a_copied_link(s
     assert shown == [image["picture"] for image in expected["images"]]
     page.click("summary:has-text('Link')")
     page.click("[data-copy=link]")
-    assert page.locator("[data-copied]").inner_text() == page.url
+    copied = parse_qs(urlsplit(page.locator("[data-copied]").inner_text()).query)
+    assert copied["label"] == ["Bag"]
+    assert re.fullmatch("fashion@[0-9]+-[0-9a-f]{12}", copied["model"][0])
 
 
 def test_an_image_of_a_kind_leads_to_its_very_code(service, page):

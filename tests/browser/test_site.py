@@ -59,6 +59,20 @@ def test_most_tables_of_the_reference_fit_a_telephone_and_a_shadow_tells_of_thos
     assert all(background.count("linear-gradient") == 4 for _, background in shown)
 
 
+def test_the_reference_with_all_of_it_open_is_at_no_width_wider_than_the_screen(pages):
+    page = pages.open("/docs")
+    page.evaluate("document.querySelectorAll('details').forEach((each) => each.open = true)")
+    over = """() => [...document.querySelectorAll(".reference .scroll")].filter((each) => each.scrollWidth > each.clientWidth)
+      .map((each) => each.ariaLabel)"""
+    beyond = {}
+    for width in (320, 390, 640, 768, 1024, 1265, 1280):
+        page.set_viewport_size({"width": width, "height": 800})
+        assert page.evaluate("document.documentElement.scrollWidth") == width
+        beyond[width] = page.evaluate(over)
+    assert beyond[1265] == beyond[1280] == []  # without and with the width of a scrollbar
+    assert "Parameters of GET /samples" not in beyond[390]
+
+
 @pytest.mark.parametrize("dark", [False, True])
 def test_placeholders_have_the_contrast_of_text(pages, dark):
     page = pages.open("/docs", dark=dark)

@@ -12,6 +12,7 @@ import jinja2
 from training.data.ground import is_drawn_inverted
 from training.evaluation.schema import Report
 from training.metrics import bounds
+from training.metrics.pca import num_components
 from training.models import latent_axes
 from training.models.latent_axes import Axes
 from training.models.networks import architecture_of
@@ -38,12 +39,14 @@ def render(model: TrainedModel, report: Report) -> str:
     network, environment = model.experiment.network, model.environment
     own_data = re.sub(r"[^\w.-]", "_", environment["data"]["name"])  # it may hold Markdown
     networks = architecture_of(network, model.image_shape, model.likelihood)
+    pixels = math.prod(model.image_shape)
     return TEMPLATES.get_template("card.md.jinja").render(
         model=model,
         config=model.experiment,
         environment=environment,
         report=report,
-        pixels=math.prod(model.image_shape),
+        pixels=pixels,
+        pca_components=num_components(network.latent_dim, environment["splits"]["train"], pixels),
         inverted=is_drawn_inverted(model.ground, model.image_shape),
         prior=model.known_prior,
         prior_kinds=KINDS,

@@ -24,7 +24,8 @@ function start() {
   const seed = find("#seed", HTMLInputElement);
   const picture = find("[data-picture]", HTMLImageElement);
   const newest = new Newest((/** @type {string} */ url) => showPicture(picture, url).then(() => showError(null), showError));
-  const other = find("option[selected]", HTMLOptionElement, second).value; // as it was answered, whatever was chosen later
+  const answered = find("option[selected]", HTMLOptionElement, second).value; // whatever was chosen later
+  const other = second.dataset.pinned ?? answered;
   let shown = "";
 
   /** @param {import("./state.js").Values} values */
@@ -48,7 +49,7 @@ function start() {
   seed.addEventListener("input", () => state.set({ seed: seed.value || "0", points: "" }, { step: false }));
   second.addEventListener("change", () => {
     const query = { ...Object.fromEntries(new URLSearchParams(location.search)), with: second.value };
-    second.value = other; // "back" may show this very page again
+    second.value = answered; // "back" may show this very page again
     location.search = queryOf(query);
   });
   const button = find("[data-others]", HTMLButtonElement);

@@ -3,7 +3,7 @@
  */
 
 import { announce } from "./announce.js";
-import { addressOf, find, make, root } from "./page.js";
+import { addressOf, described, find, make, queryOf, root } from "./page.js";
 
 /** @typedef {import("./page.js").Parameters} Parameters */
 
@@ -12,7 +12,7 @@ let shown = null;
 
 /** What each button copies. */
 const TEXTS = {
-  link: () => location.href,
+  link,
   curl: () => `curl -o picture.png '${new URL(address(), root).href}'`,
   python: () =>
     [
@@ -24,6 +24,15 @@ const TEXTS = {
     ].join("\n"),
   command: () => `vitrine render '/${address().replaceAll("'", "%27")}' -o picture.png`,
 };
+
+/** The page's own address, of the very versions that it shows: when somebody opens it there may be newer ones. */
+function link() {
+  const query = new URLSearchParams(location.search);
+  query.delete("model");
+  const second = shown?.parameters.with;
+  const pinned = { model: described.model, ...Object.fromEntries(query), ...(second ? { with: second } : {}) };
+  return new URL(`${location.pathname}?${queryOf(pinned)}`, location.href).href;
+}
 
 function address(suffix = "") {
   return shown ? addressOf(`${shown.path}${suffix}`, shown.parameters) : "";

@@ -41,6 +41,22 @@ def talk(service, *pieces, half_close=False):
     return received
 
 
+def talk_slowly(service, *pieces):
+    """Send pieces so far apart that each is received alone, then read everything."""
+    with socket.create_connection(("127.0.0.1", service.port), timeout=5) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for piece in pieces:
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # refused already
+                connection.sendall(piece)
+            time.sleep(0.002)
+        connection.settimeout(0.3)
+        received = b""
+        with contextlib.suppress(TimeoutError):
+            while piece := connection.recv(65536):
+                received += piece
+    return received
+
+
 def answers(received):
     """Return status, headers and body of every answer."""
     found = []
@@ -368,6 +384,28 @@ def test_a_method_that_nobody_knows_is_refused_with_those_that_there_are(service
     found = json.loads(body)
     assert found["type"].endswith("method-not-allowed")
     assert found["detail"] == "Use one of: GET, HEAD, OPTIONS, POST."
+
+
+@pytest.mark.parametrize("method", ["BREW", "GETX"])
+@pytest.mark.parametrize("sizes", [(1, 1), (2, 2), (3, 200), (9, 3), (15, 200), (24, 1)])
+@pytest.mark.parametrize("before", [0, 1])
+def test_such_a_method_is_refused_alike_in_however_many_pieces_it_comes(service, method, sizes, before):
+    begin, each = sizes
+    sent = request(method, "/samples")
+    pieces = [sent[:begin], *(sent[at : at + each] for at in range(begin, len(sent), each))]
+    *answered, (status, headers, _) = answers(
+        talk_slowly(service, request("GET", "/livez") * before, *pieces)
+    )
+    assert [answer[0] for answer in answered] == [200] * before
+    assert (status, headers["connection"], headers["allow"]) == (405, "close", "get, head, options, post")
+
+
+def test_a_known_method_in_pieces_is_answered_and_what_is_no_line_is_refused_before_it_ends(service):
+    sent = request("GET", "/livez", Connection="close")
+    ((status, _, _),) = answers(talk_slowly(service, sent[:1], sent[1:2], sent[2:]))
+    assert status == 200
+    ((status, _, body),) = answers(talk_slowly(service, b"G", b"\x16\x03"))
+    assert (status, json.loads(body)["detail"]) == (400, "What was received is not HTTP/1.1 or 1.0.")
 
 
 @pytest.mark.parametrize(

@@ -21,3 +21,5 @@ def test_pca_of_fewer_images_than_pixels_is_the_singular_value_decomposition():
         basis = directions[: min(components, 11)]
         expected = np.mean((centred - centred @ basis.T @ basis) ** 2)
         assert pca.reconstruction_mse(train, test, components) == pytest.approx(expected, rel=1e-6)
+    assert [pca.num_components(each, 12, 30) for each in (3, 11, 20)] == [3, 11, 11]
+    assert pca.num_components(40, 100, 30) == 30

@@ -270,6 +270,19 @@ def test_what_was_measured_stands_on_the_card(tiny_model, measured):
     assert "Frechet" not in text  # there is no classifier for these images
 
 
+def test_a_card_says_how_many_components_pca_has_of_fewer_pictures_than_axes(tiny_model, measured):
+    few = dataclasses.replace(
+        tiny_model, environment=tiny_model.environment | {"splits": {"train": 2, "validation": 1, "test": 1}}
+    )
+    text = card.render(few, measured)
+    assert tiny_model.latent_dim == 2
+    assert "(PCA with 1 components: " in text
+    row = measured.quality.pca_reconstruction
+    assert f"| PCA with 1 numbers a picture | {row.mse:.4f} |" in text
+    assert "beside PCA of the most dimensions that so few training images give\n(rounded" in text
+    assert "| PCA | " in card.render(tiny_model, measured)
+
+
 def test_a_reference_model_stands_in_the_same_table(dense):
     model, report = dense
     reference = published(FASHION_VERSION)[1].quality.reference
