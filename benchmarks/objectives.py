@@ -14,21 +14,19 @@ weights are measured, with the prior N(0, I), on the first validation images.
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import numpy as np
-import tensorflow as tf
 
-from training import data, determinism
+from training import data
 from training.configs.load import load
 from training.configs.schema import Config
-from training.evaluation.final_phases import Contender, in_turns
-from training.fitting import fit
-from training.metrics import bounds
-from training.models.vae import VariationalAutoencoder
-from training.priors import StandardNormal
-from training.trained import TrainedModel
+
+if TYPE_CHECKING:
+    from training.evaluation.final_phases import Contender
+    from training.models.vae import VariationalAutoencoder
 
 PROJECT = Path(__file__).resolve().parent.parent
 DRAWS = 5  # k of iwae and dreg
@@ -43,6 +41,8 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=1_000, help="validation images to measure with")
     parser.add_argument("--network", choices=("conv", "dense"), default="conv")
     arguments = parser.parse_args()
+
+    from training.evaluation.final_phases import Contender  # imports TensorFlow, of which --help has no need
 
     config = load(PROJECT / "training" / "configs" / f"fashion-{arguments.network}.toml")
     config = config.replaced({"optimizer.learning_rate": LEARNING_RATE, "optimizer.schedule": "constant"})
@@ -64,36 +64,54 @@ def main() -> None:
     }
     train(contenders, dataset, 60 * arguments.minutes)
 
+    print_bounds(contenders, dataset.validation[: arguments.images])
+
+
+def print_bounds(contenders: "dict[str, Contender]", images: data.Images) -> None:
+    """Print the bounds of what each has become, with k from 1 on."""
+    import tensorflow as tf
+
+    from training.metrics import bounds
+    from training.priors import StandardNormal
+    from training.trained import TrainedModel
+
     heads = [f"L_{k}" for k in MEASURED]
     print(f"| objective | steps | own bound | {' | '.join(heads)} |\n|{'---|' * (3 + len(heads))}")
-    images = dataset.validation[: arguments.images]
     for name, contender in contenders.items():
         vae = contender.vae
         vae.optimizer.finalize_variable_values(vae.trainable_variables)
+        config = contender.config
         tf.random.set_seed(config.seed)
         latent_dim = config.network.latent_dim
         trained = TrainedModel(
-            name, dataset.image_shape, latent_dim, vae.encoder, vae.decoder, vae.likelihood, environment={},
+            name, images.shape[1:], latent_dim, vae.encoder, vae.decoder, vae.likelihood, environment={},
             prior=StandardNormal(latent_dim),
         )  # fmt: skip
         rows = bounds.bounds(trained, images, ((len(images), MEASURED),)).log_p_x
         nats = {row.k: row.nats for row in rows}
-        own = nats[configs[name].objective.k]
+        own = nats[config.objective.k]
         figures = " | ".join(f"{value:.1f}" for value in (own, *nats.values()))
         print(f"| {name} | {contender.steps} | {figures} |")
     print(f"\nnats an image, {len(images)} validation images; standard error {rows[0].standard_error:.1f}")
 
 
-def model(config: Config, dataset: data.Dataset) -> VariationalAutoencoder:
+def model(config: Config, dataset: data.Dataset) -> "VariationalAutoencoder":
     """Return a model that has not been trained; its first weights depend on the seed alone."""
+    from training import determinism
+    from training.fitting import fit
+
     determinism.make_deterministic(config.seed)
     vae = fit.compiled(config, dataset)
     vae.optimizer.build(vae.trainable_variables)
     return vae
 
 
-def train(contenders: dict[str, Contender], dataset: data.Dataset, seconds: float) -> None:
+def train(contenders: "dict[str, Contender]", dataset: data.Dataset, seconds: float) -> None:
     """Train every model for so many seconds, in turns; each sees the same batches in the same order."""
+    import tensorflow as tf
+
+    from training.evaluation.final_phases import in_turns
+
     images = tf.constant(dataset.train)
     for told in np.arange(30, seconds, 30):
         in_turns(list(contenders.values()), images, float(told))

@@ -26,8 +26,6 @@ from app.pictures.encode import encode_png
 from app.settings import Settings
 from app.store import scan
 from training import data
-from training.metrics import ood
-from training.metrics.two_sample import auroc
 
 CARDS_K = 100  # of whose L_k the cards tell
 AT_ONCE = 32  # images
@@ -58,6 +56,9 @@ def main() -> None:
 
 def print_scores(model: Model, folder: Path, images: data.Images) -> None:
     """Print how well both scores find images of other kinds, and L_k beside the card's."""
+    from training.metrics import ood  # TensorFlow takes seconds, for which --help has no use
+    from training.metrics.two_sample import auroc
+
     started = time.monotonic()
     kinds = {"test": images, **ood.outlier_sets(images, SEED)}
     kinds |= {"upside down": images[:, ::-1], "black": np.zeros_like(images)}

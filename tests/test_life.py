@@ -120,7 +120,7 @@ def test_requests_that_are_sent_together_during_the_end_are_all_answered_and_the
 @pytest.mark.parametrize("with_signal", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("workers", [1, 2])
 def test_silent_clients_do_not_hold_up_the_end(tmp_path, workers, with_signal):
-    with serving(tmp_path, workers=workers) as server, contextlib.ExitStack() as stack:
+    with serving(tmp_path, workers=workers, **AT_ONCE) as server, contextlib.ExitStack() as stack:
         unused = [stack.enter_context(socket.create_connection(address(server))) for _ in range(4)]
         with httpx.Client() as client:
             assert client.get(f"{server.url}/livez").status_code == 200  # and stays connected

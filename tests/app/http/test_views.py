@@ -1,4 +1,5 @@
 import base64
+import functools
 import html
 import json
 import re
@@ -260,12 +261,12 @@ LINK = re.compile(r'(?:href|src)="([^"]+)"')
 
 def followed(client, start="/", passed_over=ENDLESS):
     """Every address that can be reached from a page by links, each with what it answers; no other host's."""
-    found, waiting = {}, [start]
+    found, waiting, asked = {}, [start], functools.cache(client.get)
     while waiting:
         path = waiting.pop()
         if path in found:
             continue
-        answer = found[path] = client.get(path)
+        answer = found[path] = asked(path)
         if answer.headers.get("content-type", "").startswith("text/html"):
             assert answer.status_code == 200, path
             for link in map(html.unescape, LINK.findall(answer.text)):
@@ -273,7 +274,7 @@ def followed(client, start="/", passed_over=ENDLESS):
                 if "://" not in target and not passed_over.search(target):
                     waiting.append(target)
                     if fragment:
-                        assert f'id="{fragment}"' in client.get(target).text, (path, link)
+                        assert f'id="{fragment}"' in asked(target).text, (path, link)
     return found
 
 

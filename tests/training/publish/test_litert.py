@@ -53,13 +53,66 @@ def write(folder, likelihood, convolutions=False):
     export.write_decoder(model, folder / "decoder", latent_axes.as_trained(2))
 
 
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """A function that returns a likelihood and the folder that it is written to; each is converted once."""
+
+    @functools.cache
+    def likelihood_and_folder(name, convolutions):
+        likelihood, folder = built(name, components=3), tmp_path_factory.mktemp(name)
+        write(folder, likelihood, convolutions)
+        return likelihood, folder
+
+    return likelihood_and_folder
+
+
 @pytest.mark.parametrize("name", REGISTRY)
-def test_every_observation_model_is_converted_and_draws_what_tensorflow_draws(name, images, tmp_path):
-    likelihood = built(name, components=3)
-    write(tmp_path, likelihood, convolutions=name == "discretized-logistic")
+def test_every_observation_model_is_converted_and_draws_what_tensorflow_draws(name, images, written):
+    likelihood, folder = written(name, name == "discretized-logistic")
     shape = shape_of(likelihood)
     images = images.reshape(len(images), *SHAPE)[..., 0] if len(shape) == 2 else images
-    litert.check_agreement(tmp_path, 2, likelihood.noise_shape(shape), images)
+    litert.check_agreement(folder, 2, likelihood.noise_shape(shape), images)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "autoregressive-logistic",
+        "causal-logistic",
+        "causal-colour-logistic",
+        "gaussian-shared",
+        "discretized-logistic",
+    ],
+)
+@pytest.mark.parametrize("convolutions", [False, True])
+def test_a_flatbuffer_takes_any_number_of_rows_and_gives_each_row_the_same_bytes(name, convolutions, written):
+    likelihood, folder = written(name, convolutions)
+    runtime = LiteRTRuntime(folder, 1)
+    assert runtime.rows is None
+    rng = np.random.default_rng(0)
+    z = rng.standard_normal((32, 2), np.float32)
+    noise = rng.uniform(0.01, 0.99, (32, *likelihood.noise_shape(shape_of(likelihood)))).astype(np.float32)
+    images = rng.random((32, *shape_of(likelihood)), np.float32)
+    if likelihood.service_weights is None:
+        drawn = runtime.draw
+    else:  # by the service itself, of these
+
+        def drawn(z, noise):
+            return runtime.with_parameters(z, np.copy)
+
+    together = runtime.decode(z), drawn(z, noise), runtime.log_prob(z, images)
+    for rows in (1, 3, 11):
+        assert np.array_equal(runtime.decode(z[-rows:]), together[0][-rows:])
+        assert np.array_equal(drawn(z[-rows:], noise[-rows:]), together[1][-rows:])
+        assert np.array_equal(runtime.log_prob(z[-rows:], images[-rows:]), together[2][-rows:])
+
+
+def test_no_shape_is_computed_in_a_flatbuffer_so_that_its_kernels_are_the_fast_ones(written):
+    _, folder = written("autoregressive-logistic", True)
+    for path in litert.FILES.values():
+        operations = {each["op_name"] for each in Interpreter(str(folder / path))._get_ops_details()}
+        assert "CONV_2D" in operations
+        assert not operations & {"SHAPE", "PACK", "TRANSPOSE_CONV"}
 
 
 @pytest.fixture(scope="module")
@@ -163,50 +216,6 @@ def test_runtimes_that_disagree_publish_nothing(tiny_run, tiny_model, tiny_datas
 
 def test_writer_and_reader_mean_the_same_files():
     assert litert.FILES == {"encoder": runtimes.LITERT_ENCODER, "decoder": runtimes.LITERT_DECODER}
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "autoregressive-logistic",
-        "causal-logistic",
-        "causal-colour-logistic",
-        "gaussian-shared",
-        "discretized-logistic",
-    ],
-)
-@pytest.mark.parametrize("convolutions", [False, True])
-def test_a_flatbuffer_takes_any_number_of_rows_and_gives_each_row_the_same_bytes(
-    name, convolutions, tmp_path
-):
-    likelihood = built(name, components=3)
-    write(tmp_path, likelihood, convolutions)
-    runtime = LiteRTRuntime(tmp_path, 1)
-    assert runtime.rows is None
-    rng = np.random.default_rng(0)
-    z = rng.standard_normal((32, 2), np.float32)
-    noise = rng.uniform(0.01, 0.99, (32, *likelihood.noise_shape(shape_of(likelihood)))).astype(np.float32)
-    images = rng.random((32, *shape_of(likelihood)), np.float32)
-    if likelihood.service_weights is None:
-        drawn = runtime.draw
-    else:  # by the service itself, of these
-
-        def drawn(z, noise):
-            return runtime.with_parameters(z, np.copy)
-
-    together = runtime.decode(z), drawn(z, noise), runtime.log_prob(z, images)
-    for rows in (1, 3, 11):
-        assert np.array_equal(runtime.decode(z[-rows:]), together[0][-rows:])
-        assert np.array_equal(drawn(z[-rows:], noise[-rows:]), together[1][-rows:])
-        assert np.array_equal(runtime.log_prob(z[-rows:], images[-rows:]), together[2][-rows:])
-
-
-def test_no_shape_is_computed_in_a_flatbuffer_so_that_its_kernels_are_the_fast_ones(tmp_path):
-    write(tmp_path, built("autoregressive-logistic"), convolutions=True)
-    for path in litert.FILES.values():
-        operations = {each["op_name"] for each in Interpreter(str(tmp_path / path))._get_ops_details()}
-        assert "CONV_2D" in operations
-        assert not operations & {"SHAPE", "PACK", "TRANSPOSE_CONV"}
 
 
 def test_what_litert_announces_is_kept_from_standard_error_and_nothing_else(tmp_path, capfd):
