@@ -1,5 +1,10 @@
 """A model that trains in a second: its configuration, its data, a finished run."""
 
+import contextlib
+import fcntl
+import json
+import os
+
 import numpy as np
 import pytest
 
@@ -18,11 +23,11 @@ TINY = {
 }
 
 
-@pytest.fixture(scope="module")
-def plain_figures():
+@contextlib.contextmanager
+def drawn_plainly():
     """Draw figures coarsely, without a layout or words: they take a third of a small training's time.
 
-    Trainings of their own processes, as of documents' commands, draw them whole.
+    Processes whose figures are not looked at may do so too; documents' commands draw them whole.
     """
     from matplotlib.axis import Axis
     from matplotlib.figure import Figure
@@ -42,6 +47,13 @@ def plain_figures():
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(figures, "Figure", Plain)
+        yield
+
+
+@pytest.fixture(scope="module")
+def plain_figures():
+    """Draw figures plainly; see ``drawn_plainly``."""
+    with drawn_plainly():
         yield
 
 
@@ -85,6 +97,17 @@ def three_classes():
     return Dataset("squares", images[:300], images[300:340], images[340:], {}, "memory", names)
 
 
+@contextlib.contextmanager
+def of_all_processes(tmp_path_factory):
+    """A folder that all processes of a session share, for what one makes and others only read; one at a time."""
+    folder = tmp_path_factory.getbasetemp()
+    folder = (folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) / "of-all-processes"
+    folder.mkdir(exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield folder
+
+
 @pytest.fixture(scope="session")
 def tiny_run(tiny_config, tiny_dataset, tmp_path_factory):
     """The folder of one finished run."""
@@ -104,15 +127,21 @@ def tiny_model(tiny_run):
 
 
 @pytest.fixture(scope="session")
-def tiny_phases(tiny_run, tiny_model, tiny_dataset):
+def tiny_phases(tiny_run, tiny_model, tiny_dataset, tmp_path_factory):
     """That model trained on for moments by each objective, with two seeds; it is left as it is, to the bit."""
     from training.evaluation import final_phases
+    from training.evaluation.schema import FinalPhases
 
-    before = [weights.copy() for weights in tiny_model.encoder.get_weights()]
-    result = final_phases.compare(tiny_run, tiny_model, tiny_dataset, minutes=0.004, seeds=2, k=5)
-    for weights, was in zip(tiny_model.encoder.get_weights(), before, strict=True):
-        assert np.array_equal(weights, was)
-    return result
+    with of_all_processes(tmp_path_factory) as folder:
+        kept = folder / "phases.json"
+        if kept.exists():
+            return FinalPhases.model_validate(json.loads(kept.read_text()))
+        before = [weights.copy() for weights in tiny_model.encoder.get_weights()]
+        result = final_phases.compare(tiny_run, tiny_model, tiny_dataset, minutes=0.004, seeds=2, k=5)
+        for weights, was in zip(tiny_model.encoder.get_weights(), before, strict=True):
+            assert np.array_equal(weights, was)
+        kept.write_text(json.dumps(result.as_dict()))
+        return result
 
 
 def model_of(vae, image_shape=(6, 5)):

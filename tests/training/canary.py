@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tests.tiny import drawn_plainly
 from training import data, runs
 from training.configs.load import load
 from training.fitting import fit as fitting
@@ -48,7 +49,7 @@ def trained(name: str) -> dict[str, Any]:
     dataset = dataclasses.replace(whole, **parts, labels=None)
     config = load(CONFIGS / f"{name}.toml")
     warmup = {"objective.kl_warmup_epochs": 1} if config.objective.kl_warmup_epochs > 1 else {}
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, drawn_plainly():
         out = Path(folder) / "run"
         numbers = fitting.fit(config.replaced(CHANGES | warmup), dataset, out, progress=False)
         history = runs.history(out)

@@ -10,12 +10,26 @@ from click.testing import CliRunner
 pytestmark = pytest.mark.tensorflow
 
 from tests.own_pictures import draw_shapes  # noqa: E402
-from training import quick  # noqa: E402
+from training import defaults, quick  # noqa: E402
 from training.cli import cli  # noqa: E402
 from training.configs.load import load  # noqa: E402
 from training.fitting import budget  # noqa: E402
+from training.publish import litert  # noqa: E402
 
 PSNR = r"5 pictures that training never saw come back with a PSNR of [-\d.]+ dB; PCA .*: [\d.]+ dB"
+
+
+@pytest.fixture(autouse=True, scope="module")
+def briefly():
+    """Have an epoch of a few steps, and both runtimes compared on as many codes as a network of this size needs.
+
+    How far they agree is the matter of tests/training/publish/test_litert.py, how an epoch is chosen that of
+    tests/training/test_defaults.py.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(defaults, "STEPS_AN_EPOCH", 10)
+        patch.setattr(litert, "CHECKED_CODES", 512)
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -42,6 +42,23 @@ class Noise(Copies):
         return rng.random((number, *self.train.shape[1:]), np.float32)
 
 
+@pytest.fixture(autouse=True, scope="module")
+def each_classifier_is_trained_once():
+    """Keep what was trained: the same images, labels and epochs give the same classifier, bit for bit."""
+    plain, kept = classifier.train, {}
+
+    def train(dataset, seed=None, **options):
+        labels = dataset.labels
+        content = dataset.train.tobytes(), labels.train.tobytes(), labels.names, seed, *options.items()
+        if content not in kept:
+            kept[content] = plain(dataset, seed, **options)
+        return kept[content]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(classifier, "train", train)
+        yield
+
+
 @pytest.fixture(scope="module")
 def judge(three_classes):
     return classifier.train(three_classes, epochs=6, verbose=0, kind=classifier.SECOND)

@@ -1,4 +1,5 @@
 import dataclasses
+import functools
 import json
 import os
 import shutil
@@ -60,29 +61,37 @@ class Stop(keras.callbacks.Callback):
             signal.raise_signal(self.number)
 
 
-@pytest.fixture
-def stopping(monkeypatch):
-    """Lets the next ``fit`` be interrupted, by SIGINT unless another is named."""
+def stop_next(patched, number):
+    """Have a signal interrupt the next ``fit``."""
     plain = loop.train
 
-    def switch(number=signal.SIGINT):
-        def train_and_stop(*arguments, callbacks, **options):
-            monkeypatch.setattr(loop, "train", plain)
-            plain(*arguments, callbacks=[Stop(number), *callbacks], **options)
+    def train_and_stop(*arguments, callbacks, **options):
+        patched.setattr(loop, "train", plain)
+        plain(*arguments, callbacks=[Stop(number), *callbacks], **options)
 
-        monkeypatch.setattr(loop, "SECONDS_A_CALL", 0.0)  # a step a call, so that there is a middle
-        monkeypatch.setattr(loop, "train", train_and_stop)
+    patched.setattr(loop, "SECONDS_A_CALL", 0.0)  # a step a call, so that there is a middle
+    patched.setattr(loop, "train", train_and_stop)
 
-    return switch
+
+@pytest.fixture(scope="module")
+def uninterrupted(tiny_config, tiny_dataset, tmp_path_factory):
+    """A function that returns four epochs' configuration, folder and numbers; each kind is trained once."""
+
+    @functools.cache
+    def run_of(kind):
+        config = tiny_config.replaced({**KINDS[kind], "optimizer.epochs": 4})
+        folder = tmp_path_factory.mktemp("uninterrupted") / "whole"
+        return config, folder, fit.fit(config, tiny_dataset, folder, progress=False)
+
+    return run_of
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_resumed_run_is_the_uninterrupted_one_bit_for_bit(
-    tiny_config, tiny_dataset, tmp_path, stopping, kind
+    uninterrupted, tiny_dataset, tmp_path, monkeypatch, kind
 ):
-    config = tiny_config.replaced({**KINDS[kind], "optimizer.epochs": 4})
-    whole = fit.fit(config, tiny_dataset, tmp_path / "whole", progress=False)
-    stopping()
+    config, folder, whole = uninterrupted(kind)
+    stop_next(monkeypatch, signal.SIGINT)
     with pytest.raises(Interrupted) as caught:
         fit.fit(config, tiny_dataset, tmp_path / "parts", progress=False)
     assert caught.value.signal == signal.SIGINT
@@ -90,9 +99,9 @@ def test_a_resumed_run_is_the_uninterrupted_one_bit_for_bit(
     resumed = fit.fit(config, tiny_dataset, tmp_path / "parts", progress=False, resume=True)
     assert resumed == whole
     for name in ("history.json", "samples.png"):
-        assert (tmp_path / "parts" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+        assert (tmp_path / "parts" / name).read_bytes() == (folder / name).read_bytes()
     # Weights, slots, averages and generators: the state itself, not only what is published of it.
-    with np.load(tmp_path / "whole" / runs.LAST) as a, np.load(tmp_path / "parts" / "last.npz") as b:
+    with np.load(folder / runs.LAST) as a, np.load(tmp_path / "parts" / "last.npz") as b:
         assert set(a.files) == set(b.files)
         assert all(np.array_equal(a[name], b[name]) for name in a.files)
 
@@ -101,6 +110,7 @@ PROGRAM = """
 import dataclasses, os, signal, sys
 from pathlib import Path
 import keras, numpy as np
+from tests.tiny import drawn_plainly
 from training.fitting import fit, loop
 from training.configs.schema import from_dict
 from training.data import Dataset
@@ -118,13 +128,14 @@ images = np.load(folder / "images.npy")
 dataset = Dataset("squares", images[:128], images[128:160], images[160:], {"squares": "0" * 64}, "memory")
 plain, loop.SECONDS_A_CALL = loop.train, 0.0
 loop.train = lambda *a, callbacks, **o: plain(*a, callbacks=[Kill(), *callbacks], **o)
-fit.fit(from_dict(json.loads((folder / "config.json").read_text())), dataset, folder / "run")
+with drawn_plainly():
+    fit.fit(from_dict(json.loads((folder / "config.json").read_text())), dataset, folder / "run")
 """
 
 
 @pytest.mark.fault(31)
-def test_a_killed_process_loses_no_more_than_the_epoch_under_way(tiny_config, tiny_dataset, tmp_path):
-    config = tiny_config.replaced({"optimizer.epochs": 4})
+def test_a_killed_process_loses_no_more_than_the_epoch_under_way(uninterrupted, tiny_dataset, tmp_path):
+    config, _, whole = uninterrupted("nadam")
     images = np.concatenate([tiny_dataset.train, tiny_dataset.validation, tiny_dataset.test])
     np.save(tmp_path / "images.npy", images)
     (tmp_path / "config.json").write_text(json.dumps(config.as_dict()))
@@ -133,7 +144,7 @@ def test_a_killed_process_loses_no_more_than_the_epoch_under_way(tiny_config, ti
     )
     assert done.returncode == -signal.SIGKILL, done.stderr
     resumed = fit.fit(config, tiny_dataset, tmp_path / "run", progress=False, resume=True)
-    assert resumed == fit.fit(config, tiny_dataset, tmp_path / "whole", progress=False)
+    assert resumed == whole
 
 
 AVERAGED = {"optimizer.ema_momentum": 0.9, "optimizer.keep": "best", "objective": {"name": "elbo"}}
@@ -203,17 +214,19 @@ def test_a_checkpoint_of_a_former_version_is_resumed(moments, tiny_dataset, tmp_
     assert fit.fit(config, tiny_dataset, tmp_path / "run", progress=False, resume=True) == whole
 
 
-def test_more_epochs_extend_a_finished_run_at_a_constant_rate(tiny_config, tiny_dataset, tmp_path):
-    fit.fit(tiny_config, tiny_dataset, tmp_path / "run", progress=False)
-    longer = tiny_config.replaced({"optimizer.epochs": 3})
+def test_more_epochs_extend_a_finished_run_at_a_constant_rate(
+    uninterrupted, tiny_run, tiny_config, tiny_dataset, tmp_path
+):
+    shutil.copytree(tiny_run, tmp_path / "run")
+    longer, _, whole = uninterrupted("nadam")
     (tmp_path / "run" / runs.SOURCES).unlink()  # as of a run from before the record
     extended = fit.fit(longer, tiny_dataset, tmp_path / "run", progress=False, resume=True)
     made_from = json.loads((tmp_path / "run" / runs.ENVIRONMENT).read_text())["sources"]
     assert made_from == [sources.UNRECORDED, sources.state()]
-    assert extended == fit.fit(longer, tiny_dataset, tmp_path / "whole", progress=False)
+    assert extended == whole
     with pytest.raises(RunError, match="nothing to resume"):
         fit.fit(longer, tiny_dataset, tmp_path / "run", progress=False, resume=True)
-    with pytest.raises(RunError, match=r"epochs was 3 and is now 2.*not shortened"):
+    with pytest.raises(RunError, match=r"epochs was 4 and is now 2.*not shortened"):
         fit.fit(tiny_config, tiny_dataset, tmp_path / "run", progress=False, resume=True)
 
 
@@ -227,6 +240,19 @@ def test_a_run_with_a_final_phase_is_not_extended(tiny_config, tiny_dataset, tmp
         fit.fit(longer, tiny_dataset, tmp_path / "run", progress=False, resume=True)
 
 
+@pytest.fixture(scope="module")
+def terminated(tiny_config, tiny_dataset, tmp_path_factory):
+    """The configuration and the folder of a run that SIGTERM has stopped."""
+    config = tiny_config.replaced({**EVERYTHING, "optimizer.epochs": 4})
+    folder = tmp_path_factory.mktemp("terminated") / "run"
+    with pytest.MonkeyPatch.context() as patched:
+        stop_next(patched, signal.SIGTERM)
+        with pytest.raises(Interrupted) as caught:
+            fit.fit(config, tiny_dataset, folder, progress=False)
+    assert caught.value.signal == signal.SIGTERM
+    return config, folder
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -234,27 +260,15 @@ def test_a_run_with_a_final_phase_is_not_extended(tiny_config, tiny_dataset, tmp
         ({"optimizer.epochs": 5}, "optimizer.epochs was 4 and is now 5; more epochs only extend a constant"),
     ],
 )
-def test_another_experiment_is_refused_by_the_key_that_differs(
-    tiny_config, tiny_dataset, tmp_path, stopping, changes, message
-):
-    config = tiny_config.replaced({**EVERYTHING, "optimizer.epochs": 4})
-    stopping(signal.SIGTERM)
-    with pytest.raises(Interrupted) as caught:
-        fit.fit(config, tiny_dataset, tmp_path / "run", progress=False)
-    assert caught.value.signal == signal.SIGTERM
+def test_another_experiment_is_refused_by_the_key_that_differs(terminated, tiny_dataset, changes, message):
+    config, run = terminated
     with pytest.raises(RunError, match=message):
-        fit.fit(
-            config.replaced(changes),
-            tiny_dataset,
-            tmp_path / "run",
-            progress=False,
-            resume=True,
-        )
+        fit.fit(config.replaced(changes), tiny_dataset, run, progress=False, resume=True)
     other = dataclasses.replace(tiny_dataset, sha256={"squares": "1" * 64})
     with pytest.raises(RunError, match=r"trained on other images .sha256 was .*0000"):
-        fit.fit(config, other, tmp_path / "run", progress=False, resume=True)
+        fit.fit(config, other, run, progress=False, resume=True)
     with pytest.raises(RunError, match="holds an unfinished run; go on with --resume"):
-        fit.fit(config, tiny_dataset, tmp_path / "run", progress=False)
+        fit.fit(config, tiny_dataset, run, progress=False)
 
 
 def test_a_damaged_checkpoint_is_named(tiny_config, tiny_dataset, tmp_path):

@@ -26,6 +26,7 @@ EPOCHS = 4
 PROGRAM = """
 import os, signal, sys
 from pathlib import Path
+from tests.tiny import drawn_plainly
 from training import data, runs
 from training.configs.load import load
 from training.fitting import fit, loop
@@ -41,7 +42,8 @@ def train(folder):
     if index == 1:
         fit.follow(config, dataset, them)
     else:
-        fit.fit(config, dataset, Path(folder), progress=False, workers=them)
+        with drawn_plainly():
+            fit.fit(config, dataset, Path(folder), progress=False, workers=them)
 
 train("whole")
 steps, epochs = loop._steps, []

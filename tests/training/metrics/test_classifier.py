@@ -102,17 +102,18 @@ def test_the_shipped_classifier_is_the_pinned_one_small_and_right_in_91_of_100_c
     assert shipped.accuracy(dataset.test, dataset.labels.test) >= 0.91
 
 
-def test_the_second_classifier_is_another_network_that_learns_as_well(trained):
+def test_the_second_classifier_is_another_network_that_learns_as_well(trained, monkeypatch):
+    monkeypatch.setattr(classifier, "BATCH_SIZE", 32)
     rng = np.random.default_rng(0)
-    labels = rng.integers(0, 2, 2_100)
-    images = np.zeros((2_100, 10, 10), np.float32)
+    labels = rng.integers(0, 2, 600)
+    images = np.zeros((600, 10, 10), np.float32)
     for image, label in zip(
         images, labels, strict=True
     ):  # small and large squares: mirrored they are no others
         top, left = rng.integers(2, 4, 2)
         image[top : top + 2 + 3 * label, left : left + 2 + 3 * label] = rng.uniform(0.6, 1)
-    names = data.Labels(("small", "large"), labels[:2000], labels[2000:2040], labels[2040:])
-    squares = data.Dataset("squares", images[:2000], images[2000:2040], images[2040:], {}, "memory", names)
+    names = data.Labels(("small", "large"), labels[:500], labels[500:540], labels[540:])
+    squares = data.Dataset("squares", images[:500], images[500:540], images[540:], {}, "memory", names)
     # The running moments need some 200 steps to forget where they began.
     second = classifier.train(squares, epochs=16, verbose=0, kind=classifier.SECOND)
     assert second.accuracy(squares.test, names.test) > 0.9

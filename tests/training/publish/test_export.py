@@ -120,10 +120,18 @@ def test_every_file_can_be_read_by_every_user_whatever_the_umask(publish, tmp_pa
         assert path.stat().st_mode & 0o777 == (0o755 if path.is_dir() else 0o644)
 
 
-def test_versions_count_up_and_nothing_else_is_left(publish, tmp_path):
-    assert [publish(tmp_path).name for _ in range(3)] == ["1", "2", "3"]
-    assert sorted(path.name for path in (tmp_path / "tiny").iterdir()) == ["1", "2", "3"]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["published.jsonl", "tiny"]
+@pytest.fixture(scope="module")
+def thrice(publish, tmp_path_factory):
+    """A store to which the same run was published three times, and what that returned."""
+    store = tmp_path_factory.mktemp("thrice")
+    return store, [publish(store) for _ in range(3)]
+
+
+def test_versions_count_up_and_nothing_else_is_left(thrice):
+    store, published = thrice
+    assert [version.name for version in published] == ["1", "2", "3"]
+    assert sorted(path.name for path in (store / "tiny").iterdir()) == ["1", "2", "3"]
+    assert sorted(path.name for path in store.iterdir()) == ["published.jsonl", "tiny"]
 
 
 def recorded(store):
@@ -171,10 +179,8 @@ def test_a_version_whose_record_does_not_reach_the_disk_is_taken_back(publish, t
     assert list((tmp_path / "tiny").iterdir()) == []
 
 
-def test_publishing_the_same_run_twice_gives_the_same_manifest_but_for_tensorflows_own_bytes(
-    publish, tmp_path
-):
-    first, second = (json.loads((publish(tmp_path) / "manifest.json").read_text()) for _ in range(2))
+def test_publishing_the_same_run_twice_gives_the_same_manifest_but_for_tensorflows_own_bytes(thrice):
+    first, second = (json.loads((version / "manifest.json").read_text()) for version in thrice[1][:2])
     for manifest in (first, second):
         del manifest["files"], manifest["digest"]
         manifest["metrics"].pop("axes_match", None)  # the second has a version before it
@@ -197,8 +203,8 @@ def test_two_publishers_at_once_both_end_with_a_version(version, tmp_path):
 
 @pytest.mark.fault(16)
 @pytest.mark.parametrize("step", ["write_decoder", "write_manifest", "_fsync", "rename_to_next_version"])
-def test_a_disk_that_fills_up_leaves_nothing_behind(publish, tmp_path, monkeypatch, step):
-    publish(tmp_path)
+def test_a_disk_that_fills_up_leaves_nothing_behind(publish, version, tmp_path, monkeypatch, step):
+    shutil.copytree(version, tmp_path / "tiny" / "1")
 
     def full(*arguments):
         raise OSError(errno.ENOSPC, "No space left on device")
