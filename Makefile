@@ -50,8 +50,8 @@ soak: .venv/dev native ## send ten minutes of mixed traffic, with clients that c
 	$(BIN)/python -m tests.soak --minutes $(MINUTES) --workers $(WORKERS) --out .pytest_cache/soak.json
 
 chaos: .venv/dev native ## flip bits of versions, copy them halfway, change the serving one under load
-	for module in $(wildcard tests/flips.py tests/swapping.py); do \
-		$(BIN)/python -m tests.$$(basename $$module .py) || exit 1; \
+	for name in flips swapping; do \
+		$(BIN)/python -m tests.$$name --out .pytest_cache/$$name.json || exit 1; \
 	done
 
 train: run := $(RUN)

@@ -1,6 +1,6 @@
 """Changes of a version's files that no scan may miss.
 
-``python -m tests.flips 2000`` flips single bytes of the shipped versions, in copies, and names what was served.
+``python -m tests.flips --count 2000`` flips single bytes of the shipped versions, in copies, and names what was served.
 """
 
 import argparse
@@ -16,6 +16,7 @@ from pathlib import Path
 from app.errors import StoreError
 from app.store import scan
 from tests.fakes import write_version
+from tests.reliability import command_of, tell
 
 SHIPPED = Path(__file__).parents[1] / "model_store"
 
@@ -182,19 +183,18 @@ def main(given: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("count", type=int, nargs="?", default=2_000, help="bytes of each version")
-    count = parser.parse_args(given).count
-    failed = 0
+    parser.add_argument("--count", type=int, default=2_000, help="bytes of each version")
+    parser.add_argument("--out", type=Path, help="write the figures as JSON")
+    asked = parser.parse_args(given)
+    figures: dict[str, int] = {"bytes flipped of each version": asked.count}
+    wrong = []
     for version in sorted(path.parent for path in SHIPPED.glob("*/*/manifest.json")):
+        name = f"{version.parent.name}/{version.name}"
         with tempfile.TemporaryDirectory() as folder:
-            found = missed(copy_of(version, Path(folder)), count)
-        failed += len(found)
-        print(  # noqa: T201
-            f"{version.parent.name}/{version.name}: {count} bytes flipped, {len(found)} served",
-            *found,
-            sep="\n  ",
-        )
-    return min(failed, 1)
+            found = missed(copy_of(version, Path(folder)), asked.count)
+        figures[f"{name}: times that it was served"] = len(found)
+        wrong += [f"{name}: served with {each}" for each in found]
+    return tell(figures, wrong, command_of("tests.flips", asked), asked.out)
 
 
 if __name__ == "__main__":

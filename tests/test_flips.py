@@ -1,5 +1,6 @@
 """No copy that is half, and no byte that is another, is ever served; the version before is."""
 
+import json
 import os
 import random
 import shutil
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from app.store import scan
 from tests.conftest import FASHION_VERSION
 from tests.fakes import CARD, MAP, MIXTURE, write_version
-from tests.flips import CHANGES, Copy, copy_of, half_copies, main, missed
+from tests.flips import CHANGES, SHIPPED, Copy, copy_of, half_copies, main, missed
 
 
 @pytest.fixture
@@ -138,10 +139,20 @@ def test_a_copy_under_a_hidden_name_as_publishers_use_is_invisible(tmp_path):
 
 
 def test_the_command_says_what_it_takes_and_refuses_what_is_no_number(capsys):
-    for words, code in ((["--help"], 0), (["many"], 2)):
+    for words, code in ((["--help"], 0), (["--count", "many"], 2)):
         with pytest.raises(SystemExit) as left:
             main(words)
         assert left.value.code == code
     said = capsys.readouterr()
     assert "bytes of each version" in said.out
     assert "invalid int value: 'many'" in said.err
+
+
+def test_the_command_writes_what_it_found_as_the_table_of_long_runs_takes_it_up(tmp_path, capsys):
+    assert main(["--count", "2", "--out", str(tmp_path / "flips.json")]) == 0
+    told = json.loads((tmp_path / "flips.json").read_text())
+    assert told["command"] == "python -m tests.flips --count 2"
+    assert told["figures"]["bytes flipped of each version"] == 2
+    served = {name: times for name, times in told["figures"].items() if name.endswith("it was served")}
+    assert len(served) == len(list(SHIPPED.glob("*/*/manifest.json")))
+    assert set(served.values()) == {0}
