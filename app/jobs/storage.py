@@ -8,6 +8,7 @@ from typing import Protocol
 
 from app import file_systems
 from app.jobs.job import InvalidJob
+from app.registry.locks import fsync
 
 HIDDEN = ".part-"  # what the names of files begin with that are not whole yet
 LARGE = 1_048_576  # bytes of a file that is not kept in the system's memory
@@ -41,7 +42,9 @@ class Folder:
     def put(self, name: str, content: bytes, durable: bool = True) -> None:
         """Write a file in one step; `durable`: it then outlives a loss of power."""
         path = self._path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
+        folder = path.parent
+        named = [folder, *(each.parent for each in (folder, *folder.parents) if not each.exists())]
+        folder.mkdir(parents=True, exist_ok=True)
         partial = path.with_name(f"{HIDDEN}{path.name}-{secrets.token_hex(4)}")
         try:
             with partial.open("xb") as file:
@@ -51,6 +54,8 @@ class Folder:
                     os.fsync(file.fileno())
                     _leave_the_cache(file.fileno(), len(content))
             partial.replace(path)
+            for each in named if durable else ():
+                fsync(each)
         except BaseException:
             partial.unlink(missing_ok=True)
             raise

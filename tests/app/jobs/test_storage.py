@@ -1,5 +1,6 @@
 import os
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -52,9 +53,31 @@ def test_a_large_file_that_is_on_the_disk_leaves_the_systems_memory(tmp_path, mo
     monkeypatch.setattr(os, "posix_fadvise", lambda *given: told.append(given[1:]))
     storage = Folder(tmp_path)
     storage.put("small", bytes(LARGE - 1))
+    assert told == ["written"] * 2  # the folder too
     storage.put("large", bytes(LARGE))
-    assert told == ["written", "written", (0, 0, os.POSIX_FADV_DONTNEED)]
+    assert told[2:] == ["written", (0, 0, os.POSIX_FADV_DONTNEED), "written"]
     assert storage.get("large") == bytes(LARGE)
+
+
+def test_what_outlives_a_loss_of_power_is_a_file_and_the_names_on_the_way_to_it(tmp_path, monkeypatch):
+    kept, plain = [], os.fsync
+
+    def remembered(descriptor):
+        kept.append(str(Path(f"/proc/self/fd/{descriptor}").readlink()))
+        plain(descriptor)
+
+    monkeypatch.setattr(os, "fsync", remembered)
+    storage = Folder(tmp_path / "set")
+    storage.put("index/0.csv", b"1")
+    content, *names = kept
+    assert content.startswith(f"{tmp_path}/set/index/.part-0.csv-")
+    assert names == [f"{tmp_path}/set/index", f"{tmp_path}/set", str(tmp_path)]
+    kept.clear()
+    storage.put("index/1.csv", b"2")
+    assert kept[1:] == [f"{tmp_path}/set/index"]
+    kept.clear()
+    storage.put("x.png", b"3", durable=False)
+    assert kept == []
 
 
 def test_what_a_killed_process_left_behind_does_not_count(tmp_path):
