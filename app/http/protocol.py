@@ -111,8 +111,9 @@ class VitrineProtocol(HttpToolsProtocol):
             try:
                 self.parser.feed_data(piece)
                 if self._head_bytes is not None:
-                    if not self.url:
-                        self._line = (self._line if self._head_bytes else b"") + piece
+                    if not self.url:  # a head that began in this piece may stand behind another one
+                        begun = piece[piece.rfind(b"\n") + 1 :]
+                        self._line = self._line + piece if self._head_bytes else begun
                     self._head_bytes += len(piece)
                     if is_too_large(self.shared.limits, self._head_bytes, self.url):
                         self._refuse(too_large(self.shared.limits, self.url))

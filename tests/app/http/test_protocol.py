@@ -41,16 +41,19 @@ def talk(service, *pieces, half_close=False):
     return received
 
 
-def talk_slowly(service, *pieces):
-    """Send pieces so far apart that each is received alone, then read everything."""
+def talk_slowly(service, *pieces, first=b""):
+    """Send pieces so far apart that each is received alone, behind a first one's answer; read everything."""
+    received = b""
     with socket.create_connection(("127.0.0.1", service.port), timeout=5) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if first:
+            connection.sendall(first)
+            received = connection.recv(65536)
         for piece in pieces:
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # refused already
                 connection.sendall(piece)
             time.sleep(0.002)
         connection.settimeout(0.3)
-        received = b""
         with contextlib.suppress(TimeoutError):
             while piece := connection.recv(65536):
                 received += piece
@@ -393,11 +396,18 @@ def test_such_a_method_is_refused_alike_in_however_many_pieces_it_comes(service,
     begin, each = sizes
     sent = request(method, "/samples")
     pieces = [sent[:begin], *(sent[at : at + each] for at in range(begin, len(sent), each))]
-    *answered, (status, headers, _) = answers(
-        talk_slowly(service, request("GET", "/livez") * before, *pieces)
-    )
+    received = talk_slowly(service, *pieces, first=request("GET", "/livez") * before)
+    *answered, (status, headers, _) = answers(received)
     assert [answer[0] for answer in answered] == [200] * before
     assert (status, headers["connection"], headers["allow"]) == (405, "close", "get, head, options, post")
+
+
+@pytest.mark.parametrize("begun", [b"G", b"GET", b"\r\nGE"])
+def test_such_a_method_is_refused_alike_where_it_begins_in_a_piece_with_another_request(service, begun):
+    line = b"GETX /samples HTTP/1.1\r\n"[len(begun.strip()) :]
+    received = talk_slowly(service, line, first=request("GET", "/livez") + begun)
+    (first, _, _), (status, headers, _) = answers(received)
+    assert (first, status, headers["allow"]) == (200, 405, "get, head, options, post")
 
 
 def test_a_known_method_in_pieces_is_answered_and_what_is_no_line_is_refused_before_it_ends(service):
