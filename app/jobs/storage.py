@@ -1,6 +1,7 @@
 """Where the files of a job go: a folder, or an address that fsspec knows. A file is whole or not there."""
 
 import contextlib
+import errno
 import os
 import secrets
 from pathlib import Path
@@ -55,7 +56,7 @@ class Folder:
                     _leave_the_cache(file.fileno(), len(content))
             partial.replace(path)
             for each in named if durable else ():
-                fsync(each)
+                _keep_names(each)
         except BaseException:
             partial.unlink(missing_ok=True)
             raise
@@ -79,6 +80,18 @@ class Folder:
     def settle(self) -> None:
         """Return when every file that was written will outlive a loss of power."""
         os.sync()
+
+
+def _keep_names(folder: Path) -> None:
+    """Have the disk keep which names a folder has, where it can be told to.
+
+    A folder that may be written to may not be read by us, and some file systems keep no folder (EINVAL).
+    """
+    try:
+        fsync(folder)
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EINVAL, errno.ENOTSUP):
+            raise
 
 
 def _leave_the_cache(descriptor: int, num_bytes: int) -> None:

@@ -1,3 +1,4 @@
+import errno
 import os
 import sys
 from pathlib import Path
@@ -78,6 +79,22 @@ def test_what_outlives_a_loss_of_power_is_a_file_and_the_names_on_the_way_to_it(
     kept.clear()
     storage.put("x.png", b"3", durable=False)
     assert kept == []
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EINVAL])
+def test_a_folder_that_cannot_be_read_or_kept_by_itself_takes_files_all_the_same(
+    tmp_path, monkeypatch, number
+):
+    def refused(path):
+        raise OSError(number, os.strerror(number), path)
+
+    monkeypatch.setattr("app.jobs.storage.fsync", refused)
+    storage = Folder(tmp_path / "set")
+    storage.put("index/0.csv", b"1")
+    assert storage.get("index/0.csv") == b"1"
+    number = errno.EIO
+    with pytest.raises(OSError, match="Input/output"):
+        storage.put("index/1.csv", b"2")
 
 
 def test_what_a_killed_process_left_behind_does_not_count(tmp_path):
