@@ -283,16 +283,24 @@ class Models:
             usable = [each for each in usable if each.reference in self.opened]
         if len(usable) < 2:
             return False
-        self._opened.quarantine(reference, reason)
+        self._opened.quarantine(model, reason)
         self._choose(model.version.name)
         self._opened.unload(reference)
         return True
 
-    def release(self, reference: str) -> None:
-        """Have a version in quarantine serve all the same, as no other can; on the event loop."""
+    def release(self, reference: str) -> bool:
+        """Have a version in quarantine serve all the same, as no other can; on the event loop.
+
+        Returns:
+            Whether it does: it may have left the store, or may be another by now.
+        """
+        name = reference.partition("@")[0]
+        if all(each.reference != reference for each in self.store.versions.get(name, ())):
+            return False
         self._opened.release(reference)
-        self._choose(reference.partition("@")[0])
+        self._choose(name)
         self.on_change(False)
+        return True
 
     def state_of(self, version: Version) -> str:
         """Return what becomes of requests for a version.

@@ -140,14 +140,16 @@ class OpenedModels:
             weakref.finalize(model, _give_back_by, self.opener).atexit = False
             self._changed(model.version, True)
 
-    def quarantine(self, reference: str, reason: str) -> None:
+    def quarantine(self, model: Model, reason: str) -> None:
         """Let nobody have an opened model any more: it broke its promise while it served."""
-        self._quarantined[reference] = self.models[reference].manifest.digest
+        reference = model.version.reference
+        self._quarantined[reference] = model.manifest.digest
         self.unusable[reference] = ModelError(f"{reference}: {reason}; it was taken out of service")
 
     def release(self, reference: str) -> None:
-        """Let a version in quarantine be opened again."""
-        del self.unusable[reference], self._quarantined[reference]
+        """Let a version be opened again that is in quarantine, if it still is."""
+        self.unusable.pop(reference, None)
+        self._quarantined.pop(reference, None)
 
     def renew(self, before: Store, found: Store, again: bool) -> None:
         """Let versions be tried again that could not be opened and have changed, or all of them if `again`.

@@ -224,8 +224,7 @@ class Reloader:
         """Open what serves in the place of a version in quarantine; that one again, if nothing can."""
         models = self._models
         await self._open(lambda: models.chosen.get(name))
-        if name not in models.chosen:
-            models.release(reference)
+        if name not in models.chosen and models.release(reference):
             log.error("%s serves again, as no other version can", reference)
             await self._open(lambda: models.chosen.get(name))
 

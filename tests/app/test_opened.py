@@ -295,3 +295,13 @@ def test_a_model_unloaded_meanwhile_is_not_tried_with_more_threads(store, monkey
     held.set()
     models.opener.submit(int).result()
     assert tried == ["fake@3"]
+
+
+def test_a_version_that_is_unloaded_while_it_is_taken_out_of_service_stays_out(store, monkeypatch):
+    models = Models(scan(store), open_fake, 1)
+    models.open_default("fake@3")
+    find(models, "fake@2")
+    monkeypatch.setattr(models, "_defaults", lambda: models._opened.unload("fake@2") or set())
+    assert models.quarantine("fake@2", "its output is not finite")
+    with pytest.raises(ModelError, match="out of service"):
+        find(models, "fake@2")
