@@ -22,6 +22,7 @@ from app.mirror import stores
 from app.models import Model, Models
 from app.reloading import Reload, Reloader
 from app.runtimes import OpenRuntime
+from app.runtimes.trim import give_back
 from app.settings import Settings, counters, trace_endpoint
 
 if TYPE_CHECKING:
@@ -110,8 +111,9 @@ class Service:
         log.info("serving %s from %s%s", opened, settings.model_store, self._expected())
         rest = functools.partial(_rest, models, settings.default_model)
         models.open_in_background(then=functools.partial(_settle, rest))
+        in_opener = models.opener.submit
         self._idle = memory.WhenIdle(
-            lambda: self.engine.admitted, functools.partial(models.opener.submit, rest)
+            lambda: self.engine.admitted, lambda: in_opener(rest), under_load=lambda: in_opener(give_back)
         )
 
     def _new_engine(self, settings: Settings) -> Engine:

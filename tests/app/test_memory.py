@@ -63,7 +63,7 @@ def test_something_is_done_once_after_a_time_without_a_request_and_again_after_t
 
     async def life():
         nonlocal requests
-        idle = memory.WhenIdle(lambda: requests, lambda: done.append(requests))
+        idle = memory.WhenIdle(lambda: requests, lambda: done.append(requests), lambda: None)
         await asyncio.sleep(0.1)
         assert done == []  # there was nothing that it could give back
         for expected in ([1], [1, 2]):
@@ -78,13 +78,23 @@ def test_something_is_done_once_after_a_time_without_a_request_and_again_after_t
     asyncio.run(life())
 
 
-def test_nothing_is_done_while_requests_come(monkeypatch):
+def test_while_requests_come_free_memory_is_given_back_now_and_then_and_nothing_else(monkeypatch):
     monkeypatch.setattr(memory, "IDLE_SECONDS", 0.02)
-    done, requests = [], iter(range(1_000_000))  # another one at every look
+    idle, given_back, looks = [], [], 0
+
+    def another_one():  # at every look
+        nonlocal looks
+        looks += 1
+        return looks
 
     async def life():
-        memory.WhenIdle(lambda: next(requests), lambda: done.append(True))
-        await asyncio.sleep(0.2)
+        watching = memory.WhenIdle(
+            another_one, lambda: idle.append(True), under_load=lambda: given_back.append(looks)
+        )
+        await asyncio.sleep(0.5)
+        watching.stop()
 
     asyncio.run(life())
-    assert done == []
+    assert idle == []
+    assert given_back == list(range(1 + memory.BUSY_LOOKS, looks + 1, memory.BUSY_LOOKS))
+    assert given_back
