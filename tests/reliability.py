@@ -254,7 +254,7 @@ def main() -> None:
         known.setdefault("long", {})[kind] = run
     if asked.junit or asked.record:
         KEPT.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n")
-    PAGE.write_text(page(found, known))
+    PAGE.write_text(page(found, kept()))  # in the order in which it is kept
 
 
 if __name__ == "__main__":
